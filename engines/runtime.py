@@ -1,0 +1,75 @@
+"""Runtime: what runs the network, behind one small protocol.
+
+The network is split for streams. `encode` turns exemplars into features and runs when the bank
+changes; `enhance` turns a crop and those features into a patch and runs on every frame.
+
+    EngineError                 base of the errors below; `str(error)` is one line
+    ├── RuntimeUnavailable      the runtime cannot run here: why, and what to install
+    └── WeightsError            a weights file is missing or is not the one the manifest names
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Features = tuple[NDArray[np.float32], ...]
+"""Opaque to callers; the runtime that made it is the only one that reads it. Safe to keep."""
+
+SCALES = (4, 8)
+
+
+class EngineError(Exception):
+    """Base of the errors of this package."""
+
+
+class RuntimeUnavailable(EngineError):
+    """The runtime cannot run on this machine; says why and what to install."""
+
+
+class WeightsError(EngineError):
+    """A weights file is missing, damaged, or not the one that the manifest names."""
+
+
+class Runtime(Protocol):
+    """Runs HIME at one scale. A context manager; not thread-safe: one owner.
+
+    Shapes: n exemplars, crop side b px (a multiple of 8), scale s.
+    """
+
+    name: str
+    """For example "onnxruntime-cpu"."""
+    scale: int
+    """s: 4 or 8."""
+
+    def encode(self, exemplars: list[Image]) -> Features:
+        """Features of exemplars; run when the bank changes.
+
+        Args:    exemplars: RGB uint8 (s*b, s*b, 3) each, at least one.
+        Returns: features for `enhance` with crops of side b.
+        Raises:  ValueError: the list is empty or the sizes differ.
+        """
+        ...
+
+    def enhance(self, crop: Image, features: Features | None) -> Image:
+        """Enlarge a crop s times with the help of exemplars; run on every frame.
+
+        Args:    crop: RGB uint8 (b, b, 3).
+                 features: from `encode` at the same b, or None for no exemplar.
+        Returns: RGB uint8 (s*b, s*b, 3), a new array.
+        Raises:  ValueError: the sizes do not fit.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,1 @@
+"""The streaming graph: sources, stages, sinks and the links between them."""

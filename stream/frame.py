@@ -1,0 +1,130 @@
+"""Frame: one captured picture with everything that is known about it.
+
+All of these are immutable values. A stage returns `dataclasses.replace(frame, ...)` and never
+writes into an array that it received: a sink or a later stage may still be reading it.
+
+Convention: pixels, origin at the top left, (x, y) order; boxes are xyxy; pictures are RGB uint8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""RGB uint8 (H, W, 3)."""
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """A close, sharp headshot of one person, kept in memory only."""
+
+    image: Image
+    """RGB uint8 (256, 256, 3), the headshot shrunk by area."""
+    side_px: int
+    """Side of the headshot in the camera's picture, before it was shrunk."""
+    pose: tuple[float, float]
+    """(yaw, pitch) in units of the distance between the eyes; (0, 0) looks into the camera."""
+    sharpness: float
+    """As of `stream.stages.quality`, higher is sharper."""
+    time_s: float
+    """When it was seen, seconds since the start of the source."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """An enlarged headshot and the place in the frame that it shows."""
+
+    image: Image
+    """RGB uint8 (scale * side, scale * side, 3)."""
+    box: tuple[int, int, int, int]
+    """The crop in the frame: integer xyxy px, may reach beyond the frame's edge."""
+    scale: int
+    """4 or 8."""
+    weight: float = 1.0
+    """0..1: how much of it to show (it fades in and out)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One tracked face in one frame."""
+
+    track_id: int
+    """A person, for as long as the tracker is sure that it is the same one."""
+    box: Floats
+    """float32 (4,), smoothed, xyxy px: the detector's face box."""
+    keypoints: Floats
+    """float32 (6, 2) px: right eye, left eye, nose tip, mouth, right ear, left ear (the person's
+    own right and left; MediaPipe face detection)."""
+    score: float
+    """Detector's confidence, 0..1."""
+    exemplars: tuple[Exemplar, ...] = ()
+    """What the bank picked for this face, best first; empty when nobody was close yet."""
+    exemplars_version: int = 0
+    """Changes exactly when `exemplars` change: the key for cached features."""
+    patch: Patch | None = None
+
+    @property
+    def width_px(self) -> float:
+        """Width of the face box, px of the frame."""
+        return float(self.box[2] - self.box[0])
+
+    @property
+    def headshot_side_px(self) -> float:
+        """Side of the headshot: a square of twice the box width around the box's centre."""
+        return 2.0 * self.width_px
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Centre of the face box, (x, y) px."""
+        return (
+            float(self.box[0] + self.box[2]) / 2.0,
+            float(self.box[1] + self.box[3]) / 2.0,
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """The rectangle of the scene that the output shows, and the size of the output."""
+
+    rect: tuple[float, float, float, float]
+    """xyxy px of the frame; has the aspect ratio of `size` and lies inside the frame."""
+    size: tuple[int, int]
+    """(width, height) of the output, px; constant for a whole run."""
+
+    @property
+    def zoom(self) -> float:
+        """Output pixels per frame pixel."""
+        return self.size[0] / (self.rect[2] - self.rect[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One captured picture and what the stages found in it."""
+
+    image: Image
+    """The camera's picture, RGB uint8 (H, W, 3); never written to."""
+    index: int
+    """0, 1, 2, … as captured."""
+    pts: int
+    """Presentation time in units of `time_base`."""
+    time_base: Fraction
+    captured_ns: int
+    """`time.monotonic_ns()` when the frame was captured or decoded."""
+    faces: tuple[Face, ...] = ()
+    view: View | None = None
+    """Set by framing."""
+    output: Image | None = None
+    """Set by the compositor: RGB uint8 of `view.size`."""
+    truth: Any = None
+    """What the scene really looks like, from sources that know it (`stream.media.demo`)."""
+
+    @property
+    def time_s(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)
