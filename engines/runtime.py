@@ -4,7 +4,7 @@ The network is split for streams. `encode` turns exemplars into features and run
 changes; `enhance` turns a crop and those features into a patch and runs on every frame.
 
     EngineError                 base of the errors below; `str(error)` is one line
-    ├── RuntimeUnavailable      the runtime cannot run here: why, and what to install
+    ├── UnavailableError      the runtime cannot run here: why, and what to install
     └── WeightsError            a weights file is missing or is not the one the manifest names
 """
 
@@ -27,7 +27,7 @@ class EngineError(Exception):
     """Base of the errors of this package."""
 
 
-class RuntimeUnavailable(EngineError):
+class UnavailableError(EngineError):
     """The runtime cannot run on this machine; says why and what to install."""
 
 
@@ -73,3 +73,42 @@ class Runtime(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+def check_crop(crop: Image) -> int:
+    """Side of a crop that a runtime can take.
+
+    Raises: ValueError: it is not RGB uint8 (b, b, 3) with an even b of at least 8.
+    """
+    side = int(crop.shape[0])
+    if crop.dtype != np.uint8 or crop.shape != (side, side, 3) or side < 8 or side % 2:
+        raise ValueError(f"a crop must be RGB uint8 (b, b, 3), b even: {crop.dtype} {crop.shape}")
+    return side
+
+
+def check_exemplars(exemplars: list[Image], scale: int) -> None:
+    """Raises: ValueError: not all are RGB uint8 (s b, s b, 3) of one size with an even b."""
+    shapes = {image.shape for image in exemplars}
+    if len(shapes) != 1:
+        raise ValueError(f"exemplars must be at least one and of one size: {sorted(shapes)}")
+    (shape,) = shapes
+    side = shape[0]
+    if shape != (side, side, 3) or side % (2 * scale):
+        raise ValueError(
+            f"an exemplar must be RGB uint8 ({scale} b, {scale} b, 3), b even: {shape}"
+        )
+
+
+def open_runtime(name: str = "auto", scale: int = 4) -> Runtime:
+    """Open a runtime by name, or the best that this machine has.
+
+    Args:   name: "auto" or "onnxruntime-cpu". scale: 4 or 8.
+    Raises: UnavailableError: it cannot run here, with the reason and the way out.
+            WeightsError: the shipped weights are missing or damaged.
+    """
+    if name not in ("auto", "onnxruntime-cpu"):
+        raise UnavailableError(f'no runtime is named "{name}"; choose auto or onnxruntime-cpu')
+    # imported here: a runtime's own packages must not be needed by anybody else
+    from engines.onnxruntime_cpu import OnnxRuntimeCpu
+
+    return OnnxRuntimeCpu(scale)

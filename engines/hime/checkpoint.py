@@ -1,0 +1,49 @@
+"""Weights on disk: what training writes, and the ONNX files that are shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+
+from engines.hime.model import Config, Hime
+
+
+def load_network(path: Path) -> Hime:
+    """Build the network from a training checkpoint (.pt) or an exported `*.enhance.onnx`.
+
+    An ONNX export keeps the parameters' names, so the shipped files are the only copy of the
+    weights; `*.encode.onnx` is expected beside `*.enhance.onnx`.
+
+    Raises: ValueError: the file holds something else. FileNotFoundError.
+    """
+    if path.suffix == ".pt":
+        state = torch.load(path, map_location="cpu", weights_only=True)["ema"]
+    elif path.name.endswith(".enhance.onnx"):
+        state = {}
+        for name in (path.name, path.name.replace(".enhance.", ".encode.")):
+            for tensor in onnx.load(path.with_name(name)).graph.initializer:
+                state[tensor.name] = torch.from_numpy(numpy_helper.to_array(tensor).copy())
+    else:
+        raise ValueError(f"{path}: expected a training checkpoint (.pt) or a .enhance.onnx file")
+    head = state.get("hr_features.head.weight")
+    if head is None:
+        raise ValueError(f"{path}: holds no HIME network")
+    network = Hime(Config(scale=round(head.shape[1] ** 0.5)))
+    wanted = network.state_dict().keys()
+    network.load_state_dict({name: state[name] for name in wanted})
+    return network.eval()
+
+
+def start_from(network: Hime, path: Path) -> list[str]:
+    """Copy the weights that fit from another network, of another scale too.
+
+    Returns: names of the parameters that did not fit and keep their first values.
+    """
+    given = load_network(path).state_dict()
+    own = network.state_dict()
+    fitting = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
+    network.load_state_dict(fitting, strict=False)
+    return sorted(own.keys() - fitting.keys())

@@ -1,0 +1,257 @@
+"""People: headshots by person, and batches for training.
+
+A batch is a pure function of (seed, step), so training resumes exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from engines.hime import degrade
+
+Image = NDArray[np.uint8]
+Rng = np.random.Generator
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class Person:
+    """All the headshots of one person: square RGB uint8 pictures."""
+
+    name: str
+    photos: tuple[Image, ...]
+
+
+def _decode(data: bytes, name: str) -> Image:
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None or picture.shape[0] != picture.shape[1]:
+        raise ValueError(f"{name}: not a square picture")
+    return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
+
+
+def _files(source: Path) -> Iterator[tuple[str, str, bytes]]:
+    """(person, name, bytes) of every picture in a folder or zip of `person/photo.jpg`."""
+    if source.is_dir():
+        for path in sorted(source.glob("*/*")):
+            if path.suffix.lower() in SUFFIXES:
+                yield path.parent.name, str(path), path.read_bytes()
+        return
+    with zipfile.ZipFile(source) as archive:
+        for name in sorted(archive.namelist()):
+            if name.lower().endswith(SUFFIXES) and "/" in name:
+                yield name.split("/")[-2], name, archive.read(name)
+
+
+def load_people(source: Path, min_side: int = 0) -> list[Person]:
+    """Read a folder, or a zip, that holds a folder of square headshots for each person.
+
+    Args:    min_side: smaller photos are left out, px.
+    Raises:  ValueError: no picture was found, or one is not square.
+    """
+    photos: dict[str, list[Image]] = {}
+    for person, name, data in _files(source):
+        image = _decode(data, name)
+        if image.shape[0] >= min_side:
+            photos.setdefault(person, []).append(image)
+    if not photos:
+        raise ValueError(f"{source}: no person/photo.jpg of at least {min_side} px found")
+    return [Person(name, tuple(images)) for name, images in sorted(photos.items())]
+
+
+def shrink_bicubic(truth: Tensor, scale: int) -> Tensor:
+    """Clean shrinking: bicubic with antialiasing. (B, 3, s h, s w) -> (B, 3, h, w), 0..1."""
+    side = (truth.shape[-2] // scale, truth.shape[-1] // scale)
+    small: Tensor = F.interpolate(
+        truth, size=side, mode="bicubic", align_corners=False, antialias=True
+    )
+    # a camera's pixels are whole numbers
+    return (small.clamp(0, 1) * 255).round() / 255
+
+
+def to_tensor(images: list[Image]) -> Tensor:
+    """RGB uint8 (H, W, 3) each -> float32 (N, 3, H, W), 0..1."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(255)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How batches are made."""
+
+    scale: int
+    sizes: tuple[int, ...] = (32,)
+    """Crop sides, px; one is drawn for each batch."""
+    size_weights: tuple[float, ...] = (1.0,)
+    half_until: int = 0
+    """Steps at the start with sides half as large: four times the samples at an equal cost."""
+    pixels: int = 32 * 32 * 32
+    """Crop pixels in a batch: smaller crops come in larger batches, at an equal cost."""
+    clean: float = 0.35
+    """Share of the batch with clean bicubic shrinking; the rest is damaged as in a call."""
+    slots: tuple[int, ...] = (0, 1, 2, 3)
+    slot_weights: tuple[float, ...] = (0.06, 0.14, 0.1, 0.7)
+    """Exemplar slots of a batch and how often."""
+    drop: float = 0.08
+    """Share of slots that are marked invalid."""
+    wrong: float = 0.07
+    """Share of slots with another person's photo."""
+    blank: float = 0.02
+    jitter: float = 0.04
+    """Standard deviation of the detector's errors: shift, as a share of the side; the scale
+    varies as much."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B crops with S exemplar slots; pictures 0..1."""
+
+    crop: Tensor
+    """(B, 3, b, b)"""
+    exemplars: Tensor
+    """(B, S, 3, s b, s b)"""
+    validity: Tensor
+    """(B, S)"""
+    truth: Tensor
+    """(B, 3, s b, s b)"""
+
+
+def cut(photo: Image, side: int, zoom: float, shift: tuple[float, float]) -> Image:
+    """A window of the photo, resized to side x side px.
+
+    Args:    zoom: side of the window as a share of the photo's. shift: of its centre, likewise;
+             beyond the photo's edge it is reflected.
+    """
+    full = photo.shape[0]
+    window = max(8, round(full * zoom))
+    left = round((full - window) / 2 + shift[0] * full)
+    top = round((full - window) / 2 + shift[1] * full)
+    pad = max(0, -left, -top, left + window - full, top + window - full)
+    if pad:
+        wide = cv2.copyMakeBorder(photo, pad, pad, pad, pad, cv2.BORDER_REFLECT)
+        photo = np.asarray(wide, np.uint8)
+    crop = photo[top + pad : top + pad + window, left + pad : left + pad + window]
+    kernel = cv2.INTER_AREA if window > side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(crop, (side, side), interpolation=kernel), np.uint8)
+
+
+def recolour(image: Image, gain: NDArray[np.float64], gamma: float) -> Image:
+    """Another light: gains for R, G, B and a gamma, on 0..255."""
+    table = np.linspace(0, 1, 256)[:, None] ** gamma * gain
+    table8 = np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.stack([table8[image[:, :, c], c] for c in range(3)], axis=2)
+
+
+class Batches(Dataset[Batch]):
+    """Batch number `index` of a training run."""
+
+    def __init__(self, sources: list[Path], recipe: Recipe, seed: int, steps: int) -> None:
+        """Every source of people has an equal share of the samples."""
+        self.sources = sources
+        self.recipe = recipe
+        self.seed = seed
+        self.steps = steps
+
+    @cached_property
+    def people(self) -> list[Person]:
+        """Read where they are used, in the loader's process: nothing large travels there."""
+        return [person for people in self._by_source for person in people]
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """How often each person is drawn."""
+        # within a source, between "every person alike" and "every photo alike"
+        shares = [np.sqrt([min(len(p.photos), 40) for p in people]) for people in self._by_source]
+        weights: NDArray[np.float64] = np.concatenate([s / s.sum() for s in shares])
+        return weights / len(self.sources)
+
+    @cached_property
+    def _by_source(self) -> list[list[Person]]:
+        return [load_people(source) for source in self.sources]
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> Batch:
+        r = self.recipe
+        rng = np.random.default_rng([self.seed, index])
+        side = int(rng.choice(r.sizes, p=np.array(r.size_weights) / sum(r.size_weights)))
+        side //= 2 if index < r.half_until else 1
+        slots = int(rng.choice(r.slots, p=np.array(r.slot_weights) / sum(r.slot_weights)))
+        count = max(4, r.pixels // side**2)
+        truths, exemplars, validity = [], [], []
+        for _ in range(count):
+            truth, refs, valid = self._sample(side * r.scale, slots, rng)
+            truths.append(truth)
+            exemplars += refs
+            validity.append(valid)
+        truth_t = to_tensor(truths)
+        clean = round(count * r.clean)
+        crops = [shrink_bicubic(truth_t[:clean], r.scale)] if clean else []
+        if clean < count:
+            crops.append(to_tensor(degrade.call(truths[clean:], r.scale, rng)))
+        big = side * r.scale
+        refs_t = to_tensor(exemplars) if slots else torch.zeros(0, 3, big, big)
+        return Batch(
+            torch.cat(crops),
+            refs_t.view(count, slots, 3, big, big),
+            torch.tensor(np.array(validity, np.float32).reshape(count, slots)),
+            truth_t,
+        )
+
+    def _person(self, side: int, rng: Rng) -> Person:
+        while True:
+            person = self.people[int(rng.choice(len(self.people), p=self.weights))]
+            if person.photos[0].shape[0] >= side:
+                return person
+
+    def _sample(self, side: int, slots: int, rng: Rng) -> tuple[Image, list[Image], list[float]]:
+        r = self.recipe
+        person = self._person(side, rng)
+        order = rng.permutation(len(person.photos))
+        photo = person.photos[order[0]]
+        room = photo.shape[0] / side
+        zoom = rng.uniform(max(0.8, 1 / room), 1.0)
+        slack = (1 - zoom) / 2
+        shift = (rng.uniform(-slack, slack), rng.uniform(-slack, slack))
+        gain = np.exp(rng.normal(0, 0.06, 3) + rng.normal(0, 0.12))
+        gamma = float(np.exp(rng.normal(0, 0.12)))
+        flip = rng.random() < 0.5  # of crop and exemplars alike: supplement, section B.5
+
+        def finish(image: Image, gain: NDArray[np.float64], gamma: float) -> Image:
+            image = recolour(image, gain, gamma)
+            return np.ascontiguousarray(image[:, ::-1]) if flip else image
+
+        truth = finish(cut(photo, side, zoom, shift), gain, gamma)
+        refs: list[Image] = []
+        valid: list[float] = []
+        for k in range(slots):
+            own = len(order) > 1
+            other = person.photos[order[1 + k % (len(order) - 1)]] if own else None
+            draw = rng.random()
+            if draw < r.wrong:
+                stranger = self._person(side, rng).photos
+                other = stranger[int(rng.integers(len(stranger)))]
+            elif draw < r.wrong + r.blank:
+                other = np.full((side, side, 3), rng.integers(256), np.uint8)
+            if other is None:
+                refs.append(np.zeros((side, side, 3), np.uint8))
+                valid.append(0.0)
+                continue
+            step = rng.normal(0, r.jitter, 2)
+            near = (shift[0] + float(step[0]), shift[1] + float(step[1]))
+            scale = zoom * float(np.exp(rng.normal(0, r.jitter)))
+            light = gain * np.exp(rng.normal(0, 0.04))
+            refs.append(degrade.close_up(finish(cut(other, side, scale, near), light, gamma), rng))
+            valid.append(float(rng.random() >= r.drop))
+        return truth, refs, valid

@@ -1,0 +1,332 @@
+"""HIME-small: headshot super-resolution with several exemplars of the same person.
+
+Source: Xiang et al., "HIME: Efficient Headshot Image Super-Resolution with Multiple Exemplars",
+sections 3.1 to 3.4, and its supplementary material, section A.1 (the small model).
+
+The forward pass is split in two for streams: `encode` (exemplars; runs when they change) and
+`enhance` (crop; runs on every frame). `forward` is exactly one after the other.
+
+Shapes: B crops, S exemplar slots, C channels, crop h x w px, scale s; pictures RGB in 0..1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KERNEL = 3
+TAPS = KERNEL * KERNEL
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: the mono-channel map of section 3.1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the network; the defaults are the paper's (section 5.1) where it gives them."""
+
+    scale: int = 4
+    """4 or 8."""
+    channels: int = 32
+    lr_blocks: int = 5
+    """k_l"""
+    hr_blocks: int = 3
+    """k_h"""
+    rec_blocks: int = 20
+    """k_r"""
+    offset_blocks: int = 6
+    """Residual blocks of g() in equation 2 of the supplement. They run at half resolution: a head
+    moves by several cells between exemplar and crop, and there the same blocks see twice as far
+    for a quarter of the work."""
+    groups: int = 8
+    """Groups of channels that share one field of offsets."""
+
+
+class Features(NamedTuple):
+    """What `encode` knows of the exemplars, S slots for each of B crops."""
+
+    hr: Tensor
+    """(B, S, C, h, w): F_ref, high-resolution features packed into the grid of the crop."""
+    query: Tensor
+    """(B, S, C, h, w): the exemplar's half of the first layer of the offset estimator. That layer
+    is linear, so its two halves can be computed apart and added."""
+
+
+class ResidualBlock(nn.Module):
+    """conv - ReLU - conv + skip, without normalisation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        for conv in (self.conv1, self.conv2):
+            nn.init.kaiming_normal_(conv.weight)
+            # a deep stack without normalisation starts close to the identity
+            conv.weight.data.mul_(0.1)
+            nn.init.zeros_(_bias(conv))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.conv2(F.relu(self.conv1(x)))
+        return y
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    if conv.bias is None:
+        raise ValueError("a convolution without bias")
+    return conv.bias
+
+
+def _blocks(count: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
+
+
+class FeatureExtractor(nn.Module):
+    """A convolution and k residual blocks (section 3.1)."""
+
+    def __init__(self, inputs: int, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(inputs, channels, 3, padding=1)
+        self.body = _blocks(blocks, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(F.leaky_relu(self.head(x), 0.1))
+        return y
+
+
+def sample_taps(x: Tensor, offset: Tensor, groups: int) -> Tensor:
+    """Bilinear samples of `x` at the displaced taps of a 3x3 convolution; zero outside.
+
+    Always in float32, positions and features: in bfloat16 the exemplars' share of the quality
+    grows several times slower in training, and at run time positions beyond 64 cells are lost.
+
+    Args:    x: (N, C, h, w). offset: (N, groups * 9 * 2, h, w), cells, (dy, dx) for each tap.
+    Returns: (N, C, 9, h, w) float32.
+    Source:  Dai et al. 2017, equation 2; the layout of torchvision and of ONNX DeformConv.
+    """
+    n, c, h, w = x.shape
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.float().reshape(n * groups, c // groups, h, w)
+        d = offset.float().reshape(n * groups, TAPS, 2, h, w)
+        rows = torch.arange(h, device=x.device, dtype=torch.float32)
+        cols = torch.arange(w, device=x.device, dtype=torch.float32)
+        ky = torch.arange(TAPS, device=x.device, dtype=torch.float32).div(3).floor() - 1
+        kx = torch.arange(TAPS, device=x.device, dtype=torch.float32).remainder(3) - 1
+        y = d[:, :, 0] + ky.view(1, TAPS, 1, 1) + rows.view(1, 1, h, 1)
+        z = d[:, :, 1] + kx.view(1, TAPS, 1, 1) + cols.view(1, 1, 1, w)
+        # align_corners=False: cell i has its centre at (2 i + 1) / size - 1
+        grid = torch.stack(((2 * z + 1) / w - 1, (2 * y + 1) / h - 1), dim=-1)
+        out = F.grid_sample(
+            x,
+            grid.reshape(n * groups, TAPS * h, w, 2),
+            mode="bilinear",
+            padding_mode="zeros",
+            align_corners=False,
+        )
+        return out.reshape(n, c, TAPS, h, w)
+
+
+class DeformableConv(nn.Module):
+    """Modulated deformable 3x3 convolution (Zhu et al. 2019), T in equation 1 of the supplement."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(channels, channels, KERNEL, KERNEL))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
+        """x (N, C, h, w), offset (N, 18 G, h, w) cells, mask (N, 9 G, h, w) -> (N, C, h, w)."""
+        n, c, h, w = x.shape
+        if torch.onnx.is_in_onnx_export():
+            out: Tensor = torch.onnx.ops.symbolic(
+                "DeformConv",
+                (x, self.weight, offset, self.bias, mask),
+                attrs={
+                    "kernel_shape": [KERNEL, KERNEL],
+                    "pads": [1, 1, 1, 1],
+                    "strides": [1, 1],
+                    "dilations": [1, 1],
+                    "group": 1,
+                    "offset_group": self.groups,
+                },
+                dtype=x.dtype,
+                shape=(n, self.weight.shape[0], h, w),
+                version=19,
+            )
+            return out
+        taps = sample_taps(x, offset, self.groups)
+        taps = taps.view(n, self.groups, c // self.groups, TAPS, h, w)
+        # One memory order from here to the end, forward and backward: a channels-last mask or
+        # gradient makes the product below ten times slower. Every tap is already in place, so
+        # what is left of the convolution is a matrix product.
+        weights = mask.float().contiguous().view(n, self.groups, 1, TAPS, h, w)
+        columns = (taps * weights).to(mask.dtype).view(n, c * TAPS, h * w)
+        y = torch.matmul(self.weight.reshape(-1, c * TAPS), columns)
+        return y.view(n, -1, h, w) + self.bias.view(1, -1, 1, 1)
+
+
+class Alignment(nn.Module):
+    """Reference feature alignment of the small model: offsets from features (supplement, A.1)."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        c = config.channels
+        self.groups = config.groups
+        self.from_exemplar = nn.Conv2d(c, c, 3, padding=1)
+        self.from_crop = nn.Conv2d(c, c, 3, padding=1, bias=False)
+        self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
+        self.body = _blocks(config.offset_blocks, c)
+        self.up = nn.Conv2d(c, 4 * c, 3, padding=1)
+        self.refine = ResidualBlock(c)
+        self.out = nn.Conv2d(c, 3 * TAPS * config.groups, 1)
+        self.deform = DeformableConv(c, config.groups)
+        # offsets start at zero, on whole cells: a cell packs s x s pixels into its channels, and
+        # sampling between cells would blend them before anything has been learnt
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(_bias(self.out))
+
+    def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        """hr, query, key (N, C, h, w) -> aligned exemplar features (N, C, h, w)."""
+        wide = F.leaky_relu(query + key, 0.1)
+        deep = self.body(F.leaky_relu(self.down(wide), 0.1))
+        x = self.refine(wide + F.pixel_shuffle(self.up(deep), 2))
+        offset, mask = self.out(x).split((2 * TAPS * self.groups, TAPS * self.groups), dim=1)
+        y: Tensor = self.deform(hr, offset, torch.sigmoid(mask))
+        return y
+
+
+class Aggregation(nn.Module):
+    """Content-conditioned feature aggregation, equations 5 to 7, with a validity for each slot."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.g1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.g2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, aligned: Tensor, crop: Tensor, validity: Tensor) -> Tensor:
+        """aligned (B, S, C, h, w), crop (B, C, h, w), validity (B, S) in 0..1 -> (B, C, h, w)."""
+        b, s, c, h, w = aligned.shape
+        g1 = self.g1(aligned.flatten(0, 1)).view(b, s, c, h, w)
+        score = torch.sigmoid((g1 * self.g2(crop).unsqueeze(1)).float().sum(dim=2, keepdim=True))
+        score = score * validity.view(b, s, 1, 1, 1)
+        # with no valid slot the sum is zero and so is the result: a network without exemplars
+        mean = (score * aligned.float()).sum(dim=1) / (score.sum(dim=1) + 1e-3)
+        return mean.to(crop.dtype)
+
+
+def icnr_(weight: Tensor, factor: int) -> None:
+    """Start a convolution before PixelShuffle as nearest-neighbour enlargement (Aitken 2017)."""
+    out, inputs, kh, kw = weight.shape
+    base = torch.empty(out // factor**2, inputs, kh, kw)
+    nn.init.kaiming_normal_(base)
+    weight.data.copy_(base.repeat_interleave(factor**2, dim=0) * 0.1)
+
+
+def bicubic_kernel(scale: int) -> Tensor:
+    """Weights (3 s^2, 1, 5, 5) that make bicubic enlargement a convolution and a PixelShuffle.
+
+    A grouped convolution is many times faster than Resize in the runtimes, and exact.
+    Source: Keys 1981 with a = -0.75, as in `torch.nn.functional.interpolate`.
+    """
+    taps = torch.zeros(scale, 5)
+    for phase in range(scale):
+        position = (phase + 0.5) / scale - 0.5
+        for tap in range(5):
+            t = abs(tap - 2 - position)
+            if t <= 1:
+                taps[phase, tap] = (1.25 * t - 2.25) * t * t + 1
+            elif t < 2:
+                taps[phase, tap] = -0.75 * (((t - 5) * t + 8) * t - 4)
+    kernel = torch.einsum("ay,bx->abyx", taps, taps).reshape(scale * scale, 1, 5, 5)
+    return kernel.repeat(3, 1, 1, 1)
+
+
+class Reconstruction(nn.Module):
+    """k_r residual blocks, sub-pixel enlargement, and the long skip (section 3.4)."""
+
+    bicubic: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        c = config.channels
+        self.scale = config.scale
+        self.body = _blocks(config.rec_blocks, c)
+        doublings = config.scale.bit_length() - 1
+        self.ups = nn.ModuleList(nn.Conv2d(c, 4 * c, 3, padding=1) for _ in range(doublings - 1))
+        # the last doubling makes the picture directly: no layer runs at the output's resolution
+        self.last = nn.Conv2d(c, 12, 3, padding=1)
+        for conv in (*self.ups, self.last):
+            icnr_(conv.weight, 2)
+        self.register_buffer("bicubic", bicubic_kernel(config.scale), persistent=False)
+
+    def enlarge(self, crop: Tensor) -> Tensor:
+        """Bicubic enlargement: (B, 3, h, w) -> (B, 3, s h, s w), in the type of `crop`."""
+        with torch.autocast(crop.device.type, enabled=False):
+            y = F.conv2d(F.pad(crop, (2, 2, 2, 2), mode="replicate"), self.bicubic, groups=3)
+        return F.pixel_shuffle(y, self.scale)
+
+    def forward(self, fused: Tensor, crop: Tensor) -> Tensor:
+        x = self.body(fused)
+        for up in self.ups:
+            x = F.leaky_relu(F.pixel_shuffle(up(x), 2), 0.1)
+        return self.enlarge(crop) + F.pixel_shuffle(self.last(x), 2).to(crop.dtype)
+
+
+class Hime(nn.Module):
+    """HIME-small. Crop sides must be even; exemplars are scale times as large as the crop."""
+
+    luma: Tensor
+
+    def __init__(self, config: Config | None = None) -> None:
+        super().__init__()
+        self.config = config = config or Config()
+        if config.scale not in (4, 8):
+            raise ValueError(f"scale must be 4 or 8, not {config.scale}")
+        c = config.channels
+        self.lr_features = FeatureExtractor(3, c, config.lr_blocks)
+        self.hr_features = FeatureExtractor(config.scale**2, c, config.hr_blocks)
+        self.alignment = Alignment(config)
+        self.aggregation = Aggregation(c)
+        self.reconstruction = Reconstruction(config)
+        self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
+
+    def encode(self, exemplars: Tensor) -> Features:
+        """Features of exemplars (B, S, 3, s h, s w), S >= 1; run when they change."""
+        b, n = exemplars.shape[:2]
+        s = self.config.scale
+        x = exemplars.flatten(0, 1)
+        hr = self.hr_features(F.pixel_unshuffle((x * self.luma).sum(dim=1, keepdim=True), s))
+        query = self.alignment.from_exemplar(self.lr_features(F.avg_pool2d(x, s)))
+        return Features(hr.unflatten(0, (b, n)), query.unflatten(0, (b, n)))
+
+    def enhance(self, crop: Tensor, features: Features, validity: Tensor) -> Tensor:
+        """The enlarged crop; run on every frame.
+
+        Args:    crop: (B, 3, h, w), 0..1. features: of S slots.
+                 validity: (B, S), 0 leaves a slot out, 1 counts it fully.
+        Returns: (B, 3, s h, s w); not clamped.
+        """
+        low = self.lr_features(crop)
+        if features.hr.shape[1] == 0:
+            return self.reconstruct(low, crop)
+        b, n = features.hr.shape[:2]
+        key = self.alignment.from_crop(low).unsqueeze(1).expand(-1, n, -1, -1, -1)
+        aligned = self.alignment(
+            features.hr.flatten(0, 1), features.query.flatten(0, 1), key.flatten(0, 1)
+        )
+        fused = low + self.aggregation(aligned.unflatten(0, (b, n)), low, validity)
+        return self.reconstruct(fused, crop)
+
+    def reconstruct(self, fused: Tensor, crop: Tensor) -> Tensor:
+        """F_f (B, C, h, w) and the crop -> (B, 3, s h, s w)."""
+        y: Tensor = self.reconstruction(fused, crop)
+        return y
+
+    def forward(self, crop: Tensor, exemplars: Tensor, validity: Tensor) -> Tensor:
+        """crop (B, 3, h, w), exemplars (B, S, 3, s h, s w), validity (B, S) -> (B, 3, s h, s w)."""
+        if exemplars.shape[1] == 0:
+            return self.reconstruct(self.lr_features(crop), crop)
+        return self.enhance(crop, self.encode(exemplars), validity)

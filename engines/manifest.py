@@ -1,0 +1,52 @@
+"""What is shipped in engines/weights, and whether the files are still what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from engines.runtime import SCALES, WeightsError
+
+WEIGHTS = Path(__file__).parent / "weights"
+MANIFEST = "manifest.json"
+HALVES = ("encode", "enhance")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
+    """The manifest: for each network its files, training and scores.
+
+    Raises: WeightsError: it is missing or damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: no manifest of weights; install Closeup again") from error
+    return manifest
+
+
+def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
+    """Paths of the encode and enhance halves, after their checksums have been compared.
+
+    Raises: WeightsError: a file is missing or is not the one that the manifest names.
+            ValueError: no network of this scale exists.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {SCALES}, not {scale}")
+    entry = read_manifest(folder)["networks"].get(f"hime_x{scale}")
+    if entry is None:
+        raise WeightsError(f"the manifest names no network that enlarges {scale} times")
+    paths = tuple(folder / f"hime_x{scale}.{half}.onnx" for half in HALVES)
+    for path in paths:
+        if not path.is_file():
+            raise WeightsError(f"{path} is missing; install Closeup again")
+        if sha256(path) != entry["files"][path.name]:
+            raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
+    return paths[0], paths[1]

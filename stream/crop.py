@@ -1,0 +1,85 @@
+"""Crop: pieces of a picture, cut at whole pixels or sampled at any rectangle and size.
+
+Convention: pixels, origin at the top left, (x, y) order; pixel i covers [i, i + 1), so that its
+centre lies at i + 0.5. Boxes and rectangles are xyxy in this continuous measure.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from stream.frame import Image
+
+Rect = tuple[float, float, float, float]
+Size = tuple[int, int]
+
+NEARLY_ONE = 1.15
+"""Shrinking by less than this is sampled directly: a box filter would blur more than alias."""
+
+
+def cut_square(image: Image, box: tuple[int, int, int, int]) -> Image:
+    """Cut a box at whole pixels, without resampling; beyond the edge the picture is reflected.
+
+    Args:    image: uint8 (H, W, C). box: integer xyxy px, may reach beyond the picture.
+    Returns: uint8 (y1 - y0, x1 - x0, C), a new array.
+    Raises:  ValueError: the box is empty.
+    """
+    x0, y0, x1, y1 = box
+    height, width = image.shape[:2]
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(f"the box {box} is empty")
+    if x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height:
+        return image[y0:y1, x0:x1].copy()
+    columns = _reflect(np.arange(x0, x1), width)
+    rows = _reflect(np.arange(y0, y1), height)
+    return np.ascontiguousarray(image[rows[:, None], columns[None, :]])
+
+
+def _reflect(index: np.typing.NDArray[np.int_], length: int) -> np.typing.NDArray[np.int_]:
+    """Fold any index into 0..length-1, edge pixel not repeated (as cv2.BORDER_REFLECT_101)."""
+    if length == 1:
+        return np.zeros_like(index)
+    period = 2 * (length - 1)
+    folded = np.abs(index) % period
+    return np.where(folded < length, folded, period - folded)
+
+
+def resample(image: Image, rect: Rect, size: Size, *, border: int = cv2.BORDER_REPLICATE) -> Image:
+    """Show a rectangle of a picture at any size: bicubic, averaged over each pixel when shrinking.
+
+    Args:    image: uint8 (H, W, C). rect: xyxy px, may reach beyond the picture.
+             size: (width, height) of the result. border: what lies beyond, a cv2.BORDER_* value.
+    Returns: uint8 (height, width, C); `image` itself when nothing would change.
+    Raises:  ValueError: the rectangle or the size is empty.
+    """
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = rect
+    if x1 <= x0 or y1 <= y0 or size[0] < 1 or size[1] < 1:
+        raise ValueError(f"nothing to show: rectangle {rect}, size {size}")
+    if (x0, y0, x1, y1) == (0, 0, width, height):
+        if size == (width, height):
+            return image
+        if size[0] >= width and size[1] >= height:
+            return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    # Shrinking: sample finer by a whole factor, then average each block of samples exactly.
+    fine_x = _samples((x1 - x0) / size[0])
+    fine_y = _samples((y1 - y0) / size[1])
+    fine = (size[0] * fine_x, size[1] * fine_y)
+    step_x, step_y = (x1 - x0) / fine[0], (y1 - y0) / fine[1]
+    # cv2 puts pixel centres at whole numbers, hence the two halves.
+    matrix = np.array(
+        [[step_x, 0.0, x0 + step_x / 2 - 0.5], [0.0, step_y, y0 + step_y / 2 - 0.5]], np.float64
+    )
+    sampled = cv2.warpAffine(
+        image, matrix, fine, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=border
+    )
+    if fine != size:
+        sampled = cv2.resize(sampled, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(sampled, np.uint8)
+
+
+def _samples(shrink: float) -> int:
+    return 1 if shrink <= NEARLY_ONE else math.ceil(shrink)

@@ -1,0 +1,105 @@
+"""Colour: how the numbers of a video picture mean RGB, and the way there and back.
+
+A default conversion in FFmpeg shifts luma by one and assumes BT.601 on the way back; both
+conversions here are accurate and name their matrix and range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from stream.frame import Image
+
+UNSPECIFIED = 2
+"""Of a matrix, primaries or transfer (ITU-T H.273)."""
+BT709 = 1
+BT601 = 6
+HD_HEIGHT_PX = 720
+"""From here on players take an unspecified matrix for BT.709 (the shorter side counts)."""
+ACCURATE = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+)
+SWSCALE_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+"""H.273 matrix → FFmpeg's swscale matrix; the others do not occur in recordings."""
+
+
+@dataclass(frozen=True)
+class Colour:
+    """Code points of ITU-T H.273, as video files carry them."""
+
+    matrix: int = BT709
+    primaries: int = BT709
+    transfer: int = BT709
+    full_range: bool = False
+
+    @property
+    def range_tag(self) -> int:
+        """FFmpeg's tag: 1 limited, 2 full."""
+        return int(ColorRange.JPEG if self.full_range else ColorRange.MPEG)
+
+
+def colour_of(frame: av.VideoFrame) -> Colour:
+    """What a decoded picture says about itself; where it is silent, what players assume."""
+    assumed = BT709 if min(frame.width, frame.height) >= HD_HEIGHT_PX else BT601
+    matrix = int(frame.colorspace)
+    if matrix not in SWSCALE_MATRICES:
+        matrix = assumed
+    full = int(frame.color_range) == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    return Colour(
+        matrix=matrix,
+        primaries=_specified(int(frame.color_primaries), matrix),
+        transfer=_specified(int(frame.color_trc), matrix),
+        full_range=full,
+    )
+
+
+def to_rgb(
+    reformatter: VideoReformatter, frame: av.VideoFrame, colour: Colour, size: tuple[int, int]
+) -> Image:
+    """The picture as RGB.
+
+    Args:    size: (width, height) px of the result; the picture is resized when it differs.
+    Returns: RGB uint8 (height, width, 3), a new array.
+    """
+    rgb = reformatter.reformat(
+        frame,
+        width=size[0],
+        height=size[1],
+        format="rgb24",
+        interpolation=ACCURATE,
+        src_colorspace=SWSCALE_MATRICES[colour.matrix],
+        src_color_range=colour.range_tag,
+        dst_color_range=int(ColorRange.JPEG),
+    )
+    return np.ascontiguousarray(rgb.to_ndarray(), dtype=np.uint8)
+
+
+def to_yuv(reformatter: VideoReformatter, image: Image, colour: Colour) -> av.VideoFrame:
+    """RGB uint8 (H, W, 3), H and W even, as a tagged yuv420p picture."""
+    rgb = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+    frame = reformatter.reformat(
+        rgb,
+        format="yuv420p",
+        interpolation=ACCURATE,
+        dst_colorspace=SWSCALE_MATRICES[colour.matrix],
+        dst_color_range=colour.range_tag,
+    )
+    frame.colorspace = colour.matrix
+    frame.color_range = colour.range_tag
+    frame.color_primaries = colour.primaries
+    frame.color_trc = colour.transfer
+    return frame
+
+
+def _specified(tag: int, matrix: int) -> int:
+    """The tag, or, where the file is silent, the one that goes with the matrix."""
+    if tag not in (0, UNSPECIFIED):
+        return tag
+    return {1: BT709, 5: 5, 6: BT601, 7: 7, 9: 9}.get(matrix, BT709)

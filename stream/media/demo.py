@@ -1,0 +1,173 @@
+"""DemoSource: a call of ten seconds that knows what it should look like.
+
+The scene of `stream.media.demo_scene`, seen by a webcam (noise that grows with the light) and sent
+through a real H.264 encoder and decoder at the bit rate of a call. Every run gives the same frames.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import cv2
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+from stream.frame import Floats, Frame, Image
+from stream.media.demo_scene import DURATION_S, DemoScene, DemoTruth
+from stream.media.demo_sound import SOUND_RATE_HZ, make_sound
+
+RATE = Fraction(25)
+BIT_RATE = 1_200_000
+"""Bits a second: what a 720p call gets on an ordinary line."""
+READ_NOISE = 1.3
+SHOT_NOISE = 0.042
+"""Noise variance in 8-bit levels: READ_NOISE² + SHOT_NOISE x level."""
+SWSCALE = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+)
+"""The default conversion shifts luma by one level."""
+
+
+class DemoSource:
+    """A call with sound, 1280x720 at 25 frames a second; iterate it for frames.
+
+    Each frame carries a `DemoTruth` as `frame.truth`. Iterating again starts again.
+
+    Args:   duration_s: stop earlier than the ten seconds of the whole call.
+    Raises: InputError: the portrait is not there (matplotlib is missing).
+            ValueError: the duration is not within 0..10 s.
+    """
+
+    live = False
+    rate = RATE
+    time_base = 1 / RATE
+    sound_rate = SOUND_RATE_HZ
+
+    def __init__(self, duration_s: float = DURATION_S) -> None:
+        if not 0.0 < duration_s <= DURATION_S:
+            raise ValueError(f"the demo lasts up to {DURATION_S:g} s, not {duration_s:g}")
+        self.scene = DemoScene()
+        self.width, self.height = self.scene.size
+        self.frames_total = round(duration_s * RATE)
+        self.sound: Floats = make_sound(self.frames_total / float(RATE))
+        """float32 (n,), mono, -1..1, at `sound_rate`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[Frame]:
+        camera = _Camera()
+        line = _Line(self.width, self.height)
+        waiting: deque[int] = deque()
+        for index in range(self.frames_total):
+            waiting.append(index)
+            captured_ns = time.monotonic_ns()
+            for image in line.send(camera.take(self._clean(index)), index):
+                yield self._frame(image, waiting.popleft(), captured_ns)
+        for image in line.end():
+            yield self._frame(image, waiting.popleft(), time.monotonic_ns())
+
+    def truth_at(self, index: int) -> DemoTruth:
+        """What the scene looks like in the frame `index`."""
+        return DemoTruth(self.scene, float(index / RATE))
+
+    def _clean(self, index: int) -> Image:
+        whole = (0.0, 0.0, float(self.width), float(self.height))
+        return self.truth_at(index).render(whole, (self.width, self.height))
+
+    def _frame(self, image: Image, index: int, captured_ns: int) -> Frame:
+        return Frame(
+            image=image,
+            index=index,
+            pts=index,
+            time_base=self.time_base,
+            captured_ns=captured_ns,
+            truth=self.truth_at(index),
+        )
+
+
+class _Camera:
+    """Adds sensor noise: a grainy tile drawn once, moved to a random place in every frame."""
+
+    _margin = 96
+
+    def __init__(self, seed: int = 5) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._tile: NDArray[np.float32] | None = None
+        levels = np.arange(256, dtype=np.float32)
+        self._deviation = np.sqrt(READ_NOISE**2 + SHOT_NOISE * levels).astype(np.float32)
+
+    def take(self, clean: Image) -> Image:
+        height, width = clean.shape[:2]
+        if self._tile is None:
+            shape = (height + self._margin, width + self._margin, 3)
+            tile = self._rng.standard_normal(shape, np.float32)
+            # A sensor measures one colour a pixel; the others come from neighbours.
+            tile = np.asarray(cv2.GaussianBlur(tile, (0, 0), 0.6), np.float32)
+            self._tile = tile / tile.std()
+        top, left = self._rng.integers(0, self._margin, 2)
+        grain = self._tile[top : top + height, left : left + width]
+        if self._rng.integers(2):
+            grain = grain[:, ::-1]
+        noisy = clean + grain * cv2.LUT(clean, self._deviation)
+        return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
+
+
+class _Line:
+    """A telephone line: H.264 encoder and decoder back to back, in memory."""
+
+    def __init__(self, width: int, height: int) -> None:
+        encoder = av.CodecContext.create("libx264", "w")
+        decoder = av.CodecContext.create("h264", "r")
+        assert isinstance(encoder, VideoCodecContext)
+        assert isinstance(decoder, VideoCodecContext)
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+        encoder.framerate, encoder.time_base = RATE, 1 / RATE
+        encoder.bit_rate = BIT_RATE
+        # One thread: the same bits on every machine.
+        encoder.thread_count = decoder.thread_count = 1
+        encoder.options = {
+            "preset": "veryfast",
+            "tune": "zerolatency",
+            "g": "250",
+            "maxrate": str(BIT_RATE),
+            "bufsize": str(BIT_RATE // 2),
+        }
+        self._encoder, self._decoder = encoder, decoder
+
+    def send(self, image: Image, index: int) -> Iterator[Image]:
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
+            format="yuv420p", interpolation=SWSCALE
+        )
+        frame.pts, frame.time_base = index, 1 / RATE
+        for packet in self._encoder.encode(frame):
+            yield from self._decode(packet)
+
+    def end(self) -> Iterator[Image]:
+        for packet in self._encoder.encode(None):
+            yield from self._decode(packet)
+        yield from self._decode(None)
+
+    def _decode(self, packet: av.Packet[Any] | None) -> Iterator[Image]:
+        for frame in self._decoder.decode(packet):
+            rgb = frame.reformat(format="rgb24", interpolation=SWSCALE)
+            yield np.asarray(rgb.to_ndarray(), np.uint8)

@@ -1,0 +1,120 @@
+"""Report: what a run did, for people (a short table) and for programs (JSON)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from stream.errors import OutputError
+from stream.frame import Frame
+from stream.metrics import Summary
+
+
+class StageTimes(TypedDict):
+    """Time of one part for one frame."""
+
+    p50_ms: float
+    p95_ms: float
+
+
+class Report(TypedDict):
+    """The JSON of a run. Faces are counted once in every frame they appear in."""
+
+    input: str
+    output: str
+    frames: int
+    faces_seen: int
+    faces_enhanced: int
+    """Of those seen: a patch was shown."""
+    faces_passed_through: int
+    """Of those seen: the rest."""
+    exemplars: int
+    """Close-ups that the bank took in."""
+    fps: float
+    """Frames per second of processing, start-up left out."""
+    duration_s: float
+    """How long the processing took."""
+    stages: dict[str, StageTimes]
+    """The stages, and the source and sinks, which run beside them in threads of their own."""
+
+
+@dataclass
+class Tally:
+    """Counts faces, frame by frame."""
+
+    frames: int = 0
+    faces_seen: int = 0
+    faces_enhanced: int = 0
+
+    def add(self, frame: Frame) -> None:
+        """Count one frame that has passed all the stages."""
+        self.frames += 1
+        self.faces_seen += len(frame.faces)
+        self.faces_enhanced += sum(
+            face.patch is not None and face.patch.weight > 0.0 for face in frame.faces
+        )
+
+
+def make_report(
+    tally: Tally,
+    times: Mapping[str, Summary],
+    *,
+    duration_s: float,
+    exemplars: int,
+    input_name: str,
+    output_name: str,
+) -> Report:
+    """Put together what was counted and measured.
+
+    Args: times: from `Metrics.summaries`. duration_s: of the whole run.
+    """
+    return Report(
+        input=input_name,
+        output=output_name,
+        frames=tally.frames,
+        faces_seen=tally.faces_seen,
+        faces_enhanced=tally.faces_enhanced,
+        faces_passed_through=tally.faces_seen - tally.faces_enhanced,
+        exemplars=exemplars,
+        fps=round(tally.frames / duration_s, 2) if duration_s > 0 else 0.0,
+        duration_s=round(duration_s, 3),
+        stages={
+            name: StageTimes(p50_ms=round(time.p50_ms, 3), p95_ms=round(time.p95_ms, 3))
+            for name, time in times.items()
+        },
+    )
+
+
+def format_report(report: Report) -> str:
+    """The report as a short table, without a line break at its end."""
+    counts = [
+        ("frames", f"{report['frames']}"),
+        ("faces seen", f"{report['faces_seen']}"),
+        ("  enhanced", f"{report['faces_enhanced']}"),
+        ("  passed through", f"{report['faces_passed_through']}"),
+        ("exemplars", f"{report['exemplars']}"),
+        ("fps", f"{report['fps']:.1f}"),
+    ]
+    lines = [f"{name:<18}{value:>10}" for name, value in counts]
+    lines.append(f"{'ms a frame':<18}{'p50':>10}{'p95':>10}")
+    for name, times in report["stages"].items():
+        lines.append(f"  {name:<16}{times['p50_ms']:>10.1f}{times['p95_ms']:>10.1f}")
+    return "\n".join(lines)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the JSON; the file is there completely or not at all.
+
+    Raises: OutputError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,186 @@
+"""Bank: remembers what each person looked like close up, and picks what serves the face now.
+
+It holds pictures of faces, so: in memory only, bounded, never logged, never written, and
+overwritten with zeros when a person has been gone for a minute, at `forget` and at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field, replace
+
+from stream.frame import Exemplar, Face, Frame, Image
+from stream.headshot import cut_headshot, is_inside, to_exemplar
+from stream.stages import quality
+from stream.stages.exemplars import CLOSE_SIDE_PX, LEAST_SIDE_PX, PICKS, Exemplars
+
+SMALL_SIDE_PX = 140
+"""A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
+# A face at the limit must not flap across it; it counts as small until it is this much larger.
+SMALL_HYSTERESIS = 1.1
+LOOK_EVERY = 5
+"""A person's face is measured every so many frames: a look takes 1 to 2 ms."""
+LEAST_GAP_S = 0.5
+"""Between two close-ups of one person: neighbouring frames show the same thing."""
+REPICK_S = 1.0
+"""A pick stays at least so long: each change costs an encoding."""
+GONE_S = 60.0
+"""The close-ups of somebody who was not seen for so long are wiped."""
+MAX_PEOPLE = 16
+"""Of more people than this, those not seen for longest are wiped."""
+# What makes a close-up usable. Nearly frontal: beyond 25 degrees half of the face is hidden. Sharp:
+# blur of 1 px costs 30 % of the sharpness, so three quarters of the person's best is in focus and
+# at rest. The floor is below any usable recording and above a face out of focus.
+MAX_YAW, MAX_PITCH, MAX_ROLL = 0.4, 0.3, 0.5
+LEAST_SCORE = 0.6
+LEAST_SHARPNESS, SHARPNESS_OF_BEST = 0.05, 0.75
+MEAN_RANGE, MAX_CLIPPED = (40.0, 215.0), 0.2
+# What must lie inside the picture, in widths of the face box: the head with hair and chin. The
+# border of the headshot may be mirrored, as it is in the training data; otherwise a picture of 360
+# lines could never give a close-up.
+HEAD_WIDTHS = 1.5
+# While there is no real close-up, "close" means close to the largest this camera has shown of the
+# person: what it has is built from the upper end, and is replaced as the person comes closer.
+NEAR_LARGEST = 0.8
+
+
+@dataclass
+class _Person:
+    exemplars: Exemplars = field(default_factory=Exemplars)
+    picked: tuple[Exemplar, ...] = ()
+    version: int = 0
+    picked_s: float = -math.inf
+    seen_s: float = -math.inf
+    looked_at: int | None = None
+    admitted_s: float = -math.inf
+    largest_px: float = 0.0
+    is_small: bool = False
+
+
+class Bank:
+    """Stage: sets `exemplars` and `exemplars_version` of each face that is small."""
+
+    name = "bank"
+
+    def __init__(self) -> None:
+        self.harvested = 0
+        """How many close-ups were taken in so far."""
+        self._people: dict[int, _Person] = {}
+        self._version = 0
+        # `forget` is a user's wish and may come from another thread.
+        self._lock = threading.Lock()
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The frame, its faces with what was picked for them."""
+        with self._lock:
+            faces = tuple(self._serve(face, frame) for face in frame.faces)
+            self._let_go(frame.time_s)
+        return replace(frame, faces=faces)
+
+    def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
+        """What is kept of one person, oldest first; empty when nothing is."""
+        with self._lock:
+            person = self._people.get(track_id)
+            return person.exemplars.all() if person else ()
+
+    def forget(self) -> None:
+        """Wipe everything: pictures are overwritten with zeros. New ones may come after it.
+
+        Features that were computed from them are the enhancer's: it sees the picks change.
+        """
+        with self._lock:
+            for person in self._people.values():
+                person.exemplars.wipe()
+            self._people.clear()
+
+    def close(self) -> None:
+        """Wipe everything."""
+        self.forget()
+
+    def _serve(self, face: Face, frame: Frame) -> Face:
+        person = self._people.setdefault(face.track_id, _Person())
+        person.seen_s = frame.time_s
+        # A score of 0 is a face that was held where it was, not seen.
+        if face.score >= LEAST_SCORE:
+            person.largest_px = max(person.largest_px, face.headshot_side_px)
+            self._harvest(person, face, frame)
+        self._pick(person, face, frame.time_s)
+        return replace(face, exemplars=person.picked, exemplars_version=person.version)
+
+    def _harvest(self, person: _Person, face: Face, frame: Frame) -> None:
+        """Take the headshot in where it is a good close-up; the cheap questions first."""
+        if not _is_close(person, face.headshot_side_px):
+            return
+        if person.looked_at is not None and 0 <= frame.index - person.looked_at < LOOK_EVERY:
+            return
+        if abs(frame.time_s - person.admitted_s) < LEAST_GAP_S:
+            return
+        side = round(face.headshot_side_px)
+        if not is_inside(frame.image, face.center, round(HEAD_WIDTHS * face.width_px)):
+            return
+        head = quality.pose(face.keypoints)
+        if abs(head.yaw) > MAX_YAW or abs(head.pitch) > MAX_PITCH or abs(head.roll) > MAX_ROLL:
+            return
+        person.looked_at = frame.index
+        image = to_exemplar(cut_headshot(frame.image, face.center, side))
+        sharpness = quality.sharpness(image)
+        least = max(LEAST_SHARPNESS, SHARPNESS_OF_BEST * person.exemplars.best_sharpness())
+        if sharpness < least or not _is_well_exposed(image):
+            return
+        image.setflags(write=False)
+        new = Exemplar(image, side, (head.yaw, head.pitch), sharpness, frame.time_s)
+        if person.exemplars.admit(new, in_use=person.picked):
+            person.admitted_s = frame.time_s
+            self.harvested += 1
+
+    def _pick(self, person: _Person, face: Face, time_s: float) -> None:
+        side = face.headshot_side_px
+        limit = SMALL_SIDE_PX * (SMALL_HYSTERESIS if person.is_small else 1.0)
+        person.is_small = side <= limit
+        if not person.is_small:
+            self._set_picked(person, ())
+            person.picked_s = -math.inf
+            return
+        if not len(person.exemplars):
+            return
+        if person.picked and abs(time_s - person.picked_s) < REPICK_S:
+            return
+        # Reconsidered once a second, whether or not that changes anything: it takes 0.5 ms. Until
+        # there is a first pick, in every frame.
+        person.picked_s = time_s
+        head = quality.pose(face.keypoints)
+        chosen = person.exemplars.choose((head.yaw, head.pitch), side, person.picked)
+        self._set_picked(person, chosen)
+
+    def _set_picked(self, person: _Person, chosen: tuple[Exemplar, ...]) -> None:
+        if {id(one) for one in chosen} == {id(one) for one in person.picked}:
+            return
+        # Counted over all people, so that a version alone tells what was picked.
+        self._version += 1
+        person.picked, person.version = chosen, self._version
+
+    def _let_go(self, time_s: float) -> None:
+        longest_gone = sorted(self._people, key=lambda one: self._people[one].seen_s)
+        surplus = max(0, len(longest_gone) - MAX_PEOPLE)
+        for position, track_id in enumerate(longest_gone):
+            person = self._people[track_id]
+            # Either way: a source that starts again begins at zero.
+            if position < surplus or abs(time_s - person.seen_s) > GONE_S:
+                person.exemplars.wipe()
+                del self._people[track_id]
+
+
+def _is_close(person: _Person, side_px: float) -> bool:
+    if side_px >= CLOSE_SIDE_PX:
+        return True
+    # A real close-up makes makeshift ones needless, once there are enough for a pick.
+    close = sum(one.side_px >= CLOSE_SIDE_PX for one in person.exemplars.all())
+    return (
+        close < PICKS and side_px >= LEAST_SIDE_PX and side_px >= NEAR_LARGEST * person.largest_px
+    )
+
+
+def _is_well_exposed(image: Image) -> bool:
+    light = quality.exposure(image)
+    return MEAN_RANGE[0] <= light.mean <= MEAN_RANGE[1] and light.clipped <= MAX_CLIPPED

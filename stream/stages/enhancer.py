@@ -1,0 +1,242 @@
+"""Enhancer: runs the network on the faces that will be shown larger than the camera saw them.
+
+Crops lie at whole pixels and change their place and size as rarely as possible: what trembles from
+frame to frame in the crop becomes flicker in the patch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from engines.runtime import Features, Runtime
+from stream.crop import cut_square
+from stream.frame import Exemplar, Face, Frame, Image, Patch, View
+
+BUCKETS = (16, 24, 32, 48, 64, 80, 96)
+"""Sides of crops, px; multiples of 8, as the network wants them."""
+SMALLEST_X4 = 32
+LARGEST = float(BUCKETS[-1])
+"""Headshots wider than this are left as they are: the camera saw enough."""
+LEAVE = 1.03
+"""What began below a limit goes on until it is this much above it, so that nothing flaps."""
+TAKE, KEEP = 1.015, 1.06
+"""A bucket is taken by headshots this much larger, and kept up to the second: at the headshot's
+border the patch is faded out anyway, and the next bucket costs half as much again."""
+MIN_ZOOM = 1.2
+STAY_ZOOM = 1.15
+X8_ZOOM = 4.01
+"""x8 only where x4 would be enlarged further; a hair above 4, where a virtual camera may rest."""
+STILL_PX = 1.5
+"""The crop stays where it is while the face's centre is this near to its own; then it follows by
+no more than it must, so that noise of a pixel around any place ends in rest."""
+STEPS_PER_OCTAVE = 8
+STEP_SLACK = 0.75
+"""The size step changes when the headshot is this many steps away (0.5 would flap)."""
+FADE_S = 0.5
+FORGET_S = 1.0
+"""A face that is gone for longer starts anew: features are dropped."""
+
+Key = tuple[int, int, int, int]
+"""Exemplars' version, scale, bucket, size step: features are valid as long as these are."""
+
+
+@dataclass
+class _Track:
+    """What the stage remembers of one face."""
+
+    last_s: float
+    weight: float = 0.0
+    wanted: bool = False
+    scale: int = 4
+    bucket: int = 0
+    step: int = 0
+    corner: tuple[int, int] | None = None
+    key: Key | None = None
+    features: Features | None = field(default=None, repr=False)
+
+
+class Enhancer:
+    """Sets `face.patch` of the faces that gain by it.
+
+    Args:   open_runtime: opens the runtime of a scale (4 or 8); called once for each, when first
+            needed; closed with the stage. rate: nominal frames a second.
+            restore_in_place: also faces that the view does not enlarge.
+            max_faces: at most so many in one frame; the others pass through.
+    """
+
+    name = "enhancer"
+
+    def __init__(
+        self,
+        open_runtime: Callable[[int], Runtime],
+        rate: Fraction,
+        *,
+        restore_in_place: bool = False,
+        max_faces: int = 3,
+    ) -> None:
+        self._open_runtime = open_runtime
+        self._nominal_s = float(1 / rate)
+        self._restore_in_place = restore_in_place
+        self._max_faces = max_faces
+        self._runtimes: dict[int, Runtime] = {}
+        self._opened = ExitStack()
+        self._tracks: dict[int, _Track] = {}
+        self._last_s: float | None = None
+        self.encodes = 0
+        """How often exemplars were encoded so far."""
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Enhance the faces of one frame.
+
+        Raises: ValueError: framing has not chosen a view.
+        """
+        view = frame.view
+        if view is None:
+            raise ValueError("the enhancer needs a view: framing comes first")
+        now_s = frame.time_s
+        step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
+        step_s = self._nominal_s if step_s <= 0.0 else min(step_s, FADE_S)
+        self._last_s = now_s
+
+        for face in frame.faces:
+            track = self._tracks.setdefault(face.track_id, _Track(now_s))
+            track.wanted = self._gains(face, view, track.wanted)
+            track.last_s = now_s
+        chosen = self._choose(frame.faces)
+        faces = []
+        for face in frame.faces:
+            track = self._tracks[face.track_id]
+            target = 1.0 if face.track_id in chosen and track.wanted else 0.0
+            track.weight = _towards(track.weight, target, step_s / FADE_S)
+            show = face.track_id in chosen and track.weight > 0.0
+            faces.append(replace(face, patch=self._patch(frame, face, view) if show else None))
+        self._fade_absent(frame.faces, now_s, step_s)
+        return replace(frame, faces=tuple(faces))
+
+    def close(self) -> None:
+        """Forget all faces and close the runtimes."""
+        self._tracks.clear()
+        self._runtimes.clear()
+        self._opened.close()
+
+    def _gains(self, face: Face, view: View, was: bool) -> bool:
+        """Whether the viewer will see a difference."""
+        side = face.headshot_side_px
+        x, y = face.center
+        x0, y0, x1, y1 = view.rect
+        reach = side / 2.0
+        if x + reach <= x0 or x - reach >= x1 or y + reach <= y0 or y - reach >= y1:
+            return False
+        enlarged = self._restore_in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
+        return enlarged and 0.0 < side <= LARGEST * (LEAVE if was else 1.0)
+
+    def _choose(self, faces: tuple[Face, ...]) -> set[int]:
+        """The faces that get a patch: who has one keeps it, then the smallest first."""
+        candidates = [
+            face
+            for face in faces
+            if self._tracks[face.track_id].wanted or self._tracks[face.track_id].weight > 0.0
+        ]
+        candidates.sort(key=lambda f: (self._tracks[f.track_id].weight <= 0.0, f.headshot_side_px))
+        return {face.track_id for face in candidates[: self._max_faces]}
+
+    def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
+        present = {face.track_id for face in faces}
+        for track_id, track in list(self._tracks.items()):
+            if track_id in present:
+                continue
+            track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
+            if not 0.0 <= now_s - track.last_s <= FORGET_S:
+                del self._tracks[track_id]
+
+    def _patch(self, frame: Frame, face: Face, view: View) -> Patch:
+        track = self._tracks[face.track_id]
+        _fit(track, face, view)
+        assert track.corner is not None
+        x0, y0 = track.corner
+        box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
+        runtime = self._runtime(track.scale)
+        features = self._features(runtime, face, track)
+        image = runtime.enhance(cut_square(frame.image, box), features)
+        return Patch(image, box, track.scale, track.weight)
+
+    def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features | None:
+        if not face.exemplars:
+            track.key = track.features = None
+            return None
+        key = (face.exemplars_version, track.scale, track.bucket, track.step)
+        if key != track.key:
+            side = round(track.scale * 2.0 ** (track.step / STEPS_PER_OCTAVE))
+            canvas = track.scale * track.bucket
+            track.features = runtime.encode(
+                [_fit_exemplar(e, side, canvas) for e in face.exemplars]
+            )
+            track.key = key
+            self.encodes += 1
+        return track.features
+
+    def _runtime(self, scale: int) -> Runtime:
+        if scale not in self._runtimes:
+            self._runtimes[scale] = self._opened.enter_context(self._open_runtime(scale))
+        return self._runtimes[scale]
+
+
+def _towards(value: float, target: float, step: float) -> float:
+    return min(value + step, target) if target > value else max(value - step, target)
+
+
+def _fit(track: _Track, face: Face, view: View) -> None:
+    """Choose scale, bucket, size step and place of the crop; keep the old ones if they will do."""
+    side = face.headshot_side_px
+    fresh = track.corner is None
+    x8_limit = SMALLEST_X4 * (LEAVE if not fresh and track.scale == 8 else 1.0)
+    scale = 8 if view.zoom > X8_ZOOM and side <= x8_limit else 4
+    least, most = (BUCKETS[0], SMALLEST_X4) if scale == 8 else (SMALLEST_X4, BUCKETS[-1])
+    allowed = [b for b in BUCKETS if least <= b <= most]
+    bucket = next((b for b in allowed if side <= b * TAKE), allowed[-1])
+    if not fresh and scale == track.scale and bucket > track.bucket and side <= track.bucket * KEEP:
+        bucket = track.bucket
+
+    # Above the largest bucket (a face that fades out) the exemplar keeps growing with the face.
+    exact = STEPS_PER_OCTAVE * math.log2(max(side, 1.0))
+    if fresh or abs(exact - track.step) > STEP_SLACK:
+        track.step = round(exact)
+
+    x, y = (c - bucket / 2.0 for c in face.center)
+    if track.corner is None or bucket != track.bucket:
+        track.corner = (round(x), round(y))
+    else:
+        track.corner = (_drag(track.corner[0], x), _drag(track.corner[1], y))
+    track.scale, track.bucket = scale, bucket
+
+
+def _drag(old: int, wanted: float) -> int:
+    if wanted > old + STILL_PX:
+        return math.ceil(wanted - STILL_PX)
+    if wanted < old - STILL_PX:
+        return math.floor(wanted + STILL_PX)
+    return old
+
+
+def _fit_exemplar(exemplar: Exemplar, side: int, canvas: int) -> Image:
+    """An exemplar at the size of the headshot in the enlarged crop, centred, edges reflected.
+
+    Args:    side: of the headshot, canvas: of the enlarged crop; px.
+    Returns: RGB uint8 (canvas, canvas, 3).
+    """
+    shrinks = side < exemplar.image.shape[0]
+    resized = cv2.resize(
+        exemplar.image,
+        (side, side),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
+    )
+    start = (side - canvas) // 2
+    box = (start, start, start + canvas, start + canvas)
+    return cut_square(np.asarray(resized, np.uint8), box)

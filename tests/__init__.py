@@ -1,0 +1,1 @@
+"""One file for each module; media are made by the tests themselves."""

@@ -1,0 +1,61 @@
+"""Fakes: stand-ins with the manners of the real thing, for tests of the parts around them."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from engines.runtime import Features
+from stream.frame import Image
+
+
+class BicubicRuntime:
+    """A Runtime that enlarges bicubically and keeps a diary.
+
+    It refuses what a real one refuses: empty lists, wrong sizes, use outside `with`.
+    """
+
+    def __init__(self, scale: int) -> None:
+        self.name = "bicubic"
+        self.scale = scale
+        self.encoded: list[list[Image]] = []
+        self.enhanced: list[tuple[Image, Features | None]] = []
+        self.is_open = False
+        self.opened = 0
+
+    def encode(self, exemplars: list[Image]) -> Features:
+        assert self.is_open, "used outside of `with`"
+        if not exemplars:
+            raise ValueError("no exemplars")
+        sides = {image.shape for image in exemplars}
+        if len(sides) != 1 or exemplars[0].shape[0] != exemplars[0].shape[1]:
+            raise ValueError(f"exemplars of different or wrong sizes: {sides}")
+        self.encoded.append(exemplars)
+        return (np.array([exemplars[0].shape[0] // self.scale], np.float32),)
+
+    def enhance(self, crop: Image, features: Features | None) -> Image:
+        assert self.is_open, "used outside of `with`"
+        side = crop.shape[0]
+        if crop.shape != (side, side, 3) or side % 8 or crop.dtype != np.uint8:
+            raise ValueError(f"a crop of {crop.shape} {crop.dtype}")
+        if features is not None and int(features[0][0]) != side:
+            raise ValueError("features of another crop size")
+        self.enhanced.append((crop, features))
+        size = (side * self.scale, side * self.scale)
+        return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+    def __enter__(self) -> Self:
+        self.is_open = True
+        self.opened += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.is_open = False

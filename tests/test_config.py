@@ -1,0 +1,71 @@
+"""Config: options that make sense together, and one clear line for those that do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stream.config import chosen_scale, parse
+from stream.errors import ConfigError
+
+RECORDING = ["--input", "call.mp4", "--output", "better.mp4"]
+
+
+def test_defaults_of_a_recording_and_of_the_demo() -> None:
+    recording = parse(RECORDING)
+    assert recording.input == Path("call.mp4")
+    assert (recording.framing, recording.strength, recording.overwrite) == ("fixed", 1.0, False)
+    demo = parse(["--input", "demo"])
+    assert demo.input is None
+    assert (demo.framing, demo.output, demo.overwrite) == ("auto", Path("out/demo.mp4"), True)
+    assert not parse(["--input", "demo", "--output", "mine.mp4"]).overwrite
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--scale", "5"], "--scale 5 is out of range"),
+        (["--scale", "0.5"], "--scale 0.5 is out of range"),
+        (["--scale", "nan"], "--scale nan is out of range"),
+        (["--scale", "two"], "invalid float value"),
+        (["--strength", "1.5"], "--strength 1.5 is out of range"),
+        (["--strength", "nan"], "--strength nan is out of range"),
+        (["--framing", "auto", "--scale", "2"], "--scale needs --framing fixed"),
+        (["--framing", "round"], "invalid choice"),
+        (["--fast"], "unrecognized arguments: --fast"),
+    ],
+)
+def test_options_that_cannot_be_met(more: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse([*RECORDING, *more])
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_options() -> None:
+    with pytest.raises(ConfigError, match="--output is missing"):
+        parse(["--input", "call.mp4"])
+    with pytest.raises(ConfigError, match="--input"):
+        parse([])
+
+
+@pytest.mark.parametrize(
+    ("size", "more", "scale"),
+    [
+        ((1280, 720), [], 2.0),
+        ((480, 908), [], 2.0),
+        ((1920, 1080), [], 1.0),
+        ((2400, 700), [], 1.0),
+        ((1280, 720), ["--framing", "auto"], 1.0),
+        ((1280, 720), ["--scale", "3.2"], 3.2),
+    ],
+)
+def test_the_canvas(size: tuple[int, int], more: list[str], scale: float) -> None:
+    assert chosen_scale(size, parse([*RECORDING, *more])) == scale
+
+
+def test_a_canvas_that_is_too_large_names_the_largest_scale() -> None:
+    with pytest.raises(ConfigError, match=r"5120x2880.*--scale 3\.2 or less"):
+        chosen_scale((1280, 720), parse([*RECORDING, "--scale", "4"]))
+    with pytest.raises(ConfigError, match="make a smaller copy"):
+        chosen_scale((5312, 2988), parse(RECORDING))

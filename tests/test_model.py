@@ -1,0 +1,143 @@
+"""HIME-small: size, cost, the split in two halves, and what exemplar slots may not do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from engines.hime.model import Config, DeformableConv, Features, Hime, sample_taps
+
+
+def stirred(scale: int) -> Hime:
+    """A network with offsets away from zero, as after training."""
+    torch.manual_seed(0)
+    network = Hime(Config(scale=scale)).eval()
+    torch.nn.init.normal_(network.alignment.out.weight, std=0.3)
+    return network
+
+
+def inputs(scale: int, side: int, slots: int) -> tuple[Tensor, Tensor, Tensor]:
+    big = scale * side
+    torch.manual_seed(1)
+    return torch.rand(2, 3, side, side), torch.rand(2, slots, 3, big, big), torch.ones(2, slots)
+
+
+@pytest.mark.parametrize(
+    ("scale", "side", "millions", "gmacs"), [(4, 32, 0.9, 1.9), (8, 16, 0.93, 0.51)]
+)
+def test_is_as_small_as_the_paper_says(
+    scale: int, side: int, millions: float, gmacs: float
+) -> None:
+    network = Hime(Config(scale=scale))
+    crop, exemplars, validity = (x[:1] for x in inputs(scale, side, 3))
+    assert 0.7 < sum(p.numel() for p in network.parameters()) / 1e6 <= millions
+    with FlopCounterMode(display=False) as counter:
+        network(crop, exemplars, validity)
+    assert 0.3 < counter.get_total_flops() / 2e9 <= gmacs
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_two_halves_equal_the_whole(scale: int) -> None:
+    network = stirred(scale)
+    crop, exemplars, validity = inputs(scale, 16, 3)
+    with torch.inference_mode():
+        whole = network(crop, exemplars, validity)
+        features = network.encode(exemplars)
+        halves = network.enhance(crop, features, validity)
+    assert whole.shape == (2, 3, 16 * scale, 16 * scale)
+    torch.testing.assert_close(halves, whole, rtol=0, atol=0)
+
+
+def test_starts_as_bicubic_enlargement_with_a_small_residual() -> None:
+    network = Hime()
+    crop, exemplars, validity = inputs(4, 16, 1)
+    with torch.inference_mode():
+        made = network(crop, exemplars, validity)
+    plain = F.interpolate(crop, scale_factor=4, mode="bicubic", align_corners=False)
+    torch.testing.assert_close(network.reconstruction.enlarge(crop), plain, rtol=0, atol=1e-5)
+    assert 0 < float((made - plain).abs().mean()) < 0.3
+
+
+def test_an_invalid_slot_changes_nothing() -> None:
+    network = stirred(4)
+    crop, exemplars, validity = inputs(4, 16, 3)
+    validity[:, 1] = 0
+    with torch.inference_mode():
+        masked = network(crop, exemplars, validity)
+        without = network(crop, exemplars[:, [0, 2]], validity[:, [0, 2]])
+        exemplars[:, 1] = 0.5
+        other = network(crop, exemplars, validity)
+    torch.testing.assert_close(masked, without, rtol=0, atol=1e-5)
+    torch.testing.assert_close(masked, other, rtol=0, atol=0)
+
+
+def test_no_valid_slot_equals_no_slot() -> None:
+    network = stirred(4)
+    crop, exemplars, _ = inputs(4, 16, 2)
+    with torch.inference_mode():
+        empty = network(crop, exemplars, torch.zeros(2, 2))
+        none = network(crop, exemplars[:, :0], torch.zeros(2, 0))
+    torch.testing.assert_close(empty, none, rtol=0, atol=1e-6)
+
+
+def test_exemplars_matter_and_their_order_does_not() -> None:
+    network = stirred(4)
+    crop, exemplars, validity = inputs(4, 16, 3)
+    with torch.inference_mode():
+        made = network(crop, exemplars, validity)
+        turned = network(crop, exemplars.flip(1), validity)
+        other = network(crop, exemplars.flip(-1), validity)
+    torch.testing.assert_close(made, turned, rtol=0, atol=1e-5)
+    assert float((made - other).abs().max()) > 1e-4  # untrained, but not deaf
+
+
+def test_colour_of_exemplars_is_not_seen_by_the_detail_path() -> None:
+    network = stirred(4)
+    grey = torch.rand(1, 1, 1, 64, 64).expand(1, 1, 3, 64, 64).contiguous()
+    tinted = grey.clone()
+    # a change of colour that leaves BT.601 luma as it is
+    tinted[:, :, 0] += 0.114
+    tinted[:, :, 2] -= 0.299
+    with torch.inference_mode():
+        a, b = network.encode(grey), network.encode(tinted)
+    torch.testing.assert_close(a.hr, b.hr, rtol=0, atol=1e-4)
+    assert float((a.query - b.query).abs().max()) > 1e-4
+
+
+def test_deformable_convolution_with_zero_offsets_is_a_convolution() -> None:
+    torch.manual_seed(0)
+    layer = DeformableConv(16, groups=4)
+    x = torch.rand(2, 16, 9, 7)
+    made = layer(x, torch.zeros(2, 72, 9, 7), torch.ones(2, 36, 9, 7))
+    plain = F.conv2d(x, layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(made, plain, rtol=0, atol=1e-5)
+
+
+def test_taps_follow_their_offsets_group_by_group() -> None:
+    x = torch.arange(2 * 5 * 5, dtype=torch.float32).view(1, 2, 5, 5)
+    offset = torch.zeros(1, 2, 9, 2, 5, 5)
+    offset[:, 1, 4, 0] = 1.0  # second group, middle tap: one row down
+    offset[:, 1, 4, 1] = 0.5  # and half a column to the right
+    taps = sample_taps(x, offset.view(1, 36, 5, 5), groups=2)
+    assert taps[0, 0, 4, 2, 2] == x[0, 0, 2, 2]
+    assert taps[0, 1, 4, 2, 2] == (x[0, 1, 3, 2] + x[0, 1, 3, 3]) / 2
+    assert taps[0, 1, 4, 4, 2] == 0  # below the last row: zero
+
+
+def test_a_wrong_scale_is_refused() -> None:
+    with pytest.raises(ValueError, match="scale must be 4 or 8"):
+        Hime(Config(scale=3))
+
+
+def test_encode_then_enhance_keeps_its_features() -> None:
+    network = stirred(4)
+    crop, exemplars, validity = inputs(4, 16, 2)
+    with torch.inference_mode():
+        features = network.encode(exemplars)
+        kept = Features(features.hr.clone(), features.query.clone())
+        network.enhance(crop, features, validity)
+    torch.testing.assert_close(features.hr, kept.hr, rtol=0, atol=0)
+    torch.testing.assert_close(features.query, kept.query, rtol=0, atol=0)

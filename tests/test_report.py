@@ -1,0 +1,84 @@
+"""Report: the promised keys, the right counts, an atomic file."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream.errors import OutputError
+from stream.frame import Face, Frame, Patch
+from stream.metrics import Metrics
+from stream.report import Report, Tally, format_report, make_report, write_report
+
+
+def frame_with(*weights: float | None) -> Frame:
+    """A frame with a face for each weight of a patch; None: a face without a patch."""
+    image = np.zeros((4, 4, 3), np.uint8)
+    faces = tuple(
+        Face(
+            track_id=number,
+            box=np.zeros(4, np.float32),
+            keypoints=np.zeros((6, 2), np.float32),
+            score=1.0,
+            patch=None if weight is None else Patch(image, (0, 0, 1, 1), 4, weight),
+        )
+        for number, weight in enumerate(weights)
+    )
+    return Frame(image, 0, 0, Fraction(1, 25), 0, faces)
+
+
+@pytest.fixture
+def report() -> Report:
+    tally, metrics = Tally(), Metrics()
+    for frame in (frame_with(), frame_with(1.0, None), frame_with(0.5, 0.0, None)):
+        tally.add(frame)
+        metrics.record("tracker", 10.0)
+    return make_report(
+        tally,
+        metrics.summaries(),
+        duration_s=1.5,
+        exemplars=7,
+        input_name="call.mp4",
+        output_name="better.mp4",
+    )
+
+
+def test_faces_are_counted_in_every_frame(report: Report) -> None:
+    assert report["frames"] == 3
+    assert report["faces_seen"] == 5
+    assert report["faces_enhanced"] == 2
+    assert report["faces_passed_through"] == 3
+    assert report["exemplars"] == 7
+    assert report["fps"] == 2.0
+    assert report["stages"]["tracker"]["p50_ms"] == pytest.approx(10.0, rel=0.03)
+
+
+def test_the_file_has_the_promised_keys(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_report(path, report)
+    read = json.loads(path.read_text(encoding="utf-8"))
+    assert read == report
+    assert {"frames", "faces_seen", "faces_enhanced", "faces_passed_through"} <= set(read)
+    assert {"exemplars", "fps", "stages"} <= set(read)
+    assert set(read["stages"]["tracker"]) == {"p50_ms", "p95_ms"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_table_is_short_and_has_the_numbers(report: Report) -> None:
+    text = format_report(report)
+    assert len(text.splitlines()) <= 10
+    assert "tracker" in text
+    assert "2.0" in text
+
+
+def test_a_place_that_cannot_be_written(report: Report, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report(tmp_path / "missing" / "report.json", report)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report(tmp_path / "folder", report)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

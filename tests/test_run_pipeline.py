@@ -1,0 +1,284 @@
+"""The command line: recordings in and out, and one clear line for everything that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import run_pipeline
+from engines.runtime import WeightsError
+from run_pipeline import Stages, main
+from stream.errors import ModelError
+from stream.frame import Face, Frame, Patch, View
+from stream.media.demo import DemoSource
+from stream.media.file_source import FileSource
+from stream.stages.bank import Bank
+from tests.recordings import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
+
+REPO = Path(run_pipeline.__file__).parent
+
+
+class Enlarge:
+    """All stages in one: a face in every frame, the whole picture on a canvas twice as large."""
+
+    name = "enlarge"
+
+    def __init__(self, size: tuple[int, int], face: bool, meet: Callable[[Frame], None]) -> None:
+        self.size = size
+        self.face = face
+        self.meet = meet
+        self.closed = False
+
+    def __call__(self, frame: Frame) -> Frame:
+        self.meet(frame)
+        height, width = frame.image.shape[:2]
+        patch = Patch(frame.image, (0, 0, width, height), 4)
+        face = Face(
+            1, np.array([8, 8, 40, 40], np.float32), np.zeros((6, 2), np.float32), 1.0, patch=patch
+        )
+        output = cv2.resize(frame.image, self.size, interpolation=cv2.INTER_CUBIC)
+        return replace(
+            frame,
+            faces=(face,) if self.face else (),
+            view=View((0.0, 0.0, float(width), float(height)), self.size),
+            output=np.asarray(output, np.uint8),
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replaces the real stages, which need models."""
+
+    def lay(face: bool = True, meet: Callable[[Frame], None] = lambda frame: None) -> None:
+        def build(source: FileSource | DemoSource, scale: float, _: object) -> Stages:
+            size = (round(source.width * scale), round(source.height * scale))
+            return Stages([Enlarge(size, face, meet)], Bank(), size)
+
+        monkeypatch.setattr(Stages, "build", build)
+
+    lay()
+    return lay
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "call.mp4"
+    write_recording(path, sounds=2)
+    return path
+
+
+def run_main(*arguments: object) -> int:
+    before = set(threading.enumerate())
+    status = main([str(one) for one in arguments])
+    assert set(threading.enumerate()) == before
+    return status
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """What stderr says beside the progress: exactly one line of error."""
+    lines = [line for line in capsys.readouterr().err.splitlines() if " frames" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_recording_is_enlarged_with_its_sound_and_times(
+    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, report = recording.with_name("better.mp4"), recording.with_name("report.json")
+    assert run_main("--input", recording, "--output", output, "--report", report) == 0
+    with FileSource(output) as source:
+        assert (source.width, source.height) == (128, 96)
+        image = next(iter(source)).image
+    assert np.median(np.abs(image[::2, ::2].astype(int) - picture())) <= 3
+    assert times_of(output) == [pts * CLOCK for pts in VFR_PTS]
+    key = lambda one: (one[0], one[1])  # noqa: E731
+    assert sorted(packets_of(output, "audio"), key=key) == sorted(
+        packets_of(recording, "audio"), key=key
+    )
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert written["frames"] == written["faces_seen"] == written["faces_enhanced"] == len(VFR_PTS)
+    assert set(written["stages"]) == {"source", "enlarge", "write"}
+    said = capsys.readouterr()
+    assert "faces seen" in said.out
+    assert "10/10 frames (100 %)" in said.err
+    assert names(recording.parent) == {"call.mp4", "better.mp4", "report.json"}
+
+
+def test_a_recording_without_a_face_passes_through_unchanged(
+    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    road(face=False)
+    output = recording.with_name("better.mp4")
+    assert run_main("--input", recording, "--output", output) == 0
+    assert output.read_bytes() == recording.read_bytes()
+    assert (
+        "no face was found: the recording was passed through unchanged" in capsys.readouterr().out
+    )
+    assert names(recording.parent) == {"call.mp4", "better.mp4"}
+
+
+def test_a_recording_that_ends_early_is_processed_and_says_so(
+    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "call.mp4"
+    write_recording(path, pts=range(0, 180_000, 3600), options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert run_main("--input", path, "--output", tmp_path / "better.mp4") == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note")]
+    assert len(notes) == 1
+    assert "call.mp4 ends early" in notes[0]
+    assert 3 < len(times_of(tmp_path / "better.mp4")) < 50
+
+
+def test_the_demo_writes_its_recording_and_its_picture(
+    road: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_pipeline, "DemoSource", lambda: DemoSource(0.2))
+    for _ in range(2):  # the second run replaces what the first one left
+        assert run_main("--input", "demo") == 0
+        assert "far face: " in capsys.readouterr().out
+    assert len(times_of(tmp_path / "out" / "demo.mp4")) == 5
+    assert packets_of(tmp_path / "out" / "demo.mp4", "audio")
+    assert not list(tmp_path.rglob(".*.part"))
+
+
+BAD_INPUTS: list[tuple[str, bytes | None, str]] = [
+    ("missing.mp4", None, "does not exist"),
+    (".", None, "is not a file"),
+    ("text.mp4", b"Hello\n" * 200, "is not a recording"),
+    ("list.mp4", b"ffconcat version 1.0\nfile call.mp4\n", "is not a recording"),
+    ("empty.mp4", b"", "is empty"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD_INPUTS)
+def test_bad_inputs(
+    recording: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None,
+    message: str,
+) -> None:  # fmt: skip
+    path = recording.with_name(name) if name != "." else recording.parent
+    if content is not None:
+        path.write_bytes(content)
+    before = names(recording.parent)
+    assert run_main("--input", path, "--output", recording.with_name("better.mp4")) == 2
+    assert message in one_line(capsys)
+    assert names(recording.parent) == before
+
+
+def test_sound_only_and_a_lost_index(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = recording.with_name("better.mp4")
+    recording.write_bytes(recording.read_bytes()[:1500])
+    assert run_main("--input", recording, "--output", output) == 2
+    assert "its end is missing" in one_line(capsys)
+    write_recording(recording, video=False)
+    assert run_main("--input", recording, "--output", output) == 2
+    assert "no moving pictures" in one_line(capsys)
+    assert names(recording.parent) == {"call.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--output", "old.mp4"], "--overwrite"),
+        (["--output", "nowhere/better.mp4"], "folder"),
+        (["--output", "call.mp4", "--overwrite"], "the input itself"),
+        (["--output", "better.txt"], "use .mp4"),
+        (["--output", "better.mp4", "--report", "better.mp4"], "names a recording"),
+        (["--output", "better.mp4", "--report", "old.mp4"], "--overwrite"),
+        (["--output", "better.mp4", "--report", "nowhere/report.json"], "folder"),
+        (["--output", "better.mp4", "--scale", "9"], "out of range"),
+        (["--output", "better.mp4", "--scale", "2", "--framing", "auto"], "needs --framing fixed"),
+        ([], "--output is missing"),
+    ],
+)
+def test_impossible_options(
+    recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(recording.parent)
+    Path("old.mp4").write_bytes(b"old")
+    assert run_main("--input", "call.mp4", *arguments) == 2
+    assert message in one_line(capsys)
+    assert names(recording.parent) == {"call.mp4", "old.mp4"}
+    assert Path("old.mp4").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "error", [ModelError("the models cannot be fetched"), WeightsError("install a runtime")]
+)
+def test_an_error_of_a_stage_is_one_line_and_leaves_nothing(
+    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:  # fmt: skip
+    def fail(frame: Frame) -> None:
+        if frame.index == 7:
+            raise error
+
+    road(meet=fail)
+    assert run_main("--input", recording, "--output", recording.with_name("better.mp4")) == 2
+    assert str(error) in one_line(capsys)
+    assert names(recording.parent) == {"call.mp4"}
+
+
+def test_a_defect_keeps_its_traceback_and_leaves_nothing(
+    road: Callable[..., None], recording: Path
+) -> None:
+    def fail(frame: Frame) -> None:
+        if frame.index == 7:
+            raise ZeroDivisionError
+
+    road(meet=fail)
+    with pytest.raises(ZeroDivisionError):
+        run_main("--input", recording, "--output", recording.with_name("better.mp4"))
+    assert names(recording.parent) == {"call.mp4"}
+
+
+def test_ctrl_c_leaves_nothing(
+    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(frame: Frame) -> None:
+        if frame.index == 90:
+            signal.raise_signal(signal.SIGINT)
+
+    recording = tmp_path / "call.mp4"
+    write_recording(recording, pts=range(0, 3_600_000, 3600), sounds=0)
+    road(meet=interrupt)
+    assert run_main("--input", recording, "--output", tmp_path / "better.mp4") == 130
+    assert "stopped; no output was written" in capsys.readouterr().err
+    assert names(tmp_path) == {"call.mp4"}
+
+
+def test_as_a_command(tmp_path: Path) -> None:
+    arguments = ["--input", "nothing.mp4", "--output", "better.mp4"]
+    result = subprocess.run(
+        [sys.executable, str(REPO / "run_pipeline.py"), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert result.stderr == "error: nothing.mp4 does not exist\n"
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
