@@ -6,7 +6,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := stream engines tests run_pipeline.py
 
-.PHONY: demo test format clean
+# what OpenCV and MediaPipe load; desktops have them, bare servers and containers may not
+LIBRARIES := libGL.so.1 libgthread-2.0.so.0 libEGL.so.1 libGLESv2.so.2
+DEBIAN := libgl1 libglib2.0-0 libegl1 libgles2
+
+.PHONY: demo test format clean system
 
 demo: .venv/installed
 	$(BIN)/python run_pipeline.py --input demo
@@ -24,12 +28,20 @@ format: .venv/installed-test
 clean:
 	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml | system
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-.venv/installed-test: pyproject.toml
+.venv/installed-test: pyproject.toml | system
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[train,test]"
 	touch $@ .venv/installed
+
+# On Debian and its relatives: install the missing libraries if we may, else say which.
+system:
+	@command -v apt-get >/dev/null && command -v ldconfig >/dev/null || exit 0; \
+	for library in $(LIBRARIES); do ldconfig -p | grep -qF "$$library" || missing=1; done; \
+	test -z "$$missing" && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $(DEBIAN); \
+	else echo "error: libraries are missing; run: sudo apt-get install -y $(DEBIAN)" >&2; exit 1; fi

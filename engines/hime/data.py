@@ -107,7 +107,7 @@ class Recipe:
     wrong: float = 0.07
     """Share of slots with another person's photo."""
     blank: float = 0.02
-    jitter: float = 0.04
+    jitter: float = 0.02
     """Standard deviation of the detector's errors: shift, as a share of the side; the scale
     varies as much."""
 
