@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from engines.runtime import EngineError, open_runtime
+from engines.runtime import EngineError, Runtime, open_runtime
 from stream.config import DEMO, DEMO_OUTPUT, Options, chosen_scale, parse
 from stream.errors import CloseupError, ConfigError, OutputError
 from stream.frame import Frame
@@ -137,12 +137,29 @@ def run_demo(source: DemoSource, options: Options) -> None:
     print(f"far face: bicubic {bicubic:.2f} dB, Closeup {closeup:.2f} dB, {gain:+.2f} dB")
 
 
+@dataclass
+class Opener:
+    """Opens runtimes, and remembers which was taken and why others were not."""
+
+    name: str
+    taken: Runtime | None = None
+    passed_over: list[str] = field(default_factory=list)
+
+    def __call__(self, scale: int) -> Runtime:
+        """The runtime for a scale, 4 or 8. Raises: EngineError."""
+        lines: list[str] = []
+        self.taken = open_runtime(self.name, scale, report=lines.append)
+        self.passed_over = lines[:-1]  # the last one names what was taken
+        return self.taken
+
+
 @dataclass(frozen=True)
 class Stages:
     """The stages of a run and what others need to know of them."""
 
     all: list[Stage]
     bank: Bank
+    opener: Opener
     output_size: tuple[int, int]
 
     @classmethod
@@ -152,16 +169,14 @@ class Stages:
         Raises: ConfigError: the picture is too small. ModelError: the detector's models.
         """
         framing = Framing(options.framing, (source.width, source.height), scale, source.rate)
-        enhancer = Enhancer(
-            lambda network_scale: open_runtime("auto", network_scale),
-            source.rate,
-            restore_in_place=options.framing == "fixed",
-        )
+        opener = Opener(options.runtime)
+        in_place = options.framing == "fixed"
+        enhancer = Enhancer(opener, source.rate, restore_in_place=in_place)
         bank = Bank()
         # Last: it may fetch its models, and nothing that can fail follows.
         tracker = Tracker(FaceDetector())
         stages: list[Stage] = [tracker, bank, framing, enhancer, Compositor(options.strength)]
-        return cls(stages, bank, framing.output_size)
+        return cls(stages, bank, opener, framing.output_size)
 
 
 def run_graph(
@@ -186,6 +201,8 @@ def run_graph(
         exemplars=stages.bank.harvested,
         input_name=str(options.input or DEMO),
         output_name=str(options.output),
+        runtime=stages.opener.taken.name if stages.opener.taken else "",
+        passed_over=stages.opener.passed_over,
     )
     return report, tally
 

@@ -4,12 +4,15 @@ The network is split for streams. `encode` turns exemplars into features and run
 changes; `enhance` turns a crop and those features into a patch and runs on every frame.
 
     EngineError                 base of the errors below; `str(error)` is one line
-    ├── UnavailableError      the runtime cannot run here: why, and what to install
+    ├── UnavailableError        the runtime cannot run here: why, and what to install
     └── WeightsError            a weights file is missing or is not the one the manifest names
 """
 
 from __future__ import annotations
 
+import importlib
+import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,6 +24,7 @@ Features = tuple[NDArray[np.float32], ...]
 """Opaque to callers; the runtime that made it is the only one that reads it. Safe to keep."""
 
 SCALES = (4, 8)
+_log = logging.getLogger(__name__)
 
 
 class EngineError(Exception):
@@ -99,16 +103,87 @@ def check_exemplars(exemplars: list[Image], scale: int) -> None:
         )
 
 
-def open_runtime(name: str = "auto", scale: int = 4) -> Runtime:
+class RuntimeClass(Protocol):
+    """What `RUNTIMES` names: a class of runtimes."""
+
+    name: str
+    precisions: tuple[str, ...]
+    """What it computes in, the best first: "fp32", "bf16", "fp16", "int8"."""
+
+    def __call__(self, scale: int, precision: str | None = None) -> Runtime:
+        """Open it.
+
+        Args:   precision: None for the best that this machine has.
+        Raises: UnavailableError: it cannot run here, or not in this precision. WeightsError.
+        """
+        ...
+
+
+RUNTIMES = (
+    ("tensorrt", "engines.tensorrt_gpu:TensorrtGpu"),
+    ("tensorrt-rtx", "engines.tensorrt_gpu:TensorrtRtx"),
+    ("torch-cuda", "engines.torch_cuda:TorchCuda"),
+    ("openvino-cpu", "engines.openvino_cpu:OpenVinoCpu"),
+    ("onnxruntime-cpu", "engines.onnxruntime_cpu:OnnxRuntimeCpu"),
+)
+"""Name and "module:class" of each runtime, in the order in which "auto" tries them. A module is
+imported when its runtime is tried, and imports its own packages only when it is opened."""
+
+LIVE = {
+    "tensorrt": "engines.tensorrt_gpu:LiveTensorrt",
+    "tensorrt-rtx": "engines.tensorrt_gpu:LiveTensorrtRtx",
+}
+"""What "auto" opens under a name instead: with the CPU until the engines are built."""
+BY_NAME_ONLY = ("torch-cuda",)
+"""What "auto" leaves alone: a reference, which stops for seconds at each new bucket."""
+
+
+def runtime_class(name: str) -> RuntimeClass:
+    """The class behind a name of `RUNTIMES`.
+
+    Raises: UnavailableError: no runtime has this name.
+    """
+    for known, place in RUNTIMES:
+        if known == name:
+            return _class_at(place)
+    names = ", ".join(("auto", *(known for known, _ in RUNTIMES)))
+    raise UnavailableError(f'no runtime is named "{name}"; choose one of {names}')
+
+
+def _class_at(place: str) -> RuntimeClass:
+    module, attribute = place.split(":")
+    found: RuntimeClass = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def open_runtime(
+    name: str = "auto",
+    scale: int = 4,
+    precision: str | None = None,
+    report: Callable[[str], None] = _log.info,
+) -> Runtime:
     """Open a runtime by name, or the best that this machine has.
 
-    Args:   name: "auto" or "onnxruntime-cpu". scale: 4 or 8.
+    Args:   name: "auto" or a name of `RUNTIMES`. scale: 4 or 8. precision: None for the best.
+            report: with "auto" gets a line for each runtime that was passed over, with the reason,
+            and one for the choice; by default they go to the log.
     Raises: UnavailableError: it cannot run here, with the reason and the way out.
             WeightsError: the shipped weights are missing or damaged.
     """
-    if name not in ("auto", "onnxruntime-cpu"):
-        raise UnavailableError(f'no runtime is named "{name}"; choose auto or onnxruntime-cpu')
-    # imported here: a runtime's own packages must not be needed by anybody else
-    from engines.onnxruntime_cpu import OnnxRuntimeCpu
-
-    return OnnxRuntimeCpu(scale)
+    if name != "auto":
+        return runtime_class(name)(scale, precision)
+    reasons = []
+    for known, place in RUNTIMES:
+        if known in BY_NAME_ONLY:
+            continue
+        try:
+            runtime = _class_at(LIVE.get(known, place))(scale, precision)
+        except WeightsError:  # the same files for all
+            raise
+        except EngineError as error:
+            reasons.append(f"{known} passed over: {error}")
+            report(reasons[-1])
+            continue
+        report(f"{known} runs x{scale}")
+        return runtime
+    raise UnavailableError("no runtime can run here; " + "; ".join(reasons))

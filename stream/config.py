@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
+from engines.runtime import RUNTIMES
 from stream.errors import ConfigError
 
 DESCRIPTION = "Make the far-away faces of a recording sharp with the same person's close-ups."
@@ -32,6 +33,8 @@ class Options:
     """None: as `chosen_scale` says."""
     strength: float
     report: Path | None
+    runtime: str = "auto"
+    """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,6 +59,8 @@ def parse(arguments: Sequence[str] | None) -> Options:
         f"for pictures of up to {ENLARGED_UP_TO_PX} lines, otherwise 1)")  # fmt: skip
     add("--strength", type=float, default=1.0, help="of the enhancement, 0 to 1 (default 1)")
     add("--report", type=Path, metavar="FILE", help="write what was done as JSON")
+    add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto",
+        help="what runs the network (default auto: the best that this machine has)")  # fmt: skip
     given = parser.parse_args(arguments)
     demo = given.input == DEMO
     framing: Literal["auto", "fixed"] = given.framing or ("auto" if demo else "fixed")
@@ -76,6 +81,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
         scale=given.scale,
         strength=given.strength,
         report=given.report,
+        runtime=given.runtime,
     )
 
 

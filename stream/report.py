@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -38,6 +38,10 @@ class Report(TypedDict):
     """Frames per second of processing, start-up left out."""
     duration_s: float
     """How long the processing took."""
+    runtime: str
+    """What ran the network; empty when no face called for it."""
+    passed_over: list[str]
+    """Runtimes that "auto" tried first, each with the reason why it was not taken."""
     stages: dict[str, StageTimes]
     """The stages, and the source and sinks, which run beside them in threads of their own."""
 
@@ -67,6 +71,8 @@ def make_report(
     exemplars: int,
     input_name: str,
     output_name: str,
+    runtime: str = "",
+    passed_over: Sequence[str] = (),
 ) -> Report:
     """Put together what was counted and measured.
 
@@ -82,6 +88,8 @@ def make_report(
         exemplars=exemplars,
         fps=round(tally.frames / duration_s, 2) if duration_s > 0 else 0.0,
         duration_s=round(duration_s, 3),
+        runtime=runtime,
+        passed_over=list(passed_over),
         stages={
             name: StageTimes(p50_ms=round(time.p50_ms, 3), p95_ms=round(time.p95_ms, 3))
             for name, time in times.items()
@@ -100,6 +108,8 @@ def format_report(report: Report) -> str:
         ("fps", f"{report['fps']:.1f}"),
     ]
     lines = [f"{name:<18}{value:>10}" for name, value in counts]
+    if report["runtime"]:
+        lines.append(f"network run by {report['runtime']}")
     lines.append(f"{'ms a frame':<18}{'p50':>10}{'p95':>10}")
     for name, times in report["stages"].items():
         lines.append(f"  {name:<16}{times['p50_ms']:>10.1f}{times['p95_ms']:>10.1f}")

@@ -9,9 +9,12 @@ ROOT = Path(__file__).parent.parent
 STAGES = ("tracker", "bank", "framing", "enhancer", "compositor")
 ALONE = {
     # package: the modules that may import it
-    "torch": ("engines.hime.",),
-    "onnx": ("engines.hime.",),
+    "torch": ("engines.hime.", "engines.torch_cuda"),
+    "onnx": ("engines.hime.", "engines.forms"),
+    "cuda": ("engines.card",),
+    "tensorrt": ("engines.build", "engines.engine"),
     "onnxruntime": ("engines.hime.export", "engines.onnxruntime_cpu"),
+    "openvino": ("engines.openvino_graph",),
     "mediapipe": ("stream.stages.detector",),
 }
 

@@ -33,6 +33,7 @@ def test_defaults_of_a_recording_and_of_the_demo() -> None:
         (["--strength", "nan"], "--strength nan is out of range"),
         (["--framing", "auto", "--scale", "2"], "--scale needs --framing fixed"),
         (["--framing", "round"], "invalid choice"),
+        (["--runtime", "abacus"], "invalid choice: 'abacus'"),
         (["--fast"], "unrecognized arguments: --fast"),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 
 import run_pipeline
 from engines.runtime import WeightsError
-from run_pipeline import Stages, main
+from run_pipeline import Opener, Stages, main
 from stream.errors import ModelError
 from stream.frame import Face, Frame, Patch, View
 from stream.media.demo import DemoSource
@@ -65,7 +65,7 @@ def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def lay(face: bool = True, meet: Callable[[Frame], None] = lambda frame: None) -> None:
         def build(source: FileSource | DemoSource, scale: float, _: object) -> Stages:
             size = (round(source.width * scale), round(source.height * scale))
-            return Stages([Enlarge(size, face, meet)], Bank(), size)
+            return Stages([Enlarge(size, face, meet)], Bank(), Opener("auto"), size)
 
         monkeypatch.setattr(Stages, "build", build)
 
@@ -282,3 +282,15 @@ def test_as_a_command(tmp_path: Path) -> None:
     assert result.stderr == "error: nothing.mp4 does not exist\n"
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_opener_remembers_what_it_took_and_why() -> None:
+    opener = Opener("auto")
+    with opener(4) as runtime:
+        assert opener.taken is runtime
+        assert all(" passed over: " in line for line in opener.passed_over)
+        assert not any(line.startswith(runtime.name + " ") for line in opener.passed_over)
+    named = Opener("onnxruntime-cpu")
+    with named(4) as runtime:
+        assert runtime.name == "onnxruntime-cpu"
+        assert not named.passed_over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import engines.runtime
 from engines import manifest
 from engines.manifest import WEIGHTS, read_manifest, sha256, weights_files
-from engines.runtime import SCALES, Runtime, UnavailableError, WeightsError, open_runtime
+from engines.runtime import (
+    SCALES,
+    EngineError,
+    Runtime,
+    UnavailableError,
+    WeightsError,
+    open_runtime,
+)
 
 Image = NDArray[np.uint8]
 
@@ -52,21 +61,6 @@ def test_exemplars_change_the_picture_and_stay_usable(runtime: Runtime) -> None:
     assert not np.array_equal(runtime.enhance(crop, None), first)
 
 
-def test_equals_the_network_it_was_exported_from(runtime: Runtime) -> None:
-    torch = pytest.importorskip("torch", reason="the train extra is not installed")
-    from engines.hime.checkpoint import load_network
-    from engines.hime.data import to_tensor
-
-    network = load_network(weights_files(runtime.scale)[1])
-    crop, big = smooth(32, 0), 32 * runtime.scale
-    exemplars = [smooth(big, 1), smooth(big, 2), smooth(big, 3)]
-    made = runtime.enhance(crop, runtime.encode(exemplars)).astype(float)
-    with torch.inference_mode():
-        own = network(to_tensor([crop]), to_tensor(exemplars)[None], torch.ones(1, 3))
-    picture = (own[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
-    assert np.abs(made - picture).max() < 0.51
-
-
 def test_wrong_pictures_are_refused(runtime: Runtime) -> None:
     features = runtime.encode([smooth(32 * runtime.scale, 1)])
     for crop in (smooth(31, 0), smooth(32, 0)[:16], smooth(32, 0).astype(np.float32)):
@@ -81,8 +75,62 @@ def test_wrong_pictures_are_refused(runtime: Runtime) -> None:
 
 
 def test_an_unknown_runtime_is_named() -> None:
-    with pytest.raises(UnavailableError, match='no runtime is named "abacus"'):
+    with pytest.raises(
+        UnavailableError, match='no runtime is named "abacus"; choose one of auto, '
+    ):
         open_runtime("abacus")
+
+
+class Broken:
+    """A runtime that cannot run here."""
+
+    name = "broken"
+    precisions = ("fp32",)
+
+    def __init__(self, scale: int, precision: str | None = None) -> None:
+        raise EngineError("no driver; install one")
+
+
+CPU = ("onnxruntime-cpu", "engines.onnxruntime_cpu:OnnxRuntimeCpu")
+
+
+def test_auto_says_why_others_were_passed_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engines.runtime, "RUNTIMES", (("broken", "tests.test_runtime:Broken"), CPU))
+    lines: list[str] = []
+    assert open_runtime("auto", 4, report=lines.append).name == "onnxruntime-cpu"
+    assert lines == ["broken passed over: no driver; install one", "onnxruntime-cpu runs x4"]
+    with caplog.at_level("WARNING"):
+        open_runtime()  # quiet unless somebody wants to know
+    assert not caplog.messages
+    with pytest.raises(EngineError, match="no driver"):
+        open_runtime("broken")
+
+
+def test_auto_gives_up_with_all_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = (("broken", "tests.test_runtime:Broken"), ("bad", "tests.test_runtime:Broken"))
+    monkeypatch.setattr(engines.runtime, "RUNTIMES", broken)
+    with pytest.raises(UnavailableError, match=r"no driver.*; bad passed over"):
+        open_runtime("auto")
+
+
+def test_auto_does_not_pass_over_missing_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.runtime, "RUNTIMES", (CPU, ("b", "tests.test_runtime:Broken")))
+    monkeypatch.setattr(manifest.weights_files, "__defaults__", (Path("nowhere"),))
+    with pytest.raises(WeightsError, match="no manifest"):
+        open_runtime("auto")
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "engines.openvino_graph"])
+def test_a_missing_package_is_passed_over(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    name, place = {"onnxruntime": CPU}.get(
+        package, ("openvino-cpu", "engines.openvino_cpu:OpenVinoCpu")
+    )
+    monkeypatch.setattr(engines.runtime, "RUNTIMES", ((name, place),))
+    with pytest.raises(UnavailableError, match=f"{name} passed over: .* pip install"):
+        open_runtime("auto")
 
 
 def test_the_manifest_names_what_is_shipped() -> None:
