@@ -7,6 +7,8 @@ conversions here are accurate and name their matrix and range.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -26,6 +28,16 @@ ACCURATE = (
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
 )
+FILTER_MATRICES = {
+    1: "bt709",
+    4: "fcc",
+    5: "bt470",
+    6: "smpte170m",
+    7: "smpte240m",
+    9: "bt2020",
+    10: "bt2020",
+}
+"""H.273 matrix → its name in FFmpeg's scale filter."""
 SWSCALE_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """H.273 matrix → FFmpeg's swscale matrix; the others do not occur in recordings."""
 
@@ -81,21 +93,51 @@ def to_rgb(
     return np.ascontiguousarray(rgb.to_ndarray(), dtype=np.uint8)
 
 
-def to_yuv(reformatter: VideoReformatter, image: Image, colour: Colour) -> av.VideoFrame:
-    """RGB uint8 (H, W, 3), H and W even, as a tagged yuv420p picture."""
-    rgb = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
-    frame = reformatter.reformat(
-        rgb,
-        format="yuv420p",
-        interpolation=ACCURATE,
-        dst_colorspace=SWSCALE_MATRICES[colour.matrix],
-        dst_color_range=colour.range_tag,
-    )
-    frame.colorspace = colour.matrix
-    frame.color_range = colour.range_tag
-    frame.color_primaries = colour.primaries
-    frame.color_trc = colour.transfer
-    return frame
+class ToYuv:
+    """RGB pictures of one size as tagged yuv420p, chroma on the left luma column as in H.264.
+
+    Through FFmpeg's scale filter: the plain converter cannot be told where chroma lies. It puts it
+    between two columns, where no decoder looks for it, and colours would move to the left by half a
+    pixel each time a recording passes through.
+
+    Args: size: (width, height) px, both even.
+    """
+
+    def __init__(self, size: tuple[int, int], colour: Colour) -> None:
+        self._colour = colour
+        self._graph = av.filter.Graph()
+        chain = [
+            self._graph.add_buffer(
+                width=size[0],
+                height=size[1],
+                format=av.VideoFormat("rgb24"),
+                time_base=Fraction(1, 1000),
+            ),
+            self._graph.add(
+                "scale",
+                f"out_color_matrix={FILTER_MATRICES[colour.matrix]}"
+                f":out_range={'pc' if colour.full_range else 'tv'}:out_chroma_loc=left"
+                ":flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp",
+            ),
+            self._graph.add("format", "yuv420p"),
+            self._graph.add("buffersink"),
+        ]
+        for link, following in pairwise(chain):
+            link.link_to(following)
+        self._graph.configure()
+
+    def __call__(self, image: Image) -> av.VideoFrame:
+        """RGB uint8 (height, width, 3) -> a new frame without pts."""
+        rgb = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+        rgb.pts, rgb.time_base = 0, Fraction(1, 1000)
+        self._graph.push(rgb)
+        frame = self._graph.pull()
+        assert isinstance(frame, av.VideoFrame)
+        frame.colorspace = self._colour.matrix
+        frame.color_range = self._colour.range_tag
+        frame.color_primaries = self._colour.primaries
+        frame.color_trc = self._colour.transfer
+        return frame
 
 
 def _specified(tag: int, matrix: int) -> int:

@@ -17,10 +17,11 @@ import av
 import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import Interpolation
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stream.frame import Floats, Frame, Image
+from stream.media.colour import Colour, ToYuv, to_rgb
 from stream.media.demo_scene import DURATION_S, DemoScene, DemoTruth
 from stream.media.demo_sound import SOUND_RATE_HZ, make_sound
 
@@ -30,13 +31,6 @@ BIT_RATE = 1_200_000
 READ_NOISE = 1.3
 SHOT_NOISE = 0.042
 """Noise variance in 8-bit levels: READ_NOISE² + SHOT_NOISE x level."""
-SWSCALE = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-)
-"""The default conversion shifts luma by one level."""
 
 
 class DemoSource:
@@ -153,11 +147,11 @@ class _Line:
             "bufsize": str(BIT_RATE // 2),
         }
         self._encoder, self._decoder = encoder, decoder
+        self._to_yuv = ToYuv((width, height), Colour())
+        self._rgb = VideoReformatter()
 
     def send(self, image: Image, index: int) -> Iterator[Image]:
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
-            format="yuv420p", interpolation=SWSCALE
-        )
+        frame = self._to_yuv(image)
         frame.pts, frame.time_base = index, 1 / RATE
         for packet in self._encoder.encode(frame):
             yield from self._decode(packet)
@@ -169,5 +163,4 @@ class _Line:
 
     def _decode(self, packet: av.Packet[Any] | None) -> Iterator[Image]:
         for frame in self._decoder.decode(packet):
-            rgb = frame.reformat(format="rgb24", interpolation=SWSCALE)
-            yield np.asarray(rgb.to_ndarray(), np.uint8)
+            yield to_rgb(self._rgb, frame, Colour(), (frame.width, frame.height))

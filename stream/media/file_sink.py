@@ -17,12 +17,11 @@ import av
 from av.container import OutputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError, PatchWelcomeError
 from av.packet import Packet
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame
-from stream.media.colour import Colour, to_yuv
+from stream.media.colour import Colour, ToYuv
 from stream.media.companion import Companion
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -130,7 +129,7 @@ class FileSink:
         self._first_dts: int | None = None
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._yuv = VideoReformatter()
+        self._to_yuv = ToYuv(self._even, self._colour)
         self.packets_left_out = 0
         """Damaged packets of the companion that could not be written."""
 
@@ -145,7 +144,7 @@ class FileSink:
             raise ValueError(f"a picture {image.shape} for a recording of {self._size}")
         with writing(self.path):
             container, stream = self._opened()
-            picture = to_yuv(self._yuv, image[: self._even[1], : self._even[0]], self._colour)
+            picture = self._to_yuv(image[: self._even[1], : self._even[0]])
             picture.pts = frame.pts
             picture.time_base = frame.time_base
             for packet in stream.encode(picture):
