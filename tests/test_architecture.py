@@ -16,6 +16,7 @@ ALONE = {
     "onnxruntime": ("engines.hime.export", "engines.onnxruntime_cpu"),
     "openvino": ("engines.openvino_graph",),
     "mediapipe": ("stream.stages.detector",),
+    "pyvirtualcam": ("stream.media.virtual_camera",),
 }
 
 

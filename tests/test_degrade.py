@@ -60,6 +60,16 @@ def test_sensor_noise_grows_with_light_and_is_unbiased() -> None:
     assert 1.0 < np.mean(spread[200]) < 8.0
 
 
+def test_sharpening_adds_halos_and_keeps_flat_parts() -> None:
+    edge = np.full((32, 32, 3), 80, np.uint8)
+    edge[:, 16:] = 160
+    for seed in range(8):
+        made = degrade.sharpen(edge, np.random.default_rng(seed)).astype(int)
+        assert made[:, 15].max() < 78
+        assert made[:, 16].min() > 162
+        assert np.abs(made[:, :8] - 80).max() <= 1
+
+
 @pytest.mark.parametrize("codec", ["libx264", "libvpx"])
 def test_codec_damage_grows_with_the_quantiser(codec: str) -> None:
     image = texture(96)
@@ -98,6 +108,16 @@ def test_same_seed_same_damage_other_seed_other_damage() -> None:
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
     assert not any(np.array_equal(x, y) for x, y in zip(a, c, strict=True))
     assert a[0].shape == (16, 16, 3)
+
+
+def test_sharpened_crops_are_a_share_and_off_by_default() -> None:
+    truths = [texture(64, seed) for seed in range(6)]
+    plain, none, every = (
+        degrade.call(truths, 4, np.random.default_rng(5), *share) for share in ((), (0.0,), (1.0,))
+    )
+    assert all(np.array_equal(x, y) for x, y in zip(plain, none, strict=True))
+    mean = [float(np.mean([detail(x) for x in crops])) for crops in (plain, every)]
+    assert mean[1] > 1.1 * mean[0]
 
 
 def test_a_close_up_is_damaged_mildly() -> None:

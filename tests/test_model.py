@@ -8,13 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from engines.hime.model import Config, DeformableConv, Features, Hime, sample_taps
+from engines.hime.ablations import Pooling
+from engines.hime.model import Alignment, Config, DeformableConv, Features, Hime, sample_taps
 
 
 def stirred(scale: int) -> Hime:
     """A network with offsets away from zero, as after training."""
     torch.manual_seed(0)
     network = Hime(Config(scale=scale)).eval()
+    assert isinstance(network.alignment, Alignment)
     torch.nn.init.normal_(network.alignment.out.weight, std=0.3)
     return network
 
@@ -130,6 +132,49 @@ def test_taps_follow_their_offsets_group_by_group() -> None:
 def test_a_wrong_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="scale must be 4 or 8"):
         Hime(Config(scale=3))
+    with pytest.raises(ValueError, match="no such network: deformable, median"):
+        Hime(Config(aggregation="median"))
+
+
+def test_ablations_take_parts_away_and_leave_the_others_alone() -> None:
+    default = Hime().state_dict()
+    assert len(default) == 163
+    for part, config in (
+        ("aggregation", Config(aggregation="average")),
+        ("aggregation", Config(aggregation="maximum")),
+        ("alignment", Config(alignment="none")),
+    ):
+        names = Hime(config).state_dict().keys()
+        kept = {name for name in default if not name.startswith(part)}
+        assert {name for name in names if not name.startswith(part)} == kept
+        assert len(names) < len(default)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [Config(aggregation="average"), Config(aggregation="maximum"), Config(alignment="none")],
+)
+def test_slots_of_ablations_count_as_in_the_whole_network(config: Config) -> None:
+    torch.manual_seed(0)
+    network = Hime(config).eval()
+    crop, exemplars, validity = inputs(4, 16, 3)
+    validity[:, 1] = 0
+    with torch.inference_mode():
+        masked = network(crop, exemplars, validity)
+        without = network(crop, exemplars[:, [0, 2]], validity[:, [0, 2]])
+        none = network(crop, exemplars, torch.zeros(2, 3))
+        empty = network(crop, exemplars[:, :0], torch.zeros(2, 0))
+    torch.testing.assert_close(masked, without, rtol=0, atol=1e-5)
+    torch.testing.assert_close(none, empty, rtol=0, atol=1e-6)
+    assert float((masked - none).abs().max()) > 1e-4
+
+
+def test_average_and_maximum_are_what_they_say() -> None:
+    aligned = torch.tensor([[1.0, 4.0, 9.0]]).view(1, 3, 1, 1, 1)
+    crop, validity = torch.zeros(1, 1, 1, 1), torch.tensor([[1.0, 1.0, 0.0]])
+    average, maximum = (Pooling(kind)(aligned, crop, validity) for kind in (False, True))
+    assert float(average) == pytest.approx(2.5, abs=0.01)
+    assert float(maximum) == 4
 
 
 def test_encode_then_enhance_keeps_its_features() -> None:

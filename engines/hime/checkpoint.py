@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
 import torch
-from onnx import numpy_helper
+from torch import Tensor
 
 from engines.hime.model import Config, Hime
 
@@ -15,26 +14,42 @@ def load_network(path: Path) -> Hime:
     """Build the network from a training checkpoint (.pt) or an exported `*.enhance.onnx`.
 
     An ONNX export keeps the parameters' names, so the shipped files are the only copy of the
-    weights; `*.encode.onnx` is expected beside `*.enhance.onnx`.
+    weights; `*.encode.onnx` is expected beside `*.enhance.onnx`. A checkpoint that says nothing
+    of its configuration holds the default network.
 
     Raises: ValueError: the file holds something else. FileNotFoundError.
     """
+    config = None
     if path.suffix == ".pt":
-        state = torch.load(path, map_location="cpu", weights_only=True)["ema"]
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        state = saved["ema"]
+        if "config" in saved:
+            config = Config(**saved["config"])
     elif path.name.endswith(".enhance.onnx"):
-        state = {}
-        for name in (path.name, path.name.replace(".enhance.", ".encode.")):
-            for tensor in onnx.load(path.with_name(name)).graph.initializer:
-                state[tensor.name] = torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        state = _from_onnx(path) | _from_onnx(
+            path.with_name(path.name.replace(".enhance.", ".encode."))
+        )
     else:
         raise ValueError(f"{path}: expected a training checkpoint (.pt) or a .enhance.onnx file")
     head = state.get("hr_features.head.weight")
     if head is None:
         raise ValueError(f"{path}: holds no HIME network")
-    network = Hime(Config(scale=round(head.shape[1] ** 0.5)))
+    network = Hime(config or Config(scale=round(head.shape[1] ** 0.5)))
     wanted = network.state_dict().keys()
     network.load_state_dict({name: state[name] for name in wanted})
     return network.eval()
+
+
+def _from_onnx(path: Path) -> dict[str, Tensor]:
+    """The parameters of an ONNX file."""
+    # here and not above: a machine that only trains needs no ONNX
+    import onnx
+    from onnx import numpy_helper
+
+    return {
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in onnx.load(path).graph.initializer
+    }
 
 
 def start_from(network: Hime, path: Path) -> list[str]:

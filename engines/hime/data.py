@@ -99,14 +99,18 @@ class Recipe:
     """Crop pixels in a batch: smaller crops come in larger batches, at an equal cost."""
     clean: float = 0.35
     """Share of the batch with clean bicubic shrinking; the rest is damaged as in a call."""
-    slots: tuple[int, ...] = (0, 1, 2, 3)
-    slot_weights: tuple[float, ...] = (0.06, 0.14, 0.1, 0.7)
+    sharpened: float = 0.0
+    """Share of the damaged crops that a cheap camera has sharpened."""
+    slots: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    slot_weights: tuple[float, ...] = (0.06, 0.14, 0.1, 0.5, 0.1, 0.1)
     """Exemplar slots of a batch and how often."""
     drop: float = 0.08
     """Share of slots that are marked invalid."""
     wrong: float = 0.07
     """Share of slots with another person's photo."""
     blank: float = 0.02
+    blurred: float = 0.04
+    """Share of slots with a photo out of focus: a network that never saw one believes it."""
     jitter: float = 0.02
     """Standard deviation of the detector's errors: shift, as a share of the side; the scale
     varies as much."""
@@ -199,7 +203,7 @@ class Batches(Dataset[Batch]):
         clean = round(count * r.clean)
         crops = [shrink_bicubic(truth_t[:clean], r.scale)] if clean else []
         if clean < count:
-            crops.append(to_tensor(degrade.call(truths[clean:], r.scale, rng)))
+            crops.append(to_tensor(degrade.call(truths[clean:], r.scale, rng, r.sharpened)))
         big = side * r.scale
         refs_t = to_tensor(exemplars) if slots else torch.zeros(0, 3, big, big)
         return Batch(
@@ -252,6 +256,10 @@ class Batches(Dataset[Batch]):
             near = (shift[0] + float(step[0]), shift[1] + float(step[1]))
             scale = zoom * float(np.exp(rng.normal(0, r.jitter)))
             light = gain * np.exp(rng.normal(0, 0.04))
-            refs.append(degrade.close_up(finish(cut(other, side, scale, near), light, gamma), rng))
+            ref = finish(cut(other, side, scale, near), light, gamma)
+            if r.wrong + r.blank <= draw < r.wrong + r.blank + r.blurred:
+                sigma = rng.uniform(0.2, 1.2) * r.scale
+                ref = np.asarray(cv2.GaussianBlur(ref, (0, 0), sigma), np.uint8)
+            refs.append(degrade.close_up(ref, rng))
             valid.append(float(rng.random() >= r.drop))
         return truth, refs, valid

@@ -4,6 +4,7 @@ A network trained on clean shrinking makes a damaged face worse: it sharpens the
 So crops are made from the truth the way a call makes them:
 
     truth (s b px) -> blur (defocus, motion) -> shrink (mixed kernels) -> sensor noise
+                   -> some sharpened, as by cheap cameras
                    -> a real codec (H.264, VP8 or JPEG, with 4:2:0 chroma) -> crop (b px)
 
 All numbers are drawn from the generator that is passed in: the same seed, the same damage.
@@ -72,6 +73,14 @@ def sensor_noise(image: Image, rng: Rng) -> Image:
     noise = 0.75 * luma + 0.5 * noise
     x = x + noise * np.sqrt(read**2 + shot**2 * x)
     return np.asarray(np.clip(x, 0, 1) * 255.0 + 0.5, np.uint8)
+
+
+def sharpen(image: Image, rng: Rng) -> Image:
+    """An unsharp mask as cheap cameras apply it: edges get halos, noise gets stronger."""
+    amount = rng.uniform(0.3, 1.5)
+    x = image.astype(np.float32)
+    soft = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.6, 1.2))
+    return np.asarray(np.clip(x + amount * (x - soft), 0, 255) + 0.5, np.uint8)
 
 
 def jpeg(image: Image, quality: int) -> Image:
@@ -155,13 +164,17 @@ def call_codec(crops: Sequence[Image], rng: Rng) -> list[Image]:
     return [decoded[y : y + side, x : x + side] for y, x in places]
 
 
-def call(truths: Sequence[Image], scale: int, rng: Rng) -> list[Image]:
+def call(truths: Sequence[Image], scale: int, rng: Rng, sharpened: float = 0.0) -> list[Image]:
     """Make call-like crops from truths.
 
     Args:    truths: RGB uint8 (s b, s b, 3), all of one size.
+             sharpened: share of crops that a cheap camera has sharpened. None by default: every
+             published score was measured so, and no number is drawn for it.
     Returns: RGB uint8 (b, b, 3) each.
     """
     crops = [sensor_noise(shrink(blur(t, scale, rng), scale, rng), rng) for t in truths]
+    if sharpened:
+        crops = [sharpen(c, rng) if rng.random() < sharpened else c for c in crops]
     out: list[Image] = []
     for start in range(0, len(crops), GROUP):
         out += call_codec(crops[start : start + GROUP], rng)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.hime.checkpoint import load_network
-from engines.hime.model import Features, Hime
+from engines.hime.model import Config, Features, Hime
 
 OPSET = 19  # 20 spells some modes in a way that TensorRT's parser misreads
 PREFIX = "network."
@@ -58,8 +58,11 @@ class Enhance(nn.Module):
 def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
     """Write both halves as `name`.encode.onnx and `name`.enhance.onnx, and check them.
 
-    Raises: ValueError: an exported half differs from the network by more than float32 rounding.
+    Raises: ValueError: an exported half differs from the network by more than float32 rounding, or
+            the network is an ablation: the runtimes know one network only.
     """
+    if network.config != Config(scale=network.config.scale):
+        raise ValueError("only the default network is exported, not its ablations")
     network = network.eval()
     s, c = network.config.scale, network.config.channels
     h, w, slots = 24, 32, 3

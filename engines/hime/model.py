@@ -18,6 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.hime.ablations import Pooling, Unaligned
+
+ALIGNMENTS = ("deformable", "none")
+AGGREGATIONS = ("similarity", "average", "maximum")
 KERNEL = 3
 TAPS = KERNEL * KERNEL
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: the mono-channel map of section 3.1
@@ -42,6 +46,10 @@ class Config:
     for a quarter of the work."""
     groups: int = 8
     """Groups of channels that share one field of offsets."""
+    alignment: str = "deformable"
+    """Table 2: "none" has an ordinary convolution in place of the deformable one."""
+    aggregation: str = "similarity"
+    """Table 3: "average" and "maximum" of the slots do not look at the crop."""
 
 
 class Features(NamedTuple):
@@ -285,11 +293,15 @@ class Hime(nn.Module):
         self.config = config = config or Config()
         if config.scale not in (4, 8):
             raise ValueError(f"scale must be 4 or 8, not {config.scale}")
+        if config.alignment not in ALIGNMENTS or config.aggregation not in AGGREGATIONS:
+            raise ValueError(f"no such network: {config.alignment}, {config.aggregation}")
         c = config.channels
         self.lr_features = FeatureExtractor(3, c, config.lr_blocks)
         self.hr_features = FeatureExtractor(config.scale**2, c, config.hr_blocks)
-        self.alignment = Alignment(config)
-        self.aggregation = Aggregation(c)
+        aligned = config.alignment == "deformable"
+        self.alignment = Alignment(config) if aligned else Unaligned(c)
+        weighted = config.aggregation == "similarity"
+        self.aggregation = Aggregation(c) if weighted else Pooling(config.aggregation == "maximum")
         self.reconstruction = Reconstruction(config)
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
 

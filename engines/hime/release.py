@@ -15,10 +15,12 @@ from typing import Any
 
 import torch
 
+from engines.hime.cases import make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people
-from engines.hime.evaluate import evaluate, make_cases, table
+from engines.hime.evaluate import evaluate
 from engines.hime.export import export
+from engines.hime.tables import Table, plain
 from engines.manifest import MANIFEST, WEIGHTS, sha256
 
 SIZES = {4: 32, 8: 16}
@@ -34,13 +36,23 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
     for degradation in ("clean", "call"):
         cases = make_cases(people, scale, SIZES[scale], degradation)
         rows = evaluate(network, cases)
-        print(f"x{scale}, {SIZES[scale]} px, {degradation}, {len(cases)} headshots")
-        print(table(rows))
+        table = Table(scale, SIZES[scale], degradation, len(cases), len(people), weights.name, rows)
+        print(table.title())
+        print(plain(table))
         result[degradation] = {
             "size": SIZES[scale],
             "headshots": len(cases),
             "people": len(people),
-            "rows": [{**vars(r), "psnr": round(r.psnr, 3), "ssim": round(r.ssim, 4)} for r in rows],
+            "rows": [
+                {
+                    "method": row.method,
+                    "exemplars": row.exemplars,
+                    "psnr": round(row.psnr, 3),
+                    "ssim": round(row.ssim, 4),
+                    "haarpsi": round(row.haarpsi, 4),
+                }
+                for row in rows
+            ],
         }
     return result
 

@@ -1,11 +1,19 @@
 """Train HIME, on CUDA or on the CPU in bfloat16, and go on from where it stopped.
 
     python -m engines.hime.train --data PEOPLE [--data MORE ...] --val PEOPLE --out runs/x4
+    python -m engines.hime.train --config x4.toml [anything else: it wins over the file]
 
 PEOPLE is a folder or a zip with a folder of square headshots for each person. Every source has
-an equal share of the samples. The run folder gets checkpoint.pt (model, EMA, optimiser, step) and
-log.csv; the same command continues from them. The batch of a step depends on the seed and the step
-alone and the learning rate on the step alone, so a resumed run equals an uninterrupted one.
+an equal share of the samples. The file has the names of the command line: `data = ["a", "b.zip"]`,
+`lr = 3e-4`. The run folder gets checkpoint.pt (model, EMA, optimisers, step), log.csv and
+curves.png; the same command continues from them. The batch of a step depends on the seed and the
+step alone, the learning rate on the step alone, and no layer draws random numbers, so a resumed run
+equals an uninterrupted one.
+
+Perception-oriented weights start from finished ones (HIME, supplement, section A.2):
+
+    python -m engines.hime.train ... --init runs/x4/checkpoint.pt --lr 1e-4 --correlation 0.1 \\
+        --adversarial 0.1 [--perceptual 0.01 --vgg vgg19.pth]
 """
 
 from __future__ import annotations
@@ -16,17 +24,31 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from engines.hime import curves
+from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
-from engines.hime.evaluate import Case, make_cases, mean_psnr
+from engines.hime.discriminator import Discriminator
+from engines.hime.evaluate import gains
+from engines.hime.losses import (
+    Perceptual,
+    adversarial_loss,
+    charbonnier,
+    correlation_loss,
+    discriminator_loss,
+)
 from engines.hime.model import Config, Hime
+from engines.hime.options import parse
 
 MALLOC = {
     # glibc hands large blocks back to the kernel at once and gets them again page by page; to keep
@@ -38,34 +60,6 @@ MALLOC = {
 }
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    p = argparse.ArgumentParser(prog="python -m engines.hime.train", description=__doc__)
-    p.add_argument("--data", type=Path, action="append", required=True)
-    p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
-    p.add_argument("--out", type=Path, required=True, help="the run's folder")
-    p.add_argument("--scale", type=int, choices=(4, 8), default=4)
-    p.add_argument("--steps", type=int, default=6000, help="length of the cosine schedule")
-    p.add_argument("--init", type=Path, help="weights to start from (.pt or *.enhance.onnx)")
-    p.add_argument("--lr", type=float, default=7e-4)
-    p.add_argument("--warmup", type=int, default=200, help="steps")
-    p.add_argument("--ema", type=float, default=0.999)
-    p.add_argument("--clean", type=float, default=0.35, help="share of clean crops (default 0.35)")
-    p.add_argument("--sizes", default="32:0.7,48:0.2,64:0.1", help="crop sides and their weights")
-    p.add_argument("--batch", type=int, default=32, help="crops of 32 px in a batch")
-    p.add_argument("--half", type=float, default=0.2, help="share of steps with half the sides")
-    p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--save", type=float, default=240, help="seconds between checkpoints")
-    p.add_argument("--workers", type=int, default=1)
-    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return p.parse_args(argv)
-
-
-def charbonnier(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Mean of sqrt(d^2 + eps^2), eps = 1e-3 (HIME, section 5.1)."""
-    return (a - b).square().add(1e-6).sqrt().mean()
-
-
 def rate(step: int, args: argparse.Namespace) -> float:
     """Learning rate: linear warm-up, then a cosine to 1 % of the top."""
     if step < args.warmup:
@@ -74,11 +68,83 @@ def rate(step: int, args: argparse.Namespace) -> float:
     return float(args.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))))
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write beside, then rename: a run that dies while saving loses nothing."""
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+def adam(module: torch.nn.Module) -> torch.optim.Adam:
+    """The learning rate is set before every step."""
+    return torch.optim.Adam(module.parameters(), betas=(0.9, 0.99))
+
+
+@dataclass
+class Run:
+    """All that a run must remember, in memory and in its checkpoint."""
+
+    network: Hime
+    ema: Hime
+    optimiser: torch.optim.Adam
+    opponent: Discriminator | None
+    opponent_optimiser: torch.optim.Adam | None
+    perceptual: Perceptual | None
+    step: int = 0
+    samples: int = 0
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"network": self.network, "ema": self.ema, "optimiser": self.optimiser}
+        if self.opponent is not None:
+            parts |= {"opponent": self.opponent, "opponent_optimiser": self.opponent_optimiser}
+        return parts
+
+    def save(self, path: Path) -> None:
+        """Write beside, then rename: a run that dies while saving loses nothing."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        config = asdict(self.network.config)
+        part = path.with_suffix(".part")
+        torch.save(state | {"config": config, "step": self.step, "samples": self.samples}, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises: ValueError: it is of another network, or of a run without a discriminator.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        own = asdict(self.network.config)
+        if state.get("config", own) != own:
+            raise ValueError(f"{path} holds another network: {state['config']}")
+        for name, part in self._parts().items():
+            if name not in state:
+                raise ValueError(f"{path} has no {name}: start with --init in another folder")
+            part.load_state_dict(state[name])
+        self.step, self.samples = state["step"], state["samples"]
+
+
+def begin(args: argparse.Namespace) -> Run:
+    """A new run, or the one that is in the folder.
+
+    Raises: ValueError: weights, options and checkpoint do not fit together. OSError.
+    """
+    if args.perceptual and not args.vgg:
+        raise ValueError("--perceptual needs --vgg, a file with the weights of VGG-19")
+    device = torch.device(args.device)
+    torch.manual_seed(args.seed)
+    network = Hime(Config(args.scale, alignment=args.alignment, aggregation=args.aggregation))
+    if args.init:
+        print("new layers:", ", ".join(start_from(network, args.init)) or "none")
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ema = copy.deepcopy(network).eval().requires_grad_(False)
+    opponent = Discriminator().to(device) if args.adversarial else None
+    run = Run(
+        network,
+        ema,
+        adam(network),
+        opponent,
+        adam(opponent) if opponent else None,
+        Perceptual(args.vgg).to(device) if args.perceptual else None,
+    )
+    args.out.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.out / "checkpoint.pt"
+    if checkpoint.exists():
+        run.load(checkpoint)
+        print(f"going on from step {run.step}, {run.samples} samples")
+    return run
 
 
 def seed_worker(_: int) -> None:
@@ -92,60 +158,22 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
-def validate(network: Hime, cases: dict[str, list[Case]]) -> str:
-    """PSNR over bicubic and what three exemplars add, for each degradation."""
-    words = []
-    for name, these in cases.items():
-        crops = torch.stack([c.crop for c in these])
-        truth = torch.stack([c.truth for c in these])
-        device = next(network.parameters()).device
-        up = network.reconstruction.enlarge(crops.to(device)).cpu()
-        base = float((-10 * (up.clamp(0, 1) - truth).square().mean((1, 2, 3)).log10()).mean())
-        none, three = (mean_psnr(network, these, n) for n in (0, 3))
-        words.append(f"{name} {three - base:+.3f} dB (3 over 0: {three - none:+.3f})")
-    return ", ".join(words)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
-    args = parse(argv)
-    device = torch.device(args.device)
-    try:
-        sizes = dict(part.split(":") for part in args.sizes.split(","))
-        small = 16 if args.scale == 8 else 32
-        val = load_people(args.val, small * args.scale)
-        cases = {k: make_cases(val, args.scale, small, k, 48) for k in ("clean", "call")}
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
+    """The batches of steps `first` to the last, made by other processes ahead of time."""
     recipe = Recipe(
         scale=args.scale,
-        sizes=tuple(int(s) for s in sizes),
-        size_weights=tuple(float(w) for w in sizes.values()),
+        sizes=tuple(args.sizes),
+        size_weights=tuple(args.sizes.values()),
         half_until=round(args.steps * args.half),
         pixels=args.batch * 32 * 32,
         clean=args.clean,
+        sharpened=args.sharpened,
+        blurred=args.blurred,
+        slots=tuple(args.slots),
+        slot_weights=tuple(args.slots.values()),
     )
-    args.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(args.seed)
-    network = Hime(Config(scale=args.scale))
-    if args.init:
-        print("new layers:", ", ".join(start_from(network, args.init)) or "none")
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ema = copy.deepcopy(network).eval().requires_grad_(False)
-    optimiser = torch.optim.Adam(network.parameters(), lr=args.lr, betas=(0.9, 0.99))
-    checkpoint = args.out / "checkpoint.pt"
-    first, samples = 0, 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        ema.load_state_dict(state["ema"])
-        optimiser.load_state_dict(state["optimiser"])
-        first, samples = state["step"], state["samples"]
-        print(f"going on from step {first}, {samples} samples")
-    batches = Batches(args.data, recipe, args.seed, args.steps)
     loader: DataLoader[Batch] = DataLoader(
-        Subset(batches, range(first, args.steps)),
+        Subset(Batches(args.data, recipe, args.seed, args.steps), range(first, args.steps)),
         batch_size=None,
         num_workers=args.workers,
         prefetch_factor=4 if args.workers else None,
@@ -154,44 +182,111 @@ def main(argv: list[str] | None = None) -> int:
         # a fork would inherit the locks of this process's thread pools, and hang
         multiprocessing_context="spawn" if args.workers else None,
     )
+    return iter(loader)
 
-    def report(step: int) -> None:
-        state = {"network": network.state_dict(), "ema": ema.state_dict()}
-        state |= {"optimiser": optimiser.state_dict(), "step": step, "samples": samples}
-        save(checkpoint, state)
-        speed = (samples - since[1]) / max(1e-9, time.monotonic() - since[0])
-        mean = sum(losses) / max(1, len(losses))
-        line = f"step {step}/{args.steps}, {samples} samples, {speed:.0f}/s, loss {mean:.5f}, "
-        line += validate(ema, cases)
-        print(line, flush=True)
-        with (args.out / "log.csv").open("a") as log:
-            log.write(f"{step};{samples};{speed:.1f};{mean:.6f};{line.split(', ', 4)[4]}\n")
 
-    losses: list[float] = []
-    since = (time.monotonic(), samples)
-    step = first
-    for step, batch in enumerate(loader, start=first + 1):
-        for group in optimiser.param_groups:
-            group["lr"] = rate(step - 1, args)
-        crop = batch.crop.to(device, memory_format=torch.channels_last)
+def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
+    """One step of the discriminator; returns its loss."""
+    assert run.opponent is not None
+    assert run.opponent_optimiser is not None
+    run.opponent.requires_grad_(True)
+    with torch.autocast(made.device.type, torch.bfloat16):
+        loss = discriminator_loss(run.opponent(truth), run.opponent(made.detach()))
+    run.opponent_optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    run.opponent_optimiser.step()
+    run.opponent.requires_grad_(False)
+    return loss.detach()
+
+
+def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]:
+    """One step of training; returns the losses, unweighted, and their weighted sum `loss`."""
+    device = next(run.network.parameters()).device
+    for optimiser in (run.optimiser, run.opponent_optimiser):
+        for group in optimiser.param_groups if optimiser else ():
+            group["lr"] = rate(run.step, args)
+    crop = batch.crop.to(device, memory_format=torch.channels_last)
+    truth = batch.truth.to(device)
+    with torch.autocast(device.type, torch.bfloat16):
+        made = run.network(crop, batch.exemplars.to(device), batch.validity.to(device))
+    made = made.float()
+    parts = {"charbonnier": charbonnier(made, truth)}
+    told = {}
+    if args.correlation:
+        parts["correlation"] = correlation_loss(made, truth, args.window, args.dilation)
+    if run.perceptual is not None:
         with torch.autocast(device.type, torch.bfloat16):
-            made = network(crop, batch.exemplars.to(device), batch.validity.to(device))
-        loss = charbonnier(made.float(), batch.truth.to(device))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        samples += len(crop)
-        losses.append(float(loss.detach()))
-        with torch.no_grad():
-            # the average of a young run should not be made of its first values
-            keep = min(args.ema, (1 + step) / (10 + step))
-            for mean, value in zip(ema.parameters(), network.parameters(), strict=True):
-                mean.lerp_(value, 1 - keep)
-        if time.monotonic() - since[0] > args.save:
-            report(step)
-            losses, since = [], (time.monotonic(), samples)
-    report(step)
+            parts["perceptual"] = run.perceptual(made, truth)
+    if run.opponent is not None:
+        told["discriminator"] = challenge(run, made, truth)
+        with torch.autocast(device.type, torch.bfloat16):
+            parts["adversarial"] = adversarial_loss(run.opponent(truth), run.opponent(made))
+    weights = vars(args) | {"charbonnier": 1.0}
+    loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
+    run.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
+    run.optimiser.step()
+    run.step += 1
+    run.samples += len(crop)
+    with torch.no_grad():
+        # the average of a young run should not be made of its first values
+        keep = min(args.ema, (1 + run.step) / (10 + run.step))
+        for mean, value in zip(run.ema.parameters(), run.network.parameters(), strict=True):
+            mean.lerp_(value, 1 - keep)
+    return {"loss": loss.detach()} | {n: v.detach() for n, v in parts.items()} | told
+
+
+def validate(network: Hime, cases: dict[str, list[Case]]) -> dict[str, float]:
+    """dB over bicubic and dB that three exemplars add, for each degradation."""
+    found = {}
+    for name, these in cases.items():
+        found[name], found[f"{name}_3_over_0"] = gains(network, these)
+    return found
+
+
+def report(
+    run: Run,
+    args: argparse.Namespace,
+    cases: dict[str, list[Case]],
+    losses: list[dict[str, Tensor]],
+    speed: float,
+) -> None:
+    """Save the checkpoint, measure, and add to the log, the curves and the screen."""
+    run.save(args.out / "checkpoint.pt")
+    # numbers leave the device here only: to ask for one in every step would halt it
+    means = {k: float(torch.stack([x[k] for x in losses]).mean()) for k in (losses or [{}])[0]}
+    scores = validate(run.ema, cases)
+    seen: dict[str, float] = {"step": run.step, "samples": run.samples, "samples_per_s": speed}
+    curves.append(args.out / "log.csv", seen | means | scores)
+    curves.draw(args.out / "log.csv", args.out / "curves.png")
+    words = [f"step {run.step}/{args.steps}, {run.samples} samples, {speed:.0f}/s"]
+    words += [f"{name} {value:.5f}" for name, value in means.items()]
+    words += [f"{name} {value:+.3f} dB" for name, value in scores.items()]
+    print(", ".join(words), flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    args = parse(__doc__ or "", argv)
+    small = 16 if args.scale == 8 else 32
+    try:
+        people = load_people(args.val, small * args.scale)
+        cases = {k: make_cases(people, args.scale, small, k, 48) for k in ("clean", "call")}
+        run = begin(args)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    losses: list[dict[str, Tensor]] = []
+    start, before = time.monotonic(), run.samples
+    for batch in batches(args, run.step):
+        losses.append(learn(run, batch, args))
+        took = time.monotonic() - start
+        if took > args.save:
+            report(run, args, cases, losses, (run.samples - before) / took)
+            losses, start, before = [], time.monotonic(), run.samples
+    if losses:
+        report(run, args, cases, losses, (run.samples - before) / (time.monotonic() - start))
     return 0
 
 

@@ -1,0 +1,99 @@
+"""Options of training: the command line, and a TOML file with the same names."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+import tomllib
+from pathlib import Path
+
+import torch
+
+from engines.hime.model import AGGREGATIONS, ALIGNMENTS
+
+
+def weighted(text: str) -> dict[int, float]:
+    """Numbers and how often each is drawn: "32:0.7,48:0.3"."""
+    pairs = [part.split(":") for part in text.split(",")]
+    return {int(number): float(weight) for number, weight in pairs}
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """Every option there is; `--config` takes the same names."""
+    p = argparse.ArgumentParser(
+        prog="python -m engines.hime.train",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument("--config", type=Path, help="a TOML file of these options")
+    p.add_argument("--data", type=Path, action="append", required=True)
+    p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
+    p.add_argument("--out", type=Path, required=True, help="the run's folder")
+    p.add_argument("--scale", type=int, choices=(4, 8), default=4)
+    p.add_argument("--alignment", choices=ALIGNMENTS, default=ALIGNMENTS[0], help="table 2")
+    p.add_argument("--aggregation", choices=AGGREGATIONS, default=AGGREGATIONS[0], help="table 3")
+    p.add_argument("--steps", type=int, default=6000, help="length of the cosine schedule")
+    p.add_argument("--init", type=Path, help="weights to start from (.pt or *.enhance.onnx)")
+    p.add_argument("--lr", type=float, default=7e-4)
+    p.add_argument("--warmup", type=int, default=200, help="steps")
+    p.add_argument("--ema", type=float, default=0.999)
+    p.add_argument("--correlation", type=float, default=0.0, help="weight of the correlation loss")
+    p.add_argument(
+        "--window", type=int, choices=(1, 3, 5, 7, 9), default=3, help="k of --correlation"
+    )
+    p.add_argument("--dilation", type=int, choices=(1, 2, 3), default=1, help="d of --correlation")
+    p.add_argument("--adversarial", type=float, default=0.0, help="weight; the paper's is 0.1")
+    p.add_argument("--perceptual", type=float, default=0.0, help="weight; the paper's is 0.01")
+    p.add_argument("--vgg", type=Path, help="VGG-19 of torchvision, for --perceptual")
+    p.add_argument("--clean", type=float, default=0.35, help="share of clean crops (default 0.35)")
+    p.add_argument(
+        "--sharpened",
+        type=float,
+        default=0.0,
+        help="share of the other crops that a cheap camera has sharpened; validation has none",
+    )
+    p.add_argument(
+        "--blurred", type=float, default=0.04, help="share of exemplars that are out of focus"
+    )
+    sizes, slots = "32:0.7,48:0.2,64:0.1", "0:0.06,1:0.14,2:0.1,3:0.5,4:0.1,5:0.1"
+    p.add_argument("--sizes", type=weighted, default=sizes, help="crop sides and their weights")
+    p.add_argument("--slots", type=weighted, default=slots, help="exemplar counts and weights")
+    p.add_argument("--batch", type=int, default=32, help="crops of 32 px in a batch")
+    p.add_argument("--half", type=float, default=0.0, help="share of steps with half the sides")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--save", type=float, default=240, help="seconds between checkpoints")
+    p.add_argument(
+        "--workers", type=int, default=1, help="makers of batches; each holds all photos in memory"
+    )
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return p
+
+
+def parse(description: str, argv: list[str] | None) -> argparse.Namespace:
+    """The command line, after the file of --config; exits with a message when one is wrong."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = options(description)
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", type=Path)
+    finder.add_argument("--data", action="append")
+    found, _ = finder.parse_known_args(argv)
+    if not found.config:
+        return parser.parse_args(argv)
+    try:
+        given = tomllib.loads(found.config.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        parser.error(f"{found.config}: {error}")
+    known = vars(parser.parse_args(["--data", "", "--val", "", "--out", ""])).keys() - {"config"}
+    words: list[str] = []
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            parser.error(f"{found.config}: no option {name}{hint}")
+        # options on the command line come later and win; sources would add up, so they replace
+        if name != "data" or not found.data:
+            for item in value if isinstance(value, list) else [value]:
+                words.append(f"--{name}={item}")
+    return parser.parse_args([*words, *argv])

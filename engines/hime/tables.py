@@ -1,0 +1,127 @@
+"""Scores as text, as Markdown, and as a sheet of faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+Image = NDArray[np.uint8]
+HEAD = 26
+"""Height of the sheet's line of titles, px."""
+TITLES = ("method", "exemplars", "PSNR dB", "SSIM", "HaarPSI", "+dB", "+SSIM", "params M", "GMACs")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table, averaged over all headshots."""
+
+    method: str
+    exemplars: int
+    psnr: float
+    ssim: float
+    haarpsi: float
+    parameters: int | None = None
+    """None: no network."""
+    gmacs: float | None = None
+    """Multiply-accumulates for one headshot, its close-ups included, 1e9."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores of one setting; the first row is what the others are compared with."""
+
+    scale: int
+    size: int
+    """Side of the input, px."""
+    degradation: str
+    headshots: int
+    people: int
+    weights: str
+    rows: list[Row]
+
+    def title(self) -> str:
+        """What was measured, in one line."""
+        return (
+            f"{self.headshots} headshots, {self.size} px x{self.scale}, {self.degradation}, "
+            f"{self.people} people, {self.weights}"
+        )
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """A line of text for every row, in the order of TITLES."""
+        base = self.rows[0]
+        return [
+            (
+                r.method,
+                str(r.exemplars),
+                f"{r.psnr:.2f}",
+                f"{r.ssim:.4f}",
+                f"{r.haarpsi:.4f}",
+                f"{r.psnr - base.psnr:+.2f}",
+                f"{r.ssim - base.ssim:+.4f}",
+                "-" if r.parameters is None else f"{r.parameters / 1e6:.2f}",
+                "-" if r.gmacs is None else f"{r.gmacs:.2f}",
+            )
+            for r in self.rows
+        ]
+
+
+def plain(table: Table) -> str:
+    """Plain text, with differences to the first row."""
+    lines = [TITLES, *table.cells()]
+    return "\n".join(f"{x[0]:<14}" + "".join(f"{word:>10}" for word in x[1:]) for x in lines)
+
+
+def markdown(tables: list[Table]) -> str:
+    """Markdown, a heading for each table."""
+    parts = []
+    for table in tables:
+        lines = [TITLES, ("---",) + ("---:",) * (len(TITLES) - 1), *table.cells()]
+        body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        parts.append(f"### {table.title()}\n\n{body}\n")
+    return "\n".join(parts)
+
+
+def write_sheet(path: Path, columns: dict[str, Tensor]) -> None:
+    """Save faces side by side: a line for each headshot, a column for each method.
+
+    Args:   path: .png or .jpg. columns: title -> (N, 3, H, W), 0..1; smaller pictures are shown
+            with their own pixels, enlarged.
+    Raises: ValueError: OpenCV cannot write such a file. OSError.
+    """
+    side = max(pictures.shape[-1] for pictures in columns.values())
+    strips = []
+    for title, pictures in columns.items():
+        large = F.interpolate(pictures, size=(side, side), mode="nearest")
+        pixels = (large.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
+        head = np.full((HEAD, side, 3), 255, np.uint8)
+        # letters shrink with the pictures, so that titles of 64 px faces do not run over
+        size = min(0.45, side / 300)
+        cv2.putText(head, title, (3, 17), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
+        strips.append(np.concatenate([head, pixels.reshape(-1, side, 3).numpy()]))
+    save(path, np.concatenate(strips, axis=1))
+
+
+def save(path: Path, picture: Image) -> None:
+    """Write RGB uint8 (H, W, 3).
+
+    Raises: ValueError: OpenCV cannot write a file with such a name. OSError.
+    """
+    try:
+        done, data = cv2.imencode(path.suffix, np.ascontiguousarray(picture[:, :, ::-1]))
+    except cv2.error:
+        done = False
+    if not done:
+        raise ValueError(f"{path}: pictures are written as .png or .jpg")
+    path.write_bytes(data.tobytes())
+
+
+def spread(count: int, most: int) -> Tensor:
+    """At most `most` indices, evenly over 0..count - 1."""
+    return torch.linspace(0, count - 1, min(count, most)).round().long()
