@@ -2,6 +2,9 @@
 
     python run_pipeline.py --input call.mp4 --output better.mp4
     python run_pipeline.py --input demo
+    python run_pipeline.py --input webcam
+    python run_pipeline.py --input webcam --headless --output virtualcam --output call.mp4
+    python run_pipeline.py doctor
 
 Exit status: 0 done, 2 an error that one line on stderr explains, 130 stopped by Ctrl-C.
 """
@@ -11,35 +14,38 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from engines.runtime import EngineError, Runtime, open_runtime
-from stream.config import DEMO, DEMO_OUTPUT, Options, chosen_scale, parse
+from engines.runtime import EngineError
+from stream.config import DEMO, DEMO_OUTPUT, Common, LiveOptions, Options, chosen_scale, parse
+from stream.doctor import examine, format_findings, healthy
 from stream.errors import CloseupError, ConfigError, OutputError
 from stream.frame import Frame
+from stream.graph import Stages
+from stream.live import run_call
 from stream.media.companion import CopiedStreams, EncodedSound
 from stream.media.demo import DemoSource
 from stream.media.demo_sheet import DemoSheet
 from stream.media.file_sink import FileSink, check_output, check_place
 from stream.media.file_source import FileSource
 from stream.media.remux import copy_recording
+from stream.media.window import check_display
 from stream.metrics import Metrics
-from stream.pipeline import Pipeline, Sink, Stage
+from stream.parts import Sink
+from stream.pipeline import Pipeline
 from stream.progress import Progress
 from stream.report import Report, Tally, format_report, make_report, write_report
-from stream.stages.bank import Bank
-from stream.stages.compositor import Compositor
-from stream.stages.detector import FaceDetector
-from stream.stages.enhancer import Enhancer
-from stream.stages.framing import Framing
-from stream.stages.tracker import Tracker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given == ["doctor"]:
+        findings = examine()
+        print(format_findings(findings))
+        return 0 if healthy(findings) else 2
     try:
-        run(parse(arguments))
+        run(parse(given))
     except (CloseupError, EngineError) as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return 2
@@ -49,12 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(options: Options) -> None:
+def run(options: Options | LiveOptions) -> None:
     """Check, build, run, report.
 
     Raises: CloseupError, EngineError: see `main`.
     """
-    if options.input is None:
+    if isinstance(options, LiveOptions):
+        run_live(options)
+    elif options.input is None:
         if options.output == DEMO_OUTPUT:
             options.output.parent.mkdir(exist_ok=True)
         check_files(options)
@@ -73,8 +81,15 @@ def check_files(options: Options) -> None:
     check_output(options.output, options.overwrite, options.input)
     if options.input is None:
         check_place(sheet_path(options), options.overwrite)
+    check_report(options, [options.output, options.input, sheet_path(options)])
+
+
+def check_report(options: Common, others: Sequence[Path | None]) -> None:
+    """Whether the report can be written, and is none of the `others`.
+
+    Raises: OutputError, ConfigError: it cannot.
+    """
     if options.report is not None:
-        others = [options.output, options.input, sheet_path(options)]
         if options.report.resolve() in [path.resolve() for path in others if path is not None]:
             raise ConfigError(f"--report {options.report} names a recording; give another name")
         check_place(options.report, options.overwrite)
@@ -87,8 +102,7 @@ def sheet_path(options: Options) -> Path:
 
 def run_recording(source: FileSource, path: Path, options: Options) -> None:
     """One recording through the graph."""
-    scale = chosen_scale((source.width, source.height), options)
-    stages = Stages.build(source, scale, options)
+    stages = build_stages(source, options)
     sink = FileSink(
         options.output,
         stages.output_size,
@@ -110,13 +124,12 @@ def run_recording(source: FileSource, path: Path, options: Options) -> None:
         print(f"note: {note}", file=sys.stderr)
     if tally.faces_seen == 0:
         pass_through(path, options.output)
-    finish(report, options)
+    finish(report, options, [options.output])
 
 
 def run_demo(source: DemoSource, options: Options) -> None:
     """The demo through the same graph, with a sink that compares with the truth."""
-    scale = chosen_scale((source.width, source.height), options)
-    stages = Stages.build(source, scale, options)
+    stages = build_stages(source, options)
     sheet = DemoSheet(sheet_path(options))
     sink = FileSink(
         options.output,
@@ -127,7 +140,7 @@ def run_demo(source: DemoSource, options: Options) -> None:
         overwrite=options.overwrite,
     )
     report, _ = run_graph(source, stages, [sink, sheet], options)
-    finish(report, options)
+    finish(report, options, [options.output])
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
         print("far face: none was enhanced, nothing to compare")
@@ -137,46 +150,27 @@ def run_demo(source: DemoSource, options: Options) -> None:
     print(f"far face: bicubic {bicubic:.2f} dB, Closeup {closeup:.2f} dB, {gain:+.2f} dB")
 
 
-@dataclass
-class Opener:
-    """Opens runtimes, and remembers which was taken and why others were not."""
-
-    name: str
-    taken: Runtime | None = None
-    passed_over: list[str] = field(default_factory=list)
-
-    def __call__(self, scale: int) -> Runtime:
-        """The runtime for a scale, 4 or 8. Raises: EngineError."""
-        lines: list[str] = []
-        self.taken = open_runtime(self.name, scale, report=lines.append)
-        self.passed_over = lines[:-1]  # the last one names what was taken
-        return self.taken
+def build_stages(source: FileSource | DemoSource, options: Options) -> Stages:
+    """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
+    return Stages.build(
+        (source.width, source.height),
+        source.rate,
+        framing=options.framing,
+        scale=chosen_scale((source.width, source.height), options),
+        strength=options.strength,
+        runtime=options.runtime,
+    )
 
 
-@dataclass(frozen=True)
-class Stages:
-    """The stages of a run and what others need to know of them."""
-
-    all: list[Stage]
-    bank: Bank
-    opener: Opener
-    output_size: tuple[int, int]
-
-    @classmethod
-    def build(cls, source: FileSource | DemoSource, scale: float, options: Options) -> Stages:
-        """Make all the stages.
-
-        Raises: ConfigError: the picture is too small. ModelError: the detector's models.
-        """
-        framing = Framing(options.framing, (source.width, source.height), scale, source.rate)
-        opener = Opener(options.runtime)
-        in_place = options.framing == "fixed"
-        enhancer = Enhancer(opener, source.rate, restore_in_place=in_place)
-        bank = Bank()
-        # Last: it may fetch its models, and nothing that can fail follows.
-        tracker = Tracker(FaceDetector())
-        stages: list[Stage] = [tracker, bank, framing, enhancer, Compositor(options.strength)]
-        return cls(stages, bank, opener, framing.output_size)
+def run_live(options: LiveOptions) -> None:
+    """A call, until it is ended."""
+    for path in options.files:
+        check_output(path, options.overwrite)
+    check_report(options, options.files)
+    if not options.headless:
+        check_display()
+    report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
+    finish(report, options, options.files)
 
 
 def run_graph(
@@ -218,12 +212,13 @@ def pass_through(recording: Path, output: Path) -> None:
         print("no face was found: the recording was passed through unchanged")
 
 
-def finish(report: Report, options: Options) -> None:
+def finish(report: Report, options: Common, written: Sequence[Path]) -> None:
     """Say what was done, for people and for programs."""
     print(format_report(report))
     if options.report is not None:
         write_report(options.report, report)
-    print(f"{options.output} written")
+    for path in written:
+        print(f"{path} written")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ from typing import Literal, NoReturn
 
 from engines.runtime import RUNTIMES
 from stream.errors import ConfigError
+from stream.media.devices import Device, device_named
 
-DESCRIPTION = "Make the far-away faces of a recording sharp with the same person's close-ups."
+DESCRIPTION = "Make far-away faces sharp with the same person's earlier close-ups."
+EPILOG = '"run_pipeline.py doctor" says what this machine has and what to install for more.'
 DEMO = "demo"
+VIRTUAL_CAMERA = "virtualcam"
 DEMO_OUTPUT = Path("out/demo.mp4")
 MAX_SIDE_PX = 4096
 """Of the output: what H.264 players take, and what fits into memory."""
@@ -20,13 +23,10 @@ ENLARGED_UP_TO_PX = 720
 """A recording whose shorter side is at most this is enlarged twice by default."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the command line asked for."""
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every run needs to know."""
 
-    input: Path | None
-    """None: the demo."""
-    output: Path
     overwrite: bool
     framing: Literal["auto", "fixed"]
     scale: float | None
@@ -37,47 +37,89 @@ class Options:
     """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options(Common):
+    """A recording, or the demo."""
+
+    input: Path | None
+    """None: the demo."""
+    output: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveOptions(Common):
+    """A call."""
+
+    device: Device
+    files: tuple[Path, ...]
+    """Recordings to write."""
+    virtual_camera: bool
+    headless: bool
+    """No preview window."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, as for every other error."""
         raise ConfigError(f"{message} (--help shows all options)")
 
 
-def parse(arguments: Sequence[str] | None) -> Options:
+def parse(arguments: Sequence[str] | None) -> Options | LiveOptions:
     """Command line → options that make sense together.
 
     Raises: ConfigError: an option is missing, unknown, out of range or contradicts another.
     """
-    parser = _Parser(prog="run_pipeline.py", description=DESCRIPTION, allow_abbrev=False)
-    add = parser.add_argument
-    add("--input", required=True, metavar="FILE", help=f'a recording, or "{DEMO}"')
-    add("--output", type=Path, metavar="FILE", help="the recording to write (.mp4, .mov, .mkv)")
-    add("--overwrite", action="store_true", help="replace files that exist")
-    add("--framing", choices=("auto", "fixed"), help="auto: a virtual camera follows the people "
-        "(default of the demo); fixed: the whole picture (default of recordings)")  # fmt: skip
-    add("--scale", type=float, help="with fixed framing: canvas 1 to 4 times larger (default: 2 "
-        f"for pictures of up to {ENLARGED_UP_TO_PX} lines, otherwise 1)")  # fmt: skip
-    add("--strength", type=float, default=1.0, help="of the enhancement, 0 to 1 (default 1)")
-    add("--report", type=Path, metavar="FILE", help="write what was done as JSON")
-    add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto",
-        help="what runs the network (default auto: the best that this machine has)")  # fmt: skip
-    given = parser.parse_args(arguments)
-    demo = given.input == DEMO
-    framing: Literal["auto", "fixed"] = given.framing or ("auto" if demo else "fixed")
-    if given.output is None and not demo:
-        raise ConfigError("--output is missing; name the recording to write")
+    given = _parser().parse_args(arguments)
     if not 0.0 <= given.strength <= 1.0:
         raise ConfigError(f"--strength {given.strength:g} is out of range; give 0 to 1")
     if given.scale is not None and not 1.0 <= given.scale <= 4.0:
         raise ConfigError(f"--scale {given.scale:g} is out of range; give 1 to 4")
+    device = device_named(given.input)
+    following = given.input == DEMO or device is not None
+    framing: Literal["auto", "fixed"] = given.framing or ("auto" if following else "fixed")
     if given.scale is not None and framing == "auto":
         raise ConfigError("--scale needs --framing fixed; auto framing keeps the picture's size")
+    given.framing = framing
+    return _recording(given) if device is None else _call(given, device)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="run_pipeline.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--input", required=True, metavar="WHAT", help=f'a recording, "{DEMO}", or a camera: '
+        "webcam, webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by FFmpeg")  # fmt: skip
+    add("--output", action="append", metavar="WHAT", help="the recording to write (.mp4, .mov, "
+        f'.mkv); with a camera also "{VIRTUAL_CAMERA}", and as often as you like')  # fmt: skip
+    add("--headless", action="store_true", help="with a camera: no preview window")
+    add("--overwrite", action="store_true", help="replace files that exist")
+    add("--framing", choices=("auto", "fixed"), help="auto: a virtual camera follows the people "
+        "(default of cameras and demo); fixed: the whole picture (of recordings)")  # fmt: skip
+    add("--scale", type=float, help="with fixed framing: canvas 1 to 4 times larger (default: 2 "
+        f"for recordings of up to {ENLARGED_UP_TO_PX} lines, otherwise 1)")  # fmt: skip
+    add("--strength", type=float, default=1.0, help="of the enhancement, 0 to 1 (default 1)")
+    add("--report", type=Path, metavar="FILE", help="write what was done as JSON")
+    add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto",
+        help="what runs the network (default auto: the best that this machine has)")  # fmt: skip
+    return parser
+
+
+def _recording(given: argparse.Namespace) -> Options:
+    demo = given.input == DEMO
+    outputs = given.output or []
+    if not outputs and not demo:
+        raise ConfigError("--output is missing; name the recording to write")
+    if len(outputs) > 1 or VIRTUAL_CAMERA in outputs:
+        raise ConfigError("a recording has one output, a file; only a camera can have others")
+    if given.headless:
+        raise ConfigError("--headless is for cameras; a recording has no preview window")
     return Options(
         input=None if demo else Path(given.input),
-        output=given.output or DEMO_OUTPUT,
+        output=Path(outputs[0]) if outputs else DEMO_OUTPUT,
         # The demo may replace what an earlier demo left in its own folder.
-        overwrite=given.overwrite or (demo and given.output is None),
-        framing=framing,
+        overwrite=given.overwrite or (demo and not outputs),
+        framing=given.framing,
         scale=given.scale,
         strength=given.strength,
         report=given.report,
@@ -85,7 +127,28 @@ def parse(arguments: Sequence[str] | None) -> Options:
     )
 
 
-def chosen_scale(size: tuple[int, int], options: Options) -> float:
+def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
+    outputs = given.output or []
+    if len({Path(one).absolute() for one in outputs}) < len(outputs):
+        raise ConfigError("an --output is named twice; give each another name")
+    if given.headless and not outputs:
+        raise ConfigError("--headless without an --output shows and keeps nothing; name one")
+    return LiveOptions(
+        device=device,
+        files=tuple(Path(one) for one in outputs if one != VIRTUAL_CAMERA),
+        virtual_camera=VIRTUAL_CAMERA in outputs,
+        headless=given.headless,
+        overwrite=given.overwrite,
+        framing=given.framing,
+        # A larger canvas costs time, which a call does not have.
+        scale=given.scale or 1.0,
+        strength=given.strength,
+        report=given.report,
+        runtime=given.runtime,
+    )
+
+
+def chosen_scale(size: tuple[int, int], options: Common) -> float:
     """How much larger the canvas is than the picture of `size`, (width, height) px.
 
     Raises: ConfigError: the canvas would be too large.

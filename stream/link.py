@@ -75,15 +75,17 @@ class Link(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
 
-    def get(self) -> T:
+    def get(self, timeout_s: float | None = None) -> T:
         """Take the oldest item; blocks while there is none.
 
+        Args:   timeout_s: wait no longer than this; None waits for ever.
         Raises: LinkClosedError: the link was closed and is empty.
+                TimeoutError: nothing came in time.
                 the error with which the link was closed.
         """
         with self._changed:
-            while not self._closed and not self._items:
-                self._changed.wait()
+            if not self._changed.wait_for(lambda: self._closed or self._items, timeout_s):
+                raise TimeoutError(f"nothing came within {timeout_s} s")
             self._raise_error()
             if not self._items:
                 raise LinkClosedError("the link is closed and empty")

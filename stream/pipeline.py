@@ -1,100 +1,28 @@
 """Pipeline: source → stages → sinks, each in its own thread, the stages together in one.
 
 capture thread ─link─► worker thread, runs all the stages ─link─► a thread for each sink
+
+A live source changes three things: every link keeps the newest frame alone, so that nothing grows
+old in a queue; stages fail open (`stream.fail_open`); and while the worker is late the capture
+thread itself hands the camera's pictures on.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from fractions import Fraction
 from functools import partial
-from typing import Protocol
 
-from stream.frame import Frame
+from stream.fail_open import FailOpen
+from stream.frame import Frame, View
 from stream.link import Link
 from stream.metrics import Metrics
+from stream.parts import Sink, Source, Stage
 
 WAITING_FRAMES = 4
 """Frames that wait in an ordered link: enough to even out bumps, little enough memory at 4K."""
-
-
-class Source(Protocol):
-    """Where frames come from. Opened and closed by the one who made it (`with`)."""
-
-    @property
-    def width(self) -> int:
-        """Of every frame, px."""
-        ...
-
-    @property
-    def height(self) -> int:
-        """Of every frame, px."""
-        ...
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames per second, on average."""
-        ...
-
-    @property
-    def time_base(self) -> Fraction:
-        """Of every frame's pts, seconds."""
-        ...
-
-    @property
-    def frames_total(self) -> int | None:
-        """How many frames to expect; None when nobody knows."""
-        ...
-
-    @property
-    def live(self) -> bool:
-        """True: frames come when they come, an old one is worth nothing."""
-        ...
-
-    def __iter__(self) -> Iterator[Frame]:
-        """The frames, in order; raises `InputError` when it cannot go on."""
-        ...
-
-
-class Stage(Protocol):
-    """Looks at a frame and returns it with more known about it. Runs in one thread."""
-
-    @property
-    def name(self) -> str:
-        """One word, for the report."""
-        ...
-
-    def __call__(self, frame: Frame) -> Frame:
-        """`dataclasses.replace(frame, ...)`; never writes into the frame's arrays."""
-        ...
-
-    def close(self) -> None:
-        """Give everything back. Called once, in the thread that ran the stage."""
-        ...
-
-
-class Sink(Protocol):
-    """Takes finished frames. `send` runs in its own thread; `close` or `abort` after it."""
-
-    @property
-    def name(self) -> str:
-        """One word, for the report."""
-        ...
-
-    def send(self, frame: Frame) -> None:
-        """Take one frame, in order."""
-        ...
-
-    def close(self) -> None:
-        """The run went well: flush and publish."""
-        ...
-
-    def abort(self) -> None:
-        """The run failed: remove what is half-written. May follow a `close` that raised."""
-        ...
 
 
 class Pipeline:
@@ -104,6 +32,8 @@ class Pipeline:
     raises that very error after every thread has ended and every sink was aborted. So does
     KeyboardInterrupt. Sinks are closed only after all of them have taken every frame: nothing is
     published when one of them fails on the way.
+
+    Live there is one exception: a stage that fails does not end the run, see `FailOpen`.
     """
 
     def __init__(
@@ -113,31 +43,50 @@ class Pipeline:
         sinks: Sequence[Sink],
         metrics: Metrics | None = None,
         on_frame: Callable[[Frame], None] | None = None,
+        *,
+        whole: View | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         """Put the parts together; nothing runs yet. A pipeline runs once.
 
         Args: source: already opened.
               stages: in order; closed by the pipeline.
               sinks: closed or aborted by the pipeline.
-              metrics: gets the time of "source", of each stage and each sink, by name.
-              on_frame: called in the worker thread with each frame that has passed the stages.
+              metrics: gets the time of "source", of each stage and each sink, by name; live also
+              "<sink> age", from capture until the sink has taken the frame.
+              on_frame: called with each frame that goes to the sinks, never by two threads at once.
+              whole: live, the view of a camera's picture shown before framing has chosen one.
+              say: live, gets one line when a stage fails or recovers; otherwise nobody hears it.
         """
         self.metrics = metrics if metrics is not None else Metrics()
         self._source = source
         self._stages = tuple(stages)
         self._sinks = tuple(sinks)
         self._on_frame = on_frame
+        self._guard: FailOpen | None = None
+        if source.live:
+            self._guard = FailOpen(self._stages, self.metrics, whole, say or (lambda line: None))
         self._captured = self._link()
         self._finished = [self._link() for _ in self._sinks]
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        # Live, two threads hand frames on; what is older than the last one is dropped.
+        self._order = threading.Lock()
+        self._newest = -1
+        self._overtaken = 0
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
 
     @property
     def dropped(self) -> int:
-        """Frames that a newer one replaced, in all links together; always 0 for recordings."""
-        return sum(link.dropped for link in (self._captured, *self._finished))
+        """Frames that a newer one replaced, everywhere together; always 0 for recordings."""
+        links = (self._captured, *self._finished)
+        return self._overtaken + sum(link.dropped for link in links)
+
+    @property
+    def running(self) -> bool:
+        """Whether frames still move; False before the start and when only `wait` is left."""
+        return any(thread.is_alive() for thread in self._threads)
 
     def run(self) -> None:
         """Start, and wait for the end.
@@ -213,7 +162,10 @@ class Pipeline:
             if frame is None:
                 break
             self.metrics.record("source", (time.perf_counter_ns() - started_ns) / 1e6)
-            self._captured.put(frame)
+            if self._guard is not None and self._guard.is_late():
+                self._hand_on(self._guard.plain(frame))
+            else:
+                self._captured.put(frame)
         self._captured.close()
 
     def _work(self) -> None:
@@ -230,15 +182,32 @@ class Pipeline:
         for frame in link:
             with self.metrics.time(sink.name):
                 sink.send(frame)
+            if self._source.live:
+                age_ns = time.monotonic_ns() - frame.captured_ns
+                self.metrics.record(f"{sink.name} age", age_ns / 1e6)
 
     def _pass_on(self, frame: Frame) -> None:
+        if self._guard is not None:
+            if frame.index > self._newest:
+                self._hand_on(self._guard(frame))
+            else:
+                self._overtaken += 1
+            return
         for stage in self._stages:
             with self.metrics.time(stage.name):
                 frame = stage(frame)
-        if self._on_frame is not None:
-            self._on_frame(frame)
-        for link in self._finished:
-            link.put(frame)
+        self._hand_on(frame)
+
+    def _hand_on(self, frame: Frame) -> None:
+        with self._order:
+            if frame.index <= self._newest:
+                self._overtaken += 1
+                return
+            self._newest = frame.index
+            if self._on_frame is not None:
+                self._on_frame(frame)
+            for link in self._finished:
+                link.put(frame)
 
     def _close_stages(self) -> None:
         for stage in self._stages:

@@ -34,6 +34,10 @@ class Report(TypedDict):
     """Of those seen: the rest."""
     exemplars: int
     """Close-ups that the bank took in."""
+    frames_dropped: int
+    """Live: replaced by a newer one on the way to a sink."""
+    frames_failed_open: int
+    """Live: the camera's picture was let through, because a stage failed or was late."""
     fps: float
     """Frames per second of processing, start-up left out."""
     duration_s: float
@@ -73,6 +77,8 @@ def make_report(
     output_name: str,
     runtime: str = "",
     passed_over: Sequence[str] = (),
+    dropped: int = 0,
+    failed_open: int = 0,
 ) -> Report:
     """Put together what was counted and measured.
 
@@ -86,6 +92,8 @@ def make_report(
         faces_enhanced=tally.faces_enhanced,
         faces_passed_through=tally.faces_seen - tally.faces_enhanced,
         exemplars=exemplars,
+        frames_dropped=dropped,
+        frames_failed_open=failed_open,
         fps=round(tally.frames / duration_s, 2) if duration_s > 0 else 0.0,
         duration_s=round(duration_s, 3),
         runtime=runtime,
@@ -107,6 +115,10 @@ def format_report(report: Report) -> str:
         ("exemplars", f"{report['exemplars']}"),
         ("fps", f"{report['fps']:.1f}"),
     ]
+    if report["frames_dropped"]:
+        counts.append(("dropped", f"{report['frames_dropped']}"))
+    if report["frames_failed_open"]:
+        counts.append(("failed open", f"{report['frames_failed_open']}"))
     lines = [f"{name:<18}{value:>10}" for name, value in counts]
     if report["runtime"]:
         lines.append(f"network run by {report['runtime']}")

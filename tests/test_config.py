@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.config import chosen_scale, parse
+from stream.config import LiveOptions, Options, chosen_scale, parse
 from stream.errors import ConfigError
 
 RECORDING = ["--input", "call.mp4", "--output", "better.mp4"]
@@ -14,9 +14,11 @@ RECORDING = ["--input", "call.mp4", "--output", "better.mp4"]
 
 def test_defaults_of_a_recording_and_of_the_demo() -> None:
     recording = parse(RECORDING)
+    assert isinstance(recording, Options)
     assert recording.input == Path("call.mp4")
     assert (recording.framing, recording.strength, recording.overwrite) == ("fixed", 1.0, False)
     demo = parse(["--input", "demo"])
+    assert isinstance(demo, Options)
     assert demo.input is None
     assert (demo.framing, demo.output, demo.overwrite) == ("auto", Path("out/demo.mp4"), True)
     assert not parse(["--input", "demo", "--output", "mine.mp4"]).overwrite
@@ -35,6 +37,9 @@ def test_defaults_of_a_recording_and_of_the_demo() -> None:
         (["--framing", "round"], "invalid choice"),
         (["--runtime", "abacus"], "invalid choice: 'abacus'"),
         (["--fast"], "unrecognized arguments: --fast"),
+        (["--headless"], "--headless is for cameras"),
+        (["--output", "other.mp4"], "one output"),
+        (["--output", "virtualcam"], "one output"),
     ],
 )
 def test_options_that_cannot_be_met(more: list[str], message: str) -> None:
@@ -70,3 +75,29 @@ def test_a_canvas_that_is_too_large_names_the_largest_scale() -> None:
         chosen_scale((1280, 720), parse([*RECORDING, "--scale", "4"]))
     with pytest.raises(ConfigError, match="make a smaller copy"):
         chosen_scale((5312, 2988), parse(RECORDING))
+
+
+def test_a_call() -> None:
+    call = parse(["--input", "lavfi:testsrc2"])
+    assert isinstance(call, LiveOptions)
+    assert (call.device.format, call.files, call.virtual_camera) == ("lavfi", (), False)
+    assert (call.framing, call.scale, call.headless) == ("auto", 1.0, False)
+    outputs = ["--output", "call.mp4", "--output", "virtualcam", "--output", "call.mkv"]
+    call = parse(["--input", "lavfi:testsrc2", "--headless", "--framing", "fixed", *outputs])
+    assert isinstance(call, LiveOptions)
+    assert call.files == (Path("call.mp4"), Path("call.mkv"))
+    assert (call.virtual_camera, call.headless, call.scale) == (True, True, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["webcam:two"], "webcam:two is no camera"),
+        (["lavfi:testsrc2", "--headless"], "shows and keeps nothing"),
+        (["lavfi:testsrc2", "--output", "a.mp4", "--output", "./a.mp4"], "named twice"),
+        (["lavfi:testsrc2", "--scale", "2"], "--scale needs --framing fixed"),
+    ],
+)
+def test_calls_that_cannot_be_met(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(["--input", *arguments])

@@ -35,7 +35,10 @@ class Studio:
         self.index = 0
         restore = bool(options.get("restore_in_place", False))
         most = int(options.get("max_faces", 3))
-        self.stage = Enhancer(self._open, Fraction(RATE), restore_in_place=restore, max_faces=most)
+        eager = bool(options.get("eager", False))
+        self.stage = Enhancer(
+            self._open, Fraction(RATE), restore_in_place=restore, max_faces=most, eager=eager
+        )
 
     def _open(self, scale: int) -> BicubicRuntime:
         assert scale not in self.runtimes, "opened once"
@@ -272,3 +275,10 @@ def test_a_frame_without_a_view_is_refused() -> None:
     frame = Frame(SCENE, 0, 0, Fraction(1, RATE), 0)
     with pytest.raises(ValueError, match="framing comes first"):
         Studio().stage(replace(frame, view=None))
+
+
+def test_an_eager_one_opens_its_runtime_before_there_is_a_face() -> None:
+    studio = Studio(eager=True)
+    studio.show()
+    studio.show()
+    assert list(studio.runtimes) == [4]

@@ -119,3 +119,11 @@ def test_an_error_after_a_plain_close_still_reaches_the_writer() -> None:
 def test_a_link_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Link[int].ordered(0)
+
+
+def test_get_does_not_wait_longer_than_it_may() -> None:
+    link: Link[int] = Link.latest()
+    with pytest.raises(TimeoutError):
+        link.get(timeout_s=0.01)
+    link.put(1)
+    assert link.get(timeout_s=0.01) == 1

@@ -118,8 +118,14 @@ def test_every_frame_reaches_every_sink_in_order() -> None:
     assert pipeline.dropped == 0
 
 
-@pytest.mark.parametrize("part", ["source", "stage", "sink", "on_frame", "stage close"])
-@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("part", "live"),
+    [
+        *((part, False) for part in ("source", "stage", "sink", "on_frame", "stage close")),
+        # Live, a stage fails open: tests/test_fail_open.py.
+        *((part, True) for part in ("source", "sink", "on_frame", "stage close")),
+    ],
+)
 def test_an_error_in_any_part_ends_the_run_with_that_error(part: str, live: bool) -> None:
     source = Numbers(10_000, live, fail_from=5 if part == "source" else None)
     if part == "stage close":

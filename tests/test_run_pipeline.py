@@ -17,12 +17,14 @@ import pytest
 
 import run_pipeline
 from engines.runtime import WeightsError
-from run_pipeline import Opener, Stages, main
+from run_pipeline import main
 from stream.errors import ModelError
 from stream.frame import Face, Frame, Patch, View
+from stream.graph import Opener, Stages
 from stream.media.demo import DemoSource
 from stream.media.file_source import FileSource
 from stream.stages.bank import Bank
+from stream.stages.compositor import Compositor
 from tests.recordings import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
 
 REPO = Path(run_pipeline.__file__).parent
@@ -63,9 +65,11 @@ def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replaces the real stages, which need models."""
 
     def lay(face: bool = True, meet: Callable[[Frame], None] = lambda frame: None) -> None:
-        def build(source: FileSource | DemoSource, scale: float, _: object) -> Stages:
-            size = (round(source.width * scale), round(source.height * scale))
-            return Stages([Enlarge(size, face, meet)], Bank(), Opener("auto"), size)
+        def build(source: tuple[int, int], _: object, *, scale: float, **__: object) -> Stages:
+            size = (round(source[0] * scale), round(source[1] * scale))
+            whole = View((0.0, 0.0, float(source[0]), float(source[1])), size)
+            enlarge = Enlarge(size, face, meet)
+            return Stages([enlarge], Bank(), Compositor(), Opener("auto"), whole)
 
         monkeypatch.setattr(Stages, "build", build)
 

@@ -133,6 +133,7 @@ class ToYuv:
         self._graph.push(rgb)
         frame = self._graph.pull()
         assert isinstance(frame, av.VideoFrame)
+        frame.pts = None
         frame.colorspace = self._colour.matrix
         frame.color_range = self._colour.range_tag
         frame.color_primaries = self._colour.primaries

@@ -69,6 +69,8 @@ class Enhancer:
             needed; closed with the stage. rate: nominal frames a second.
             restore_in_place: also faces that the view does not enlarge.
             max_faces: at most so many in one frame; the others pass through.
+            eager: open the runtime of scale 4 in the first frame, not with the first far face. It
+            takes seconds, which a call has at its start and nowhere else.
     """
 
     name = "enhancer"
@@ -80,11 +82,13 @@ class Enhancer:
         *,
         restore_in_place: bool = False,
         max_faces: int = 3,
+        eager: bool = False,
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
         self._restore_in_place = restore_in_place
         self._max_faces = max_faces
+        self._eager = eager
         self._runtimes: dict[int, Runtime] = {}
         self._opened = ExitStack()
         self._tracks: dict[int, _Track] = {}
@@ -100,6 +104,8 @@ class Enhancer:
         view = frame.view
         if view is None:
             raise ValueError("the enhancer needs a view: framing comes first")
+        if self._eager:
+            self._runtime(4)
         now_s = frame.time_s
         step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
         step_s = self._nominal_s if step_s <= 0.0 else min(step_s, FADE_S)

@@ -90,6 +90,11 @@ class Framing:
         self._camera = None if mode == "fixed" else _VirtualCamera(source_size, self._whole)
         self._last_s: float | None = None
 
+    @property
+    def whole(self) -> View:
+        """As much of the picture as the output can show."""
+        return View(self._whole, self.output_size)
+
     def __call__(self, frame: Frame) -> Frame:
         """Choose the view of this frame.
 

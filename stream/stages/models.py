@@ -91,6 +91,12 @@ def load(
     return [data for file in wanted if (data := found[file]) is not None]
 
 
+def cached(folder: Path | None = None) -> bool:
+    """Whether `load` would find all models without fetching anything."""
+    where = cache_folder() if folder is None else folder
+    return all(_read(where, file) is not None for file in (SHORT_RANGE, FULL_RANGE))
+
+
 def _read(folder: Path, file: ModelFile) -> bytes | None:
     """The cached file; None where it is missing, unreadable or not the right one."""
     try:

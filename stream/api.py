@@ -1,0 +1,151 @@
+"""The Python API: pictures in, pictures out, whatever they come from.
+
+    from stream import Enhancer
+
+    with Enhancer() as enhancer:
+        sharp = enhancer(image)
+
+This is the whole road of `stream.graph` for one picture at a time, in the caller's thread. (The
+stage that runs the network is called the same, `stream.stages.enhancer.Enhancer`; it is a part.)
+"""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from stream.errors import ConfigError
+from stream.frame import Frame, Image
+from stream.graph import Stages
+from stream.stages.framing import Framing, Mode
+
+CLOCK = Fraction(1, 90_000)
+
+
+class Enhancer:
+    """Makes the faces of one person after another sharp, in the pictures of one camera or call.
+
+    One for each camera: it follows the people from picture to picture and remembers, in memory
+    alone, what they look like close up. Not thread-safe, except `forget`. A context manager.
+
+    Args:   framing: "auto", a virtual camera follows the people and the size of the pictures
+            stays; "fixed", the whole picture, `scale` times as large.
+            scale: 0.25 to 8; other than 1 needs "fixed", where 1 restores faces in place.
+            strength: of the enhancement, 0..1; may be set later, as `strength`.
+            runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
+            rate: nominal pictures a second.
+    Raises: ConfigError: an argument is out of range, or scale contradicts framing.
+    """
+
+    def __init__(
+        self,
+        *,
+        framing: Mode = "auto",
+        scale: float = 1.0,
+        strength: float = 1.0,
+        runtime: str = "auto",
+        rate: float = 30.0,
+    ) -> None:
+        if framing not in ("auto", "fixed"):
+            raise ConfigError(f'framing is "auto" or "fixed", not "{framing}"')
+        if framing == "auto" and scale != 1.0:
+            raise ConfigError(f'scale {scale:g} needs framing "fixed"; "auto" keeps the size')
+        if not 1.0 <= rate <= 1000.0:
+            raise ConfigError(f"the rate must lie between 1 and 1000, not {rate:g}")
+        self._framing: Mode = framing
+        self._scale = scale
+        self._rate = Fraction(rate).limit_denominator(1001)
+        self._runtime = runtime
+        self._stages: Stages | None = None
+        self._size = (0, 0)
+        self._frames = 0
+        self._started_s = time.monotonic()
+        self._closed = False
+        self.strength = strength
+
+    @property
+    def strength(self) -> float:
+        """How much of the enhancement is shown, 0..1; setting it raises ConfigError."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        if not 0.0 <= strength <= 1.0:
+            raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
+        self._strength = strength
+        if self._stages is not None:
+            self._stages.compositor.strength = strength
+
+    def __call__(self, image: Image, time_s: float | None = None) -> Image:
+        """Enhance the next picture.
+
+        The first call loads the models, and the first far-away face opens the runtime.
+
+        Args:    image: RGB uint8 (H, W, 3), H and W from 16 px; never written to. Its size may
+                 change on the way: people are followed and remembered across the change.
+                 time_s: when it was taken, seconds on any clock that goes forward; by default now.
+        Returns: RGB uint8 of the same size, or with framing "fixed" `scale` times as large (sides
+                 rounded to even numbers); a new array.
+        Raises:  ValueError: the picture is not RGB uint8.
+                 ConfigError: it is too small. ModelError: the detector's models cannot be had.
+                 EngineError: the runtime cannot be opened.
+                 RuntimeError: it was closed.
+        """
+        if self._closed:
+            raise RuntimeError("the enhancer was closed; make a new one")
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"a picture must be RGB uint8 (H, W, 3): {image.dtype} {image.shape}")
+        stages = self._stages_for((image.shape[1], image.shape[0]))
+        now_s = time.monotonic() - self._started_s if time_s is None else time_s
+        frame = Frame(image, self._frames, round(now_s / CLOCK), CLOCK, time.monotonic_ns())
+        self._frames += 1
+        for stage in stages.all:
+            frame = stage(frame)
+        assert frame.output is not None
+        # The caller may use the picture's memory again for the next one.
+        return frame.output.copy() if np.may_share_memory(frame.output, image) else frame.output
+
+    def forget(self) -> None:
+        """Wipe what is remembered of everybody; from any thread."""
+        if self._stages is not None:
+            self._stages.bank.forget()
+
+    def close(self) -> None:
+        """Wipe what is remembered and give everything back. May be called again."""
+        self._closed = True
+        stages, self._stages = self._stages, None
+        if stages is not None:
+            stages.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _stages_for(self, size: tuple[int, int]) -> Stages:
+        if self._stages is None:
+            self._stages = Stages.build(
+                size,
+                self._rate,
+                framing=self._framing,
+                scale=self._scale,
+                strength=self._strength,
+                runtime=self._runtime,
+            )
+        elif size != self._size:
+            # Framing alone is bound to a size.
+            framing = Framing(self._framing, size, self._scale, self._rate)
+            place = [stage.name for stage in self._stages.all].index(framing.name)
+            self._stages.all[place] = framing
+        self._size = size
+        return self._stages

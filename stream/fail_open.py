@@ -1,0 +1,143 @@
+"""Fail open: a call goes on, whatever happens to a stage.
+
+A stage that raises, or takes longer than `LATE_S` for one frame, lets the camera's picture through
+in the geometry of the last view. It is counted and said once. After `FAILURES` of them the stage
+stays off for a while and the others go on without it. The while doubles each time a stage raises; a
+slow one is tried again soon, since what made it slow is often somebody else's work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from stream.crop import resample
+from stream.frame import Frame, View
+from stream.metrics import Metrics
+from stream.parts import Stage
+
+LATE_S = 0.25
+"""Longer than any stage takes that keeps up, and shorter than a pause that disturbs a talk."""
+FAILURES = 5
+GOOD_FRAMES = 30
+"""So many good frames in a row make up for all failures before them."""
+RETRY_S, RETRY_MOST_S = 5.0, 60.0
+FAILED_OPEN = "frames failed open"
+"""The counter of frames that some stage did not work on."""
+
+
+@dataclass
+class _Guard:
+    """What is held against one stage."""
+
+    stage: Stage
+    failures: int = 0
+    good: int = 0
+    off_until_s: float | None = None
+    pause_s: float = RETRY_S
+    said: bool = False
+
+
+class FailOpen:
+    """Runs the stages of a live pipeline. `plain` and `is_late` are for any thread.
+
+    Args: stages: in order; closed by their owner. metrics: gets their times and `FAILED_OPEN`.
+          whole: the view before framing has chosen one; None for the picture as it is.
+          say: gets one line when a stage begins to fail, is switched off or works again.
+          clock: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        metrics: Metrics,
+        whole: View | None,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._guards = [_Guard(stage) for stage in stages]
+        self._metrics = metrics
+        self._view = whole
+        self._say = say
+        self._clock = clock
+        self._busy_since_s: float | None = None
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Run the stages on one frame; what they raise stays here.
+
+        Returns: the frame with an `output`, whatever happened.
+        """
+        self._busy_since_s = self._clock()
+        try:
+            return self._run(frame)
+        finally:
+            self._busy_since_s = None
+
+    def is_late(self) -> bool:
+        """Whether the frame that is being worked on should have been finished long ago."""
+        since_s = self._busy_since_s
+        return since_s is not None and self._clock() - since_s > LATE_S
+
+    def plain(self, frame: Frame) -> Frame:
+        """The camera's picture in the geometry of the last view; counted as failed open."""
+        self._metrics.count(FAILED_OPEN)
+        return self._drawn(frame)
+
+    def _drawn(self, frame: Frame) -> Frame:
+        view = frame.view or self._view
+        if view is None:
+            return replace(frame, output=frame.image)
+        output = resample(frame.image, view.rect, view.size)
+        return replace(frame, view=view, output=output)
+
+    def _run(self, frame: Frame) -> Frame:
+        skipped = False
+        for guard in self._guards:
+            if guard.off_until_s is not None and self._clock() < guard.off_until_s:
+                # Without framing the others still need a view, the last one.
+                frame = replace(frame, view=frame.view or self._view)
+                skipped = True
+                continue
+            started_s = self._clock()
+            try:
+                with self._metrics.time(guard.stage.name):
+                    done = guard.stage(frame)
+            except Exception as error:
+                self._failed(guard, f"failed ({_one_line(error)})", raised=True)
+                return self.plain(frame)
+            if self._clock() - started_s > LATE_S:
+                self._failed(guard, "is too slow", raised=False)
+            else:
+                self._worked(guard)
+            frame = done
+        self._view = frame.view or self._view
+        if skipped:
+            self._metrics.count(FAILED_OPEN)
+        return frame if frame.output is not None else self._drawn(frame)
+
+    def _failed(self, guard: _Guard, what: str, *, raised: bool) -> None:
+        guard.failures += 1
+        guard.good = 0
+        name = guard.stage.name
+        if guard.failures >= FAILURES:
+            guard.off_until_s = self._clock() + guard.pause_s
+            if raised:
+                guard.pause_s = min(2.0 * guard.pause_s, RETRY_MOST_S)
+        # A single late frame, while a model is loaded, is no news.
+        if not guard.said and (guard.off_until_s is not None or raised):
+            guard.said = True
+            self._say(f"the {name} {what}; the camera's picture is shown where it is needed")
+
+    def _worked(self, guard: _Guard) -> None:
+        guard.good += 1
+        if guard.good < GOOD_FRAMES or not guard.failures:
+            return
+        guard.failures, guard.off_until_s, guard.pause_s = 0, None, RETRY_S
+        if guard.said:
+            guard.said = False
+            self._say(f"the {guard.stage.name} works again")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

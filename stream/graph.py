@@ -1,0 +1,86 @@
+"""Graph: the one place where the stages are put together, for recordings, calls and programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from engines.runtime import Runtime, open_runtime
+from stream.crop import Size
+from stream.frame import View
+from stream.parts import Stage
+from stream.stages.bank import Bank
+from stream.stages.compositor import Compositor
+from stream.stages.detector import FaceDetector
+from stream.stages.enhancer import Enhancer
+from stream.stages.framing import Framing, Mode
+from stream.stages.tracker import Tracker
+
+
+@dataclass
+class Opener:
+    """Opens runtimes, and remembers which was taken and why others were not."""
+
+    name: str
+    taken: Runtime | None = None
+    passed_over: list[str] = field(default_factory=list)
+
+    def __call__(self, scale: int) -> Runtime:
+        """The runtime for a scale, 4 or 8. Raises: EngineError."""
+        lines: list[str] = []
+        self.taken = open_runtime(self.name, scale, report=lines.append)
+        self.passed_over = lines[:-1]  # the last one names what was taken
+        return self.taken
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a run, in order, and what others need to know of them."""
+
+    all: list[Stage]
+    bank: Bank
+    compositor: Compositor
+    opener: Opener
+    whole: View
+    """The whole picture in the geometry of the output: what is shown when nothing else is known."""
+
+    @property
+    def output_size(self) -> Size:
+        """(width, height) of every output, px."""
+        return self.whole.size
+
+    @classmethod
+    def build(
+        cls,
+        size: Size,
+        rate: Fraction,
+        *,
+        framing: Mode,
+        scale: float = 1.0,
+        strength: float = 1.0,
+        runtime: str = "auto",
+        eager: bool = False,
+    ) -> Stages:
+        """Make all the stages.
+
+        Args:   size: (width, height) of the pictures, px. rate: nominal frames a second.
+                framing: "auto" or "fixed". scale: output over picture size, for "fixed".
+                strength: of the enhancement, 0..1.
+                runtime: "auto" or a name of `engines.runtime.RUNTIMES`; opened when first needed,
+                or with the first frame if `eager`.
+        Raises: ConfigError: the picture is too small, scale or strength is out of range.
+                ModelError: the detector's models cannot be had.
+        """
+        frame = Framing(framing, size, scale, rate)
+        opener = Opener(runtime)
+        enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed", eager=eager)
+        bank, compositor = Bank(), Compositor(strength)
+        # Last: it may fetch its models, and nothing that can fail follows.
+        tracker = Tracker(FaceDetector())
+        stages: list[Stage] = [tracker, bank, frame, enhancer, compositor]
+        return cls(stages, bank, compositor, opener, frame.whole)
+
+    def close(self) -> None:
+        """Close every stage, for those who run them without a `Pipeline`."""
+        for stage in self.all:
+            stage.close()
