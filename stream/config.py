@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from engines.runtime import RUNTIMES
+from stream.config_file import read_config
 from stream.errors import ConfigError
 from stream.media.devices import Device, device_named
 
@@ -21,6 +22,17 @@ MAX_SIDE_PX = 4096
 """Of the output: what H.264 players take, and what fits into memory."""
 ENLARGED_UP_TO_PX = 720
 """A recording whose shorter side is at most this is enlarged twice by default."""
+DEFAULTS: dict[str, Any] = {
+    "input": None,
+    "output": None,
+    "overwrite": False,
+    "framing": None,
+    "scale": None,
+    "strength": 1.0,
+    "headless": False,
+    "report": None,
+    "runtime": "auto",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +76,19 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message} (--help shows all options)")
 
 
-def parse(arguments: Sequence[str] | None) -> Options | LiveOptions:
-    """Command line → options that make sense together.
+def parse(arguments: Sequence[str]) -> Options | LiveOptions:
+    """Command line → options that make sense together; `--config` fills in what it leaves out.
 
     Raises: ConfigError: an option is missing, unknown, out of range or contradicts another.
     """
-    given = _parser().parse_args(arguments)
+    parser, options = _parser()
+    given = argparse.Namespace(**DEFAULTS)
+    typed = vars(parser.parse_args(arguments))
+    if "config" in typed:
+        vars(given).update(read_config(typed["config"], options))
+    vars(given).update(typed)
+    if given.input is None:
+        raise ConfigError("--input is missing; name a recording or a camera, or demo (see --help)")
     if not 0.0 <= given.strength <= 1.0:
         raise ConfigError(f"--strength {given.strength:g} is out of range; give 0 to 1")
     if given.scale is not None and not 1.0 <= given.scale <= 4.0:
@@ -83,26 +102,45 @@ def parse(arguments: Sequence[str] | None) -> Options | LiveOptions:
     return _recording(given) if device is None else _call(given, device)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
+    """The command line, and by name the options that a file may have, too.
+
+    What is not given is absent from the result, so that a default never hides the file's value.
+    """
     parser = _Parser(
-        prog="run_pipeline.py", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
+        prog="run_pipeline.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
     )
-    add = parser.add_argument
-    add("--input", required=True, metavar="WHAT", help=f'a recording, "{DEMO}", or a camera: '
-        "webcam, webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by FFmpeg")  # fmt: skip
-    add("--output", action="append", metavar="WHAT", help="the recording to write (.mp4, .mov, "
+    options: dict[str, argparse.Action] = {}
+
+    def add(group: argparse._ArgumentGroup, name: str, **how: Any) -> None:
+        options[name] = group.add_argument(f"--{name}", **how)
+
+    switch: Any = {"action": argparse.BooleanOptionalAction, "default": argparse.SUPPRESS}
+    what = parser.add_argument_group("what")
+    add(what, "input", metavar="WHAT", help=f'a recording, "{DEMO}", or a camera: webcam, '
+        "webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by FFmpeg")  # fmt: skip
+    add(what, "output", action="append", metavar="WHAT", help="the recording to write (.mp4, .mov, "
         f'.mkv); with a camera also "{VIRTUAL_CAMERA}", and as often as you like')  # fmt: skip
-    add("--headless", action="store_true", help="with a camera: no preview window")
-    add("--overwrite", action="store_true", help="replace files that exist")
-    add("--framing", choices=("auto", "fixed"), help="auto: a virtual camera follows the people "
-        "(default of cameras and demo); fixed: the whole picture (of recordings)")  # fmt: skip
-    add("--scale", type=float, help="with fixed framing: canvas 1 to 4 times larger (default: 2 "
-        f"for recordings of up to {ENLARGED_UP_TO_PX} lines, otherwise 1)")  # fmt: skip
-    add("--strength", type=float, default=1.0, help="of the enhancement, 0 to 1 (default 1)")
-    add("--report", type=Path, metavar="FILE", help="write what was done as JSON")
-    add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto",
+    add(what, "overwrite", **switch, help="replace files that exist")
+    picture = parser.add_argument_group("the picture")
+    add(picture, "framing", choices=("auto", "fixed"), help="auto: a virtual camera follows "
+        "the people (for cameras and demo); fixed: the whole picture (for recordings)")  # fmt: skip
+    add(picture, "scale", type=float, metavar="N", help="with fixed framing: canvas 1 to 4 "
+        f"times larger (2 for recordings up to {ENLARGED_UP_TO_PX} lines, else 1)")  # fmt: skip
+    add(picture, "strength", type=float, metavar="S", help="of the enhancement, 0 to 1 (default 1)")
+    call = parser.add_argument_group("calls, with a camera")
+    add(call, "headless", **switch, help="no preview window; needs an output")
+    more = parser.add_argument_group("more")
+    add(more, "report", type=Path, metavar="FILE", help="write what was done as JSON")
+    add(more, "runtime", choices=("auto", *(name for name, _ in RUNTIMES)),
         help="what runs the network (default auto: the best that this machine has)")  # fmt: skip
-    return parser
+    more.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of these options, "
+        "by the same names; the command line wins")  # fmt: skip
+    return parser, options
 
 
 def _recording(given: argparse.Namespace) -> Options:

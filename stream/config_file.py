@@ -1,0 +1,84 @@
+"""ConfigFile: a TOML file of options, with the names of the command line.
+
+input = "webcam"
+output = ["virtualcam", "call.mp4"]
+strength = 0.8
+headless = true
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from stream.errors import ConfigError
+
+Value = str | int | float | bool | list[str] | Path
+
+
+def read_config(path: Path, options: Mapping[str, argparse.Action]) -> dict[str, Value]:
+    """What a file asks for, checked as the command line would be.
+
+    Args:    path: TOML 1.0, UTF-8, without tables.
+             options: those that may be given, by the names of the command line without "--".
+    Returns: argparse's names (`metrics_port`) and values of the options in the file.
+    Raises:  ConfigError: it cannot be read, is not TOML, or names an option that does not exist or
+             cannot have that value.
+    """
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--config {path} is not TOML: it is not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"--config {path} is not TOML: {error}") from error
+    read: dict[str, Value] = {}
+    for name, value in given.items():
+        if name not in options:
+            raise ConfigError(f"{path}: there is no option {name}{_suggestion(name, options)}")
+        action = options[name]
+        read[action.dest] = _checked(path, name, value, action)
+    return read
+
+
+def _suggestion(name: str, options: Mapping[str, argparse.Action]) -> str:
+    written = name.strip("-").replace("_", "-").lower()
+    near = difflib.get_close_matches(written, options, 1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(options))}"
+
+
+def _checked(path: Path, name: str, value: object, action: argparse.Action) -> Value:
+    """The value as the command line would have it; TOML already knows what is a number."""
+    several = isinstance(action, argparse._AppendAction)
+    wanted, fits = "a text", isinstance(value, str)
+    if isinstance(action, argparse.BooleanOptionalAction):
+        wanted, fits = "true or false", isinstance(value, bool)
+    elif action.choices is not None:
+        wanted, fits = f"one of {', '.join(action.choices)}", value in action.choices
+    elif action.type is int:
+        wanted, fits = "a whole number", isinstance(value, int) and not isinstance(value, bool)
+    elif action.type is float:
+        wanted, fits = "a number", isinstance(value, int | float) and not isinstance(value, bool)
+    elif several:
+        wanted, one = "a text or a list of texts", [value] if isinstance(value, str) else value
+        fits = isinstance(one, list) and all(isinstance(text, str) for text in one)
+        value = one
+    if not fits:
+        raise ConfigError(f"{path}: {name} is {_written(value)}; it takes {wanted}")
+    if action.type is Path:
+        return Path(str(value))
+    if action.type is float:
+        return float(str(value))
+    assert isinstance(value, str | int | list)
+    return value
+
+
+def _written(value: object) -> str:
+    """As in the file, more or less."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
