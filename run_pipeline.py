@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from engines.runtime import EngineError
 from stream.config import DEMO, DEMO_OUTPUT, Common, LiveOptions, Options, chosen_scale, parse
@@ -34,7 +35,7 @@ from stream.metrics import Metrics
 from stream.parts import Sink
 from stream.pipeline import Pipeline
 from stream.progress import Progress
-from stream.report import Report, Tally, format_report, make_report, write_report
+from stream.report import Report, format_report, make_report, write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,7 +114,7 @@ def run_recording(source: FileSource, path: Path, options: Options) -> None:
         companion=(companion := CopiedStreams(path)),
         overwrite=options.overwrite,
     )
-    report, tally = run_graph(source, stages, [sink], options)
+    report = run_graph(source, stages, [sink], options)
     notes = [source.note] if source.note else []
     if companion.left_out:
         kinds = ", ".join(companion.left_out)
@@ -122,7 +123,7 @@ def run_recording(source: FileSource, path: Path, options: Options) -> None:
         notes.append(f"{sink.packets_left_out} damaged packets of sound left out")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    if tally.faces_seen == 0:
+    if report["faces_seen"] == 0:
         pass_through(path, options.output)
     finish(report, options, [options.output])
 
@@ -139,7 +140,7 @@ def run_demo(source: DemoSource, options: Options) -> None:
         companion=EncodedSound(source.sound, source.sound_rate),
         overwrite=options.overwrite,
     )
-    report, _ = run_graph(source, stages, [sink, sheet], options)
+    report = run_graph(source, stages, [sink, sheet], options)
     finish(report, options, [options.output])
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
@@ -170,17 +171,17 @@ def run_live(options: LiveOptions) -> None:
     if not options.headless:
         check_display()
     report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
-    finish(report, options, options.files)
+    # Who reads figures from stdout reads nothing else there.
+    finish(report, options, options.files, sys.stdout if options.stats is None else sys.stderr)
 
 
 def run_graph(
     source: FileSource | DemoSource, stages: Stages, sinks: list[Sink], options: Options
-) -> tuple[Report, Tally]:
+) -> Report:
     """Run to the end, with progress, and measure."""
-    metrics, tally, progress = Metrics(), Tally(), Progress(source.frames_total)
+    metrics, progress = Metrics(), Progress(source.frames_total)
 
-    def on_frame(frame: Frame) -> None:
-        tally.add(frame)
+    def on_frame(_: Frame) -> None:
         progress.advance()
 
     started_s = time.monotonic()
@@ -188,9 +189,8 @@ def run_graph(
         Pipeline(source, stages.all, sinks, metrics, on_frame).run()
     finally:
         progress.finish()
-    report = make_report(
-        tally,
-        metrics.summaries(),
+    return make_report(
+        metrics,
         duration_s=time.monotonic() - started_s,
         exemplars=stages.bank.harvested,
         input_name=str(options.input or DEMO),
@@ -198,7 +198,6 @@ def run_graph(
         runtime=stages.opener.taken.name if stages.opener.taken else "",
         passed_over=stages.opener.passed_over,
     )
-    return report, tally
 
 
 def pass_through(recording: Path, output: Path) -> None:
@@ -212,13 +211,15 @@ def pass_through(recording: Path, output: Path) -> None:
         print("no face was found: the recording was passed through unchanged")
 
 
-def finish(report: Report, options: Common, written: Sequence[Path]) -> None:
-    """Say what was done, for people and for programs."""
-    print(format_report(report))
+def finish(
+    report: Report, options: Common, written: Sequence[Path], out: TextIO | None = None
+) -> None:
+    """Say what was done, for people (on stdout, or `out`) and for programs."""
+    print(format_report(report), file=out)
     if options.report is not None:
         write_report(options.report, report)
     for path in written:
-        print(f"{path} written")
+        print(f"{path} written", file=out)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ DEFAULTS: dict[str, Any] = {
     "scale": None,
     "strength": 1.0,
     "headless": False,
+    "stats": None,
+    "metrics_port": None,
     "report": None,
     "runtime": "auto",
 }
@@ -68,6 +70,10 @@ class LiveOptions(Common):
     virtual_camera: bool
     headless: bool
     """No preview window."""
+    stats: Literal["json", "table"] | None = None
+    """Figures on stdout, a line a second."""
+    metrics_port: int | None = None
+    """Of the Prometheus endpoint; 0 takes a free one."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -134,6 +140,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     add(picture, "strength", type=float, metavar="S", help="of the enhancement, 0 to 1 (default 1)")
     call = parser.add_argument_group("calls, with a camera")
     add(call, "headless", **switch, help="no preview window; needs an output")
+    add(call, "stats", choices=("table", "json"), help="figures on stdout, a line a second")
+    add(call, "metrics-port", type=int, metavar="N", help="figures for Prometheus, on this "
+        "machine's loopback; 0 takes a free port")  # fmt: skip
     more = parser.add_argument_group("more")
     add(more, "report", type=Path, metavar="FILE", help="write what was done as JSON")
     add(more, "runtime", choices=("auto", *(name for name, _ in RUNTIMES)),
@@ -152,6 +161,8 @@ def _recording(given: argparse.Namespace) -> Options:
         raise ConfigError("a recording has one output, a file; only a camera can have others")
     if given.headless:
         raise ConfigError("--headless is for cameras; a recording has no preview window")
+    if given.stats is not None or given.metrics_port is not None:
+        raise ConfigError("--stats and --metrics-port are for cameras; a recording has --report")
     return Options(
         input=None if demo else Path(given.input),
         output=Path(outputs[0]) if outputs else DEMO_OUTPUT,
@@ -171,11 +182,15 @@ def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
         raise ConfigError("an --output is named twice; give each another name")
     if given.headless and not outputs:
         raise ConfigError("--headless without an --output shows and keeps nothing; name one")
+    if given.metrics_port is not None and not 0 <= given.metrics_port <= 65_535:
+        raise ConfigError(f"--metrics-port {given.metrics_port} is out of range; give 0 to 65535")
     return LiveOptions(
         device=device,
         files=tuple(Path(one) for one in outputs if one != VIRTUAL_CAMERA),
         virtual_camera=VIRTUAL_CAMERA in outputs,
         headless=given.headless,
+        stats=given.stats,
+        metrics_port=given.metrics_port,
         overwrite=given.overwrite,
         framing=given.framing,
         # A larger canvas costs time, which a call does not have.

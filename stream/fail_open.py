@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from stream.crop import resample
 from stream.frame import Frame, View
-from stream.metrics import Metrics
+from stream.metrics import FAILED_OPEN, Metrics
 from stream.parts import Stage
 
 LATE_S = 0.25
@@ -23,8 +23,6 @@ FAILURES = 5
 GOOD_FRAMES = 30
 """So many good frames in a row make up for all failures before them."""
 RETRY_S, RETRY_MOST_S = 5.0, 60.0
-FAILED_OPEN = "frames failed open"
-"""The counter of frames that some stage did not work on."""
 
 
 @dataclass

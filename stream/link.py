@@ -57,9 +57,10 @@ class Link(Generic[T]):
         with self._changed:
             return self._dropped
 
-    def put(self, item: T) -> None:
+    def put(self, item: T) -> bool:
         """Hand over one item; blocks while an ordered link is full.
 
+        Returns: True if it replaced one that nobody had read.
         Raises: LinkClosedError: the link was closed.
                 the error with which the link was closed.
         """
@@ -69,11 +70,13 @@ class Link(Generic[T]):
             self._raise_error()
             if self._closed:
                 raise LinkClosedError("put into a closed link")
-            if len(self._items) >= self._size:
+            replaces = len(self._items) >= self._size
+            if replaces:
                 self._items.popleft()
                 self._dropped += 1
             self._items.append(item)
             self._changed.notify_all()
+            return replaces
 
     def get(self, timeout_s: float | None = None) -> T:
         """Take the oldest item; blocks while there is none.

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from stream.config import VIRTUAL_CAMERA, LiveOptions, chosen_scale
-from stream.fail_open import FAILED_OPEN
 from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.media.camera import CameraSource
 from stream.media.file_sink import FileSink
 from stream.media.preview import Preview
 from stream.media.virtual_camera import VirtualCamera
-from stream.metrics import Metrics
+from stream.metrics import DROPPED, EXEMPLARS, FAILED_OPEN, Metrics
 from stream.parts import Sink
 from stream.pipeline import Pipeline
 from stream.progress import Progress
-from stream.report import Report, Tally, make_report
+from stream.prometheus import serve
+from stream.report import Report, make_report
+from stream.stats import Stats
 
 TICK_S = 0.1
 PATIENCE_S = 1.0
@@ -34,7 +37,6 @@ class PreviewControls:
 
     stages: Stages
     metrics: Metrics
-    pipeline: Pipeline | None = None
 
     @property
     def strength(self) -> float:
@@ -55,7 +57,7 @@ class PreviewControls:
 
     def dropped(self) -> int:
         """Frames dropped so far."""
-        return self.pipeline.dropped if self.pipeline is not None else 0
+        return self.metrics.counter(DROPPED)
 
     def failed_open(self) -> int:
         """Frames on which a stage failed or was late, so far."""
@@ -69,9 +71,10 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
     Raises: CloseupError, EngineError: it cannot begin, or an output failed; recordings that were
             being written are removed then. Ctrl-C (or SIGTERM) and `q` finish them.
     """
-    with CameraSource(options.device, say) as camera:
+    metrics = Metrics()
+    # The port first: it may be taken, and nothing is open yet.
+    with serving(metrics, options, say), CameraSource(options.device, say) as camera:
         size = (camera.width, camera.height)
-        metrics, tally = Metrics(), Tally()
         stages = Stages.build(
             size,
             camera.rate,
@@ -89,35 +92,27 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         except BaseException:
             stages.close()
             raise
-        progress = Progress(None)
 
-        def on_frame(frame: Frame) -> None:
-            tally.add(frame)
-            progress.advance()
+        def on_frame(_: Frame) -> None:
+            metrics.set(EXEMPLARS, stages.bank.harvested)
+            advance()
 
         pipeline = Pipeline(
             camera, stages.all, sinks, metrics, on_frame, whole=stages.whole, say=say
         )
-        controls.pipeline = pipeline
         started_s = time.monotonic()
-        try:
-            with Ending() as ending:
-                watch(pipeline, preview, camera, ending)
-        finally:
-            progress.finish()
+        with showing(metrics, options) as advance, Ending() as ending:
+            watch(pipeline, preview, camera, ending)
         outputs = [str(path) for path in options.files]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera
         return make_report(
-            tally,
-            metrics.summaries(),
+            metrics,
             duration_s=time.monotonic() - started_s,
             exemplars=stages.bank.harvested,
             input_name=options.device.name,
             output_name=", ".join(outputs),
             runtime=stages.opener.taken.name if stages.opener.taken else "",
             passed_over=stages.opener.passed_over,
-            dropped=pipeline.dropped,
-            failed_open=metrics.counter(FAILED_OPEN),
         )
 
 
@@ -151,6 +146,34 @@ def open_sinks(
     if options.virtual_camera:
         sinks.append(VirtualCamera(stages.output_size, camera.rate))
     return sinks
+
+
+@contextmanager
+def serving(metrics: Metrics, options: LiveOptions, say: Callable[[str], None]) -> Iterator[None]:
+    """Serve the figures to Prometheus, if that was asked for.
+
+    Raises: ConfigError: the port cannot be had.
+    """
+    if options.metrics_port is None:
+        yield
+        return
+    with serve(metrics, options.metrics_port) as address:
+        say(f"figures for Prometheus at {address}")
+        yield
+
+
+@contextmanager
+def showing(metrics: Metrics, options: LiveOptions) -> Iterator[Callable[[], None]]:
+    """Show how far the call is, or the figures; yields what is to be called for each frame."""
+    if options.stats is not None:
+        with Stats(metrics, options.stats, sys.stdout):
+            yield lambda: None
+        return
+    progress = Progress(None)
+    try:
+        yield progress.advance
+    finally:
+        progress.finish()
 
 
 def watch(

@@ -1,4 +1,9 @@
-"""Metrics: how long each part takes, and how often things happen, in bounded memory."""
+"""Metrics: how long each part takes, and how often things happen, in bounded memory.
+
+Names are words ("frames dropped"); who shows them makes labels of them. The time of a part is
+recorded under the part's name; live, the age of the frames that an output has taken under
+`age_of(output)`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,35 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
+
+FRAMES = "frames"
+"""Counter: frames handed to the outputs."""
+DROPPED = "frames dropped"
+"""Counter: frames that a newer one replaced. Live only."""
+FAILED_OPEN = "frames failed open"
+"""Counter: frames that some stage did not work on. Live only."""
+FACES = "faces seen"
+"""Counter: faces, once in every frame."""
+ENHANCED = "faces enhanced"
+"""Counter: those of them that were shown with a patch."""
+EXEMPLARS = "exemplars"
+"""Gauge: close-ups that the bank took in so far."""
+AGE = " age"
 
 LOWEST_MS = 0.001
 RATIO = 1.04
 """Width of a bucket: a percentile is at most 2 % away from the truth."""
 BUCKETS = 1 + math.ceil(math.log(1e9) / math.log(RATIO))
 """Up to 1e6 ms, about 17 minutes for one call; longer ones count as that."""
+
+
+def age_of(output: str) -> str:
+    """The name under which the age of an output's frames is recorded."""
+    return output + AGE
 
 
 @dataclass(frozen=True)
@@ -47,6 +72,33 @@ class Histogram:
         self._sum_ms += ms
         self._max_ms = max(self._max_ms, ms)
 
+    @property
+    def count(self) -> int:
+        """How many durations were recorded."""
+        return self._count
+
+    @property
+    def sum_ms(self) -> float:
+        """All of them together, ms."""
+        return self._sum_ms
+
+    def since(self, earlier: Histogram | None) -> Histogram:
+        """What came after an earlier copy of this histogram; None: a copy of all.
+
+        The maximum is known to the width of a bucket.
+        """
+        later = Histogram()
+        before = earlier or later
+        later._buckets = [
+            now - then for now, then in zip(self._buckets, before._buckets, strict=True)
+        ]
+        later._count = self._count - before._count
+        later._sum_ms = self._sum_ms - before._sum_ms
+        later._max_ms = self._max_ms
+        if earlier is not None:
+            later._max_ms = later.percentile(100)
+        return later
+
     def percentile(self, percent: float) -> float:
         """The duration in ms that `percent` of all do not exceed; 0.0 when there are none.
 
@@ -75,13 +127,35 @@ class Histogram:
         )
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """All the figures of one moment, or with `since` of the time between two."""
+
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)
+    """In the order of first appearance."""
+    counters: Mapping[str, int] = field(default_factory=dict)
+    gauges: Mapping[str, float] = field(default_factory=dict)
+
+    def since(self, earlier: Self) -> Snapshot:
+        """What was counted after an earlier snapshot; gauges are those of now."""
+        return Snapshot(
+            {
+                name: one.since(earlier.histograms.get(name))
+                for name, one in self.histograms.items()
+            },
+            {name: n - earlier.counters.get(name, 0) for name, n in self.counters.items()},
+            self.gauges,
+        )
+
+
 class Metrics:
-    """Named histograms and counters, filled from any thread."""
+    """Named histograms, counters and gauges, filled from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._histograms: dict[str, Histogram] = {}
         self._counters: Counter[str] = Counter()
+        self._gauges: dict[str, float] = {}
 
     def record(self, name: str, ms: float) -> None:
         """Count one duration of `name`, in ms."""
@@ -102,12 +176,22 @@ class Metrics:
         with self._lock:
             self._counters[name] += number
 
+    def set(self, name: str, value: float) -> None:
+        """The gauge `name` shows `value` from now on."""
+        with self._lock:
+            self._gauges[name] = value
+
     def counter(self, name: str) -> int:
         """The counter `name`; 0 when nothing was counted."""
         with self._lock:
             return self._counters[name]
 
+    def snapshot(self) -> Snapshot:
+        """A copy of everything."""
+        with self._lock:
+            histograms = {name: one.since(None) for name, one in self._histograms.items()}
+            return Snapshot(histograms, dict(self._counters), dict(self._gauges))
+
     def summaries(self) -> dict[str, Summary]:
         """A summary for each name, in the order of first appearance."""
-        with self._lock:
-            return {name: histogram.summary() for name, histogram in self._histograms.items()}
+        return {name: one.summary() for name, one in self.snapshot().histograms.items()}

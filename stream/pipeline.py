@@ -18,7 +18,7 @@ from functools import partial
 from stream.fail_open import FailOpen
 from stream.frame import Frame, View
 from stream.link import Link
-from stream.metrics import Metrics
+from stream.metrics import DROPPED, ENHANCED, FACES, FRAMES, Metrics, age_of
 from stream.parts import Sink, Source, Stage
 
 WAITING_FRAMES = 4
@@ -52,8 +52,9 @@ class Pipeline:
         Args: source: already opened.
               stages: in order; closed by the pipeline.
               sinks: closed or aborted by the pipeline.
-              metrics: gets the time of "source", of each stage and each sink, by name; live also
-              "<sink> age", from capture until the sink has taken the frame.
+              metrics: gets the time of "source", of each stage and each sink, by name, and counts
+              frames and faces; live also drops, and the age of frames from capture until a sink has
+              taken them.
               on_frame: called with each frame that goes to the sinks, never by two threads at once.
               whole: live, the view of a camera's picture shown before framing has chosen one.
               say: live, gets one line when a stage fails or recovers; otherwise nobody hears it.
@@ -165,7 +166,7 @@ class Pipeline:
             if self._guard is not None and self._guard.is_late():
                 self._hand_on(self._guard.plain(frame))
             else:
-                self._captured.put(frame)
+                self._put(self._captured, frame)
         self._captured.close()
 
     def _work(self) -> None:
@@ -184,14 +185,14 @@ class Pipeline:
                 sink.send(frame)
             if self._source.live:
                 age_ns = time.monotonic_ns() - frame.captured_ns
-                self.metrics.record(f"{sink.name} age", age_ns / 1e6)
+                self.metrics.record(age_of(sink.name), age_ns / 1e6)
 
     def _pass_on(self, frame: Frame) -> None:
         if self._guard is not None:
             if frame.index > self._newest:
                 self._hand_on(self._guard(frame))
             else:
-                self._overtaken += 1
+                self._overtake()
             return
         for stage in self._stages:
             with self.metrics.time(stage.name):
@@ -201,13 +202,28 @@ class Pipeline:
     def _hand_on(self, frame: Frame) -> None:
         with self._order:
             if frame.index <= self._newest:
-                self._overtaken += 1
+                self._overtake()
                 return
             self._newest = frame.index
+            self._count(frame)
             if self._on_frame is not None:
                 self._on_frame(frame)
             for link in self._finished:
-                link.put(frame)
+                self._put(link, frame)
+
+    def _put(self, link: Link[Frame], frame: Frame) -> None:
+        if link.put(frame):
+            self.metrics.count(DROPPED)
+
+    def _overtake(self) -> None:
+        self._overtaken += 1
+        self.metrics.count(DROPPED)
+
+    def _count(self, frame: Frame) -> None:
+        self.metrics.count(FRAMES)
+        self.metrics.count(FACES, len(frame.faces))
+        shown = [face.patch for face in frame.faces if face.patch and face.patch.weight > 0.0]
+        self.metrics.count(ENHANCED, len(shown))
 
     def _close_stages(self) -> None:
         for stage in self._stages:

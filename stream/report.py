@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
 from stream.errors import OutputError
-from stream.frame import Frame
-from stream.metrics import Summary
+from stream.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
 
 
 class StageTimes(TypedDict):
@@ -19,6 +17,7 @@ class StageTimes(TypedDict):
 
     p50_ms: float
     p95_ms: float
+    p99_ms: float
 
 
 class Report(TypedDict):
@@ -50,26 +49,8 @@ class Report(TypedDict):
     """The stages, and the source and sinks, which run beside them in threads of their own."""
 
 
-@dataclass
-class Tally:
-    """Counts faces, frame by frame."""
-
-    frames: int = 0
-    faces_seen: int = 0
-    faces_enhanced: int = 0
-
-    def add(self, frame: Frame) -> None:
-        """Count one frame that has passed all the stages."""
-        self.frames += 1
-        self.faces_seen += len(frame.faces)
-        self.faces_enhanced += sum(
-            face.patch is not None and face.patch.weight > 0.0 for face in frame.faces
-        )
-
-
 def make_report(
-    tally: Tally,
-    times: Mapping[str, Summary],
+    metrics: Metrics,
     *,
     duration_s: float,
     exemplars: int,
@@ -77,30 +58,34 @@ def make_report(
     output_name: str,
     runtime: str = "",
     passed_over: Sequence[str] = (),
-    dropped: int = 0,
-    failed_open: int = 0,
 ) -> Report:
     """Put together what was counted and measured.
 
-    Args: times: from `Metrics.summaries`. duration_s: of the whole run.
+    Args: metrics: of the pipeline. duration_s: of the whole run.
     """
+    frames, faces = metrics.counter(FRAMES), metrics.counter(FACES)
+    enhanced = metrics.counter(ENHANCED)
     return Report(
         input=input_name,
         output=output_name,
-        frames=tally.frames,
-        faces_seen=tally.faces_seen,
-        faces_enhanced=tally.faces_enhanced,
-        faces_passed_through=tally.faces_seen - tally.faces_enhanced,
+        frames=frames,
+        faces_seen=faces,
+        faces_enhanced=enhanced,
+        faces_passed_through=faces - enhanced,
         exemplars=exemplars,
-        frames_dropped=dropped,
-        frames_failed_open=failed_open,
-        fps=round(tally.frames / duration_s, 2) if duration_s > 0 else 0.0,
+        frames_dropped=metrics.counter(DROPPED),
+        frames_failed_open=metrics.counter(FAILED_OPEN),
+        fps=round(frames / duration_s, 2) if duration_s > 0 else 0.0,
         duration_s=round(duration_s, 3),
         runtime=runtime,
         passed_over=list(passed_over),
         stages={
-            name: StageTimes(p50_ms=round(time.p50_ms, 3), p95_ms=round(time.p95_ms, 3))
-            for name, time in times.items()
+            name: StageTimes(
+                p50_ms=round(time.p50_ms, 3),
+                p95_ms=round(time.p95_ms, 3),
+                p99_ms=round(time.p99_ms, 3),
+            )
+            for name, time in metrics.summaries().items()
         },
     )
 
@@ -122,9 +107,10 @@ def format_report(report: Report) -> str:
     lines = [f"{name:<18}{value:>10}" for name, value in counts]
     if report["runtime"]:
         lines.append(f"network run by {report['runtime']}")
-    lines.append(f"{'ms a frame':<18}{'p50':>10}{'p95':>10}")
+    lines.append(f"{'ms a frame':<18}{'p50':>10}{'p95':>10}{'p99':>10}")
     for name, times in report["stages"].items():
-        lines.append(f"  {name:<16}{times['p50_ms']:>10.1f}{times['p95_ms']:>10.1f}")
+        row = "".join(f"{times[key]:>10.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))
+        lines.append(f"  {name:<16}{row}")
     return "\n".join(lines)
 
 

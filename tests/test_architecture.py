@@ -16,6 +16,7 @@ ALONE = {
     "onnxruntime": ("engines.hime.export", "engines.onnxruntime_cpu"),
     "openvino": ("engines.openvino_graph",),
     "mediapipe": ("stream.stages.detector",),
+    "prometheus_client": ("stream.prometheus",),
     "pyvirtualcam": ("stream.media.virtual_camera",),
 }
 

@@ -38,6 +38,7 @@ def test_defaults_of_a_recording_and_of_the_demo() -> None:
         (["--runtime", "abacus"], "invalid choice: 'abacus'"),
         (["--fast"], "unrecognized arguments: --fast"),
         (["--headless"], "--headless is for cameras"),
+        (["--stats", "json"], "--stats and --metrics-port are for cameras"),
         (["--output", "other.mp4"], "one output"),
         (["--output", "virtualcam"], "one output"),
     ],
@@ -95,6 +96,8 @@ def test_a_call() -> None:
         (["webcam:two"], "webcam:two is no camera"),
         (["lavfi:testsrc2", "--headless"], "shows and keeps nothing"),
         (["lavfi:testsrc2", "--output", "a.mp4", "--output", "./a.mp4"], "named twice"),
+        (["lavfi:testsrc2", "--stats", "xml"], "invalid choice: 'xml'"),
+        (["lavfi:testsrc2", "--metrics-port", "-1"], "--metrics-port -1 is out of range"),
         (["lavfi:testsrc2", "--scale", "2"], "--scale needs --framing fixed"),
     ],
 )

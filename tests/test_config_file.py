@@ -27,6 +27,8 @@ scale = 2
 strength = 0.5
 report = "report.json"
 runtime = "onnxruntime-cpu"
+stats = "json"
+metrics-port = 9100
 """
 
 
@@ -37,13 +39,15 @@ def test_the_file_gives_every_option(tmp_path: Path) -> None:
     assert (call.files, call.virtual_camera) == ((Path("call.mp4"),), True)
     assert (call.headless, call.overwrite, call.framing) == (True, True, "fixed")
     assert (call.scale, call.strength) == (2.0, 0.5)
+    assert (call.stats, call.metrics_port) == ("json", 9100)
     assert (call.report, call.runtime) == (Path("report.json"), "onnxruntime-cpu")
 
 
 def test_the_command_line_wins(tmp_path: Path) -> None:
     more = ["--input", "call.mp4", "--output", "better.mp4", "--no-headless", "--no-overwrite"]
+    text = "".join(line for line in CALL.splitlines(True) if not line.startswith(("stats", "metr")))
     more += ["--scale", "3", "--strength", "1", "--runtime", "auto"]
-    recording = parse(["--config", str(written(tmp_path, CALL)), *more])
+    recording = parse(["--config", str(written(tmp_path, text)), *more])
     assert isinstance(recording, Options)
     assert recording.input == Path("call.mp4")
     assert recording.output == Path("better.mp4"), "replaced, not added to"
@@ -73,6 +77,8 @@ def test_one_output_needs_no_list(tmp_path: Path) -> None:
         ("overwrite = 1", "overwrite is 1; it takes true or false"),
         ('framing = "round"', 'framing is "round"; it takes one of auto, fixed'),
         ("framing = []", r"framing is \[\]; it takes one of auto, fixed"),
+        ("metrics_port = 1", "there is no option metrics_port; did you mean metrics-port?"),
+        ("metrics-port = 1.5", "metrics-port is 1.5; it takes a whole number"),
         ("report = 3", "report is 3; it takes a text"),
         ("output = [1]", r"output is \[1\]; it takes a text or a list of texts"),
         ("output = {a = 1}", "it takes a text or a list of texts"),

@@ -11,9 +11,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stream.fail_open import FAILED_OPEN, FAILURES, GOOD_FRAMES, LATE_S, RETRY_S, FailOpen
+from stream.fail_open import FAILURES, GOOD_FRAMES, LATE_S, RETRY_S, FailOpen
 from stream.frame import Frame, View
-from stream.metrics import Metrics
+from stream.metrics import FAILED_OPEN, Metrics
 from stream.pipeline import Pipeline
 
 WHOLE = View((0.0, 0.0, 4.0, 2.0), (8, 4))

@@ -28,8 +28,8 @@ def in_thread(work: Callable[[], object]) -> tuple[threading.Thread, list[object
 
 def test_latest_keeps_the_newest_and_counts_the_rest() -> None:
     link: Link[int] = Link.latest()
-    for item in range(5):
-        link.put(item)
+    replaced = [link.put(item) for item in range(5)]
+    assert replaced == [False, True, True, True, True]
     assert link.get() == 4
     assert link.dropped == 4
 
@@ -61,7 +61,7 @@ def test_a_full_ordered_link_blocks_until_somebody_reads() -> None:
     assert thread.is_alive()
     assert link.get() == 0
     thread.join(5)
-    assert result == [None]
+    assert result == [False]
     assert link.get() == 1
 
 

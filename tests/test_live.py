@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -181,6 +182,36 @@ def test_who_insists_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
             signal.raise_signal(signal.SIGINT)
 
 
+def test_figures_alone_on_stdout_and_for_prometheus(
+    stage: Enlarge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    read: list[str] = []
+
+    def scrape() -> None:
+        (note,) = [one for one in capsys.readouterr().err.splitlines() if "Prometheus" in one]
+        with urllib.request.urlopen(note.split(" at ")[1], timeout=10) as answer:
+            read.append(answer.read().decode())
+
+    timer = threading.Timer(1.0, scrape)
+    timer.start()
+    graph = SHORT.replace("0.8", "2.5")
+    output = tmp_path / "call.mp4"
+    more = ["--stats", "json", "--metrics-port", 0, "--headless", "--output", output]
+    assert call(tmp_path, graph, *more) == 0
+    timer.join()
+    said = capsys.readouterr()
+    *lines, last = [json.loads(line) for line in said.out.splitlines()]
+    assert lines
+    assert last["final"]
+    assert last["frames"] > 3
+    assert {"enlarge", "write"} <= set(last["stages_ms"])
+    assert last["age_ms"]["write"]["p95"] > 0.0
+    assert f"{output} written" in said.err
+    assert 'closeup_stage_seconds{quantile="0.95",stage="enlarge"}' in read[0]
+    assert "closeup_frames_total" in read[0]
+
+
 class Screen:
     """A window whose user looks at ten pictures, presses keys, and quits."""
 
@@ -234,6 +265,7 @@ def broken_camera(*_: object, **__: object) -> None:
     [
         (["--input", "webcam:97", "--headless", "--output", "a.mp4"], "is not there"),
         (["--input", SHORT], "there is no display"),
+        (["--input", SHORT, "--headless", "--output", "a.mp4", "--metrics-port", "70000"], "range"),
         (["--input", SHORT, "--headless", "--output", "old.mp4"], "--overwrite"),
         (["--input", SHORT, "--headless", "--output", "a.txt"], "use .mp4"),
         (["--input", SHORT, "--headless", "--output", "a.mp4", "--report", "a.mp4"], "names a"),

@@ -74,3 +74,27 @@ def test_many_threads_lose_nothing() -> None:
     assert metrics.summaries()["a"].count == 2000
     assert metrics.counter("b") == 4000
     assert metrics.counter("never") == 0
+
+
+def test_the_difference_of_two_snapshots() -> None:
+    metrics = Metrics()
+    for _ in range(50):
+        metrics.record("a", 100.0)
+    metrics.count("b", 3)
+    metrics.set("c", 1.0)
+    before = metrics.snapshot()
+    metrics.record("a", 2.0)
+    metrics.record("new", 7.0)
+    metrics.count("b")
+    metrics.set("c", 5.0)
+    late = metrics.snapshot().since(before)
+    summary = late.histograms["a"].summary()
+    assert summary.count == 1
+    assert summary.mean_ms == pytest.approx(2.0)
+    assert summary.p99_ms == pytest.approx(2.0, rel=0.03)
+    assert summary.max_ms == pytest.approx(2.0, rel=0.03)
+    assert late.histograms["new"].count == 1
+    assert late.counters == {"b": 1}
+    assert late.gauges == {"c": 5.0}
+    assert before.counters == {"b": 3}, "a snapshot does not change"
+    assert before.histograms["a"].count == 50

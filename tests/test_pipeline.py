@@ -12,8 +12,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stream.frame import Frame
-from stream.metrics import Metrics
+from stream.frame import Face, Frame, Patch
+from stream.metrics import DROPPED, ENHANCED, FACES, FRAMES, Metrics
 from stream.pipeline import Pipeline
 
 
@@ -38,6 +38,14 @@ class Numbers:
             self.made += 1
             image = np.full((self.height, self.width, 3), index % 256, np.uint8)
             yield Frame(image, index, index, self.time_base, time.monotonic_ns())
+
+
+def with_patches(*weights: float | None) -> tuple[Face, ...]:
+    """A face for each weight of a patch; None: a face without a patch."""
+    image = np.zeros((4, 4, 3), np.uint8)
+    box, keypoints = np.zeros(4, np.float32), np.zeros((6, 2), np.float32)
+    patches = [None if one is None else Patch(image, (0, 0, 1, 1), 4, one) for one in weights]
+    return tuple(Face(n, box, keypoints, 1.0, patch=patch) for n, patch in enumerate(patches))
 
 
 class Mark:
@@ -168,8 +176,21 @@ def test_live_frames_are_replaced_and_not_queued() -> None:
     pipeline.run()
     assert pipeline.dropped + len(sink.indices) == 200
     assert pipeline.dropped > 100
+    assert pipeline.metrics.counter(DROPPED) == pipeline.dropped
+    assert pipeline.metrics.counter(FRAMES) == len(sink.indices)
     assert sink.indices == sorted(sink.indices)
     assert sink.indices[-1] == 199
+
+
+def test_faces_are_counted_in_every_frame() -> None:
+    class Faces(Mark):
+        def __call__(self, frame: Frame) -> Frame:
+            return replace(super().__call__(frame), faces=with_patches(1.0, 0.0, None))
+
+    metrics = Metrics()
+    Pipeline(Numbers(4), [Faces()], [Keep()], metrics).run()
+    counted = [metrics.counter(name) for name in (FRAMES, FACES, ENHANCED, DROPPED)]
+    assert counted == [4, 12, 4, 0], "a patch that has faded out is not shown"
 
 
 def test_stop_finishes_what_is_on_its_way() -> None:
