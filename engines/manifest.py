@@ -32,6 +32,11 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     return manifest
 
 
+def network_name(scale: int, kind: str = "call") -> str:
+    """Name of the shipped network: made for calls (the default), or for "clean" shrinking."""
+    return f"hime_x{scale}" if kind == "call" else f"hime_x{scale}_{kind}"
+
+
 def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
     """Paths of the encode and enhance halves, after their checksums have been compared.
 
@@ -40,10 +45,11 @@ def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
     """
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {SCALES}, not {scale}")
-    entry = read_manifest(folder)["networks"].get(f"hime_x{scale}")
+    name = network_name(scale)
+    entry = read_manifest(folder)["networks"].get(name)
     if entry is None:
         raise WeightsError(f"the manifest names no network that enlarges {scale} times")
-    paths = tuple(folder / f"hime_x{scale}.{half}.onnx" for half in HALVES)
+    paths = tuple(folder / f"{name}.{half}.onnx" for half in HALVES)
     for path in paths:
         if not path.is_file():
             raise WeightsError(f"{path} is missing; install Closeup again")

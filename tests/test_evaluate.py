@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ import torch
 from engines.hime import evaluate, measures
 from engines.hime.cases import make_cases
 from engines.hime.data import load_people
+from engines.hime.identity import Recogniser, missing
 from engines.hime.model import Hime
 from tests.people import make_people
 
@@ -134,6 +136,25 @@ def test_close_ups_that_should_do_no_harm(
         case.given("own", 4)
     with pytest.raises(ValueError, match="no such kind of close-ups: old"):
         case.given("old", 1)
+
+
+def test_identity_is_measured_where_a_recogniser_is_installed(
+    people: Path,
+    weights: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    argv = ["--data", str(people), "--weights", str(weights), "--size", "16", "--limit", "2"]
+    if missing() is None:
+        assert evaluate.main([*argv, "--identity", "--counts", "0"]) == 0
+        rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+        assert all(-1 <= float(row[5]) <= 1 for row in rows)
+        truth = torch.rand(1, 3, 64, 64)
+        assert Recogniser().alike(truth, truth) == pytest.approx(1)
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    monkeypatch.setattr("engines.hime.identity.find_spec", lambda name: None)
+    assert evaluate.main([*argv, "--identity"]) == 2
+    assert "pip install 'closeup[identity]'" in capsys.readouterr().err
 
 
 def test_more_slots_leave_the_crops_as_they_are(people: Path) -> None:

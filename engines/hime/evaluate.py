@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -22,17 +22,20 @@ from torch import Tensor
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people
+from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
 from engines.hime.tables import Row, Table, markdown, plain, spread, write_sheet
+from engines.manifest import WEIGHTS, network_name
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
 COUNTS = (0, 1, SLOTS)
 HARM = ("blank", "blurred", "mirrored")
 SHEET = 8
 """Headshots on a sheet."""
+IDENTITY = 48
+"""Headshots that a recogniser looks at: it needs a tenth of a second for each."""
 
 
 @torch.inference_mode()
@@ -68,26 +71,35 @@ def gains(network: Hime, cases: list[Case]) -> tuple[float, float]:
 
 
 def evaluate(
-    network: Hime, cases: list[Case], counts: tuple[int, ...] = COUNTS, harm: bool = False
+    network: Hime,
+    cases: list[Case],
+    counts: tuple[int, ...] = COUNTS,
+    harm: bool = False,
+    recogniser: Recogniser | None = None,
 ) -> list[Row]:
     """Rows of the table: bicubic, numbers of exemplars, and exemplars that should do no harm.
 
     Args: harm: blank, blurred and mirrored ones too, not only another person's.
+          recogniser: asked whether the faces are still the same people.
     """
+    some = spread(len(cases), IDENTITY)
     truth = torch.stack([c.truth for c in cases])
     side = cases[0].crop.shape[-1]
     parameters = sum(p.numel() for p in network.parameters())
 
     def row(method: str, count: int, pictures: Tensor) -> Row:
         similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
-        return Row(
+        made = Row(
             method,
             count,
             float(psnr(pictures, truth).mean()),
             sum(similar) / len(similar),
             float(haarpsi(pictures, truth).mean()),
-            *((parameters, round(gmacs(network, side, count), 3)) if method != "bicubic" else ()),
+            recogniser.alike(pictures[some], truth[some]) if recogniser else None,
         )
+        if method == "bicubic":
+            return made
+        return replace(made, parameters=parameters, gmacs=round(gmacs(network, side, count), 3))
 
     rows = [row("bicubic", 0, bicubic(network, cases))]
     rows += [row("hime", n, outputs(network, cases, n)) for n in counts]
@@ -122,10 +134,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "photos are large enough for and that --weights, where given, are made for",
     )
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
-    p.add_argument("--weights", type=Path, help="a checkpoint or *.enhance.onnx file")
+    p.add_argument(
+        "--weights",
+        type=Path,
+        help="a checkpoint or *.enhance.onnx file (default: shipped, made for the degradation)",
+    )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
         "--harm", action="store_true", help="blank, blurred and mirrored exemplars besides wrong"
+    )
+    p.add_argument(
+        "--identity",
+        action="store_true",
+        help="ask a face recogniser whether they are still the same people (extra: identity)",
     )
     p.add_argument("--limit", type=int, help="use about this many headshots")
     p.add_argument("--json", type=Path, help="write the rows here")
@@ -143,14 +164,14 @@ def measure(
     """
     if size < 16 or size % 2:
         raise ValueError("--size must be an even number of at least 16")
-    weights = args.weights or WEIGHTS / f"hime_x{scale}.enhance.onnx"
+    weights = args.weights or WEIGHTS / f"{network_name(scale, args.degradation)}.enhance.onnx"
     network = load_network(weights)
     if network.config.scale != scale:
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
     people = load_people(args.data, scale * size)
     slots = max(SLOTS, *counts)
     cases = make_cases(people, scale, size, args.degradation, args.limit, slots)
-    rows = evaluate(network, cases, counts, args.harm)
+    rows = evaluate(network, cases, counts, args.harm, Recogniser() if args.identity else None)
     used = sum(len(p.photos) > slots for p in people)
     table = Table(scale, size, args.degradation, len(cases), used, weights.name, rows)
     print(table.title())
@@ -180,6 +201,8 @@ def main(argv: list[str] | None = None) -> int:
     settings = TABLE1 if args.table1 else ((args.scale, args.size),)
     done: list[tuple[Table, Hime, list[Case]]] = []
     try:
+        if args.identity and (reason := missing()):
+            raise ValueError(reason)
         counts = numbers(args.counts)
         for scale, size in settings:
             try:

@@ -21,7 +21,7 @@ from engines.hime.data import load_people
 from engines.hime.evaluate import evaluate
 from engines.hime.export import export
 from engines.hime.tables import Table, plain
-from engines.manifest import MANIFEST, WEIGHTS, sha256
+from engines.manifest import MANIFEST, WEIGHTS, network_name, sha256
 
 SIZES = {4: 32, 8: 16}
 """Crop side at which a scale is scored, px (HIME, table 1)."""
@@ -64,12 +64,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--val", type=Path, required=True, help="people who were not trained on")
     parser.add_argument("--note", type=Path, required=True, help="JSON: data, licences, time")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument(
+        "--kind", choices=("call", "clean"), default="call", help="the damage that it is made for"
+    )
     args = parser.parse_args(argv)
     try:
         checkpoint = args.run / "checkpoint.pt"
         samples = torch.load(checkpoint, map_location="cpu", weights_only=True)["samples"]
         network = load_network(checkpoint)
-        name = f"hime_x{network.config.scale}"
+        name = network_name(network.config.scale, args.kind)
         note = json.loads(args.note.read_text())
         paths = export(network, args.out, name)
         entry = {

@@ -15,7 +15,10 @@ from torch import Tensor
 Image = NDArray[np.uint8]
 HEAD = 26
 """Height of the sheet's line of titles, px."""
-TITLES = ("method", "exemplars", "PSNR dB", "SSIM", "HaarPSI", "+dB", "+SSIM", "params M", "GMACs")
+TITLES = (
+    *("method", "exemplars", "PSNR dB", "SSIM", "HaarPSI", "identity"),
+    *("+dB", "+SSIM", "params M", "GMACs"),
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Row:
     psnr: float
     ssim: float
     haarpsi: float
+    identity: float | None = None
+    """Cosine similarity to the truth, to a face recogniser; None: nobody asked."""
     parameters: int | None = None
     """None: no network."""
     gmacs: float | None = None
@@ -63,6 +68,7 @@ class Table:
                 f"{r.psnr:.2f}",
                 f"{r.ssim:.4f}",
                 f"{r.haarpsi:.4f}",
+                "-" if r.identity is None else f"{r.identity:.4f}",
                 f"{r.psnr - base.psnr:+.2f}",
                 f"{r.ssim - base.ssim:+.4f}",
                 "-" if r.parameters is None else f"{r.parameters / 1e6:.2f}",
