@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,10 +63,7 @@ def test_an_empty_room_has_no_face(detector: FaceDetector) -> None:
     assert detector.detect(backdrop(), (300, 100, 600, 400)) == []
 
 
-def test_it_is_fast_to_import_quiet_and_reports_to_nobody(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("all_proxy", raising=False)
+def test_it_is_fast_to_import_and_quiet() -> None:
     require_models()
     program = (
         "import sys; from stream.stages.detector import FaceDetector\n"
@@ -71,7 +71,6 @@ def test_it_is_fast_to_import_quiet_and_reports_to_nobody(
         "import numpy as np\n"
         "with FaceDetector() as d: d.detect(np.zeros((90, 160, 3), np.uint8), model='full')\n"
         "print('still heard', file=sys.stderr)\n"
-        "import os; assert os.environ['all_proxy'] == 'http://127.0.0.1:9'\n"
         "with FaceDetector() as d: pass\n"
         "d.close()\n"
     )
@@ -81,3 +80,36 @@ def test_it_is_fast_to_import_quiet_and_reports_to_nobody(
     assert done.returncode == 0, done.stderr
     assert "still heard" in done.stderr
     assert len(done.stderr.splitlines()) <= 3, done.stderr
+
+
+@pytest.mark.parametrize("proxy", ["https_proxy", "ALL_PROXY"])
+def test_it_reports_to_nobody_and_leaves_the_proxies_of_python_alone(proxy: str) -> None:
+    require_models()
+    program = (
+        "from stream.stages.detector import FaceDetector\n"
+        "import os\n"
+        "before = dict(os.environ)\n"
+        "if len(__import__('sys').argv) > 1:\n"
+        "    from stream.stages import detector\n"
+        "    detector.keep_reports_here = lambda: None\n"
+        "with FaceDetector(): pass\n"
+        "assert dict(os.environ) == before\n"
+    )
+    heard = []
+    for arguments in ([], ["let it report"]):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(1.0)
+            address = f"http://127.0.0.1:{server.getsockname()[1]}"
+            environ = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
+            subprocess.run(
+                [sys.executable, "-c", program, *arguments],
+                env=environ | {proxy: address},
+                check=True,
+                stderr=subprocess.DEVNULL,
+            )
+            with contextlib.suppress(TimeoutError):
+                caller, _ = server.accept()
+                caller.close()
+                heard.append(arguments)
+    # a library that asks nobody any more would make the second run silent too: then this can go
+    assert heard == [["let it report"]]

@@ -23,12 +23,21 @@ MIN_SCORE = 0.5
 # MediaPipe rounds boxes to whole pixels of what it is given. A crop smaller than this is enlarged
 # first, so that the rounding is a fraction of a pixel of the frame: 0.26 px for a face of 40 px.
 MIN_CROP_SIDE_PX = 384
-# MediaPipe reports figures of its use to its maker over the network, a minute after the start and
-# at the end, and has no switch for it; a program that watches faces has nothing to report to
-# anybody. The library's HTTP client honours this variable (unless a more special `https_proxy` is
-# set); nobody listens on this machine's port 9, so the report fails at once.
 DEAD_PROXY = "http://127.0.0.1:9"
+"""Nobody listens on this machine's port 9: what goes there fails at once."""
 _NOISE = re.compile(r"^(INFO|WARNING|[IW]\d{4}[ \d])")
+
+
+def keep_reports_here() -> None:
+    """Send what MediaPipe reports about its use to nobody.
+
+    It reports figures to its maker, a minute after the start and at the end, and has no switch for
+    that; a program that watches faces has nothing to report to anybody. Its HTTP client asks the C
+    library for the proxy. `os.environ` is a copy, which stays as it is: HTTP in Python, of the
+    program that uses us, goes where it went before. Programs started from here see these proxies.
+    """
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        os.putenv(name, DEAD_PROXY)
 
 
 class FaceDetector:
@@ -45,7 +54,7 @@ class FaceDetector:
         Raises:  ModelError: the models cannot be fetched, or mediapipe cannot be loaded.
         """
         short, full = models.load(models.SHORT_RANGE, models.FULL_RANGE)
-        os.environ.setdefault("all_proxy", DEAD_PROXY)
+        keep_reports_here()
         # Imported here: it takes 0.6 s (it brings matplotlib), which a command line that only
         # prints its help, or stops at a wrong option, need not wait for.
         try:

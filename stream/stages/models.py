@@ -155,7 +155,12 @@ def _pip_download(folder: Path) -> Path:
     command += ["--dest", str(folder), WHEEL]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False
+            command,
+            env=dict(os.environ),  # and not what the detector told the C library about proxies
+            capture_output=True,
+            text=True,
+            timeout=FETCH_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"pip did not fetch {WHEEL} within {FETCH_TIMEOUT_S:.0f} s") from error
