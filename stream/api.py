@@ -21,7 +21,7 @@ import numpy as np
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
-from stream.stages.framing import Framing, Mode
+from stream.stages.framing import Mode
 
 CLOCK = Fraction(1, 90_000)
 
@@ -143,9 +143,6 @@ class Enhancer:
                 runtime=self._runtime,
             )
         elif size != self._size:
-            # Framing alone is bound to a size.
-            framing = Framing(self._framing, size, self._scale, self._rate)
-            place = [stage.name for stage in self._stages.all].index(framing.name)
-            self._stages.all[place] = framing
+            self._stages = self._stages.reframed(size, self._rate, self._framing, self._scale)
         self._size = size
         return self._stages

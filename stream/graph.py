@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from engines.runtime import Runtime, open_runtime
@@ -58,7 +58,7 @@ class Stages:
         framing: Mode,
         scale: float = 1.0,
         strength: float = 1.0,
-        runtime: str = "auto",
+        runtime: str | Opener = "auto",
         eager: bool = False,
     ) -> Stages:
         """Make all the stages.
@@ -66,19 +66,34 @@ class Stages:
         Args:   size: (width, height) of the pictures, px. rate: nominal frames a second.
                 framing: "auto" or "fixed". scale: output over picture size, for "fixed".
                 strength: of the enhancement, 0..1.
-                runtime: "auto" or a name of `engines.runtime.RUNTIMES`; opened when first needed,
-                or with the first frame if `eager`.
+                runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
+                when first needed, or with the first frame if `eager`.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
         """
         frame = Framing(framing, size, scale, rate)
-        opener = Opener(runtime)
+        opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
         enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed", eager=eager)
         bank, compositor = Bank(), Compositor(strength)
         # Last: it may fetch its models, and nothing that can fail follows.
         tracker = Tracker(FaceDetector())
         stages: list[Stage] = [tracker, bank, frame, enhancer, compositor]
         return cls(stages, bank, compositor, opener, frame.whole)
+
+    def reframed(self, size: Size, rate: Fraction, framing: Mode, scale: float = 1.0) -> Stages:
+        """The same stages with all that they remember, for another size or another framing.
+
+        Between two frames, in the thread that runs them; the old ones must not be used again.
+
+        Raises: ConfigError: as `build`.
+        """
+        frame = Framing(framing, size, scale, rate)
+        stages: list[Stage] = []
+        for stage in self.all:
+            if isinstance(stage, Enhancer):
+                stage.restore_in_place = framing == "fixed"
+            stages.append(frame if stage.name == frame.name else stage)
+        return replace(self, all=stages, whole=frame.whole)
 
     def close(self) -> None:
         """Close every stage, for those who run them without a `Pipeline`."""

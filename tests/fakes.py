@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +10,9 @@ import cv2
 import numpy as np
 
 from engines.runtime import Features
+from stream.detection import Detection
 from stream.frame import Image
+from tests.helpers import detection
 
 
 class BicubicRuntime:
@@ -59,3 +62,34 @@ class BicubicRuntime:
         traceback: TracebackType | None,
     ) -> None:
         self.is_open = False
+
+
+class OneFace:
+    """A detector that sees the face where it is: a large one, then a far one."""
+
+    def __init__(self) -> None:
+        self.width = 170.0
+        self.closed = False
+
+    def detect(
+        self, image: Image, region: tuple[int, int, int, int] | None = None, model: str = "short"
+    ) -> list[Detection]:
+        face = detection(image.shape[1] / 2, image.shape[0] / 2, self.width, 0.95)
+        left, top, right, bottom = region or (0, 0, image.shape[1], image.shape[0])
+        x, y = image.shape[1] / 2, image.shape[0] / 2
+        return [face] if left <= x < right and top <= y < bottom else []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class OpenedRuntimes:
+    """In the place of `open_runtime`: keeps what was opened."""
+
+    def __init__(self) -> None:
+        self.runtimes: list[BicubicRuntime] = []
+
+    def __call__(self, name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
+        report(f"bicubic runs x{scale}")
+        self.runtimes.append(BicubicRuntime(scale))
+        return self.runtimes[-1]

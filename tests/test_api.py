@@ -13,33 +13,12 @@ import pytest
 
 import stream
 from stream import Enhancer
-from stream.detection import Detection
 from stream.errors import ConfigError
-from stream.frame import Image
-from tests.fakes import BicubicRuntime
-from tests.helpers import backdrop, detection, hopper, need_models, scene_with_face
+from tests.fakes import BicubicRuntime, OneFace
+from tests.helpers import backdrop, hopper, need_models, scene_with_face
 from tests.recordings import write_recording
 
 README = Path(__file__).parent.parent / "README.md"
-
-
-class OneFace:
-    """A detector that sees the face where it is: a large one, then a far one."""
-
-    def __init__(self) -> None:
-        self.width = 170.0
-        self.closed = False
-
-    def detect(
-        self, image: Image, region: tuple[int, int, int, int] | None = None, model: str = "short"
-    ) -> list[Detection]:
-        face = detection(image.shape[1] / 2, image.shape[0] / 2, self.width, 0.95)
-        left, top, right, bottom = region or (0, 0, image.shape[1], image.shape[0])
-        x, y = image.shape[1] / 2, image.shape[0] / 2
-        return [face] if left <= x < right and top <= y < bottom else []
-
-    def close(self) -> None:
-        self.closed = True
 
 
 @pytest.fixture

@@ -18,6 +18,9 @@ ALONE = {
     "mediapipe": ("stream.stages.detector",),
     "prometheus_client": ("stream.prometheus",),
     "pyvirtualcam": ("stream.media.virtual_camera",),
+    "aiortc": ("stream.rtc.",),
+    "aiohttp": ("stream.rtc.",),
+    "asyncio": ("stream.rtc.",),
 }
 
 

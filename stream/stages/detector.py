@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -26,6 +27,8 @@ MIN_CROP_SIDE_PX = 384
 DEAD_PROXY = "http://127.0.0.1:9"
 """Nobody listens on this machine's port 9: what goes there fails at once."""
 _NOISE = re.compile(r"^(INFO|WARNING|[IW]\d{4}[ \d])")
+_stderr = threading.RLock()
+"""There is one stderr: of two who turn it aside at once, one would leave it there for good."""
 
 
 def keep_reports_here() -> None:
@@ -158,6 +161,11 @@ def _without_log_noise() -> Iterator[None]:
     It writes to the file descriptor, so that is what is turned aside. Whatever else was written
     meanwhile, by another thread or about an error, is passed on afterwards.
     """
+    with _stderr:
+        yield from _turned_aside()
+
+
+def _turned_aside() -> Iterator[None]:
     try:
         sys.stderr.flush()
         kept = os.dup(2)

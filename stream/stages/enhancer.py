@@ -86,7 +86,7 @@ class Enhancer:
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
-        self._restore_in_place = restore_in_place
+        self.restore_in_place = restore_in_place
         self._max_faces = max_faces
         self._eager = eager
         self._runtimes: dict[int, Runtime] = {}
@@ -140,7 +140,7 @@ class Enhancer:
         reach = side / 2.0
         if x + reach <= x0 or x - reach >= x1 or y + reach <= y0 or y - reach >= y1:
             return False
-        enlarged = self._restore_in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
+        enlarged = self.restore_in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
         return enlarged and 0.0 < side <= LARGEST * (LEAVE if was else 1.0)
 
     def _choose(self, faces: tuple[Face, ...]) -> set[int]:

@@ -1,0 +1,29 @@
+"""WebRTC: a track for programs, and a relay for people. asyncio and aiortc live here alone.
+
+    from stream.rtc import EnhancedVideoTrack, Model
+
+Needs aiortc: pip install 'closeup[webrtc]'.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stream.rtc.model import Model
+    from stream.rtc.track import EnhancedVideoTrack
+
+__all__ = ["EnhancedVideoTrack", "Model"]
+
+
+def __getattr__(name: str) -> object:
+    # Late: the command line asks for the relay's options before it knows that aiortc is there.
+    if name == "EnhancedVideoTrack":
+        from stream.rtc.track import EnhancedVideoTrack
+
+        return EnhancedVideoTrack
+    if name == "Model":
+        from stream.rtc.model import Model
+
+        return Model
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

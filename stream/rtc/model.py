@@ -1,0 +1,101 @@
+"""Model: one network for all calls of a program, in a thread of its own.
+
+A runtime has one owner. Loading one for each call would cost memory and seconds, so calls share it:
+everything that it does is done by one thread, in the order in which it was asked for. A call has at
+most one frame under way, so nobody waits for more than one frame of each of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+from engines.runtime import EngineError, Features, Image, Runtime
+from stream.graph import Opener
+
+T = TypeVar("T")
+
+
+class Model(Opener):
+    """Opens each scale once, whoever asks. From any thread; a context manager.
+
+    Args: runtime: "auto" or a name of `engines.runtime.RUNTIMES`.
+    """
+
+    def __init__(self, runtime: str = "auto") -> None:
+        super().__init__(runtime)
+        self._owner = ThreadPoolExecutor(1, "closeup model")
+        self._runtimes: dict[int, Runtime] = {}
+        self._closed = False
+
+    def __call__(self, scale: int) -> Runtime:
+        """The runtime for a scale, 4 or 8: one more way to the one that is open.
+
+        Raises: EngineError: it cannot run here, or the model was closed.
+        """
+        return _Shared(self, self.ask(lambda: self._opened(scale)))
+
+    def ask(self, work: Callable[[], T]) -> T:
+        """Have something done in the model's thread, and wait. Raises: EngineError: closed."""
+        try:
+            return self._owner.submit(work).result()
+        except RuntimeError as error:
+            if self._closed:
+                raise EngineError("the model was closed") from error
+            raise
+
+    def close(self) -> None:
+        """Free everything. Calls that go on show the camera's picture. May be called again."""
+        if not self._closed:
+            self._closed = True
+            self._owner.submit(self._free)
+            self._owner.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _opened(self, scale: int) -> Runtime:
+        if scale not in self._runtimes:
+            self._runtimes[scale] = super().__call__(scale).__enter__()
+        return self._runtimes[scale]
+
+    def _free(self) -> None:
+        while self._runtimes:
+            self._runtimes.popitem()[1].__exit__(None, None, None)
+
+
+class _Shared:
+    """See `engines.runtime.Runtime`. Leaving it closes nothing: others may use it still."""
+
+    def __init__(self, model: Model, runtime: Runtime) -> None:
+        self.name, self.scale = runtime.name, runtime.scale
+        self._model, self._runtime = model, runtime
+
+    def encode(self, exemplars: list[Image]) -> Features:
+        """See `Runtime.encode`."""
+        return self._model.ask(lambda: self._runtime.encode(exemplars))
+
+    def enhance(self, crop: Image, features: Features | None) -> Image:
+        """See `Runtime.enhance`."""
+        return self._model.ask(lambda: self._runtime.enhance(crop, features))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
