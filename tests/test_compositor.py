@@ -21,9 +21,10 @@ VIEWS = {
     "x2": View(WHOLE, (640, 360)),
     "x3": View(WHOLE, (960, 540)),
     "x4": View(WHOLE, (1280, 720)),
-    "a part": View((70.3, 41.7, 230.3, 131.7), (640, 360)),
-    "cuts the patch": View((150.2, 80.6, 310.2, 170.6), (480, 270)),
+    "a part": View((70.25, 41.75, 230.25, 131.75), (640, 360)),
+    "cuts the patch": View((150 + 1 / 3, 80 + 2 / 3, 310 + 1 / 3, 170 + 2 / 3), (480, 270)),
 }
+"""All of them aligned, but for the test that says so."""
 
 
 def smooth_picture(sigma: float = 5.0, seed: int = 0) -> Image:
@@ -98,6 +99,14 @@ def test_there_is_no_seam_at_the_border_of_a_patch() -> None:
     assert across[inside[0]] <= 2
     assert across[inside[-1]] <= 2
     assert np.abs(np.diff(across)).max() <= 4, "it rises softly"
+
+
+def test_the_view_says_what_is_shown() -> None:
+    view = View((70.3, 41.7, 230.3, 131.7), (640, 360))
+    done = Compositor(0.0)(frame_of(smooth_picture(), view))
+    assert done.view is not None
+    assert done.view.rect == pytest.approx((70.25, 41.75, 230.25, 131.75))
+    assert done.view.size == view.size
 
 
 def test_strength_zero_is_the_plain_enlargement() -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.crop import cut_square, resample
+from stream.crop import _enlarge, aligned, cut_square, resample
 from stream.frame import Image
 
 
@@ -56,6 +56,63 @@ def test_a_part_equals_the_same_part_of_the_whole(zoom: int) -> None:
     part = resample(image, (16.0, 12.0, 48.0, 36.0), (32 * zoom, 24 * zoom))
     expected = whole[12 * zoom : 36 * zoom, 16 * zoom : 48 * zoom]
     assert np.abs(part - expected).max() <= 1
+
+
+def rects(number: int = 200) -> list[tuple[float, float, float, float]]:
+    """Parts of a picture of 64x48, some of them at its edges."""
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(number):
+        wide = rng.uniform(16.0, 60.0)
+        room_x, room_y = 64.0 - wide, 48.0 - wide * 0.75
+        x, y = (rng.choice([0.0, 1.0, rng.uniform()]) * room for room in (room_x, room_y))
+        found.append((x, y, x + wide, y + wide * 0.75))
+    return found
+
+
+def test_aligned_moves_by_an_output_pixel_at_most_and_stays_inside() -> None:
+    moved = []
+    for rect in rects():
+        near = aligned(rect, (640, 480), (64, 48))
+        zoom = 640 / (rect[2] - rect[0])
+        moved.append(np.abs(np.subtract(near, rect)).max() * zoom)
+        assert near[2] - near[0] == pytest.approx(rect[2] - rect[0])
+        assert near[3] - near[1] == pytest.approx(rect[3] - rect[1])
+        assert min(near) >= 0.0
+        assert near[2] <= 64.0 + 1e-9
+        assert near[3] <= 48.0 + 1e-9
+    assert max(moved) <= 1.0 + 1e-6
+    assert np.median(moved) <= 0.5
+
+
+def test_the_quick_enlargement_equals_the_slow_one() -> None:
+    image, size = picture(), (640, 480)
+    quick = 0
+    for rect in rects():
+        near = aligned(rect, size, (64, 48))
+        shown = _enlarge(image, near, size)
+        if shown is None:
+            continue
+        quick += 1
+        step = (near[2] - near[0]) / 640
+        move = np.array(
+            [[step, 0.0, near[0] + step / 2 - 0.5], [0.0, step, near[1] + step / 2 - 0.5]]
+        )
+        slow = cv2.warpAffine(
+            image, move, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        # warpAffine knows 32 places between two pixels, resize all of them.
+        assert np.abs(shown.astype(int) - slow).max() <= 8
+        assert np.abs(shown.astype(int) - slow).mean() < 0.6
+    assert quick >= 190, "at the edge there is not always room"
+
+
+def test_what_is_not_aligned_is_left_to_the_slow_one() -> None:
+    image = picture()
+    assert _enlarge(image, (3.3, 2.2, 35.3, 26.2), (100, 75)) is None
+    assert _enlarge(image, (-2.0, 0.0, 30.0, 24.0), (64, 48)) is None, "beyond the edge"
+    assert _enlarge(image, (0.0, 0.0, 64.0, 48.0), (32, 24)) is None, "shrinks"
 
 
 @pytest.mark.parametrize("shrink", [2, 3, 4])

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.crop import cut_square, resample
+from stream.crop import aligned, cut_square, resample
 from stream.errors import ConfigError
 from stream.frame import Face, Floats, Frame, Image, Patch, View
 
@@ -41,7 +41,8 @@ _HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 
 
 class Compositor:
-    """Sets `frame.output`.
+    """Sets `frame.output`, and `frame.view` to what it shows: the view, moved by up to an output
+    pixel, which cannot be seen and is much cheaper to draw.
 
     Args:   strength: 0 shows the enlarged picture alone, 1 the whole enhancement.
     Raises: ConfigError: the strength is not within 0..1.
@@ -62,6 +63,8 @@ class Compositor:
         view = frame.view
         if view is None:
             raise ValueError("the compositor needs a view: framing comes first")
+        height, width = frame.image.shape[:2]
+        view = View(aligned(view.rect, view.size, (width, height)), view.size)
         output = resample(frame.image, view.rect, view.size)
         patched = [f for f in frame.faces if f.patch and f.patch.weight * self.strength > 0.0]
         if patched and output is frame.image:
@@ -71,7 +74,7 @@ class Compositor:
             assert face.patch is not None
             matched = back_project(face.patch.image, cut_square(frame.image, face.patch.box))
             _draw(output, matched, face, face.patch, view, self.strength)
-        return replace(frame, output=output)
+        return replace(frame, view=view, output=output)
 
     def close(self) -> None:
         """Nothing to release."""
