@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from engines.runtime import Runtime, open_runtime
+from stream.budget import Budget
 from stream.crop import Size
 from stream.frame import View
 from stream.parts import Stage
@@ -94,6 +95,12 @@ class Stages:
                 stage.restore_in_place = framing == "fixed"
             stages.append(frame if stage.name == frame.name else stage)
         return replace(self, all=stages, whole=frame.whole)
+
+    def apply(self, budget: Budget) -> None:
+        """Let the stages spend no more than this from the next frame on."""
+        for stage in self.all:
+            if isinstance(stage, Tracker | Enhancer):
+                stage.budget = budget
 
     def close(self) -> None:
         """Close every stage, for those who run them without a `Pipeline`."""

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from stream.config import VIRTUAL_CAMERA, LiveOptions, chosen_scale
 from stream.frame import Frame, Image
+from stream.governor import Governor
 from stream.graph import Stages
 from stream.media.camera import CameraSource
 from stream.media.file_sink import FileSink
@@ -37,6 +38,7 @@ class PreviewControls:
 
     stages: Stages
     metrics: Metrics
+    governor: Governor
 
     @property
     def strength(self) -> float:
@@ -58,6 +60,11 @@ class PreviewControls:
     def dropped(self) -> int:
         """Frames dropped so far."""
         return self.metrics.counter(DROPPED)
+
+    def quality(self) -> str:
+        """What was given up so that the picture keeps up; empty for nothing."""
+        level = self.governor.level
+        return f"{level} ({self.governor.budget.name})" if level else ""
 
     def failed_open(self) -> int:
         """Frames on which a stage failed or was late, so far."""
@@ -84,7 +91,8 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             runtime=options.runtime,
             eager=True,
         )
-        controls = PreviewControls(stages, metrics)
+        governor = Governor(stages.apply, float(1 / camera.rate), metrics)
+        controls = PreviewControls(stages, metrics, governor)
         preview = None if options.headless else Preview(controls)
         try:
             check_runtime(stages, options)
@@ -98,7 +106,14 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             advance()
 
         pipeline = Pipeline(
-            camera, stages.all, sinks, metrics, on_frame, whole=stages.whole, say=say
+            camera,
+            stages.all,
+            sinks,
+            metrics,
+            on_frame,
+            whole=stages.whole,
+            say=say,
+            on_worked=governor,
         )
         started_s = time.monotonic()
         with showing(metrics, options) as advance, Ending() as ending:

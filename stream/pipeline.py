@@ -46,6 +46,7 @@ class Pipeline:
         *,
         whole: View | None = None,
         say: Callable[[str], None] | None = None,
+        on_worked: Callable[[Frame, float], None] | None = None,
     ) -> None:
         """Put the parts together; nothing runs yet. A pipeline runs once.
 
@@ -58,12 +59,15 @@ class Pipeline:
               on_frame: called with each frame that goes to the sinks, never by two threads at once.
               whole: live, the view of a camera's picture shown before framing has chosen one.
               say: live, gets one line when a stage fails or recovers; otherwise nobody hears it.
+              on_worked: live, called in the worker with each frame and the seconds that all stages
+              together took for it.
         """
         self.metrics = metrics if metrics is not None else Metrics()
         self._source = source
         self._stages = tuple(stages)
         self._sinks = tuple(sinks)
         self._on_frame = on_frame
+        self._on_worked = on_worked
         self._guard: FailOpen | None = None
         if source.live:
             self._guard = FailOpen(self._stages, self.metrics, whole, say or (lambda line: None))
@@ -190,7 +194,12 @@ class Pipeline:
     def _pass_on(self, frame: Frame) -> None:
         if self._guard is not None:
             if frame.index > self._newest:
-                self._hand_on(self._guard(frame))
+                started_ns = time.perf_counter_ns()
+                frame = self._guard(frame)
+                worked_ns = time.perf_counter_ns() - started_ns
+                self._hand_on(frame)
+                if self._on_worked is not None:
+                    self._on_worked(frame, worked_ns / 1e9)
             else:
                 self._overtake()
             return

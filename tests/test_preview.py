@@ -66,6 +66,9 @@ class Keys:
     def dropped(self) -> int:
         return 3
 
+    def quality(self) -> str:
+        return "5 (crops of 64 px)"
+
     def failed_open(self) -> int:
         return 0
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from stream.budget import Budget
 from stream.detection import Detection, Model, Region
 from stream.frame import Frame, Image
 from stream.stages.detector import FaceDetector
@@ -257,6 +258,44 @@ def test_closing_frees_the_detector() -> None:
     scene.tracker.close()
     assert scene.detector.closed
     assert scene.tracker.name == "tracker"
+
+
+def test_a_budget_makes_it_look_less_often() -> None:
+    scene, spot = Scene(), (600.0, 300.0, 60.0)
+    for _ in range(5):
+        scene.show(spot)
+
+    def looks(frames: int) -> int:
+        scene.detector.regions.clear()
+        for _ in range(frames):
+            (face,) = scene.show(spot).faces
+            assert face.track_id == 1
+        return len(scene.detector.regions)
+
+    assert looks(8) == 16, "a tile and a crop"
+    scene.tracker.budget = Budget("less", search_every=4)
+    assert looks(8) == 10
+    scene.tracker.budget = Budget("less still", search_every=4, follow_every=2)
+    assert looks(8) == 6
+    held = [scene.show(spot).faces[0].score for _ in range(4)]
+    assert sorted(held) == pytest.approx([0.0, 0.0, 0.9, 0.9]), "what was not seen says so"
+
+
+def test_a_slow_camera_is_followed_in_every_frame() -> None:
+    scene, spot = Scene(fps=10), (600.0, 300.0, 60.0)
+    scene.tracker.budget = Budget("less", follow_every=2)
+    for _ in range(5):
+        scene.show(spot)
+    for _ in range(6):
+        (face,) = scene.show(spot).faces
+        assert face.score == pytest.approx(0.9)
+
+
+def test_a_moving_face_keeps_its_id_when_it_is_followed_less_often() -> None:
+    scene = Scene()
+    scene.tracker.budget = Budget("less", search_every=4, follow_every=2)
+    ids = {one for n in range(60) for one in scene.ids((300.0 + 6.0 * n, 300.0, 60.0))}
+    assert ids == {1}
 
 
 @pytest.fixture

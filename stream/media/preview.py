@@ -54,6 +54,10 @@ class Controls(Protocol):
         """Frames on which a stage failed or was late, so far."""
         ...
 
+    def quality(self) -> str:
+        """What was given up so that the picture keeps up; empty for nothing."""
+        ...
+
 
 class Preview:
     """Sink: a window with keys, figures and the close-ups of who is in the picture.
@@ -149,6 +153,8 @@ class Preview:
         parts.append(f"dropped {self._controls.dropped()}")
         if failed := self._controls.failed_open():
             parts.append(f"failed open {failed}")
+        if quality := self._controls.quality():
+            parts.append(f"quality {quality}")
         return "   ".join(parts)
 
     def _draw_closeups(self, canvas: Image, frame: Frame) -> None:

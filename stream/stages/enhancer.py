@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from engines.runtime import Features, Runtime
+from stream.budget import FULL
 from stream.crop import cut_square
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
 
@@ -58,6 +59,10 @@ class _Track:
     bucket: int = 0
     step: int = 0
     corner: tuple[int, int] | None = None
+    kept: Patch | None = field(default=None, repr=False)
+    """The last patch, where patches are used for more than one frame."""
+    center: tuple[float, float] = (0.0, 0.0)
+    """Of the face in it, px of the frame."""
     key: Key | None = None
     features: Features | None = field(default=None, repr=False)
 
@@ -89,6 +94,9 @@ class Enhancer:
         self.restore_in_place = restore_in_place
         self._max_faces = max_faces
         self._eager = eager
+        self.budget = FULL
+        """How much to do; takes effect with the next frame, from any thread."""
+        self._frames = 0
         self._runtimes: dict[int, Runtime] = {}
         self._opened = ExitStack()
         self._tracks: dict[int, _Track] = {}
@@ -106,6 +114,7 @@ class Enhancer:
             raise ValueError("the enhancer needs a view: framing comes first")
         if self._eager:
             self._runtime(4)
+        self._frames += 1
         now_s = frame.time_s
         step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
         step_s = self._nominal_s if step_s <= 0.0 else min(step_s, FADE_S)
@@ -122,6 +131,7 @@ class Enhancer:
             target = 1.0 if face.track_id in chosen and track.wanted else 0.0
             track.weight = _towards(track.weight, target, step_s / FADE_S)
             show = face.track_id in chosen and track.weight > 0.0
+            track.kept = track.kept if show else None
             faces.append(replace(face, patch=self._patch(frame, face, view) if show else None))
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
@@ -151,7 +161,8 @@ class Enhancer:
             if self._tracks[face.track_id].wanted or self._tracks[face.track_id].weight > 0.0
         ]
         candidates.sort(key=lambda f: (self._tracks[f.track_id].weight <= 0.0, f.headshot_side_px))
-        return {face.track_id for face in candidates[: self._max_faces]}
+        most = min(self._max_faces, self.budget.max_faces)
+        return {face.track_id for face in candidates[:most]}
 
     def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
         present = {face.track_id for face in faces}
@@ -159,19 +170,27 @@ class Enhancer:
             if track_id in present:
                 continue
             track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
+            track.kept = None
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
 
     def _patch(self, frame: Frame, face: Face, view: View) -> Patch:
         track = self._tracks[face.track_id]
-        _fit(track, face, view)
+        budget = self.budget
+        # Several faces take turns.
+        if track.kept is not None and (self._frames + face.track_id) % budget.enhance_every:
+            return _moved(track.kept, face, track)
+        _fit(track, face, view, budget.largest_px)
         assert track.corner is not None
         x0, y0 = track.corner
         box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
         runtime = self._runtime(track.scale)
         features = self._features(runtime, face, track)
         image = runtime.enhance(cut_square(frame.image, box), features)
-        return Patch(image, box, track.scale, track.weight)
+        patch = Patch(image, box, track.scale, track.weight)
+        track.kept = patch if budget.enhance_every > 1 else None
+        track.center = face.center
+        return patch
 
     def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features | None:
         if not face.exemplars:
@@ -198,14 +217,22 @@ def _towards(value: float, target: float, step: float) -> float:
     return min(value + step, target) if target > value else max(value - step, target)
 
 
-def _fit(track: _Track, face: Face, view: View) -> None:
+def _moved(patch: Patch, face: Face, track: _Track) -> Patch:
+    """An earlier patch where the face is now. What the move leaves wrong, the compositor takes
+    back: it compares every patch with what the camera sees."""
+    dx, dy = (round(now - then) for now, then in zip(face.center, track.center, strict=True))
+    x0, y0, x1, y1 = patch.box
+    return replace(patch, box=(x0 + dx, y0 + dy, x1 + dx, y1 + dy), weight=track.weight)
+
+
+def _fit(track: _Track, face: Face, view: View, largest_px: int) -> None:
     """Choose scale, bucket, size step and place of the crop; keep the old ones if they will do."""
     side = face.headshot_side_px
     fresh = track.corner is None
     x8_limit = SMALLEST_X4 * (LEAVE if not fresh and track.scale == 8 else 1.0)
     scale = 8 if view.zoom > X8_ZOOM and side <= x8_limit else 4
     least, most = (BUCKETS[0], SMALLEST_X4) if scale == 8 else (SMALLEST_X4, BUCKETS[-1])
-    allowed = [b for b in BUCKETS if least <= b <= most]
+    allowed = [b for b in BUCKETS if least <= b <= min(most, largest_px)]
     bucket = next((b for b in allowed if side <= b * TAKE), allowed[-1])
     if not fresh and scale == track.scale and bucket > track.bucket and side <= track.bucket * KEEP:
         bucket = track.bucket

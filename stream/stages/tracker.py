@@ -12,6 +12,7 @@ import math
 from dataclasses import replace
 from typing import Protocol
 
+from stream.budget import FULL
 from stream.detection import Detection, Model, Region
 from stream.frame import Face, Floats, Frame, Image
 from stream.stages.association import assign, cost, same_face
@@ -61,6 +62,10 @@ class Tracker:
         """Args: detector: finds faces; max_faces: more than so many are not followed."""
         self._detector = detector
         self._max_faces = max_faces
+        self.budget = FULL
+        """How often to look; takes effect with the next frame, from any thread."""
+        self._frames = 0
+        self._followed_s = -math.inf
         self._tracks: list[Track] = []
         self._next_id = 1
         self._turn = 0
@@ -72,8 +77,15 @@ class Tracker:
     def __call__(self, frame: Frame) -> Frame:
         """The frame with its faces."""
         self._meet(frame)
-        self._follow(frame)
-        self._discover(frame)
+        self._frames += 1
+        budget = self.budget
+        # A face that is held too long would blink.
+        held_s = frame.time_s - self._followed_s
+        if self._frames % budget.follow_every == 0 or not 0.0 <= held_s <= HOLD_S / 2.0:
+            self._follow(frame)
+            self._followed_s = frame.time_s
+        if self._frames % budget.search_every == 0 or self._search_all > 0:
+            self._discover(frame)
         return replace(frame, faces=self._report(frame.time_s))
 
     def close(self) -> None:

@@ -1,0 +1,168 @@
+"""Governor: quality gives way in the stated order and comes back; one bad frame changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from stream.budget import FULL, LADDER, Budget
+from stream.frame import Face, Frame, Patch
+from stream.governor import DOWN, FRAMES, LEVEL, UP, UP_AFTER_S, Governor
+from stream.metrics import Metrics
+
+RATE = 30
+BLANK = np.zeros((4, 4, 3), np.uint8)
+Cost = Callable[[Budget, int, int], float]
+"""Budget, faces, frame's number → ms of work."""
+
+
+def machine(speed: float) -> Cost:
+    """What frames cost on two cores of this kind (ms, measured), times a factor."""
+
+    def cost(budget: Budget, faces: int, index: int) -> float:
+        ms = 8.0 + (5.0 if index % budget.search_every == 0 else 0.0)
+        ms += faces * (4.0 if index % budget.follow_every == 0 else 0.0)
+        if index % budget.enhance_every == 0:
+            ms += min(faces, budget.max_faces) * {96: 35.0, 64: 20.0, 48: 11.0}[budget.largest_px]
+        return speed * ms
+
+    return cost
+
+
+@dataclass
+class Call:
+    """A call whose worker takes as long as its budget costs."""
+
+    cost: Cost
+    faces: int = 1
+    rate: float = RATE
+    now_s: float = 0.0
+    index: int = 0
+    metrics: Metrics = field(default_factory=Metrics)
+    levels: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.budget = FULL
+        self.governor = Governor(self.take, 1.0 / RATE, self.metrics, lambda: self.now_s)
+
+    def take(self, budget: Budget) -> None:
+        self.budget = budget
+
+    def run(self, seconds: float) -> int:
+        """The level at the end; the next frame is the newest that is there."""
+        end_s = self.now_s + seconds
+        while self.now_s < end_s:
+            worked_s = self.cost(self.budget, self.faces, self.index) / 1e3
+            self.step(worked_s)
+        return self.governor.level
+
+    def step(self, worked_s: float) -> None:
+        captured_s = self.index / self.rate
+        frame = Frame(BLANK, self.index, 0, Fraction(1, 90), round(captured_s * 1e9), self.shown())
+        self.now_s = max(self.now_s, captured_s) + worked_s
+        self.governor(frame, worked_s)
+        self.levels.append(self.governor.level)
+        self.index = max(self.index + 1, int(self.now_s * self.rate))
+
+    def shown(self) -> tuple[Face, ...]:
+        box, keypoints = np.zeros(4, np.float32), np.zeros((6, 2), np.float32)
+        side = min(80, self.budget.largest_px)
+        patch = Patch(BLANK, (0, 0, side, side), 4)
+        faces = [Face(n, box, keypoints, 1.0) for n in range(self.faces)]
+        most = self.budget.max_faces
+        return tuple([replace(one, patch=patch) for one in faces[:most]] + faces[most:])
+
+
+def test_a_fast_machine_gives_nothing_up() -> None:
+    call = Call(machine(0.4))
+    assert call.run(60.0) == 0
+    assert call.metrics.counter(DOWN) == 0
+    assert call.metrics.snapshot().gauges[LEVEL] == 0
+
+
+@pytest.mark.parametrize("faces", [1, 3])
+@pytest.mark.parametrize("speed", [0.8, 1.2, 1.6])
+def test_it_settles_quickly_where_the_machine_keeps_up(speed: float, faces: int) -> None:
+    call = Call(machine(speed), faces)
+    call.run(6.0)
+    settled = call.governor.level
+    assert settled > 0
+    costs = [call.cost(LADDER[settled], faces, index) for index in range(120)]
+    assert np.mean(costs) <= 1000.0 / RATE
+    assert call.metrics.counter(DOWN) >= 1
+
+
+def test_it_goes_down_in_the_stated_order_past_what_changes_nothing() -> None:
+    three = Call(lambda budget, faces, index: 200.0, faces=3)
+    assert three.run(60.0) == len(LADDER) - 1
+    assert sorted(set(three.levels)) == list(range(len(LADDER)))
+    one = Call(lambda budget, faces, index: 200.0, faces=1)
+    one.run(60.0)
+    assert {3, 4}.isdisjoint(one.levels), "two faces or one is the same where there is one"
+    nobody = Call(lambda budget, faces, index: 200.0, faces=0)
+    assert nobody.run(60.0) == 1, "only the search for faces can be had cheaper"
+
+
+def test_it_does_not_flap() -> None:
+    call = Call(machine(1.2))
+    call.run(600.0)
+    # Going up is tried again ever more seldom: at most once in about a minute in the end.
+    assert call.metrics.counter(UP) <= 20
+    late = call.levels[len(call.levels) // 2 :]
+    assert sum(a != b for a, b in pairwise(late)) <= 16
+
+
+def test_quality_comes_back_slowly_when_there_is_time_again() -> None:
+    call = Call(machine(2.0))
+    call.run(10.0)
+    low = call.governor.level
+    assert low >= 5
+    call.cost = machine(0.3)
+    call.run(UP_AFTER_S / 2.0)
+    assert call.governor.level == low, "not at once"
+    assert call.run(120.0) == 0
+    assert call.metrics.counter(UP) >= 3
+
+
+def test_a_disturbance_now_and_then_changes_nothing() -> None:
+    call = Call(machine(0.4))
+    for _ in range(40):
+        call.run(1.0)
+        call.step(0.2)
+    assert set(call.levels) == {0}
+
+
+def test_nothing_is_judged_before_there_is_enough_to_judge() -> None:
+    call = Call(machine(0.4))
+    for worked_s in (3.1, 0.3):  # models are loaded
+        call.step(worked_s)
+    call.run(5.0)
+    assert set(call.levels) == {0}
+    for worked_s, frames in ((0.05, FRAMES), (0.3, FRAMES // 2)):
+        slow = Call(machine(1.0))
+        for _ in range(frames - 1):
+            slow.step(worked_s)
+        assert slow.governor.level == 0
+        slow.step(worked_s)
+        assert slow.governor.level == 1
+
+
+def test_a_camera_that_slows_down_leaves_more_time() -> None:
+    def cost(budget: Budget, faces: int, index: int) -> float:
+        return 45.0
+
+    assert Call(cost, rate=30).run(20.0) > 0
+    assert Call(cost, rate=15).run(20.0) == 0
+
+
+def test_while_nobody_is_far_nothing_is_tried() -> None:
+    call = Call(machine(2.0))
+    call.run(10.0)
+    low = call.governor.level
+    call.faces = 0
+    assert call.run(60.0) == low
