@@ -69,7 +69,7 @@ class DemoSource:
         return None
 
     def __iter__(self) -> Iterator[Frame]:
-        camera = _Camera()
+        camera = Sensor()
         line = _Line(self.width, self.height)
         waiting: deque[int] = deque()
         for index in range(self.frames_total):
@@ -99,8 +99,8 @@ class DemoSource:
         )
 
 
-class _Camera:
-    """Adds sensor noise: a grainy tile drawn once, moved to a random place in every frame."""
+class Sensor:
+    """A webcam's noise: a grainy tile drawn once, moved to a random place in every frame."""
 
     _margin = 96
 
@@ -111,6 +111,7 @@ class _Camera:
         self._deviation = np.sqrt(READ_NOISE**2 + SHOT_NOISE * levels).astype(np.float32)
 
     def take(self, clean: Image) -> Image:
+        """RGB uint8 (H, W, 3) with noise, a new array; pictures of one size only."""
         height, width = clean.shape[:2]
         if self._tile is None:
             shape = (height + self._margin, width + self._margin, 3)

@@ -42,6 +42,8 @@ PHOTO_BOX = (170.0, 142.0, 366.0, 338.0)
 PHOTO_EYE_LEVEL = 386.0
 """The height in the photo that stays on the camera's horizon while she rolls back."""
 PHOTO_CENTER_X = 262.0
+APART_PX = 300.0
+"""Between neighbours, where there are several of her."""
 NECK = (262.0, 385.0)
 CANVAS_SIZE = (580, 800)
 """The photo with room for the sleeve at its right and for the jacket below, hidden by the desk."""
@@ -148,6 +150,8 @@ class DemoTruth:
 
     scene: DemoScene
     time_s: float
+    people: int = 1
+    """So many of her beside each other."""
 
     @property
     def phase(self) -> Phase:
@@ -187,14 +191,16 @@ class DemoTruth:
         """
         pose = self.pose
         picture = resample(self.scene.room, rect, size).astype(np.float32)
-        left = pose.left - pose.scale * CANVAS_LEFT
-        on_canvas = (
-            (rect[0] - left) / pose.scale,
-            (rect[1] - pose.top) / pose.scale,
-            (rect[2] - left) / pose.scale,
-            (rect[3] - pose.top) / pose.scale,
-        )
-        _cover(picture, _sample_layer(self._person, on_canvas, size))
+        for person in range(self.people):
+            aside = (person - (self.people - 1) / 2.0) * APART_PX
+            left = pose.left + aside - pose.scale * CANVAS_LEFT
+            on_canvas = (
+                (rect[0] - left) / pose.scale,
+                (rect[1] - pose.top) / pose.scale,
+                (rect[2] - left) / pose.scale,
+                (rect[3] - pose.top) / pose.scale,
+            )
+            _cover(picture, _sample_layer(self._person, on_canvas, size))
         _cover(picture, _sample_layer(self.scene.desk, rect, size))
         picture *= np.array(pose.light, np.float32)
         return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
