@@ -16,11 +16,11 @@ from fractions import Fraction
 import av
 
 from stream.errors import ConfigError
-from stream.fail_open import FAILED_OPEN, FailOpen
+from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
-from stream.metrics import Metrics
+from stream.metrics import FAILED_OPEN, Metrics
 from stream.rtc.figures import Figures, Recent
 from stream.rtc.model import Model
 from stream.rtc.picture import to_frame, to_rgb
