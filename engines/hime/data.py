@@ -193,14 +193,14 @@ class Batches(Dataset[Batch]):
         side //= 2 if index < r.half_until else 1
         slots = int(rng.choice(r.slots, p=np.array(r.slot_weights) / sum(r.slot_weights)))
         count = max(4, r.pixels // side**2)
+        clean = round(count * r.clean)
         truths, exemplars, validity = [], [], []
-        for _ in range(count):
-            truth, refs, valid = self._sample(side * r.scale, slots, rng)
+        for k in range(count):
+            truth, refs, valid = self._sample(side * r.scale, slots, k < clean, rng)
             truths.append(truth)
             exemplars += refs
             validity.append(valid)
         truth_t = to_tensor(truths)
-        clean = round(count * r.clean)
         crops = [shrink_bicubic(truth_t[:clean], r.scale)] if clean else []
         if clean < count:
             crops.append(to_tensor(degrade.call(truths[clean:], r.scale, rng, r.sharpened)))
@@ -219,7 +219,10 @@ class Batches(Dataset[Batch]):
             if person.photos[0].shape[0] >= side:
                 return person
 
-    def _sample(self, side: int, slots: int, rng: Rng) -> tuple[Image, list[Image], list[float]]:
+    def _sample(
+        self, side: int, slots: int, clean: bool, rng: Rng
+    ) -> tuple[Image, list[Image], list[float]]:
+        """Truth, exemplars (undamaged for a clean crop) and validity."""
         r = self.recipe
         person = self._person(side, rng)
         order = rng.permutation(len(person.photos))
@@ -260,6 +263,6 @@ class Batches(Dataset[Batch]):
             if r.wrong + r.blank <= draw < r.wrong + r.blank + r.blurred:
                 sigma = rng.uniform(0.2, 1.2) * r.scale
                 ref = np.asarray(cv2.GaussianBlur(ref, (0, 0), sigma), np.uint8)
-            refs.append(degrade.close_up(ref, rng))
+            refs.append(ref if clean else degrade.close_up(ref, rng))
             valid.append(float(rng.random() >= r.drop))
         return truth, refs, valid
