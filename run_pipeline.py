@@ -4,6 +4,7 @@
     python run_pipeline.py --input demo
     python run_pipeline.py --input webcam
     python run_pipeline.py --input webcam --headless --output virtualcam --output call.mp4
+    python run_pipeline.py --config desk.toml
     python run_pipeline.py doctor
 
 Exit status: 0 done, 2 an error that one line on stderr explains, 130 stopped by Ctrl-C.
