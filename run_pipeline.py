@@ -5,6 +5,7 @@
     python run_pipeline.py --input webcam
     python run_pipeline.py --input webcam --headless --output virtualcam --output call.mp4
     python run_pipeline.py --config desk.toml
+    python run_pipeline.py --input webrtc
     python run_pipeline.py doctor
 
 Exit status: 0 done, 2 an error that one line on stderr explains, 130 stopped by Ctrl-C.
@@ -37,6 +38,7 @@ from stream.parts import Sink
 from stream.pipeline import Pipeline
 from stream.progress import Progress
 from stream.report import Report, format_report, make_report, write_report
+from stream.rtc.options import RelayOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,12 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(options: Options | LiveOptions) -> None:
+def run(options: Options | LiveOptions | RelayOptions) -> None:
     """Check, build, run, report.
 
     Raises: CloseupError, EngineError: see `main`.
     """
-    if isinstance(options, LiveOptions):
+    if isinstance(options, RelayOptions):
+        run_webrtc(options)
+    elif isinstance(options, LiveOptions):
         run_live(options)
     elif options.input is None:
         if options.output == DEMO_OUTPUT:
@@ -174,6 +178,17 @@ def run_live(options: LiveOptions) -> None:
     report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
     # Who reads figures from stdout reads nothing else there.
     finish(report, options, options.files, sys.stdout if options.stats is None else sys.stderr)
+
+
+def run_webrtc(options: RelayOptions) -> None:
+    """The relay, until it is ended."""
+    try:
+        from stream.rtc.server import run_relay
+    except ImportError as error:
+        raise ConfigError(
+            f"the relay needs aiortc and aiohttp ({error}); pip install 'closeup[webrtc]'"
+        ) from error
+    run_relay(options, lambda line: print(line, flush=True))
 
 
 def run_graph(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -12,6 +13,8 @@ from engines.runtime import RUNTIMES
 from stream.config_file import read_config
 from stream.errors import ConfigError
 from stream.media.devices import Device, device_named
+from stream.rtc import options as relay
+from stream.rtc.options import WEBRTC, RelayOptions
 
 DESCRIPTION = "Make far-away faces sharp with the same person's earlier close-ups."
 EPILOG = '"run_pipeline.py doctor" says what this machine has and what to install for more.'
@@ -34,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "metrics_port": None,
     "report": None,
     "runtime": "auto",
+    **relay.DEFAULTS,
 }
 
 
@@ -82,7 +86,7 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message} (--help shows all options)")
 
 
-def parse(arguments: Sequence[str]) -> Options | LiveOptions:
+def parse(arguments: Sequence[str]) -> Options | LiveOptions | RelayOptions:
     """Command line → options that make sense together; `--config` fills in what it leaves out.
 
     Raises: ConfigError: an option is missing, unknown, out of range or contradicts another.
@@ -100,11 +104,15 @@ def parse(arguments: Sequence[str]) -> Options | LiveOptions:
     if given.scale is not None and not 1.0 <= given.scale <= 4.0:
         raise ConfigError(f"--scale {given.scale:g} is out of range; give 1 to 4")
     device = device_named(given.input)
-    following = given.input == DEMO or device is not None
+    following = given.input in (DEMO, WEBRTC) or device is not None
     framing: Literal["auto", "fixed"] = given.framing or ("auto" if following else "fixed")
     if given.scale is not None and framing == "auto":
         raise ConfigError("--scale needs --framing fixed; auto framing keeps the picture's size")
     given.framing = framing
+    if given.input == WEBRTC:
+        return _relay(given)
+    if names := relay.given_names(given):
+        raise ConfigError(f"{names[0]} is for the relay, --input {WEBRTC}")
     return _recording(given) if device is None else _call(given, device)
 
 
@@ -127,8 +135,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
 
     switch: Any = {"action": argparse.BooleanOptionalAction, "default": argparse.SUPPRESS}
     what = parser.add_argument_group("what")
-    add(what, "input", metavar="WHAT", help=f'a recording, "{DEMO}", or a camera: webcam, '
-        "webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by FFmpeg")  # fmt: skip
+    add(what, "input", metavar="WHAT", help=f'a recording, "{DEMO}", a camera (webcam, webcam:1, '
+        "/dev/video2, or lavfi:GRAPH for a picture made by FFmpeg), or "
+        f'"{WEBRTC}", a relay for calls in a browser')  # fmt: skip
     add(what, "output", action="append", metavar="WHAT", help="the recording to write (.mp4, .mov, "
         f'.mkv); with a camera also "{VIRTUAL_CAMERA}", and as often as you like')  # fmt: skip
     add(what, "overwrite", **switch, help="replace files that exist")
@@ -143,6 +152,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     add(call, "stats", choices=("table", "json"), help="figures on stdout, a line a second")
     add(call, "metrics-port", type=int, metavar="N", help="figures for Prometheus, on this "
         "machine's loopback; 0 takes a free port")  # fmt: skip
+    relay.add_arguments(partial(add, parser.add_argument_group(f"the relay, --input {WEBRTC}")))
     more = parser.add_argument_group("more")
     add(more, "report", type=Path, metavar="FILE", help="write what was done as JSON")
     add(more, "runtime", choices=("auto", *(name for name, _ in RUNTIMES)),
@@ -199,6 +209,18 @@ def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
         report=given.report,
         runtime=given.runtime,
     )
+
+
+def _relay(given: argparse.Namespace) -> RelayOptions:
+    others = ("output", "report", "stats", "metrics_port", "scale")
+    named = [one for one in others if getattr(given, one) is not None]
+    named += [one for one in ("headless", "overwrite") if getattr(given, one)]
+    if named:
+        option = named[0].replace("_", "-")
+        raise ConfigError(
+            f"--{option} is not for the relay; its page and /metrics show what it does"
+        )
+    return relay.read(given)
 
 
 def chosen_scale(size: tuple[int, int], options: Common) -> float:

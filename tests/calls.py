@@ -90,6 +90,7 @@ class Tone(MediaStreamTrack):
     def __init__(self) -> None:
         super().__init__()
         self.sent = 0
+        self.level: Callable[[], float] = lambda: 1.0
         self._started_s: float | None = None
 
     async def recv(self) -> av.AudioFrame:
@@ -99,7 +100,7 @@ class Tone(MediaStreamTrack):
             self._started_s = time.monotonic()
         await asyncio.sleep(max(0.0, self._started_s + self.sent * 0.02 - time.monotonic()))
         time_s = (self.sent * 960 + np.arange(960)) / 48_000
-        samples = (8000 * np.sin(2 * np.pi * 440 * time_s)).astype(np.int16)[None]
+        samples = (8000 * self.level() * np.sin(2 * np.pi * 440 * time_s)).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 48_000, self.sent * 960, Fraction(1, 48_000)
         self.sent += 1

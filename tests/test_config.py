@@ -12,16 +12,23 @@ from stream.errors import ConfigError
 RECORDING = ["--input", "call.mp4", "--output", "better.mp4"]
 
 
+def recording(*more: str) -> Options:
+    options = parse([*RECORDING, *more])
+    assert isinstance(options, Options)
+    return options
+
+
 def test_defaults_of_a_recording_and_of_the_demo() -> None:
-    recording = parse(RECORDING)
-    assert isinstance(recording, Options)
-    assert recording.input == Path("call.mp4")
-    assert (recording.framing, recording.strength, recording.overwrite) == ("fixed", 1.0, False)
+    given = recording()
+    assert given.input == Path("call.mp4")
+    assert (given.framing, given.strength, given.overwrite) == ("fixed", 1.0, False)
     demo = parse(["--input", "demo"])
     assert isinstance(demo, Options)
     assert demo.input is None
     assert (demo.framing, demo.output, demo.overwrite) == ("auto", Path("out/demo.mp4"), True)
-    assert not parse(["--input", "demo", "--output", "mine.mp4"]).overwrite
+    mine = parse(["--input", "demo", "--output", "mine.mp4"])
+    assert isinstance(mine, Options)
+    assert not mine.overwrite
 
 
 @pytest.mark.parametrize(
@@ -68,14 +75,14 @@ def test_missing_options() -> None:
     ],
 )
 def test_the_canvas(size: tuple[int, int], more: list[str], scale: float) -> None:
-    assert chosen_scale(size, parse([*RECORDING, *more])) == scale
+    assert chosen_scale(size, recording(*more)) == scale
 
 
 def test_a_canvas_that_is_too_large_names_the_largest_scale() -> None:
     with pytest.raises(ConfigError, match=r"5120x2880.*--scale 3\.2 or less"):
-        chosen_scale((1280, 720), parse([*RECORDING, "--scale", "4"]))
+        chosen_scale((1280, 720), recording("--scale", "4"))
     with pytest.raises(ConfigError, match="make a smaller copy"):
-        chosen_scale((5312, 2988), parse(RECORDING))
+        chosen_scale((5312, 2988), recording())
 
 
 def test_a_call() -> None:

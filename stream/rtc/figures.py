@@ -36,8 +36,8 @@ class Figures:
     strength: float
     dropped: int
     """Pictures that a newer one replaced."""
-    failed_open: int
-    """Pictures that some stage did not work on."""
+    passed_by: int
+    """Pictures that did not wait for stages that were late, or not there yet."""
 
 
 class Recent:
@@ -50,6 +50,7 @@ class Recent:
         self._faces = self._enhanced = 0
         self._people: tuple[int, ...] = ()
         self._passed_by = False
+        self._all_passed_by = 0
         self._view = (0.0, 0.0, 1.0, 1.0)
 
     def add(self, arrived_ns: int, done: Frame | None = None) -> None:
@@ -63,6 +64,7 @@ class Recent:
             self._delays_ms.append((now_ns - arrived_ns) / 1e6)
             self._passed_by = done is None
             if done is None:
+                self._all_passed_by += 1
                 return
             self._faces = len(done.faces)
             self._enhanced = sum(f.patch is not None and f.patch.weight > 0.0 for f in done.faces)
@@ -82,9 +84,7 @@ class Recent:
         with self._lock:
             return self._delay()
 
-    def figures(
-        self, *, trouble: str, strength: float, framing: Mode, dropped: int, failed_open: int
-    ) -> Figures:
+    def figures(self, *, trouble: str, strength: float, framing: Mode, dropped: int) -> Figures:
         """All of it. Args: trouble: what is wrong; empty when nothing is."""
         with self._lock:
             enhanced = self._enhanced if strength > 0.0 and not self._passed_by else 0
@@ -99,7 +99,7 @@ class Recent:
                 framing=framing,
                 strength=strength,
                 dropped=dropped,
-                failed_open=failed_open,
+                passed_by=self._all_passed_by,
             )
 
     def _why(self, strength: float) -> str:

@@ -17,6 +17,7 @@ import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from stream.frame import Image
+from stream.metrics import Metrics
 from stream.rtc.figures import Figures
 from stream.rtc.model import Model
 from stream.rtc.worker import Picture, Worker
@@ -35,6 +36,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
             restored in place. May be set later, as `framing`.
             strength: of the enhancement, 0..1. May be set later, as `strength`.
             model: the network, to share it between tracks; None for one of its own.
+            metrics: gets the times and counts of this track, or of all that share it.
             say: gets one line, in any thread, when something fails or works again.
     Raises: ConfigError: an argument is out of range. RuntimeError: no event loop is running.
             ValueError: the source is not a video track.
@@ -49,6 +51,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
         framing: Mode = "auto",
         strength: float = 1.0,
         model: Model | None = None,
+        metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         super().__init__()
@@ -64,9 +67,11 @@ class EnhancedVideoTrack(MediaStreamTrack):
             ended=used.close if model is None else lambda: None,
             framing=framing,
             strength=strength,
+            metrics=metrics,
             say=say,
         )
         self._arrived = 0
+        self._heard_s = time.monotonic()
         self._newest = -1
         self._ready: av.VideoFrame | None = None
         self._changed = asyncio.Event()
@@ -94,6 +99,11 @@ class EnhancedVideoTrack(MediaStreamTrack):
     def delay_ms(self) -> float:
         """What enhancing adds to the picture's delay lately; by this much sound should wait."""
         return self._worker.recent.delay_ms
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago the source's last picture came, or the track began."""
+        return time.monotonic() - self._heard_s
 
     def figures(self) -> Figures:
         """What is going on."""
@@ -140,6 +150,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
                 assert isinstance(frame, av.VideoFrame)
                 picture = Picture(frame, self._arrived, time.monotonic_ns())
                 self._arrived += 1
+                self._heard_s = time.monotonic()
                 if self._worker.late:
                     self._deliver(await asyncio.to_thread(self._worker.plain, picture))
                 else:

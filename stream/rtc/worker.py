@@ -20,7 +20,7 @@ from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
-from stream.metrics import FAILED_OPEN, Metrics
+from stream.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics, age_of
 from stream.rtc.figures import Figures, Recent
 from stream.rtc.model import Model
 from stream.rtc.picture import to_frame, to_rgb
@@ -31,7 +31,8 @@ RATE = Fraction(30)
 CLOCK = Fraction(1, 90_000)
 LOOK_S = 1.0
 """So often an idle worker looks whether the program is ending."""
-DELAY = "added delay"
+OUTPUT = "track"
+"""Under this name metrics get the age of pictures, from their arrival until they are finished."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class Picture:
 class Worker:
     """One call's stages and their thread.
 
-    Args:   model: shared with other calls, or not; stays its owner's. framing: "auto" or "fixed".
-            strength: 0..1. deliver: gets each finished picture, in the worker's thread.
+    Args:   model: shared with other calls, or not; stays its owner's.
+            deliver: gets each finished picture, in the worker's thread.
+            framing: "auto" or "fixed". strength: 0..1.
+            metrics: gets times and counts, as of `Pipeline`.
             say: gets one line when something fails or works again, in any thread.
             ended: called last, in the worker's thread.
     Raises: ConfigError: an argument is out of range.
@@ -61,11 +64,12 @@ class Worker:
         *,
         framing: Mode = "auto",
         strength: float = 1.0,
+        metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.framing, self.strength = framing, strength
-        self.metrics = Metrics()
+        self._metrics = Metrics() if metrics is None else metrics
         self.recent = Recent()
         self._model, self._deliver = model, deliver
         self._tell, self._ended = say, ended
@@ -108,14 +112,15 @@ class Worker:
 
     def put(self, picture: Picture) -> None:
         """Hand over the next picture; an older one that still waits is dropped."""
-        self._link.put(picture)
+        if self._link.put(picture):
+            self._metrics.count(DROPPED)
 
     def plain(self, picture: Picture) -> Picture:
         """The camera's picture as it would be framed; from any thread, takes milliseconds."""
         guard = self._guard
         self.recent.add(picture.arrived_ns)
         if guard is None:
-            self.metrics.count(FAILED_OPEN)
+            self._metrics.count(FAILED_OPEN)
             return picture
         return self._drawn(picture, guard.plain(_frame(picture)))
 
@@ -140,7 +145,6 @@ class Worker:
             strength=self.strength,
             framing=self.framing,
             dropped=self._link.dropped,
-            failed_open=self.metrics.counter(FAILED_OPEN),
         )
 
     def close(self) -> None:
@@ -185,8 +189,7 @@ class Worker:
         except Exception as error:
             self._say(f"a picture cannot be read: {' '.join(str(error).split())}")
             return
-        self.metrics.record(DELAY, (time.monotonic_ns() - picture.arrived_ns) / 1e6)
-        self.recent.add(picture.arrived_ns, done)
+        self._count(picture, done)
         self._deliver(made)
 
     def _guard_for(self, size: tuple[int, int]) -> FailOpen:
@@ -206,7 +209,7 @@ class Worker:
             self._building = False
         self._shape = shape
         stages = self._stages
-        self._guard = FailOpen(stages.all, self.metrics, stages.whole, self._say)
+        self._guard = FailOpen(stages.all, self._metrics, stages.whole, self._say)
         return self._guard
 
     def _drawn(self, picture: Picture, done: Frame) -> Picture:
@@ -215,6 +218,15 @@ class Worker:
         if output is None or output is done.image:
             return picture
         return replace(picture, frame=to_frame(output, picture.frame))
+
+    def _count(self, picture: Picture, done: Frame) -> None:
+        self.recent.add(picture.arrived_ns, done)
+        age_ns = time.monotonic_ns() - picture.arrived_ns
+        self._metrics.record(age_of(OUTPUT), age_ns / 1e6)
+        self._metrics.count(FRAMES)
+        self._metrics.count(FACES, len(done.faces))
+        shown = [face.patch for face in done.faces if face.patch and face.patch.weight > 0.0]
+        self._metrics.count(ENHANCED, len(shown))
 
     def _say(self, line: str) -> None:
         self._trouble = "" if line.endswith("works again") else line

@@ -1,0 +1,105 @@
+"""Control: what the page of a call and the relay tell each other, as JSON on a data channel.
+
+The page sends {"strength": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true}; the relay sends
+figures ten times a second and, when they change, the close-ups: pictures of faces, which nobody but
+this call's own page can get.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from dataclasses import asdict
+from typing import Any
+
+import cv2
+import numpy as np
+from aiortc import RTCDataChannel
+
+from stream.errors import ConfigError
+from stream.frame import Image
+from stream.rtc.sound import DelayedSound
+from stream.rtc.track import EnhancedVideoTrack
+
+LABEL = "closeup"
+EVERY_S = 0.1
+THUMBNAIL_PX = 96
+CLOSEUPS_EVERY = 5
+"""Looked for with every so many figures."""
+MESSAGE_CHARS = 1000
+WAITING_BYTES = 200_000
+"""A page that does not read is told nothing more until it does."""
+
+
+class Control:
+    """Obeys a channel and keeps it informed, as long as it is open.
+
+    Args: channel: opened by the page. video, sound: the call's tracks; sound may be missing.
+    """
+
+    def __init__(
+        self, channel: RTCDataChannel, video: EnhancedVideoTrack, sound: DelayedSound | None
+    ) -> None:
+        self._channel, self._video, self._sound = channel, video, sound
+        self._shown: list[int] = []
+        channel.on("message", self._obey)
+        loop = asyncio.get_running_loop()
+        self._teller = loop.create_task(self._tell(), name="closeup control")
+        channel.on("close", self._teller.cancel)
+
+    def say(self, line: str) -> None:
+        """One line for the page to show."""
+        self._send({"note": line})
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        self._teller.cancel()
+
+    def _obey(self, message: str | bytes) -> None:
+        """Do what the page wants; what makes no sense is answered with a line, nothing else."""
+        if not isinstance(message, str) or len(message) > MESSAGE_CHARS:
+            self.say("a message that is no short text was ignored")
+            return
+        try:
+            wish = json.loads(message)
+            if not isinstance(wish, dict):
+                raise ValueError("not an object")
+            if "strength" in wish:
+                self._video.strength = float(wish["strength"])
+            if "framing" in wish:
+                self._video.framing = wish["framing"]
+            if wish.get("forget") is True:
+                self._video.forget()
+        except (ConfigError, ValueError, TypeError, RecursionError):
+            self.say("a message that makes no sense was ignored")
+
+    async def _tell(self) -> None:
+        step = 0
+        while True:
+            figures: dict[str, Any] = asdict(self._video.figures())
+            figures["sound_wait_ms"] = self._sound.wait_ms if self._sound else 0.0
+            self._send(figures)
+            if step % CLOSEUPS_EVERY == 0:
+                await self._show_closeups()
+            step += 1
+            await asyncio.sleep(EVERY_S)
+
+    async def _show_closeups(self) -> None:
+        kept = self._video.closeups()
+        # A close-up never changes, it only comes and goes.
+        numbers = [id(image) for image in kept]
+        if numbers != self._shown:
+            self._shown = numbers
+            self._send({"closeups": await asyncio.to_thread(lambda: [_jpeg(one) for one in kept])})
+
+    def _send(self, what: dict[str, Any]) -> None:
+        if self._channel.readyState == "open" and self._channel.bufferedAmount < WAITING_BYTES:
+            self._channel.send(json.dumps(what))
+
+
+def _jpeg(image: Image) -> str:
+    """A small picture as a data URL."""
+    small = cv2.resize(image, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", np.asarray(small)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

@@ -1,0 +1,218 @@
+// The page of the relay: sends the camera, shows what comes back, and lets its owner steer.
+// In the address, behind #: token=SECRET, size=640x480, framing=fixed, watch=NAME.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const wishes = new URLSearchParams(location.hash.slice(1));
+const GATHER_MS = 1000;
+const NOTE_MS = 5000;
+const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {} };
+window.closeup = call;
+
+function headers(more) {
+  const token = $("token").value || wishes.get("token");
+  return token ? { ...more, Authorization: `Bearer ${token}` } : { ...more };
+}
+
+function tell(wish) {
+  if (call.channel?.readyState === "open") call.channel.send(JSON.stringify(wish));
+}
+
+function state(text, live = false) {
+  $("state").textContent = text;
+  $("state").classList.toggle("live", live);
+}
+
+async function openCamera() {
+  const [width, height] = (wishes.get("size") || "1280x720").split("x").map(Number);
+  const video = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30 } };
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video, audio: true });
+  } catch (error) {
+    if (error.name !== "NotFoundError" && error.name !== "NotReadableError") throw error;
+    return navigator.mediaDevices.getUserMedia({ video }); // no microphone, or it is busy
+  }
+}
+
+async function start() {
+  $("problem").textContent = "";
+  const watch = wishes.get("watch");
+  try {
+    if (!watch) {
+      if (!navigator.mediaDevices) throw new Error("the browser gives a camera to https pages only");
+      call.local = await openCamera();
+      $("camera").srcObject = call.local;
+    }
+    await connect(watch ? `whep/${encodeURIComponent(watch)}` : "call");
+  } catch (error) {
+    await stop();
+    $("ask").hidden = !/token/.test(error.message);
+    $("problem").textContent = error.name === "NotAllowedError" ? "The camera was not allowed." : error.message;
+    return;
+  }
+  $("welcome").hidden = true;
+  $("controls").inert = false;
+  for (const id of ["strength", "compare"]) $(id).disabled = Boolean(watch);
+}
+
+async function connect(endpoint) {
+  const asked = await fetch(endpoint, { method: "OPTIONS", headers: headers() });
+  const servers = [...(asked.headers.get("Link") || "").matchAll(/<([^>]+)>; rel="ice-server"/g)];
+  const pc = new RTCPeerConnection({ iceServers: servers.map((one) => ({ urls: one[1] })) });
+  call.pc = pc;
+  call.remote = new MediaStream();
+  $("enhanced").srcObject = call.remote;
+  pc.ontrack = ({ track }) => call.remote.addTrack(track);
+  pc.onconnectionstatechange = () => {
+    if (pc !== call.pc) return;
+    if (pc.connectionState === "connected") state("connected", true);
+    if (["failed", "disconnected"].includes(pc.connectionState)) state("the connection is gone");
+    if (pc.connectionState === "failed") stop();
+  };
+  if (call.local) {
+    for (const track of call.local.getTracks()) pc.addTrack(track, call.local);
+    call.channel = pc.createDataChannel("closeup");
+    call.channel.onmessage = ({ data }) => hear(JSON.parse(data));
+    call.channel.onopen = steer;
+    call.channel.onclose = () => { if (pc === call.pc) stop("the relay ended the call"); };
+  } else {
+    for (const kind of ["video", "audio"]) pc.addTransceiver(kind, { direction: "recvonly" });
+  }
+  await pc.setLocalDescription();
+  await gathered(pc);
+  state("connecting …");
+  const answer = await fetch(endpoint, {
+    method: "POST", headers: headers({ "Content-Type": "application/sdp" }), body: pc.localDescription.sdp,
+  });
+  const text = await answer.text();
+  if (answer.status !== 201) throw new Error(text || `the relay answered ${answer.status}`);
+  call.place = new URL(answer.headers.get("Location"), location.href).href;
+  await pc.setRemoteDescription({ type: "answer", sdp: text });
+  for (const sender of pc.getSenders()) {
+    if (sender.track?.kind !== "video") continue;
+    // A far face has no pixels to give away: rather fewer pictures than smaller ones.
+    const parameters = sender.getParameters();
+    parameters.degradationPreference = "maintain-resolution";
+    await sender.setParameters(parameters).catch(() => {});
+  }
+  call.timer = setInterval(measure, 500);
+}
+
+function gathered(pc) {
+  if (pc.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((done) => {
+    pc.addEventListener("icegatheringstatechange", () => pc.iceGatheringState === "complete" && done());
+    setTimeout(done, GATHER_MS);
+  });
+}
+
+async function stop(reason = "not connected") {
+  const { pc, place, local } = call;
+  Object.assign(call, { pc: null, channel: null, place: null, local: null, figures: {} });
+  clearInterval(call.timer);
+  pc?.close();
+  local?.getTracks().forEach((track) => track.stop());
+  $("enhanced").srcObject = $("camera").srcObject = null;
+  compare(false);
+  $("closeups").replaceChildren();
+  $("memory").hidden = true;
+  $("welcome").hidden = false;
+  $("controls").inert = true;
+  for (const id of ["why", "fps", "trip", "delay", "size", "wait"]) $(id).textContent = "–";
+  state(reason);
+  if (place) await fetch(place, { method: "DELETE", headers: headers(), keepalive: true }).catch(() => {});
+}
+
+function steer() {
+  tell({ strength: Number($("strength").value), framing: document.querySelector("[name=framing]:checked").value });
+}
+
+function hear(message) {
+  if (message.note) {
+    clearTimeout(call.noted);
+    call.noted = setTimeout(() => call.pc?.connectionState === "connected" && state("connected", true), NOTE_MS);
+    return state(message.note, true);
+  }
+  if (message.closeups) {
+    $("closeups").replaceChildren(...message.closeups.map((source) => Object.assign(new Image(), { src: source })));
+    $("memory").hidden = !message.closeups.length;
+    return undefined;
+  }
+  call.figures = message;
+  const { faces, enhanced, why, view, delay_ms, sound_wait_ms } = message;
+  $("why").textContent = enhanced ? `yes, ${enhanced} of ${faces} ${faces === 1 ? "face" : "faces"}` : `no: ${why}`;
+  $("why").classList.toggle("good", enhanced > 0);
+  $("delay").textContent = `${delay_ms.toFixed(0)} ms`;
+  $("wait").textContent = sound_wait_ms ? `${sound_wait_ms.toFixed(0)} ms` : "no";
+  // The camera's picture is shown as the relay frames it, so that both sides of the line match.
+  const [left, top, right] = view;
+  const zoom = 1 / (right - left);
+  $("camera").style.transform = `scale(${zoom}) translate(${-100 * left}%, ${-100 * top}%)`;
+  return undefined;
+}
+
+async function measure() {
+  const { pc } = call;
+  if (!pc) return;
+  let network, buffer;
+  for (const one of (await pc.getStats()).values()) {
+    if (one.type === "candidate-pair" && one.nominated && one.currentRoundTripTime !== undefined) {
+      network = 1000 * one.currentRoundTripTime;
+    }
+    if (one.type === "inbound-rtp" && one.kind === "video") {
+      $("fps").textContent = one.framesPerSecond ?? "–";
+      $("size").textContent = one.frameWidth ? `${one.frameWidth} × ${one.frameHeight}` : "–";
+      if (one.frameWidth) $("stage").style.aspectRatio = `${one.frameWidth} / ${one.frameHeight}`;
+      const waited = one.jitterBufferDelay - (call.waited ?? 0);
+      const shown = one.jitterBufferEmittedCount - (call.shown ?? 0);
+      Object.assign(call, { waited: one.jitterBufferDelay, shown: one.jitterBufferEmittedCount });
+      if (shown > 0) buffer = (1000 * waited) / shown;
+    }
+  }
+  if (network !== undefined && buffer !== undefined) {
+    const trip = network + buffer + (call.figures.delay_ms ?? 0);
+    $("trip").textContent = `${trip.toFixed(0)} ms`;
+  }
+}
+
+function compare(on) {
+  $("compare").setAttribute("aria-pressed", on);
+  for (const part of [$("before"), $("line"), ...document.querySelectorAll(".tag")]) part.hidden = !on;
+}
+
+function split(part) {
+  const percent = 100 * Math.min(1, Math.max(0, part));
+  $("stage").style.setProperty("--split", `${percent}%`);
+  $("line").setAttribute("aria-valuenow", Math.round(percent));
+}
+
+$("welcome").addEventListener("submit", (event) => { event.preventDefault(); start(); });
+$("stop").addEventListener("click", () => stop());
+$("forget").addEventListener("click", () => tell({ forget: true }));
+$("compare").addEventListener("click", () => compare($("before").hidden));
+$("listen").addEventListener("click", () => {
+  const on = $("enhanced").muted;
+  $("enhanced").muted = !on;
+  $("listen").setAttribute("aria-pressed", on);
+});
+$("strength").addEventListener("input", () => {
+  $("percent").textContent = `${Math.round(100 * $("strength").value)} %`;
+  tell({ strength: Number($("strength").value) });
+});
+for (const choice of document.querySelectorAll("[name=framing]")) {
+  choice.checked = choice.value === (wishes.get("framing") || "auto");
+  choice.addEventListener("change", () => tell({ framing: choice.value }));
+}
+$("line").addEventListener("pointerdown", (event) => $("line").setPointerCapture(event.pointerId));
+$("line").addEventListener("pointermove", (event) => {
+  if (!$("line").hasPointerCapture(event.pointerId)) return;
+  const box = $("stage").getBoundingClientRect();
+  split((event.clientX - box.left) / box.width);
+});
+$("line").addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: -2, ArrowRight: 2 }[event.key];
+  if (step) split((Number($("line").getAttribute("aria-valuenow") ?? 50) + step) / 100);
+});
+window.addEventListener("pagehide", () => { if (call.pc) stop(); });
+if (wishes.get("watch")) document.querySelector("#welcome button").textContent = "Watch";
+split(0.5);

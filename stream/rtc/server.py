@@ -1,0 +1,165 @@
+"""Server: the relay on HTTP: its page, its connections, its health; from start to drained end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+
+from aiohttp import web
+
+from stream.errors import ConfigError, InputError
+from stream.prometheus import CONTENT_TYPE_LATEST, Exposition
+from stream.rtc.model import Model
+from stream.rtc.options import RelayOptions
+from stream.rtc.peer import media_settings
+from stream.rtc.sessions import Sessions
+from stream.rtc.trust import Gate, Handler
+from stream.rtc.whip import Whip
+
+PAGE = {"/": ("index.html", "text/html"), "/relay.css": ("relay.css", "text/css"),
+        "/relay.js": ("relay.js", "text/javascript")}  # fmt: skip
+FINISH_S = 3.0
+"""Requests that are under way at the very end get so long."""
+_log = logging.getLogger("closeup.relay")
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A relay that runs."""
+
+    url: str
+    sessions: Sessions
+    model: Model
+
+
+@asynccontextmanager
+async def running(options: RelayOptions) -> AsyncIterator[Relay]:
+    """A relay, for as long as the block lasts; after it no thread, task or socket is left.
+
+    Raises: InputError: the address cannot be had. ConfigError: the certificate cannot be used.
+            EngineError: the network cannot run here.
+    """
+    tls = _tls(options)
+    with Model(options.runtime) as model, media_settings(
+        options.bit_rate, loopback=options.loopback
+    ):  # fmt: skip
+        # Now, and not while somebody waits for a picture.
+        await asyncio.to_thread(model, 4)
+        sessions = Sessions(options, model)
+        runner = web.AppRunner(
+            _app(options, sessions),
+            access_log=None,
+            shutdown_timeout=FINISH_S,
+            handle_signals=False,
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, options.host, options.port, ssl_context=tls)
+            try:
+                await site.start()
+            except OSError as error:
+                place = f"{options.host}:{options.port}"
+                raise InputError(
+                    f"the relay cannot listen at {place}: {error.strerror}; choose another --port"
+                ) from error
+            yield Relay(_url(options, runner), sessions, model)
+        finally:
+            await sessions.close()
+            await runner.cleanup()
+
+
+def run_relay(options: RelayOptions, say: Callable[[str], None]) -> None:
+    """Run the relay until Ctrl-C or SIGTERM; a second one does not wait for calls to finish.
+
+    Args:   say: gets the lines for the one who started it.
+    Raises: as `running`.
+    """
+    asyncio.run(_serve(options, say))
+
+
+async def _serve(options: RelayOptions, say: Callable[[str], None]) -> None:
+    ending, insisting = asyncio.Event(), asyncio.Event()
+
+    def ask() -> None:
+        (insisting if ending.is_set() else ending).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    try:
+        async with running(options) as relay:
+            say(f"the relay is at {relay.url}")
+            if options.token is not None:
+                say("for people: put #token=... with the token behind it")
+            if not options.loopback and options.cert is None:
+                say(
+                    "without --cert and --key browsers of other machines give no camera to the page"
+                )
+            await ending.wait()
+            if relay.sessions.open:
+                say(f"ending; calls may go on for {options.limits.drain_s:.0f} s")
+            waiting = [asyncio.create_task(relay.sessions.drain()),
+                       asyncio.create_task(insisting.wait())]  # fmt: skip
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _app(options: RelayOptions, sessions: Sessions) -> web.Application:
+    gate = Gate(options)
+    app = web.Application(middlewares=[gate.middleware], client_max_size=options.limits.body_bytes)
+    app.add_routes(Whip(sessions, options).routes())
+    for place, (name, kind) in PAGE.items():
+        app.router.add_get(place, _file(name, kind))
+
+    async def health(request: web.Request) -> web.Response:
+        state = "draining" if sessions.draining else "ok"
+        body = {"status": state, "sessions": len(sessions.open)}
+        return web.json_response(body, status=503 if sessions.draining else 200)
+
+    exposition = Exposition(sessions.metrics)
+
+    async def metrics(request: web.Request) -> web.Response:
+        text = exposition.render()
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.router.add_get("/health", health)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+def _file(name: str, kind: str) -> Handler:
+    body = files("stream.rtc").joinpath("page", name).read_bytes()
+
+    async def send(request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=kind, charset="utf-8")
+
+    return send
+
+
+def _tls(options: RelayOptions) -> ssl.SSLContext | None:
+    if options.cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.cert, options.key)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"--cert {options.cert} and --key {options.key} cannot be used: {error}"
+        ) from error
+    return context
+
+
+def _url(options: RelayOptions, runner: web.AppRunner) -> str:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    port = runner.addresses[0][1]
+    return f"{'https' if options.cert else 'http'}://{host}:{port}/"

@@ -1,0 +1,125 @@
+"""WHIP and WHEP: connections by one HTTP request (RFC 9725; draft-ietf-wish-whep).
+
+POST    /call              the page: offer → 201, Location, answer; the picture comes back
+POST    /whip[/NAME]       publish: offer → 201, Location, answer
+POST    /whep[/NAME]       watch what is published: offer → 201, Location, answer
+PATCH   /session/ID        trickle ICE → 204 (an ICE restart: 422)
+DELETE  /session/ID        end it → 200
+OPTIONS anywhere           204 with Link, Accept-Post
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from stream.rtc.options import Limits, RelayOptions
+from stream.rtc.session import Kind, OfferError, Session
+from stream.rtc.sessions import FullError, Sessions
+from stream.rtc.trust import Handler
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+NAME = "{name:[A-Za-z0-9_-]{1,64}}"
+DEFAULT_NAME = "live"
+
+
+class Whip:
+    """The handlers; they know the sessions and nothing of who may call them."""
+
+    def __init__(self, sessions: Sessions, options: RelayOptions) -> None:
+        self._sessions = sessions
+        self._limits: Limits = options.limits
+        self._links = {"Link": f'<stun:{options.stun}>; rel="ice-server"'} if options.stun else {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where they hang. GET of an endpoint answers 405, as the RFC wants it."""
+        endpoints: list[tuple[str, Kind]] = [("/call", "call")]
+        for place, kind in (("/whip", "publish"), ("/whep", "watch")):
+            endpoints += [(place, kind), (f"{place}/{NAME}", kind)]  # type: ignore[list-item]
+        routes = [web.post(place, self._endpoint(kind)) for place, kind in endpoints]
+        routes += [web.options(place, self._options) for place, _ in endpoints]
+        session = "/session/{id}"
+        return [
+            *routes,
+            web.patch(session, self._trickle),
+            web.delete(session, self._end),
+            web.options(session, self._options),
+        ]
+
+    def _endpoint(self, kind: Kind) -> Handler:
+        async def begin(request: web.Request) -> web.Response:
+            offer = await self._body(request, SDP)
+            name = request.match_info.get("name", DEFAULT_NAME) if kind != "call" else ""
+            try:
+                session, answer = await self._sessions.begin(kind, name, offer)
+            except FullError as error:
+                raise web.HTTPServiceUnavailable(
+                    text=str(error), headers={"Retry-After": "10"}
+                ) from error
+            except OfferError as error:
+                raise refused(error) from error
+            return web.Response(
+                status=201,
+                body=answer.encode(),
+                headers={
+                    "Content-Type": SDP,
+                    "Location": f"/session/{session.id}",
+                    "ETag": session.etag,
+                    "Accept-Patch": FRAGMENT,
+                    **self._links,
+                },
+            )
+
+        return begin
+
+    async def _trickle(self, request: web.Request) -> web.Response:
+        session = self._session(request)
+        fragment = await self._body(request, FRAGMENT)
+        wanted = request.headers.get("If-Match")
+        if wanted is None:
+            raise web.HTTPPreconditionRequired(text="If-Match is missing")
+        if wanted == "*":
+            raise web.HTTPUnprocessableEntity(text="ICE restarts are not supported; begin anew")
+        if wanted != session.etag:
+            raise web.HTTPPreconditionFailed(text="If-Match is not this session's ETag")
+        try:
+            await session.add_candidates(fragment)
+        except OfferError as error:
+            raise refused(error) from error
+        return web.Response(status=204)
+
+    async def _end(self, request: web.Request) -> web.Response:
+        await self._sessions.end(self._session(request), "its owner ended it")
+        return web.Response()
+
+    async def _options(self, request: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"Accept-Post": SDP, **self._links})
+
+    def _session(self, request: web.Request) -> Session:
+        session = self._sessions.find(request.match_info["id"])
+        if session is None:
+            raise web.HTTPNotFound(text="there is no such session, or it has ended")
+        return session
+
+    async def _body(self, request: web.Request, content_type: str) -> str:
+        if request.content_type != content_type:
+            raise web.HTTPUnsupportedMediaType(text=f"Content-Type must be {content_type}")
+        try:
+            async with asyncio.timeout(self._limits.body_s):
+                return await request.text()  # 413 above `client_max_size`
+        except TimeoutError as error:
+            raise web.HTTPRequestTimeout(text="the request did not come completely") from error
+        except (UnicodeDecodeError, LookupError) as error:
+            raise web.HTTPBadRequest(text="the request is no UTF-8 text") from error
+
+
+def refused(error: OfferError) -> web.HTTPException:
+    """The HTTP answer to an offer that cannot be used."""
+    kinds: dict[int, type[web.HTTPException]] = {
+        404: web.HTTPNotFound,
+        409: web.HTTPConflict,
+        422: web.HTTPUnprocessableEntity,
+    }
+    return kinds.get(error.status, web.HTTPBadRequest)(text=str(error))
