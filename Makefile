@@ -10,12 +10,12 @@ SOURCES := stream engines tests run_pipeline.py
 LIBRARIES := libGL.so.1 libgthread-2.0.so.0 libEGL.so.1 libGLESv2.so.2
 DEBIAN := libgl1 libglib2.0-0 libegl1 libgles2
 
-.PHONY: demo test format clean system
+.PHONY: demo test format clean system system-test
 
 demo: .venv/installed
 	$(BIN)/python run_pipeline.py --input demo
 
-test: .venv/installed-test
+test: .venv/installed-test | system-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
@@ -45,3 +45,10 @@ system:
 	test -z "$$missing" && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $(DEBIAN); \
 	else echo "error: libraries are missing; run: sudo apt-get install -y $(DEBIAN)" >&2; exit 1; fi
+
+# A browser for the tests of the relay's page. Without it they skip, and say so.
+system-test: system
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null && exit 0; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "note: no Chromium, its tests skip; on Debian: sudo apt-get install chromium" >&2; fi
