@@ -68,16 +68,23 @@ class Stages:
                 framing: "auto" or "fixed". scale: output over picture size, for "fixed".
                 strength: of the enhancement, 0..1.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
-                when first needed, or with the first frame if `eager`.
+                when first needed, or here if `eager`.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
+                EngineError: the runtime cannot be opened (`eager`).
         """
         frame = Framing(framing, size, scale, rate)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
-        enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed", eager=eager)
+        enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed")
         bank, compositor = Bank(), Compositor(strength)
-        # Last: it may fetch its models, and nothing that can fail follows.
-        tracker = Tracker(FaceDetector())
+        try:
+            if eager:
+                enhancer.warm_up()
+            # Last: it may fetch its models.
+            tracker = Tracker(FaceDetector())
+        except BaseException:
+            enhancer.close()
+            raise
         stages: list[Stage] = [tracker, bank, frame, enhancer, compositor]
         return cls(stages, bank, compositor, opener, frame.whole)
 

@@ -95,7 +95,6 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         controls = PreviewControls(stages, metrics, governor)
         preview = None if options.headless else Preview(controls)
         try:
-            check_runtime(stages, options)
             sinks = open_sinks(camera, stages, preview, options)
         except BaseException:
             stages.close()
@@ -129,16 +128,6 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             runtime=stages.opener.taken.name if stages.opener.taken else "",
             passed_over=stages.opener.passed_over,
         )
-
-
-def check_runtime(stages: Stages, options: LiveOptions) -> None:
-    """Open a runtime that was asked for by name once: later its failure would fail open.
-
-    Raises: EngineError: it cannot run here.
-    """
-    if options.runtime != "auto":
-        with stages.opener(4):
-            pass
 
 
 def open_sinks(

@@ -35,10 +35,7 @@ class Studio:
         self.index = 0
         restore = bool(options.get("restore_in_place", False))
         most = int(options.get("max_faces", 3))
-        eager = bool(options.get("eager", False))
-        self.stage = Enhancer(
-            self._open, Fraction(RATE), restore_in_place=restore, max_faces=most, eager=eager
-        )
+        self.stage = Enhancer(self._open, Fraction(RATE), restore_in_place=restore, max_faces=most)
 
     def _open(self, scale: int) -> BicubicRuntime:
         assert scale not in self.runtimes, "opened once"
@@ -277,8 +274,10 @@ def test_a_frame_without_a_view_is_refused() -> None:
         Studio().stage(replace(frame, view=None))
 
 
-def test_an_eager_one_opens_its_runtime_before_there_is_a_face() -> None:
-    studio = Studio(eager=True)
+def test_warm_it_has_its_runtime_before_there_is_a_face() -> None:
+    studio = Studio()
     studio.show()
-    studio.show()
+    assert not studio.runtimes
+    studio.stage.warm_up()
+    studio.stage.warm_up()
     assert list(studio.runtimes) == [4]

@@ -292,9 +292,8 @@ def test_what_cannot_begin_says_why_and_leaves_nothing(
 
 
 def test_a_runtime_that_was_asked_for_must_run(
-    stage: Enlarge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def refuse(name: str, scale: int, report: Callable[[str], None]) -> None:
         raise UnavailableError(f"{name} cannot run here")
 

@@ -111,8 +111,9 @@ class CameraSource:
         self._reader.thread.join(2.0)
 
     def _next(self) -> tuple[Image, int] | None:
-        if self._first is not None:
-            first, self._first = self._first, None
+        first, self._first = self._first, None
+        # Whoever opened the camera may have had much to do since.
+        if first is not None and time.monotonic_ns() - first[1] < 1e9 / self.rate:
             return first
         try:
             return self._reader.pictures.get(SILENT_S)

@@ -74,8 +74,6 @@ class Enhancer:
             needed; closed with the stage. rate: nominal frames a second.
             restore_in_place: also faces that the view does not enlarge.
             max_faces: at most so many in one frame; the others pass through.
-            eager: open the runtime of scale 4 in the first frame, not with the first far face. It
-            takes seconds, which a call has at its start and nowhere else.
     """
 
     name = "enhancer"
@@ -87,13 +85,11 @@ class Enhancer:
         *,
         restore_in_place: bool = False,
         max_faces: int = 3,
-        eager: bool = False,
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
         self.restore_in_place = restore_in_place
         self._max_faces = max_faces
-        self._eager = eager
         self.budget = FULL
         """How much to do; takes effect with the next frame, from any thread."""
         self._frames = 0
@@ -104,6 +100,14 @@ class Enhancer:
         self.encodes = 0
         """How often exemplars were encoded so far."""
 
+    def warm_up(self) -> None:
+        """Open the runtime of scale 4 now, not with the first far face: it may take seconds, which
+        a call has before its start and nowhere else.
+
+        Raises: EngineError: it cannot be opened.
+        """
+        self._runtime(4)
+
     def __call__(self, frame: Frame) -> Frame:
         """Enhance the faces of one frame.
 
@@ -112,8 +116,6 @@ class Enhancer:
         view = frame.view
         if view is None:
             raise ValueError("the enhancer needs a view: framing comes first")
-        if self._eager:
-            self._runtime(4)
         self._frames += 1
         now_s = frame.time_s
         step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
