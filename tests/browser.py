@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from stream.frame import Image
@@ -32,17 +35,18 @@ def chromium() -> str:
 
 
 def write_clip(path: Path, picture: Callable[[int], Image], frames: int, fps: int = 30) -> None:
-    """A clip for the fake camera, Motion JPEG; Chromium plays it again and again."""
-    with av.open(str(path), "w", format="mjpeg") as container:
-        stream = container.add_stream("mjpeg", rate=fps)
+    """A clip for the fake camera, raw video (.y4m); Chromium plays it again and again."""
+    with av.open(str(path), "w", format="yuv4mpegpipe") as container:
+        stream = container.add_stream("rawvideo", rate=fps)
+        stream.pix_fmt = "yuv420p"
         for index in range(frames):
             image = picture(index)
             if index == 0:
                 stream.height, stream.width = image.shape[:2]
-                stream.pix_fmt = "yuvj420p"
-                stream.codec_context.options = {"qmin": "2", "qmax": "3"}
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
+            frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, fps)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -82,3 +84,38 @@ def received(peer: RTCPeerConnection, kind: str) -> Any:
     """The track of a kind that the other side sends."""
     (found,) = [one.track for one in peer.getReceivers() if one.track and one.track.kind == kind]
     return found
+
+
+class Server:
+    """A relay in a thread of its own, for clients that want this one."""
+
+    def __init__(self, options: RelayOptions) -> None:
+        self._options = options
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="relay")
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> Relay:
+        self._thread.start()
+        assert self._started.wait(calls.PATIENCE_S)
+        if self._error is not None:
+            raise self._error
+        return self._relay
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(calls.PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._error = error
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        async with running(self._options) as self._relay:
+            self._started.set()
+            await self._ended.wait()

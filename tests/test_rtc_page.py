@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +14,10 @@ pytest.importorskip("aiortc", reason="WebRTC needs: pip install 'closeup[webrtc]
 from stream.frame import Image
 from stream.rtc import barcode
 from stream.rtc.options import RelayOptions
-from stream.rtc.server import Relay, running
+from stream.rtc.server import Relay
 from tests.browser import browser, chromium, write_clip
 from tests.helpers import need_models, scene_with_face
+from tests.relays import Server
 
 PATIENCE_S = 90.0
 SIZE = (480, 360)
@@ -49,41 +48,6 @@ async (id) => {
 """The bar codes, guards included, of 25 pictures of the video element with an id."""
 
 
-class Server:
-    """A relay in a thread of its own, because Playwright wants this one."""
-
-    def __init__(self, options: RelayOptions) -> None:
-        self._options = options
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="relay")
-        self._error: BaseException | None = None
-
-    def __enter__(self) -> Relay:
-        self._thread.start()
-        assert self._started.wait(PATIENCE_S)
-        if self._error is not None:
-            raise self._error
-        return self._relay
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:
-            self._error = error
-            self._started.set()
-
-    async def _serve(self) -> None:
-        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        async with running(self._options) as self._relay:
-            self._started.set()
-            await self._ended.wait()
-
-
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Somebody sits close, rolls away, sits far away; every picture has its number."""
@@ -96,7 +60,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     chromium()
     need_models()
-    path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    path = tmp_path_factory.mktemp("camera") / "camera.y4m"
     write_clip(path, picture, FRAMES)
     return path
 
