@@ -198,6 +198,7 @@ def test_a_slow_stage_makes_no_queue(
         if seconds < 0.25:
             assert any(shown)
             assert track.delay_ms >= 100.0
+            await until(lambda: track.figures().quality != "full quality")
         else:
             assert shown.count(False) > shown.count(True)
             assert track.figures().passed_by > 0

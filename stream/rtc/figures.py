@@ -38,6 +38,8 @@ class Figures:
     """Pictures that a newer one replaced."""
     passed_by: int
     """Pictures that did not wait for stages that were late, or not there yet."""
+    quality: str
+    """What is given up to keep up with the camera, see `stream.budget.LADDER`."""
 
 
 class Recent:
@@ -84,7 +86,9 @@ class Recent:
         with self._lock:
             return self._delay()
 
-    def figures(self, *, trouble: str, strength: float, framing: Mode, dropped: int) -> Figures:
+    def figures(
+        self, *, trouble: str, strength: float, framing: Mode, dropped: int, quality: str
+    ) -> Figures:
         """All of it. Args: trouble: what is wrong; empty when nothing is."""
         with self._lock:
             enhanced = self._enhanced if strength > 0.0 and not self._passed_by else 0
@@ -100,6 +104,7 @@ class Recent:
                 strength=strength,
                 dropped=dropped,
                 passed_by=self._all_passed_by,
+                quality=quality,
             )
 
     def _why(self, strength: float) -> str:

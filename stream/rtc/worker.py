@@ -15,9 +15,11 @@ from fractions import Fraction
 
 import av
 
+from stream.budget import Budget
 from stream.errors import ConfigError
 from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
+from stream.governor import Governor
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
 from stream.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics, age_of
@@ -79,6 +81,8 @@ class Worker:
         self._shape: tuple[tuple[int, int], Mode] | None = None
         self._building = self._broken = False
         self._trouble = ""
+        # Its level is this call's, the metrics are those of all calls: it is in `figures`.
+        self._governor = Governor(self._apply, float(1 / RATE), Metrics())
         self._thread = threading.Thread(target=self._run, name="closeup track")
         self._thread.start()
 
@@ -145,6 +149,7 @@ class Worker:
             strength=self.strength,
             framing=self.framing,
             dropped=self._link.dropped,
+            quality=self._governor.budget.name,
         )
 
     def close(self) -> None:
@@ -184,7 +189,9 @@ class Worker:
         assert self._stages is not None
         self._stages.compositor.strength = self._strength
         try:
+            started_s = time.monotonic()
             done = guard(_frame(picture))
+            self._governor(done, time.monotonic() - started_s)
             made = self._drawn(picture, done)
         except Exception as error:
             self._say(f"a picture cannot be read: {' '.join(str(error).split())}")
@@ -211,6 +218,10 @@ class Worker:
         stages = self._stages
         self._guard = FailOpen(stages.all, self._metrics, stages.whole, self._say)
         return self._guard
+
+    def _apply(self, budget: Budget) -> None:
+        if self._stages is not None:
+            self._stages.apply(budget)
 
     def _drawn(self, picture: Picture, done: Frame) -> Picture:
         """The output as a video frame; the very frame that came in where nothing was changed."""

@@ -139,8 +139,9 @@ function hear(message) {
     return undefined;
   }
   call.figures = message;
-  const { faces, enhanced, why, view, delay_ms, sound_wait_ms } = message;
+  const { faces, enhanced, why, view, delay_ms, sound_wait_ms, quality } = message;
   $("why").textContent = enhanced ? `yes, ${enhanced} of ${faces} ${faces === 1 ? "face" : "faces"}` : `no: ${why}`;
+  $("why").title = quality;
   $("why").classList.toggle("good", enhanced > 0);
   $("delay").textContent = `${delay_ms.toFixed(0)} ms`;
   $("wait").textContent = sound_wait_ms ? `${sound_wait_ms.toFixed(0)} ms` : "no";
