@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 import engines.runtime
 from engines import manifest
-from engines.manifest import WEIGHTS, network_name, read_manifest, sha256, weights_files
+from engines.manifest import (
+    WEIGHTS,
+    best_weights,
+    network_name,
+    read_manifest,
+    sha256,
+    weights_files,
+)
 from engines.runtime import (
     SCALES,
     EngineError,
@@ -144,6 +151,13 @@ def test_the_manifest_names_what_is_shipped() -> None:
         for name, checksum in entry["files"].items():
             assert sha256(WEIGHTS / name) == checksum
             assert (WEIGHTS / name).stat().st_size < 5_000_000
+
+
+def test_clean_damage_is_measured_with_clean_weights_where_there_are_some() -> None:
+    assert best_weights(4, "clean").name == "hime_x4_clean.enhance.onnx"
+    assert best_weights(4, "call").name == "hime_x4.enhance.onnx"
+    assert best_weights(8, "call").name == "hime_x8.enhance.onnx"
+    assert best_weights(8, "clean").exists()
 
 
 def test_missing_and_foreign_weights_are_one_clear_line(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
 from engines.hime.tables import Row, Table, markdown, plain, spread, write_sheet
-from engines.manifest import WEIGHTS, network_name
+from engines.manifest import best_weights
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
@@ -164,7 +164,7 @@ def measure(
     """
     if size < 16 or size % 2:
         raise ValueError("--size must be an even number of at least 16")
-    weights = args.weights or WEIGHTS / f"{network_name(scale, args.degradation)}.enhance.onnx"
+    weights = args.weights or best_weights(scale, args.degradation)
     network = load_network(weights)
     if network.config.scale != scale:
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")

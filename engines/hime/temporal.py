@@ -27,7 +27,7 @@ from engines.hime.data import Image, cut, shrink_bicubic, to_tensor
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr, ssim
 from engines.hime.model import Hime
-from engines.manifest import WEIGHTS, network_name
+from engines.manifest import best_weights
 
 INTERVALS = (1, 30, 60, 120)
 MEASURED = 24
@@ -125,9 +125,8 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--weights", type=Path, help="a checkpoint or *.enhance.onnx file")
     p.add_argument("--json", type=Path, help="write the table here")
     args = p.parse_args(argv)
-    name = network_name(args.scale, args.degradation)
     try:
-        network = load_network(args.weights or WEIGHTS / f"{name}.enhance.onnx")
+        network = load_network(args.weights or best_weights(args.scale, args.degradation))
         if network.config.scale != args.scale:
             raise ValueError(f"the weights enlarge {network.config.scale} times, not {args.scale}")
         these: list[Case] = []
