@@ -81,6 +81,8 @@ class Pipeline:
         self._overtaken = 0
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
+        self._ended: list[threading.Event] = []
+        """Of each thread: its work is done."""
 
     @property
     def dropped(self) -> int:
@@ -137,12 +139,17 @@ class Pipeline:
         return Link.latest() if self._source.live else Link.ordered(WAITING_FRAMES)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        ended = threading.Event()
+
         def guarded() -> None:
             try:
                 work()
             except BaseException as error:
                 self._fail(error)
+            finally:
+                ended.set()
 
+        self._ended.append(ended)
         return threading.Thread(target=guarded, name=f"closeup {name}")
 
     def _fail(self, error: BaseException) -> None:
@@ -154,10 +161,12 @@ class Pipeline:
             link.close(self._error)
 
     def _join(self) -> None:
-        for thread in self._threads:
-            while thread.is_alive():
-                # A join without a time-out does not notice Ctrl-C on every system.
-                thread.join(0.1)
+        for thread, ended in zip(self._threads, self._ended, strict=True):
+            # Ctrl-C within Thread.join may leave a thread marked as stopped that still runs (up to
+            # Python 3.12); and a wait without a time-out does not notice it on every system.
+            while not ended.wait(0.1):
+                pass
+            thread.join()
 
     def _capture(self) -> None:
         frames = iter(self._source)
