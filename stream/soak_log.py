@@ -20,7 +20,7 @@ NORMAL_PERCENT = 99.0
 
 
 class Result(TypedDict):
-    """The JSON of a soak. All but the last counters leave the warm-up out."""
+    """The JSON of a soak. Levels and the counters at the end include the warm-up, all else not."""
 
     seconds: float
     runtime: str
