@@ -110,7 +110,8 @@ class Recipe:
     """Share of slots with another person's photo."""
     blank: float = 0.02
     blurred: float = 0.04
-    """Share of slots with a photo out of focus: a network that never saw one believes it."""
+    """Share of slots with a photo out of focus, and of samples with nothing else: a network that
+    never saw them believes them."""
     jitter: float = 0.02
     """Standard deviation of the detector's errors: shift, as a share of the side; the scale
     varies as much."""
@@ -240,6 +241,8 @@ class Batches(Dataset[Batch]):
             return np.ascontiguousarray(image[:, ::-1]) if flip else image
 
         truth = finish(cut(photo, side, zoom, shift), gain, gamma)
+        # also all of a sample's together: where one of three is sharp, the others do no harm
+        soft = rng.random() < r.blurred
         refs: list[Image] = []
         valid: list[float] = []
         for k in range(slots):
@@ -260,7 +263,7 @@ class Batches(Dataset[Batch]):
             scale = zoom * float(np.exp(rng.normal(0, r.jitter)))
             light = gain * np.exp(rng.normal(0, 0.04))
             ref = finish(cut(other, side, scale, near), light, gamma)
-            if r.wrong + r.blank <= draw < r.wrong + r.blank + r.blurred:
+            if soft or r.wrong + r.blank <= draw < r.wrong + r.blank + r.blurred:
                 sigma = rng.uniform(0.2, 1.2) * r.scale
                 ref = np.asarray(cv2.GaussianBlur(ref, (0, 0), sigma), np.uint8)
             refs.append(ref if clean else degrade.close_up(ref, rng))
