@@ -14,30 +14,22 @@ Exit status: 0 done, 2 an error that one line on stderr explains, 130 stopped by
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from engines.runtime import EngineError
-from stream.config import DEMO, DEMO_OUTPUT, Common, LiveOptions, Options, chosen_scale, parse
+from stream.config import DEMO_OUTPUT, Common, LiveOptions, Options, parse
 from stream.doctor import examine, format_findings, healthy
-from stream.errors import CloseupError, ConfigError, OutputError
-from stream.frame import Frame
-from stream.graph import Stages
+from stream.errors import CloseupError, ConfigError
 from stream.live import run_call
-from stream.media.companion import CopiedStreams, EncodedSound
 from stream.media.demo import DemoSource
 from stream.media.demo_sheet import DemoSheet
-from stream.media.file_sink import FileSink, check_output, check_place
+from stream.media.file_sink import check_output, check_place
 from stream.media.file_source import FileSource
-from stream.media.remux import copy_recording
 from stream.media.window import check_display
-from stream.metrics import Metrics
-from stream.parts import Sink
-from stream.pipeline import Pipeline
-from stream.progress import Progress
-from stream.report import Report, format_report, make_report, write_report
+from stream.recordings.job import run_demo, run_recording
+from stream.report import Report, format_report, write_report
 from stream.rtc.options import RelayOptions
 
 
@@ -72,11 +64,11 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
         if options.output == DEMO_OUTPUT:
             options.output.parent.mkdir(exist_ok=True)
         check_files(options)
-        run_demo(DemoSource(), options)
+        show_demo(options)
     else:
         with FileSource(options.input) as source:
             check_files(options)
-            run_recording(source, options.input, options)
+            finish(run_recording(source, options), options, [options.output])
 
 
 def check_files(options: Options) -> None:
@@ -106,47 +98,10 @@ def sheet_path(options: Options) -> Path:
     return options.output.with_suffix(".png")
 
 
-def run_recording(source: FileSource, path: Path, options: Options) -> None:
-    """One recording through the graph."""
-    stages = build_stages(source, options)
-    sink = FileSink(
-        options.output,
-        stages.output_size,
-        source.rate,
-        source.time_base,
-        colour=source.colour,
-        pixel_aspect=source.pixel_aspect,
-        companion=(companion := CopiedStreams(path)),
-        overwrite=options.overwrite,
-    )
-    report = run_graph(source, stages, [sink], options)
-    notes = [source.note] if source.note else []
-    if companion.left_out:
-        kinds = ", ".join(companion.left_out)
-        notes.append(f"subtitles left out, the output cannot hold {kinds}")
-    if sink.packets_left_out:
-        notes.append(f"{sink.packets_left_out} damaged packets of sound left out")
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    if report["faces_seen"] == 0:
-        pass_through(path, options.output)
-    finish(report, options, [options.output])
-
-
-def run_demo(source: DemoSource, options: Options) -> None:
-    """The demo through the same graph, with a sink that compares with the truth."""
-    stages = build_stages(source, options)
+def show_demo(options: Options) -> None:
+    """The demo, and what it gained."""
     sheet = DemoSheet(sheet_path(options))
-    sink = FileSink(
-        options.output,
-        stages.output_size,
-        source.rate,
-        source.time_base,
-        companion=EncodedSound(source.sound, source.sound_rate),
-        overwrite=options.overwrite,
-    )
-    report = run_graph(source, stages, [sink, sheet], options)
-    finish(report, options, [options.output])
+    finish(run_demo(DemoSource(), options, sheet), options, [options.output])
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
         print("far face: none was enhanced, nothing to compare")
@@ -154,18 +109,6 @@ def run_demo(source: DemoSource, options: Options) -> None:
     print(f"{sheet.path}: the far face before, after, and as it is")
     gain = closeup - bicubic
     print(f"far face: bicubic {bicubic:.2f} dB, Closeup {closeup:.2f} dB, {gain:+.2f} dB")
-
-
-def build_stages(source: FileSource | DemoSource, options: Options) -> Stages:
-    """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
-    return Stages.build(
-        (source.width, source.height),
-        source.rate,
-        framing=options.framing,
-        scale=chosen_scale((source.width, source.height), options),
-        strength=options.strength,
-        runtime=options.runtime,
-    )
 
 
 def run_live(options: LiveOptions) -> None:
@@ -189,42 +132,6 @@ def run_webrtc(options: RelayOptions) -> None:
             f"the relay needs aiortc and aiohttp ({error}); pip install 'closeup[webrtc]'"
         ) from error
     run_relay(options, lambda line: print(line, flush=True))
-
-
-def run_graph(
-    source: FileSource | DemoSource, stages: Stages, sinks: list[Sink], options: Options
-) -> Report:
-    """Run to the end, with progress, and measure."""
-    metrics, progress = Metrics(), Progress(source.frames_total)
-
-    def on_frame(_: Frame) -> None:
-        progress.advance()
-
-    started_s = time.monotonic()
-    try:
-        Pipeline(source, stages.all, sinks, metrics, on_frame).run()
-    finally:
-        progress.finish()
-    return make_report(
-        metrics,
-        duration_s=time.monotonic() - started_s,
-        exemplars=stages.bank.harvested,
-        input_name=str(options.input or DEMO),
-        output_name=str(options.output),
-        runtime=stages.opener.taken.name if stages.opener.taken else "",
-        passed_over=stages.opener.passed_over,
-    )
-
-
-def pass_through(recording: Path, output: Path) -> None:
-    """Replace what was written by an unchanged copy: there was no face to enhance."""
-    try:
-        copy_recording(recording, output, overwrite=True)
-    except OutputError:
-        # The kind of the output cannot hold the recording's codecs; what was written can be seen.
-        print("no face was found: the picture was not enhanced, only converted")
-    else:
-        print("no face was found: the recording was passed through unchanged")
 
 
 def finish(

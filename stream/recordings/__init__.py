@@ -1,0 +1,1 @@
+"""Recordings: whole files through the stages, and what belongs to that alone."""
