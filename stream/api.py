@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
@@ -38,6 +39,7 @@ class Enhancer:
             strength: of the enhancement, 0..1; may be set later, as `strength`.
             runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
             rate: nominal pictures a second.
+            camera: what it gives, where that was measured.
     Raises: ConfigError: an argument is out of range, or scale contradicts framing.
     """
 
@@ -49,6 +51,7 @@ class Enhancer:
         strength: float = 1.0,
         runtime: str = "auto",
         rate: float = 30.0,
+        camera: CameraProfile = ANY_CAMERA,
     ) -> None:
         if framing not in ("auto", "fixed"):
             raise ConfigError(f'framing is "auto" or "fixed", not "{framing}"')
@@ -60,6 +63,7 @@ class Enhancer:
         self._scale = scale
         self._rate = Fraction(rate).limit_denominator(1001)
         self._runtime = runtime
+        self._camera = camera
         self._stages: Stages | None = None
         self._size = (0, 0)
         self._frames = 0
@@ -141,6 +145,7 @@ class Enhancer:
                 scale=self._scale,
                 strength=self._strength,
                 runtime=self._runtime,
+                camera=self._camera,
             )
         elif size != self._size:
             self._stages = self._stages.reframed(size, self._rate, self._framing, self._scale)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from engines.runtime import RUNTIMES
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.config_file import read_config
 from stream.errors import ConfigError
 from stream.media.devices import Device, device_named
@@ -37,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "metrics_port": None,
     "report": None,
     "runtime": "auto",
+    "camera": ANY_CAMERA,
     **relay.DEFAULTS,
 }
 
@@ -53,6 +55,8 @@ class Common:
     report: Path | None
     runtime: str = "auto"
     """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""
+    camera: CameraProfile = ANY_CAMERA
+    """What the camera gives: [camera] of a file of options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,8 @@ def parse(arguments: Sequence[str]) -> Options | LiveOptions | RelayOptions:
     given = argparse.Namespace(**DEFAULTS)
     typed = vars(parser.parse_args(arguments))
     if "config" in typed:
-        vars(given).update(read_config(typed["config"], options))
+        for path in typed["config"]:
+            vars(given).update(read_config(path, options))
     vars(given).update(typed)
     if given.input is None:
         raise ConfigError("--input is missing; name a recording or a camera, or demo (see --help)")
@@ -157,8 +162,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     add(more, "report", type=Path, metavar="FILE", help="write what was done as JSON")
     add(more, "runtime", choices=("auto", *(name for name, _ in RUNTIMES)),
         help="what runs the network (default auto: the best that this machine has)")  # fmt: skip
-    more.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of these options, "
-        "by the same names; the command line wins")  # fmt: skip
+    more.add_argument("--config", type=Path, action="append", metavar="FILE", help="a TOML file "
+        "of these options, by the same names, or a camera's profile; of several the last wins, "
+        "over all the command line")  # fmt: skip
     return parser, options
 
 
@@ -183,6 +189,7 @@ def _recording(given: argparse.Namespace) -> Options:
         strength=given.strength,
         report=given.report,
         runtime=given.runtime,
+        camera=given.camera,
     )
 
 
@@ -208,6 +215,7 @@ def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
         strength=given.strength,
         report=given.report,
         runtime=given.runtime,
+        camera=given.camera,
     )
 
 

@@ -4,6 +4,9 @@ input = "webcam"
 output = ["virtualcam", "call.mp4"]
 strength = 0.8
 headless = true
+
+[camera]        # as `python -m calibration.camera` writes it
+near-px = 240
 """
 
 from __future__ import annotations
@@ -11,20 +14,23 @@ from __future__ import annotations
 import argparse
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from stream.camera_profile import CameraProfile, read_table
 from stream.errors import ConfigError
 
-Value = str | int | float | bool | list[str] | Path
+Value = str | int | float | bool | list[str] | Path | CameraProfile
+CAMERA = "camera"
+"""The one table that a file may have."""
 
 
 def read_config(path: Path, options: Mapping[str, argparse.Action]) -> dict[str, Value]:
     """What a file asks for, checked as the command line would be.
 
-    Args:    path: TOML 1.0, UTF-8, without tables.
+    Args:    path: TOML 1.0, UTF-8, without other tables than [camera].
              options: those that may be given, by the names of the command line without "--".
-    Returns: argparse's names (`metrics_port`) and values of the options in the file.
+    Returns: argparse's names (`metrics_port`) and values of the options in the file, and "camera".
     Raises:  ConfigError: it cannot be read, is not TOML, or names an option that does not exist or
              cannot have that value.
     """
@@ -38,14 +44,27 @@ def read_config(path: Path, options: Mapping[str, argparse.Action]) -> dict[str,
         raise ConfigError(f"--config {path} is not TOML: {error}") from error
     read: dict[str, Value] = {}
     for name, value in given.items():
+        if name == CAMERA:
+            read[name] = _camera(path, value)
+            continue
         if name not in options:
-            raise ConfigError(f"{path}: there is no option {name}{_suggestion(name, options)}")
+            names = [*options, CAMERA]
+            raise ConfigError(f"{path}: there is no option {name}{_suggestion(name, names)}")
         action = options[name]
         read[action.dest] = _checked(path, name, value, action)
     return read
 
 
-def _suggestion(name: str, options: Mapping[str, argparse.Action]) -> str:
+def _camera(path: Path, table: object) -> CameraProfile:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {CAMERA} is a table; write [{CAMERA}] and its values below it")
+    try:
+        return read_table(table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _suggestion(name: str, options: Collection[str]) -> str:
     written = name.strip("-").replace("_", "-").lower()
     near = difflib.get_close_matches(written, options, 1)
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(options))}"

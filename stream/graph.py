@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from engines.runtime import Runtime, open_runtime
 from stream.budget import Budget
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.crop import Size
 from stream.frame import View
 from stream.parts import Stage
@@ -60,6 +61,7 @@ class Stages:
         scale: float = 1.0,
         strength: float = 1.0,
         runtime: str | Opener = "auto",
+        camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
     ) -> Stages:
         """Make all the stages.
@@ -69,6 +71,7 @@ class Stages:
                 strength: of the enhancement, 0..1.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
+                camera: what it gives, where that was measured.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
@@ -76,7 +79,7 @@ class Stages:
         frame = Framing(framing, size, scale, rate)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
         enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed")
-        bank, compositor = Bank(), Compositor(strength)
+        bank, compositor = Bank(camera), Compositor(strength, camera)
         try:
             if eager:
                 enhancer.warm_up()

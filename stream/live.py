@@ -89,6 +89,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             scale=chosen_scale(size, options),
             strength=options.strength,
             runtime=options.runtime,
+            camera=options.camera,
             eager=True,
         )
         governor = Governor(stages.apply, float(1 / camera.rate), metrics)

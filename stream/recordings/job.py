@@ -75,6 +75,7 @@ def build_stages(source: FileSource | DemoSource, options: Options) -> Stages:
         scale=chosen_scale((source.width, source.height), options),
         strength=options.strength,
         runtime=options.runtime,
+        camera=options.camera,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.stages.framing import Mode
 
@@ -59,6 +60,7 @@ class RelayOptions:
     framing: Mode = "auto"
     strength: float = 1.0
     runtime: str = "auto"
+    camera: CameraProfile = ANY_CAMERA
     bit_rate: int = 4_000_000
     """The most that a picture may take on its way back, bits a second."""
     stun: str | None = None
@@ -152,6 +154,7 @@ def read(given: argparse.Namespace) -> RelayOptions:
         framing=given.framing,
         strength=given.strength,
         runtime=given.runtime,
+        camera=given.camera,
         bit_rate=1000 * kbit,
         stun=given.stun,
         limits=Limits(sessions=sessions, session_s=60.0 * minutes),

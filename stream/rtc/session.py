@@ -193,6 +193,7 @@ class Session:
                 track,
                 framing=self._options.framing,
                 strength=self._options.strength,
+                camera=self._options.camera,
                 model=self._model,
                 metrics=self._metrics,
                 say=self._say_from_thread(),

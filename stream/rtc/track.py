@@ -16,6 +16,7 @@ from contextlib import suppress
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Image
 from stream.metrics import Metrics
 from stream.rtc.figures import Figures
@@ -36,6 +37,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
             restored in place. May be set later, as `framing`.
             strength: of the enhancement, 0..1. May be set later, as `strength`.
             model: the network, to share it between tracks; None for one of its own.
+            camera: what it gives, where that was measured.
             metrics: gets the times and counts of this track, or of all that share it.
             say: gets one line, in any thread, when something fails or works again.
     Raises: ConfigError: an argument is out of range. RuntimeError: no event loop is running.
@@ -51,6 +53,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
         framing: Mode = "auto",
         strength: float = 1.0,
         model: Model | None = None,
+        camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -67,6 +70,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
             ended=used.close if model is None else lambda: None,
             framing=framing,
             strength=strength,
+            camera=camera,
             metrics=metrics,
             say=say,
         )

@@ -16,6 +16,7 @@ from fractions import Fraction
 import av
 
 from stream.budget import Budget
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
@@ -53,6 +54,7 @@ class Worker:
     Args:   model: shared with other calls, or not; stays its owner's.
             deliver: gets each finished picture, in the worker's thread.
             framing: "auto" or "fixed". strength: 0..1.
+            camera: what it gives, where that was measured.
             metrics: gets times and counts, as of `Pipeline`.
             say: gets one line when something fails or works again, in any thread.
             ended: called last, in the worker's thread.
@@ -66,11 +68,13 @@ class Worker:
         *,
         framing: Mode = "auto",
         strength: float = 1.0,
+        camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.framing, self.strength = framing, strength
+        self._camera = camera
         self._metrics = Metrics() if metrics is None else metrics
         self.recent = Recent()
         self._model, self._deliver = model, deliver
@@ -208,7 +212,12 @@ class Worker:
         try:
             if self._stages is None:
                 self._stages = Stages.build(
-                    size, RATE, framing=self._framing, runtime=self._model, eager=True
+                    size,
+                    RATE,
+                    framing=self._framing,
+                    runtime=self._model,
+                    camera=self._camera,
+                    eager=True,
                 )
             else:
                 self._stages = self._stages.reframed(size, RATE, self._framing)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Exemplar, Face, Frame, Image
 from stream.headshot import cut_headshot, is_inside, to_exemplar
 from stream.stages import quality
-from stream.stages.exemplars import CLOSE_SIDE_PX, LEAST_SIDE_PX, PICKS, Exemplars
+from stream.stages.exemplars import PICKS, Exemplars
 
 SMALL_SIDE_PX = 140
 """A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
@@ -31,10 +32,10 @@ MAX_PEOPLE = 16
 """Of more people than this, those not seen for longest are wiped."""
 # What makes a close-up usable. Nearly frontal: beyond 25 degrees half of the face is hidden. Sharp:
 # blur of 1 px costs 30 % of the sharpness, so three quarters of the person's best is in focus and
-# at rest. The floor is below any usable recording and above a face out of focus.
+# at rest.
 MAX_YAW, MAX_PITCH, MAX_ROLL = 0.4, 0.3, 0.5
 LEAST_SCORE = 0.6
-LEAST_SHARPNESS, SHARPNESS_OF_BEST = 0.05, 0.75
+SHARPNESS_OF_BEST = 0.75
 MEAN_RANGE, MAX_CLIPPED = (40.0, 215.0), 0.2
 # What must lie inside the picture, in widths of the face box: the head with hair and chin. The
 # border of the headshot may be mirrored, as it is in the training data; otherwise a picture of 360
@@ -47,7 +48,7 @@ NEAR_LARGEST = 0.8
 
 @dataclass
 class _Person:
-    exemplars: Exemplars = field(default_factory=Exemplars)
+    exemplars: Exemplars
     picked: tuple[Exemplar, ...] = ()
     version: int = 0
     picked_s: float = -math.inf
@@ -63,7 +64,9 @@ class Bank:
 
     name = "bank"
 
-    def __init__(self) -> None:
+    def __init__(self, camera: CameraProfile = ANY_CAMERA) -> None:
+        """Args: camera: what it gives; by default any."""
+        self._camera = camera
         self.harvested = 0
         """How many close-ups were taken in so far."""
         self._people: dict[int, _Person] = {}
@@ -99,7 +102,9 @@ class Bank:
         self.forget()
 
     def _serve(self, face: Face, frame: Frame) -> Face:
-        person = self._people.setdefault(face.track_id, _Person())
+        person = self._people.get(face.track_id)
+        if person is None:
+            person = self._people[face.track_id] = _Person(Exemplars(self._camera))
         person.seen_s = frame.time_s
         # A score of 0 is a face that was held where it was, not seen.
         if face.score >= LEAST_SCORE:
@@ -110,7 +115,7 @@ class Bank:
 
     def _harvest(self, person: _Person, face: Face, frame: Frame) -> None:
         """Take the headshot in where it is a good close-up; the cheap questions first."""
-        if not _is_close(person, face.headshot_side_px):
+        if not self._is_close(person, face.headshot_side_px):
             return
         if person.looked_at is not None and 0 <= frame.index - person.looked_at < LOOK_EVERY:
             return
@@ -125,7 +130,9 @@ class Bank:
         person.looked_at = frame.index
         image = to_exemplar(cut_headshot(frame.image, face.center, side))
         sharpness = quality.sharpness(image)
-        least = max(LEAST_SHARPNESS, SHARPNESS_OF_BEST * person.exemplars.best_sharpness())
+        least = max(
+            self._camera.least_sharpness, SHARPNESS_OF_BEST * person.exemplars.best_sharpness()
+        )
         if sharpness < least or not _is_well_exposed(image):
             return
         image.setflags(write=False)
@@ -133,6 +140,15 @@ class Bank:
         if person.exemplars.admit(new, in_use=person.picked):
             person.admitted_s = frame.time_s
             self.harvested += 1
+
+    def _is_close(self, person: _Person, side_px: float) -> bool:
+        near_px = self._camera.near_px
+        if side_px >= near_px:
+            return True
+        # A real close-up makes makeshift ones needless, once there are enough for a pick.
+        close = sum(one.side_px >= near_px for one in person.exemplars.all())
+        enough = max(self._camera.least_px, NEAR_LARGEST * person.largest_px)
+        return close < PICKS and side_px >= enough
 
     def _pick(self, person: _Person, face: Face, time_s: float) -> None:
         side = face.headshot_side_px
@@ -169,16 +185,6 @@ class Bank:
             if position < surplus or abs(time_s - person.seen_s) > GONE_S:
                 person.exemplars.wipe()
                 del self._people[track_id]
-
-
-def _is_close(person: _Person, side_px: float) -> bool:
-    if side_px >= CLOSE_SIDE_PX:
-        return True
-    # A real close-up makes makeshift ones needless, once there are enough for a pick.
-    close = sum(one.side_px >= CLOSE_SIDE_PX for one in person.exemplars.all())
-    return (
-        close < PICKS and side_px >= LEAST_SIDE_PX and side_px >= NEAR_LARGEST * person.largest_px
-    )
 
 
 def _is_well_exposed(image: Image) -> bool:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.crop import aligned, cut_square, resample
 from stream.errors import ConfigError
 from stream.frame import Face, Floats, Frame, Image, Patch, View
@@ -45,15 +46,17 @@ class Compositor:
     pixel, which cannot be seen and is much cheaper to draw.
 
     Args:   strength: 0 shows the enlarged picture alone, 1 the whole enhancement.
+            camera: its noise, where that was measured.
     Raises: ConfigError: the strength is not within 0..1.
     """
 
     name = "compositor"
 
-    def __init__(self, strength: float = 1.0) -> None:
+    def __init__(self, strength: float = 1.0, camera: CameraProfile = ANY_CAMERA) -> None:
         if not 0.0 <= strength <= 1.0:
             raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
         self.strength = strength
+        self._camera = camera
 
     def __call__(self, frame: Frame) -> Frame:
         """Draw one frame; its output is the camera's picture itself where nothing changes it.
@@ -72,7 +75,8 @@ class Compositor:
         # The nearer of two people covers the other.
         for face in sorted(patched, key=lambda f: f.width_px):
             assert face.patch is not None
-            matched = back_project(face.patch.image, cut_square(frame.image, face.patch.box))
+            crop = cut_square(frame.image, face.patch.box)
+            matched = back_project(face.patch.image, crop, self._camera)
             _draw(output, matched, face, face.patch, view, self.strength)
         return replace(frame, view=view, output=output)
 
@@ -80,7 +84,7 @@ class Compositor:
         """Nothing to release."""
 
 
-def back_project(patch: Image, crop: Image) -> Image:
+def back_project(patch: Image, crop: Image, camera: CameraProfile = ANY_CAMERA) -> Image:
     """Make a patch agree with what the camera saw.
 
     The patch is shrunk back and compared with the crop. Of the difference, colour and brightness
@@ -88,6 +92,7 @@ def back_project(patch: Image, crop: Image) -> Image:
     and the codec explain.
 
     Args:    patch: RGB uint8 (s*b, s*b, 3). crop: RGB uint8 (b, b, 3), the camera's pixels.
+             camera: its noise; where it has none, a guess from the crop.
     Returns: RGB uint8 (s*b, s*b, 3), a new array.
     """
     side = crop.shape[0]
@@ -97,7 +102,9 @@ def back_project(patch: Image, crop: Image) -> Image:
     reach = max(COLOUR_LEAST_PX, COLOUR_PART * side)
     low = np.asarray(cv2.GaussianBlur(difference, (0, 0), reach), np.float32)
     high = difference - low
-    tolerance = TOLERANCE * noise_level(seen) + DAMAGE * _contrast(seen)
+    mean, contrast = _local(seen)
+    noise = noise_level(seen) if camera.noise is None else camera.noise_at(mean)
+    tolerance = TOLERANCE * noise + DAMAGE * contrast
     excess = np.clip(high, -tolerance, tolerance)
     correction = low + (high - excess)
     enlarged = cv2.resize(
@@ -116,11 +123,11 @@ def noise_level(crop: Floats) -> Floats:
     return np.asarray(np.clip(deviation, NOISE_LEAST, NOISE_MOST), np.float32)
 
 
-def _contrast(crop: Floats) -> Floats:
-    """Local standard deviation of each channel: float32 (b, b, 3)."""
+def _local(crop: Floats) -> tuple[Floats, Floats]:
+    """Local mean and standard deviation of each channel: float32 (b, b, 3) both."""
     mean = np.asarray(cv2.GaussianBlur(crop, (0, 0), CONTRAST_PX), np.float32)
     power = np.asarray(cv2.GaussianBlur(crop * crop, (0, 0), CONTRAST_PX), np.float32)
-    return np.sqrt(np.maximum(power - mean * mean, 0.0))
+    return mean, np.sqrt(np.maximum(power - mean * mean, 0.0))
 
 
 def _draw(

@@ -9,18 +9,15 @@ import itertools
 import math
 from collections.abc import Iterable
 
+from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Exemplar
 
 CAPACITY = 12
 """Close-ups kept of one person: 2.4 MB."""
 PICKS = 3
 """Exemplars that the network is given."""
-CLOSE_SIDE_PX = 220
-"""A headshot of this side or more is a good close-up."""
-LEAST_SIDE_PX = 96
-"""A headshot of this side or more may serve while there is nothing better ..."""
 LEAST_GAIN = 1.6
-"""... for a face whose own headshot is smaller by this factor."""
+"""A headshot below the camera's `near_px` may serve a face whose own is smaller by this factor."""
 # Poses nearer to each other than this (in distances between the eyes, about 4 degrees) count as
 # one; so many of one pose are kept, because several pictures of one view average noise away.
 POSE_STEP = 0.06
@@ -39,7 +36,9 @@ STICKINESS = 1.0
 class Exemplars:
     """A bounded, diverse collection; the pictures in it are its own and it wipes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, camera: CameraProfile = ANY_CAMERA) -> None:
+        """Args: camera: says what counts as close."""
+        self._near_px = camera.near_px
         self._kept: list[Exemplar] = []
 
     def __len__(self) -> int:
@@ -62,7 +61,7 @@ class Exemplars:
         """
         held = {id(one) for one in in_use}
         rivals = [one for one in self._kept if pose_distance(one, new.pose) < POSE_STEP]
-        alike = [one for one in rivals if not _is_poorer(one, new)]
+        alike = [one for one in rivals if not self._is_poorer(one, new)]
         if len(alike) >= SAME_POSE:
             worst = min(alike, key=lambda one: (one.sharpness, one.time_s))
             sharper = new.sharpness >= SHARPER * worst.sharpness
@@ -75,10 +74,10 @@ class Exemplars:
                 return False
             self._drop(loser)
         self._kept.append(new)
-        close = [one for one in self._kept if one.side_px >= CLOSE_SIDE_PX]
+        close = [one for one in self._kept if one.side_px >= self._near_px]
         if len(close) >= PICKS:
             # Enough real close-ups: the makeshift ones go.
-            for one in [one for one in self._kept if one.side_px < CLOSE_SIDE_PX]:
+            for one in [one for one in self._kept if one.side_px < self._near_px]:
                 if id(one) not in held:
                     self._drop(one)
         while len(self._kept) > CAPACITY:
@@ -96,11 +95,11 @@ class Exemplars:
                  present: what it has; kept unless another choice is clearly better.
         Returns: 0 to 3 exemplars, best first.
         """
-        usable = [one for one in self._kept if _serves(one, side_px)]
+        usable = [one for one in self._kept if self._serves(one, side_px)]
         if not usable:
             return ()
         sharpest = max(one.sharpness for one in usable)
-        single = {id(one): _misfit(one, pose, sharpest) for one in usable}
+        single = {id(one): self._misfit(one, pose, sharpest) for one in usable}
         # Among the fittest few, every combination: 56 of them.
         fittest = sorted(usable, key=lambda one: single[id(one)])[:8]
         count = min(PICKS, len(fittest))
@@ -112,8 +111,8 @@ class Exemplars:
         best = min(itertools.combinations(fittest, count), key=total)
         stays = len(present) == len(best) and all(id(one) in single for one in present)
         # A makeshift exemplar is replaced by a real one at once.
-        closer = sum(one.side_px >= CLOSE_SIDE_PX for one in best)
-        stays = stays and closer <= sum(one.side_px >= CLOSE_SIDE_PX for one in present)
+        closer = sum(one.side_px >= self._near_px for one in best)
+        stays = stays and closer <= sum(one.side_px >= self._near_px for one in present)
         if stays and total(present) < total(best) + STICKINESS:
             return present
         return best
@@ -134,29 +133,26 @@ class Exemplars:
         newest = max(other.time_s for other in self._kept)
         unlike = min(nearest / (2.0 * POSE_STEP), 1.0)
         fresh = math.exp(-(newest - one.time_s) / 60.0)
-        close = min(one.side_px / CLOSE_SIDE_PX, 1.0)
+        close = min(one.side_px / self._near_px, 1.0)
         return close * (one.sharpness / max(self.best_sharpness(), 1e-6) + unlike + 0.5 * fresh)
+
+    def _serves(self, one: Exemplar, side_px: float) -> bool:
+        return one.side_px >= self._near_px or one.side_px >= LEAST_GAIN * side_px
+
+    def _is_poorer(self, one: Exemplar, new: Exemplar) -> bool:
+        """Whether `one` is makeshift next to `new`, so that it is no reason to turn `new` away."""
+        return one.side_px < self._near_px and new.side_px >= 1.25 * one.side_px
+
+    def _misfit(self, one: Exemplar, pose: tuple[float, float], sharpest: float) -> float:
+        """In pose steps: how far its pose is, how much blunter it is, and how much too small."""
+        blunt = 1.0 - one.sharpness / max(sharpest, 1e-6)
+        small = max(0.0, 1.0 - one.side_px / self._near_px)
+        return pose_distance(one, pose) / POSE_STEP + SHARPNESS_WEIGHT * (blunt + 2.0 * small)
 
 
 def pose_distance(one: Exemplar, pose: tuple[float, float]) -> float:
     """Between an exemplar's pose and another, in distances between the eyes."""
     return math.hypot(one.pose[0] - pose[0], one.pose[1] - pose[1])
-
-
-def _serves(one: Exemplar, side_px: float) -> bool:
-    return one.side_px >= CLOSE_SIDE_PX or one.side_px >= LEAST_GAIN * side_px
-
-
-def _is_poorer(one: Exemplar, new: Exemplar) -> bool:
-    """Whether `one` is makeshift next to `new`, so that it is no reason to turn `new` away."""
-    return one.side_px < CLOSE_SIDE_PX and new.side_px >= 1.25 * one.side_px
-
-
-def _misfit(one: Exemplar, pose: tuple[float, float], sharpest: float) -> float:
-    """In pose steps: how far its pose is, how much blunter it is, and how much too small."""
-    blunt = 1.0 - one.sharpness / max(sharpest, 1e-6)
-    small = max(0.0, 1.0 - one.side_px / CLOSE_SIDE_PX)
-    return pose_distance(one, pose) / POSE_STEP + SHARPNESS_WEIGHT * (blunt + 2.0 * small)
 
 
 def _copies(chosen: tuple[Exemplar, ...]) -> float:
