@@ -39,6 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "report": None,
     "runtime": "auto",
     "camera": ANY_CAMERA,
+    "passes": None,
     **relay.DEFAULTS,
 }
 
@@ -66,6 +67,8 @@ class Options(Common):
     input: Path | None
     """None: the demo."""
     output: Path
+    passes: int = 1
+    """2: look through the recording for close-ups of everybody first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +155,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     add(picture, "scale", type=float, metavar="N", help="with fixed framing: canvas 1 to 4 "
         f"times larger (2 for recordings up to {ENLARGED_UP_TO_PX} lines, else 1)")  # fmt: skip
     add(picture, "strength", type=float, metavar="S", help="of the enhancement, 0 to 1 (default 1)")
+    recording = parser.add_argument_group("recordings")
+    add(recording, "passes", type=int, choices=(1, 2), help="2 (default): look through "
+        "it for close-ups first, so that its start profits from its end; 1: in one go")  # fmt: skip
     call = parser.add_argument_group("calls, with a camera")
     add(call, "headless", **switch, help="no preview window; needs an output")
     add(call, "stats", choices=("table", "json"), help="figures on stdout, a line a second")
@@ -179,8 +185,11 @@ def _recording(given: argparse.Namespace) -> Options:
         raise ConfigError("--headless is for cameras; a recording has no preview window")
     if given.stats is not None or given.metrics_port is not None:
         raise ConfigError("--stats and --metrics-port are for cameras; a recording has --report")
+    if demo and given.passes == 2:
+        raise ConfigError("--passes 2 is for recordings; in the demo the close-ups come first")
     return Options(
         input=None if demo else Path(given.input),
+        passes=1 if demo else given.passes or 2,
         output=Path(outputs[0]) if outputs else DEMO_OUTPUT,
         # The demo may replace what an earlier demo left in its own folder.
         overwrite=given.overwrite or (demo and not outputs),
@@ -195,6 +204,8 @@ def _recording(given: argparse.Namespace) -> Options:
 
 def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
     outputs = given.output or []
+    if given.passes is not None:
+        raise ConfigError("--passes is for recordings; a call cannot be looked through first")
     if len({Path(one).absolute() for one in outputs}) < len(outputs):
         raise ConfigError("an --output is named twice; give each another name")
     if given.headless and not outputs:
@@ -220,7 +231,7 @@ def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
 
 
 def _relay(given: argparse.Namespace) -> RelayOptions:
-    others = ("output", "report", "stats", "metrics_port", "scale")
+    others = ("output", "report", "stats", "metrics_port", "scale", "passes")
     named = [one for one in others if getattr(given, one) is not None]
     named += [one for one in ("headless", "overwrite") if getattr(given, one)]
     if named:

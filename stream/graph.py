@@ -63,6 +63,7 @@ class Stages:
         runtime: str | Opener = "auto",
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
+        tracker: Stage | None = None,
     ) -> Stages:
         """Make all the stages.
 
@@ -72,6 +73,7 @@ class Stages:
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
                 camera: what it gives, where that was measured.
+                tracker: finds the faces; `Stages.tracker()` when left out.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
@@ -84,12 +86,17 @@ class Stages:
             if eager:
                 enhancer.warm_up()
             # Last: it may fetch its models.
-            tracker = Tracker(FaceDetector())
+            tracker = tracker or cls.tracker()
         except BaseException:
             enhancer.close()
             raise
         stages: list[Stage] = [tracker, bank, frame, enhancer, compositor]
         return cls(stages, bank, compositor, opener, frame.whole)
+
+    @staticmethod
+    def tracker() -> Stage:
+        """The stage that finds faces, alone. Raises: ModelError: its models cannot be had."""
+        return Tracker(FaceDetector())
 
     def reframed(self, size: Size, rate: Fraction, framing: Mode, scale: float = 1.0) -> Stages:
         """The same stages with all that they remember, for another size or another framing.

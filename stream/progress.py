@@ -23,17 +23,20 @@ class Progress:
         total: int | None,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        label: str = "",
     ) -> None:
         """Start the clock.
 
         Args: total: frames to expect; None when nobody knows.
               stream: where to write; standard error when left out.
               clock: seconds, never going back.
+              label: what comes first in the line.
         """
         self._total = total if total else None
         self._stream = stream if stream is not None else sys.stderr
         self._terminal = self._stream.isatty()
         self._clock = clock
+        self._label = label
         self._started_s = clock()
         self._drawn_s = self._started_s
         self._tenths = 0
@@ -67,10 +70,11 @@ class Progress:
         fps = self._done / elapsed_s
         # A total that was only estimated may turn out too small.
         if self._total is None or self._done > self._total:
-            return f"{self._done} frames, {fps:.1f} fps"
+            return f"{self._label}{self._done} frames, {fps:.1f} fps"
         left = _clock_time((self._total - self._done) / fps) if self._done else "?"
         percent = 100 * self._done // self._total
-        return f"{self._done}/{self._total} frames ({percent} %), {fps:.1f} fps, {left} left"
+        done = f"{self._done}/{self._total} frames ({percent} %)"
+        return f"{self._label}{done}, {fps:.1f} fps, {left} left"
 
     def _draw(self, now_s: float) -> None:
         text = self.line(now_s)

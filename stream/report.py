@@ -33,6 +33,10 @@ class Report(TypedDict):
     """Of those seen: the rest."""
     exemplars: int
     """Close-ups that the bank took in."""
+    people: int | None
+    """Different people, as far as that was clear; None where nobody looked first."""
+    merged_tracks: int | None
+    """How often somebody who had been out of sight was recognised; None likewise."""
     frames_dropped: int
     """Live: replaced by a newer one on the way to a sink."""
     frames_failed_open: int
@@ -58,13 +62,18 @@ def make_report(
     output_name: str,
     runtime: str = "",
     passed_over: Sequence[str] = (),
+    people: int | None = None,
+    merged_tracks: int | None = None,
+    look: Metrics | None = None,
 ) -> Report:
     """Put together what was counted and measured.
 
-    Args: metrics: of the pipeline. duration_s: of the whole run.
+    Args: metrics: of the pipeline. duration_s: of the whole run. look: of a first pass.
     """
     frames, faces = metrics.counter(FRAMES), metrics.counter(FACES)
     enhanced = metrics.counter(ENHANCED)
+    times = {f"look {name}": one for name, one in look.summaries().items()} if look else {}
+    times |= metrics.summaries()
     return Report(
         input=input_name,
         output=output_name,
@@ -73,6 +82,8 @@ def make_report(
         faces_enhanced=enhanced,
         faces_passed_through=faces - enhanced,
         exemplars=exemplars,
+        people=people,
+        merged_tracks=merged_tracks,
         frames_dropped=metrics.counter(DROPPED),
         frames_failed_open=metrics.counter(FAILED_OPEN),
         fps=round(frames / duration_s, 2) if duration_s > 0 else 0.0,
@@ -85,7 +96,7 @@ def make_report(
                 p95_ms=round(time.p95_ms, 3),
                 p99_ms=round(time.p99_ms, 3),
             )
-            for name, time in metrics.summaries().items()
+            for name, time in times.items()
         },
     )
 
@@ -100,6 +111,10 @@ def format_report(report: Report) -> str:
         ("exemplars", f"{report['exemplars']}"),
         ("fps", f"{report['fps']:.1f}"),
     ]
+    if report["people"] is not None:
+        counts.append(("people", f"{report['people']}"))
+    if report["merged_tracks"]:
+        counts.append(("recognised again", f"{report['merged_tracks']}"))
     if report["frames_dropped"]:
         counts.append(("dropped", f"{report['frames_dropped']}"))
     if report["frames_failed_open"]:

@@ -22,9 +22,11 @@ def test_defaults_of_a_recording_and_of_the_demo() -> None:
     given = recording()
     assert given.input == Path("call.mp4")
     assert (given.framing, given.strength, given.overwrite) == ("fixed", 1.0, False)
+    assert (given.passes, recording("--passes", "1").passes) == (2, 1)
     demo = parse(["--input", "demo"])
     assert isinstance(demo, Options)
     assert demo.input is None
+    assert demo.passes == 1
     assert (demo.framing, demo.output, demo.overwrite) == ("auto", Path("out/demo.mp4"), True)
     mine = parse(["--input", "demo", "--output", "mine.mp4"])
     assert isinstance(mine, Options)
@@ -43,6 +45,7 @@ def test_defaults_of_a_recording_and_of_the_demo() -> None:
         (["--framing", "auto", "--scale", "2"], "--scale needs --framing fixed"),
         (["--framing", "round"], "invalid choice"),
         (["--runtime", "abacus"], "invalid choice: 'abacus'"),
+        (["--passes", "3"], "invalid choice"),
         (["--fast"], "unrecognized arguments: --fast"),
         (["--headless"], "--headless is for cameras"),
         (["--stats", "json"], "--stats and --metrics-port are for cameras"),

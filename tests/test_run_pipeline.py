@@ -6,73 +6,30 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 import run_pipeline
 from engines.runtime import WeightsError
-from run_pipeline import main
 from stream.errors import ModelError
-from stream.frame import Face, Frame, Patch, View
-from stream.graph import Opener, Stages
+from stream.frame import Frame
+from stream.graph import Opener
 from stream.media.demo import DemoSource
 from stream.media.file_source import FileSource
-from stream.stages.bank import Bank
-from stream.stages.compositor import Compositor
 from tests.recordings import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
+from tests.roads import lay_road, run_main
 
 REPO = Path(run_pipeline.__file__).parent
 
 
-class Enlarge:
-    """All stages in one: a face in every frame, the whole picture on a canvas twice as large."""
-
-    name = "enlarge"
-
-    def __init__(self, size: tuple[int, int], face: bool, meet: Callable[[Frame], None]) -> None:
-        self.size = size
-        self.face = face
-        self.meet = meet
-        self.closed = False
-
-    def __call__(self, frame: Frame) -> Frame:
-        self.meet(frame)
-        height, width = frame.image.shape[:2]
-        patch = Patch(frame.image, (0, 0, width, height), 4)
-        face = Face(
-            1, np.array([8, 8, 40, 40], np.float32), np.zeros((6, 2), np.float32), 1.0, patch=patch
-        )
-        output = cv2.resize(frame.image, self.size, interpolation=cv2.INTER_CUBIC)
-        return replace(
-            frame,
-            faces=(face,) if self.face else (),
-            view=View((0.0, 0.0, float(width), float(height)), self.size),
-            output=np.asarray(output, np.uint8),
-        )
-
-    def close(self) -> None:
-        self.closed = True
-
-
 @pytest.fixture
 def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Replaces the real stages, which need models."""
-
-    def lay(face: bool = True, meet: Callable[[Frame], None] = lambda frame: None) -> None:
-        def build(source: tuple[int, int], _: object, *, scale: float, **__: object) -> Stages:
-            size = (round(source[0] * scale), round(source[1] * scale))
-            whole = View((0.0, 0.0, float(source[0]), float(source[1])), size)
-            enlarge = Enlarge(size, face, meet)
-            return Stages([enlarge], Bank(), Compositor(), Opener("auto"), whole)
-
-        monkeypatch.setattr(Stages, "build", build)
-
+    """Replaces the real stages, which need models; see `lay_road`."""
+    lay = partial(lay_road, monkeypatch)
     lay()
     return lay
 
@@ -82,13 +39,6 @@ def recording(tmp_path: Path) -> Path:
     path = tmp_path / "call.mp4"
     write_recording(path, sounds=2)
     return path
-
-
-def run_main(*arguments: object) -> int:
-    before = set(threading.enumerate())
-    status = main([str(one) for one in arguments])
-    assert set(threading.enumerate()) == before
-    return status
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
@@ -119,10 +69,13 @@ def test_a_recording_is_enlarged_with_its_sound_and_times(
     )
     written = json.loads(report.read_text(encoding="utf-8"))
     assert written["frames"] == written["faces_seen"] == written["faces_enhanced"] == len(VFR_PTS)
-    assert set(written["stages"]) == {"source", "enlarge", "write"}
+    looked = {"look source", "look tracker", "look bank"}
+    assert set(written["stages"]) == {*looked, "source", "enlarge", "write"}
+    assert (written["people"], written["merged_tracks"]) == (1, 0)
     said = capsys.readouterr()
     assert "faces seen" in said.out
-    assert "10/10 frames (100 %)" in said.err
+    assert "pass 1 of 2, looking: 10/10 frames (100 %)" in said.err
+    assert "pass 2 of 2: 10/10 frames (100 %)" in said.err
     assert names(recording.parent) == {"call.mp4", "better.mp4", "report.json"}
 
 
@@ -227,18 +180,19 @@ def test_impossible_options(
     assert Path("old.mp4").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("place", ["look", "meet"])
 @pytest.mark.parametrize(
     "error", [ModelError("the models cannot be fetched"), WeightsError("install a runtime")]
 )
 def test_an_error_of_a_stage_is_one_line_and_leaves_nothing(
     road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str],
-    error: Exception,
+    error: Exception, place: str,
 ) -> None:  # fmt: skip
     def fail(frame: Frame) -> None:
         if frame.index == 7:
             raise error
 
-    road(meet=fail)
+    road(**{place: fail})
     assert run_main("--input", recording, "--output", recording.with_name("better.mp4")) == 2
     assert str(error) in one_line(capsys)
     assert names(recording.parent) == {"call.mp4"}
@@ -257,8 +211,9 @@ def test_a_defect_keeps_its_traceback_and_leaves_nothing(
     assert names(recording.parent) == {"call.mp4"}
 
 
+@pytest.mark.parametrize("place", ["look", "meet"])
 def test_ctrl_c_leaves_nothing(
-    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     def interrupt(frame: Frame) -> None:
         if frame.index == 90:
@@ -266,7 +221,7 @@ def test_ctrl_c_leaves_nothing(
 
     recording = tmp_path / "call.mp4"
     write_recording(recording, pts=range(0, 3_600_000, 3600), sounds=0)
-    road(meet=interrupt)
+    road(**{place: interrupt})
     assert run_main("--input", recording, "--output", tmp_path / "better.mp4") == 130
     assert "stopped; no output was written" in capsys.readouterr().err
     assert names(tmp_path) == {"call.mp4"}

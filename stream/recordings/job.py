@@ -19,7 +19,12 @@ from stream.metrics import Metrics
 from stream.parts import Sink
 from stream.pipeline import Pipeline
 from stream.progress import Progress
+from stream.recordings.album import Album
+from stream.recordings.look import Look
 from stream.report import Report, make_report
+
+SECOND = "pass 2 of 2: "
+CONVERTED = "no face was found: the picture is not enhanced, only converted"
 
 
 def run_recording(source: FileSource, options: Options) -> Report:
@@ -27,7 +32,32 @@ def run_recording(source: FileSource, options: Options) -> Report:
 
     Raises: CloseupError, EngineError: it cannot be read, enhanced or written; nothing is left.
     """
-    stages = build_stages(source, options)
+    if options.passes == 1:
+        report = enhance(source, options)
+        if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
+            print(CONVERTED)
+        return report
+    # Whether the canvas is too large is said before the work.
+    chosen_scale((source.width, source.height), options)
+    with Album(options.camera) as album:
+        look = Look(album)
+        with FileSource(source.path) as first:
+            look.run(first)
+            note = first.note
+        if not look.faces:
+            if pass_through(source, options, overwrite=options.overwrite):
+                say_notes(note)
+                return report_of(look.metrics, look.duration_s, options, look=look)
+            print(CONVERTED)
+        return enhance(source, options, look)
+
+
+def enhance(source: FileSource, options: Options, look: Look | None = None) -> Report:
+    """The recording through all the stages, with what a first pass has seen.
+
+    Raises: CloseupError, EngineError: as `run_recording`.
+    """
+    stages = build_stages(source, options, look)
     sink = FileSink(
         options.output,
         stages.output_size,
@@ -38,17 +68,15 @@ def run_recording(source: FileSource, options: Options) -> Report:
         companion=(companion := CopiedStreams(source.path)),
         overwrite=options.overwrite,
     )
-    report = run_graph(source, stages, [sink], options)
-    notes = [source.note] if source.note else []
-    if companion.left_out:
-        kinds = ", ".join(companion.left_out)
-        notes.append(f"subtitles left out, the output cannot hold {kinds}")
-    if sink.packets_left_out:
-        notes.append(f"{sink.packets_left_out} damaged packets of sound left out")
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    if report["faces_seen"] == 0:
-        pass_through(source, options)
+    report = run_graph(source, stages, [sink], options, look)
+    left_out = ", ".join(companion.left_out)
+    say_notes(
+        source.note,
+        f"subtitles left out, the output cannot hold {left_out}" if left_out else None,
+        f"{sink.packets_left_out} damaged packets of sound left out"
+        if sink.packets_left_out
+        else None,
+    )
     return report
 
 
@@ -66,9 +94,11 @@ def run_demo(source: DemoSource, options: Options, sheet: DemoSheet) -> Report:
     return run_graph(source, stages, [sink, sheet], options)
 
 
-def build_stages(source: FileSource | DemoSource, options: Options) -> Stages:
+def build_stages(
+    source: FileSource | DemoSource, options: Options, look: Look | None = None
+) -> Stages:
     """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
-    return Stages.build(
+    stages = Stages.build(
         (source.width, source.height),
         source.rate,
         framing=options.framing,
@@ -76,14 +106,23 @@ def build_stages(source: FileSource | DemoSource, options: Options) -> Stages:
         strength=options.strength,
         runtime=options.runtime,
         camera=options.camera,
+        tracker=look.replay() if look else None,
     )
+    if look:
+        stages.bank.start_with(look.album.finish())
+    return stages
 
 
 def run_graph(
-    source: FileSource | DemoSource, stages: Stages, sinks: list[Sink], options: Options
+    source: FileSource | DemoSource,
+    stages: Stages,
+    sinks: list[Sink],
+    options: Options,
+    look: Look | None = None,
 ) -> Report:
     """Run to the end, with progress, and measure."""
-    metrics, progress = Metrics(), Progress(source.frames_total)
+    metrics = Metrics()
+    progress = Progress(look.frames, label=SECOND) if look else Progress(source.frames_total)
 
     def on_frame(_: Frame) -> None:
         progress.advance()
@@ -93,23 +132,51 @@ def run_graph(
         Pipeline(source, stages.all, sinks, metrics, on_frame).run()
     finally:
         progress.finish()
+    return report_of(metrics, time.monotonic() - started_s, options, stages, look)
+
+
+def report_of(
+    metrics: Metrics,
+    duration_s: float,
+    options: Options,
+    stages: Stages | None = None,
+    look: Look | None = None,
+) -> Report:
+    """The report of a run.
+
+    Args: metrics, duration_s: of the last pass. stages: None when there was none but the look.
+    """
+    first = look if stages else None
+    taken = stages.opener.taken if stages else None
     return make_report(
         metrics,
-        duration_s=time.monotonic() - started_s,
-        exemplars=stages.bank.harvested,
+        duration_s=duration_s + (first.duration_s if first else 0.0),
+        exemplars=look.album.harvested if look else stages.bank.harvested if stages else 0,
         input_name=str(options.input or DEMO),
         output_name=str(options.output),
-        runtime=stages.opener.taken.name if stages.opener.taken else "",
-        passed_over=stages.opener.passed_over,
+        runtime=taken.name if taken else "",
+        passed_over=stages.opener.passed_over if stages else (),
+        people=look.album.people if look else None,
+        merged_tracks=look.album.merged if look else None,
+        look=first.metrics if first else None,
     )
 
 
-def pass_through(source: FileSource, options: Options) -> None:
-    """Replace what was written by an unchanged copy: there was no face to enhance."""
+def pass_through(source: FileSource, options: Options, *, overwrite: bool) -> bool:
+    """Write an unchanged copy: there is no face to enhance.
+
+    Returns: whether that is possible: the kind of the output may not hold the recording's codecs.
+    """
     try:
-        copy_recording(source.path, options.output, overwrite=True)
+        copy_recording(source.path, options.output, overwrite=overwrite)
     except OutputError:
-        # The kind of the output cannot hold the recording's codecs; what was written can be seen.
-        print("no face was found: the picture was not enhanced, only converted")
-    else:
-        print("no face was found: the recording was passed through unchanged")
+        return False
+    print("no face was found: the recording was passed through unchanged")
+    return True
+
+
+def say_notes(*notes: str | None) -> None:
+    """What the user should know about the recording, a line each."""
+    for note in notes:
+        if note:
+            print(f"note: {note}", file=sys.stderr)

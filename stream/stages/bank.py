@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
@@ -60,13 +61,19 @@ class _Person:
 
 
 class Bank:
-    """Stage: sets `exemplars` and `exemplars_version` of each face that is small."""
+    """Stage: sets `exemplars` and `exemplars_version` of each face that is small.
+
+    Args: camera: what it gives; by default any.
+          rolling: close-ups grow old and make room for newer ones, as in a call; False where the
+          whole recording is looked through first.
+    """
 
     name = "bank"
 
-    def __init__(self, camera: CameraProfile = ANY_CAMERA) -> None:
-        """Args: camera: what it gives; by default any."""
+    def __init__(self, camera: CameraProfile = ANY_CAMERA, *, rolling: bool = True) -> None:
         self._camera = camera
+        self._rolling = rolling
+        self._complete = False
         self.harvested = 0
         """How many close-ups were taken in so far."""
         self._people: dict[int, _Person] = {}
@@ -78,7 +85,8 @@ class Bank:
         """The frame, its faces with what was picked for them."""
         with self._lock:
             faces = tuple(self._serve(face, frame) for face in frame.faces)
-            self._let_go(frame.time_s)
+            if not self._complete:
+                self._let_go(frame.time_s)
         return replace(frame, faces=faces)
 
     def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
@@ -86,6 +94,21 @@ class Bank:
         with self._lock:
             person = self._people.get(track_id)
             return person.exemplars.all() if person else ()
+
+    def take(self, track_id: int) -> Exemplars:
+        """Hand over what is kept of one person, who is forgotten; it is the caller's to wipe."""
+        with self._lock:
+            person = self._people.pop(track_id, None)
+            return person.exemplars if person else Exemplars(rolling=self._rolling)
+
+    def start_with(self, people: Mapping[int, Exemplars]) -> None:
+        """Serve these people (by track_id) with these close-ups, which are the bank's from now on.
+
+        They are of the whole recording: none is taken in any more, and nobody is let go.
+        """
+        with self._lock:
+            self._complete = True
+            self._people = {one: _Person(exemplars) for one, exemplars in people.items()}
 
     def forget(self) -> None:
         """Wipe everything: pictures are overwritten with zeros. New ones may come after it.
@@ -104,10 +127,11 @@ class Bank:
     def _serve(self, face: Face, frame: Frame) -> Face:
         person = self._people.get(face.track_id)
         if person is None:
-            person = self._people[face.track_id] = _Person(Exemplars(self._camera))
+            exemplars = Exemplars(self._camera, rolling=self._rolling)
+            person = self._people[face.track_id] = _Person(exemplars)
         person.seen_s = frame.time_s
         # A score of 0 is a face that was held where it was, not seen.
-        if face.score >= LEAST_SCORE:
+        if face.score >= LEAST_SCORE and not self._complete:
             person.largest_px = max(person.largest_px, face.headshot_side_px)
             self._harvest(person, face, frame)
         self._pick(person, face, frame.time_s)

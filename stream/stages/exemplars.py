@@ -34,11 +34,15 @@ STICKINESS = 1.0
 
 
 class Exemplars:
-    """A bounded, diverse collection; the pictures in it are its own and it wipes them."""
+    """A bounded, diverse collection; the pictures in it are its own and it wipes them.
 
-    def __init__(self, camera: CameraProfile = ANY_CAMERA) -> None:
-        """Args: camera: says what counts as close."""
+    Args: camera: says what counts as close.
+          rolling: of what is equally good, the newer is kept; False: time counts for nothing.
+    """
+
+    def __init__(self, camera: CameraProfile = ANY_CAMERA, *, rolling: bool = True) -> None:
         self._near_px = camera.near_px
+        self._rolling = rolling
         self._kept: list[Exemplar] = []
 
     def __len__(self) -> int:
@@ -66,7 +70,7 @@ class Exemplars:
             worst = min(alike, key=lambda one: (one.sharpness, one.time_s))
             sharper = new.sharpness >= SHARPER * worst.sharpness
             oldest = min(alike, key=lambda one: one.time_s)
-            fresher = new.time_s - oldest.time_s >= FRESHER_S
+            fresher = self._rolling and new.time_s - oldest.time_s >= FRESHER_S
             if not sharper and not fresher:
                 return False
             loser = worst if sharper else oldest
@@ -117,6 +121,13 @@ class Exemplars:
             return present
         return best
 
+    def absorb(self, other: Exemplars) -> None:
+        """Take in what another collection of the same person has; that one is empty afterwards."""
+        while other._kept:
+            one = other._kept.pop(0)
+            if not self.admit(one):
+                _erase(one)
+
     def wipe(self) -> None:
         """Overwrite every picture with zeros and let go of it."""
         while self._kept:
@@ -132,7 +143,7 @@ class Exemplars:
         nearest = min((pose_distance(other, one.pose) for other in others), default=math.inf)
         newest = max(other.time_s for other in self._kept)
         unlike = min(nearest / (2.0 * POSE_STEP), 1.0)
-        fresh = math.exp(-(newest - one.time_s) / 60.0)
+        fresh = math.exp(-(newest - one.time_s) / 60.0) if self._rolling else 0.0
         close = min(one.side_px / self._near_px, 1.0)
         return close * (one.sharpness / max(self.best_sharpness(), 1e-6) + unlike + 0.5 * fresh)
 
