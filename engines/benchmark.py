@@ -14,7 +14,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.cpu import CpuRuntime, default_threads
+from engines.machine import processor
 from engines.runtime import (
     RUNTIMES,
     SCALES,
@@ -312,16 +312,6 @@ def main(argv: list[str] | None = None) -> int:
     for note in notes:
         print(f"not measured: {note}")
     return 0
-
-
-def processor() -> str:
-    """Name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
 
 
 if __name__ == "__main__":

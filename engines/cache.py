@@ -102,7 +102,7 @@ class EngineCache:
             return None
         sidecar = self._path(key, "json")
         try:
-            text = _read_own(sidecar)
+            text = read_own(sidecar)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -113,7 +113,7 @@ class EngineCache:
             card = json.loads(text)
             if card["schema"] != SCHEMA or card["key"] != dict(key):
                 raise ValueError("it was made for something else")
-            entry = {name: _read_own(self._path(key, name)) for name in card["sha256"]}
+            entry = {name: read_own(self._path(key, name)) for name in card["sha256"]}
             for name, checksum in card["sha256"].items():
                 if hashlib.sha256(entry[name]).hexdigest() != checksum:
                     raise ValueError(f"{name} is damaged")
@@ -134,8 +134,8 @@ class EngineCache:
         try:
             self._path(key, "json").unlink(missing_ok=True)
             for name, part in entry.items():
-                _write(self._path(key, name), part)
-            _write(self._path(key, "json"), json.dumps(card, indent=1).encode())
+                write_whole(self._path(key, name), part)
+            write_whole(self._path(key, "json"), json.dumps(card, indent=1).encode())
         except OSError as error:
             self._complain(
                 f"{self.folder} cannot be written ({error.strerror}); engines are not kept"
@@ -238,7 +238,7 @@ def _digest(key: Key) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _read_own(path: Path) -> bytes:
+def read_own(path: Path) -> bytes:
     """Read a file of ours; never through a link. Raises: OSError."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(handle, "rb") as file:
@@ -249,7 +249,7 @@ def _read_own(path: Path) -> bytes:
         return file.read()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file as a whole or not at all. Raises: OSError."""
     handle, part = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
     try:

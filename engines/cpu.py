@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.machine import cores
 from engines.runtime import EngineError, Features, Image, check_crop, check_exemplars
 
 Array = NDArray[np.float32]
@@ -19,11 +19,7 @@ MOST_THREADS = 4
 
 def default_threads() -> int:
     """How many threads a runtime uses: one for each core that this process may use, at most 4."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
+    return min(cores(), MOST_THREADS)
 
 
 NOT_TELLING = ("Exception from ", "Check '")

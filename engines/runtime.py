@@ -14,16 +14,20 @@ import importlib
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from engines.profile import Choice
 
 Image = NDArray[np.uint8]
 Features = tuple[NDArray[np.float32], ...]
 """Opaque to callers; the runtime that made it is the only one that reads it. Safe to keep."""
 
 SCALES = (4, 8)
+PROFILE = "speed profile"
 _log = logging.getLogger(__name__)
 
 
@@ -110,10 +114,13 @@ class RuntimeClass(Protocol):
     precisions: tuple[str, ...]
     """What it computes in, the best first: "fp32", "bf16", "fp16", "int8"."""
 
-    def __call__(self, scale: int, precision: str | None = None) -> Runtime:
+    def __call__(
+        self, scale: int, precision: str | None = None, *, threads: int | None = None
+    ) -> Runtime:
         """Open it.
 
         Args:   precision: None for the best that this machine has.
+                threads: of the processor; left out for what computes on a card.
         Raises: UnavailableError: it cannot run here, or not in this precision. WeightsError.
         """
         ...
@@ -164,26 +171,55 @@ def open_runtime(
 ) -> Runtime:
     """Open a runtime by name, or the best that this machine has.
 
+    What `calibration.speed` found to be the fastest comes first, where it still holds.
+
     Args:   name: "auto" or a name of `RUNTIMES`. scale: 4 or 8. precision: None for the best.
-            report: with "auto" gets a line for each runtime that was passed over, with the reason,
-            and one for the choice; by default they go to the log.
+            report: with "auto" gets a line on the speed profile, which begins with `PROFILE`, one
+            for each runtime that was passed over, with the reason, and one for the choice; by
+            default they go to the log.
     Raises: UnavailableError: it cannot run here, with the reason and the way out.
             WeightsError: the shipped weights are missing or damaged.
     """
     if name != "auto":
         return runtime_class(name)(scale, precision)
     reasons = []
-    for known, place in RUNTIMES:
-        if known in BY_NAME_ONLY:
-            continue
+    measured = _measured(scale, report) if precision is None else None
+    names = [known for known, _ in RUNTIMES if known not in BY_NAME_ONLY]
+    if measured is not None:  # first; without it as if nothing were measured
+        names.insert(0, measured.runtime)
+    for known in names:
         try:
-            runtime = _class_at(LIVE.get(known, place))(scale, precision)
+            if measured is not None and known == measured.runtime:
+                runtime = _open(known, scale, measured.precision, measured.threads)
+            else:
+                runtime = _open(known, scale, precision)
         except WeightsError:  # the same files for all
             raise
         except EngineError as error:
+            measured = None
             reasons.append(f"{known} passed over: {error}")
             report(reasons[-1])
             continue
         report(f"{known} runs x{scale}")
         return runtime
     raise UnavailableError("no runtime can run here; " + "; ".join(reasons))
+
+
+def _open(name: str, scale: int, precision: str | None, threads: int | None = None) -> Runtime:
+    """Open a runtime as "auto" does. Raises: EngineError."""
+    found = _class_at(LIVE[name]) if name in LIVE else runtime_class(name)
+    return found(scale, precision, threads=threads) if threads else found(scale, precision)
+
+
+def _measured(scale: int, report: Callable[[str], None]) -> Choice | None:
+    """What was measured to be the fastest; None, with the reason reported: nothing that holds."""
+    from engines.profile import ProfileError, load
+
+    try:
+        choice = load().choices.get(scale)
+    except ProfileError as error:
+        report(f"{PROFILE} passed over: {error}")
+        return None
+    if choice is not None:
+        report(f"{PROFILE}: {choice}")
+    return choice

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import av
 
-from engines.runtime import BY_NAME_ONLY, RUNTIMES, EngineError, open_runtime
+from engines.runtime import BY_NAME_ONLY, PROFILE, RUNTIMES, EngineError, open_runtime
 from stream.media import virtual_camera
 from stream.media.devices import FORMATS, cameras_found
 from stream.media.window import display_missing
@@ -103,7 +103,7 @@ def _runtimes() -> list[Finding]:
         failure = _one_line(error)
     passed_over = dict(line.split(" passed over: ", 1) for line in said if " passed over: " in line)
     text = f'"auto" takes {chosen}' if chosen else failure
-    findings = [Finding("runtime", bool(chosen), text, needed=True)]
+    findings = [Finding("runtime", bool(chosen), text, needed=True), *_profile(said)]
     for name, _ in RUNTIMES:
         if name == chosen:
             findings.append(Finding(f"  {name}", True, "works"))
@@ -112,6 +112,16 @@ def _runtimes() -> list[Finding]:
         else:
             findings.append(_try_runtime(name))
     return findings
+
+
+def _profile(said: list[str]) -> list[Finding]:
+    """What "auto" said of the speed profile."""
+    found = []
+    for line in said:
+        if line.startswith(PROFILE):
+            text = _one_line(line.removeprefix(PROFILE).removeprefix(" passed over").lstrip(": "))
+            found.append(Finding(PROFILE, " passed over: " not in line, text))
+    return found
 
 
 def _try_runtime(name: str) -> Finding:

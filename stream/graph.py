@@ -31,7 +31,7 @@ class Opener:
         """The runtime for a scale, 4 or 8. Raises: EngineError."""
         lines: list[str] = []
         self.taken = open_runtime(self.name, scale, report=lines.append)
-        self.passed_over = lines[:-1]  # the last one names what was taken
+        self.passed_over = [line for line in lines if " passed over: " in line]
         return self.taken
 
 

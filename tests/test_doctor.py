@@ -114,3 +114,22 @@ def test_the_table() -> None:
     assert format_findings(findings) == (
         "camera            -        none\nruntime           ok       works"
     )
+
+
+def test_the_speed_profile_is_told(machine: pytest.MonkeyPatch) -> None:
+    said = ["speed profile passed over: none\nof this machine", "speed profile: openvino-cpu bf16"]
+    assert find("runtime").ok
+    assert not any(one.what == "speed profile" for one in examine()), "nobody said anything"
+
+    def open_runtime(name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
+        report(said[0])
+        report("openvino-cpu runs x4")
+        return BicubicRuntime(scale)
+
+    machine.setattr(doctor, "open_runtime", open_runtime)
+    machine.setattr(doctor, "RUNTIMES", (("openvino-cpu", ""),))
+    found = find("speed profile")
+    assert (found.ok, found.text) == (False, "none of this machine")
+    said.pop(0)
+    found = find("speed profile")
+    assert (found.ok, found.text) == (True, "openvino-cpu bf16")

@@ -107,7 +107,11 @@ def test_auto_says_why_others_were_passed_over(
     monkeypatch.setattr(engines.runtime, "RUNTIMES", (("broken", "tests.test_runtime:Broken"), CPU))
     lines: list[str] = []
     assert open_runtime("auto", 4, report=lines.append).name == "onnxruntime-cpu"
-    assert lines == ["broken passed over: no driver; install one", "onnxruntime-cpu runs x4"]
+    assert lines == [
+        "speed profile passed over: none of this machine; python -m calibration.speed measures one",
+        "broken passed over: no driver; install one",
+        "onnxruntime-cpu runs x4",
+    ]
     with caplog.at_level("WARNING"):
         open_runtime()  # quiet unless somebody wants to know
     assert not caplog.messages

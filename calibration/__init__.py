@@ -1,0 +1,1 @@
+"""Calibration: this machine, this camera and the numbers, measured instead of guessed."""

@@ -1,0 +1,79 @@
+"""Machine: what it is made of and which versions it runs, as far as speed depends on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    *("numpy", "onnxruntime", "openvino"),
+    *("tensorrt", "tensorrt_rtx_cu13_libs", "cuda-bindings"),
+)
+"""What runs the network, or moves its pictures."""
+SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+SMI_S = 20.0
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Name of the processor, as far as the system tells."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def cards() -> str:
+    """NVIDIA cards with memory and driver, as the driver tells; "none"."""
+    if shutil.which(SMI[0]) is None:
+        return "none"
+    try:
+        done = subprocess.run(SMI, capture_output=True, text=True, timeout=SMI_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    found = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    return "; ".join(found) if done.returncode == 0 and found else "none"
+
+
+def describe() -> dict[str, str]:
+    """Everything that a measured speed depends on, except the weights.
+
+    Returns: name of the part: what it is. Virtual machines share names of processors, so the set of
+             instructions is told, too, by a checksum.
+    """
+    flags = " ".join(sorted(_cpuinfo("flags").split()))
+    model = "/".join(_cpuinfo(name) for name in ("cpu family", "model", "stepping"))
+    parts = {
+        "processor": f"{processor()} {model}".strip(" /"),
+        "instructions": hashlib.sha256(flags.encode()).hexdigest()[:12] if flags else "unknown",
+        "cores": str(cores()),
+        "card": cards(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+    }
+    return parts | {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _cpuinfo(name: str) -> str:
+    """A field of the first processor in /proc/cpuinfo; "" where there is none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    fields = (line.split(":", 1) for line in lines if ":" in line)
+    return next((value.strip() for key, value in fields if key.strip() == name), "")

@@ -1,0 +1,113 @@
+"""The speed profile: kept, found again, void when something has changed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import engines.runtime
+from engines import machine, profile
+from engines.manifest import read_manifest
+from engines.profile import Choice, Profile, ProfileError, load, store
+from engines.runtime import open_runtime
+
+ONE_THREAD = Choice("onnxruntime-cpu", "fp32", 1, 48)
+MEASURED = Profile("2026-11-21", 30.0, {4: ONE_THREAD})
+
+
+def auto(scale: int = 4) -> tuple[str, list[str]]:
+    lines: list[str] = []
+    with open_runtime("auto", scale, report=lines.append) as runtime:
+        return runtime.name, lines
+
+
+def test_what_was_measured_comes_first() -> None:
+    store(MEASURED)
+    assert load() == MEASURED
+    name, lines = auto()
+    assert name == "onnxruntime-cpu"
+    assert lines == [
+        "speed profile: onnxruntime-cpu fp32, 1 thread, crops up to 48 px",
+        "onnxruntime-cpu runs x4",
+    ]
+
+
+def test_threads_and_precision_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str | None, int | None]] = []
+    real = engines.runtime.runtime_class("onnxruntime-cpu")
+
+    def spy(
+        scale: int, precision: str | None = None, *, threads: int | None = None
+    ) -> engines.runtime.Runtime:
+        given.append((precision, threads))
+        return real(scale, precision, threads=threads)
+
+    monkeypatch.setattr(engines.runtime, "runtime_class", lambda name: spy)
+    store(MEASURED)
+    auto()
+    assert given == [("fp32", 1)]
+    # somebody who asks for a precision gets it, whatever is faster
+    lines: list[str] = []
+    with open_runtime("auto", 4, "fp32", report=lines.append):
+        assert not any("profile" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("part", "line"),
+    [
+        ("onnxruntime", r"of 2026-11-21, .*: onnxruntime was .* and is 0\.9; .*calibration\.speed"),
+        ("cores", r"cores was \d+ and is 0\.9"),
+    ],
+)
+def test_another_machine_or_version_makes_it_void(
+    part: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(MEASURED)
+    now = machine.describe()
+    monkeypatch.setattr(profile, "describe", lambda: now | {part: "0.9"})
+    with pytest.raises(ProfileError, match=line):
+        load()
+    name, lines = auto()
+    assert name == "openvino-cpu" or len(lines) > 2
+    assert lines[0].startswith("speed profile passed over: of 2026-11-21, not for this machine")
+
+
+def test_new_weights_make_it_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    store(MEASURED)
+    manifest = read_manifest()
+    manifest["networks"]["hime_x4"]["files"]["hime_x4.enhance.onnx"] = "00"
+    monkeypatch.setattr(profile, "read_manifest", lambda: manifest)
+    with pytest.raises(ProfileError, match=r"hime_x4\.enhance\.onnx was \w{16} and is 00;"):
+        load()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1, "key": 3}', '{"schema": 0}'])
+def test_a_damaged_profile_is_one_line(text: str) -> None:
+    path = store(MEASURED)
+    path.write_text(text)
+    with pytest.raises(ProfileError, match=r"calibration\.speed makes it again$"):
+        load()
+    assert auto()[1][-1].endswith("runs x4")
+
+
+def test_a_choice_that_is_malformed_is_one_line() -> None:
+    path = store(MEASURED)
+    card = json.loads(path.read_text())
+    card["choices"]["4"] = {"runtime": "onnxruntime-cpu"}
+    path.write_text(json.dumps(card))
+    with pytest.raises(ProfileError, match="is damaged"):
+        load()
+
+
+def test_a_runtime_that_is_gone_is_passed_over() -> None:
+    store(Profile("2026-11-21", 30.0, {4: Choice("abacus", "fp32", 1, 0)}))
+    name, lines = auto()
+    assert lines[0] == "speed profile: abacus fp32, 1 thread, no crop"
+    assert lines[1].startswith('abacus passed over: no runtime is named "abacus"')
+    assert name in ("openvino-cpu", "onnxruntime-cpu")
+
+
+def test_a_scale_that_was_not_measured_goes_the_usual_way() -> None:
+    store(MEASURED)
+    assert not any(line.startswith("speed profile") for line in auto(8)[1])
