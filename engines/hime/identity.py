@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PREDICTOR = "shape_predictor_5_face_landmarks.dat"
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
@@ -58,20 +60,31 @@ class Recogniser:
         Args:    (B, 3, H, W), 0..1, square headshots.
         Returns: -1..1.
         """
-        cosines = []
-        for picture, truth in zip(pictures, truths, strict=True):
-            known = self._enlarged(truth)
-            found = self._detector(known)
-            box = found[0] if found else self._dlib.rectangle(*MIDDLE)
-            a, b = (self._describe(image, box) for image in (known, self._enlarged(picture)))
-            cosines.append(float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))))
+        pairs = zip(pictures, truths, strict=True)
+        cosines = [self.cosine(_rounded(one), _rounded(truth)) for one, truth in pairs]
         return float(np.mean(cosines))
+
+    def cosine(self, picture: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+        """Cosine similarity of a face to that of the truth.
+
+        Args:    RGB uint8 (H, W, 3), square headshots; see `alike`.
+        Returns: -1..1.
+        """
+        known = _enlarged(truth)
+        found = self._detector(known)
+        box = found[0] if found else self._dlib.rectangle(*MIDDLE)
+        a, b = (self._describe(image, box) for image in (known, _enlarged(picture)))
+        return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
     def _describe(self, image: NDArray[np.uint8], box: Any) -> NDArray[np.float64]:
         landmarks = self._predictor(image, box)
         return np.array(self._network.compute_face_descriptor(image, landmarks))
 
-    def _enlarged(self, picture: Tensor) -> NDArray[np.uint8]:
-        image = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-        large = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-        return np.ascontiguousarray(large, np.uint8)
+
+def _rounded(picture: Tensor) -> NDArray[np.uint8]:
+    return np.asarray((picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+def _enlarged(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    large = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(large, np.uint8)

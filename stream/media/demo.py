@@ -11,17 +11,14 @@ from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import av
 import cv2
 import numpy as np
-from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stream.frame import Floats, Frame, Image
-from stream.media.colour import Colour, ToYuv, to_rgb
+from stream.media.codec_line import CodecLine
 from stream.media.demo_scene import DURATION_S, DemoScene, DemoTruth
 from stream.media.demo_sound import SOUND_RATE_HZ, make_sound
 
@@ -70,7 +67,7 @@ class DemoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         camera = Sensor()
-        line = _Line(self.width, self.height)
+        line = CodecLine((self.width, self.height), RATE, BIT_RATE)
         waiting: deque[int] = deque()
         for index in range(self.frames_total):
             waiting.append(index)
@@ -100,15 +97,19 @@ class DemoSource:
 
 
 class Sensor:
-    """A webcam's noise: a grainy tile drawn once, moved to a random place in every frame."""
+    """A webcam's noise: a grainy tile drawn once, moved to a random place in every frame.
+
+    Args: seed: of the noise. gain: how much stronger it is; 2 to 3 in bad light.
+    """
 
     _margin = 96
 
-    def __init__(self, seed: int = 5) -> None:
+    def __init__(self, seed: int = 5, gain: float = 1.0) -> None:
         self._rng = np.random.default_rng(seed)
         self._tile: NDArray[np.float32] | None = None
         levels = np.arange(256, dtype=np.float32)
-        self._deviation = np.sqrt(READ_NOISE**2 + SHOT_NOISE * levels).astype(np.float32)
+        deviation = gain * np.sqrt(READ_NOISE**2 + SHOT_NOISE * levels)
+        self._deviation = deviation.astype(np.float32)
 
     def take(self, clean: Image) -> Image:
         """RGB uint8 (H, W, 3) with noise, a new array; pictures of one size only."""
@@ -125,43 +126,3 @@ class Sensor:
             grain = grain[:, ::-1]
         noisy = clean + grain * cv2.LUT(clean, self._deviation)
         return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
-
-
-class _Line:
-    """A telephone line: H.264 encoder and decoder back to back, in memory."""
-
-    def __init__(self, width: int, height: int) -> None:
-        encoder = av.CodecContext.create("libx264", "w")
-        decoder = av.CodecContext.create("h264", "r")
-        assert isinstance(encoder, VideoCodecContext)
-        assert isinstance(decoder, VideoCodecContext)
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-        encoder.framerate, encoder.time_base = RATE, 1 / RATE
-        encoder.bit_rate = BIT_RATE
-        # One thread: the same bits on every machine.
-        encoder.thread_count = decoder.thread_count = 1
-        encoder.options = {
-            "preset": "veryfast",
-            "tune": "zerolatency",
-            "g": "250",
-            "maxrate": str(BIT_RATE),
-            "bufsize": str(BIT_RATE // 2),
-        }
-        self._encoder, self._decoder = encoder, decoder
-        self._to_yuv = ToYuv((width, height), Colour())
-        self._rgb = VideoReformatter()
-
-    def send(self, image: Image, index: int) -> Iterator[Image]:
-        frame = self._to_yuv(image)
-        frame.pts, frame.time_base = index, 1 / RATE
-        for packet in self._encoder.encode(frame):
-            yield from self._decode(packet)
-
-    def end(self) -> Iterator[Image]:
-        for packet in self._encoder.encode(None):
-            yield from self._decode(packet)
-        yield from self._decode(None)
-
-    def _decode(self, packet: av.Packet[Any] | None) -> Iterator[Image]:
-        for frame in self._decoder.decode(packet):
-            yield to_rgb(self._rgb, frame, Colour(), (frame.width, frame.height))
