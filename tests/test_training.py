@@ -12,6 +12,7 @@ import onnx
 import pytest
 import torch
 
+from engines import diagram
 from engines.hime import curves, train
 from engines.hime.checkpoint import load_network, start_from
 from engines.hime.data import Batches, Recipe, load_people, shrink_bicubic
@@ -176,15 +177,7 @@ def test_the_log_and_its_curves_grow(
         assert loss == pytest.approx(first + 0.1 * second, rel=1e-4)
     picture = cv2.imread(str(out / "curves.png"))
     assert picture is not None
-    assert picture.shape == (2 * curves.HEIGHT, curves.WIDTH, 3)
-
-
-def test_a_diagram_goes_up_where_the_values_do() -> None:
-    image = curves.panel("gain", {"clean": [(0, 0.0), (100, 1.0), (200, 2.0)]}).astype(int)
-    plot = image[:, curves.EDGE : curves.WIDTH - 4 * curves.EDGE]
-    rows, columns = ((plot - curves.COLOURS[0]) == 0).all(axis=2).nonzero()
-    left, right = rows[columns < 100].mean(), rows[columns > 500].mean()
-    assert right < left - 100
+    assert picture.shape == (2 * diagram.HEIGHT, diagram.WIDTH, 3)
 
 
 def test_a_file_of_options_gives_way_to_the_command_line(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engines.diagram import save
+
 Image = NDArray[np.uint8]
 HEAD = 26
 """Height of the sheet's line of titles, px."""
@@ -112,20 +114,6 @@ def write_sheet(path: Path, columns: dict[str, Tensor]) -> None:
         cv2.putText(head, title, (3, 17), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
         strips.append(np.concatenate([head, pixels.reshape(-1, side, 3).numpy()]))
     save(path, np.concatenate(strips, axis=1))
-
-
-def save(path: Path, picture: Image) -> None:
-    """Write RGB uint8 (H, W, 3).
-
-    Raises: ValueError: OpenCV cannot write a file with such a name. OSError.
-    """
-    try:
-        done, data = cv2.imencode(path.suffix, np.ascontiguousarray(picture[:, :, ::-1]))
-    except cv2.error:
-        done = False
-    if not done:
-        raise ValueError(f"{path}: pictures are written as .png or .jpg")
-    path.write_bytes(data.tobytes())
 
 
 def spread(count: int, most: int) -> Tensor:

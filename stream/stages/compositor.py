@@ -103,7 +103,10 @@ def back_project(patch: Image, crop: Image, camera: CameraProfile = ANY_CAMERA) 
     low = np.asarray(cv2.GaussianBlur(difference, (0, 0), reach), np.float32)
     high = difference - low
     mean, contrast = _local(seen)
-    noise = noise_level(seen) if camera.noise is None else camera.noise_at(mean)
+    if camera.noise is None:
+        noise = noise_level(seen)
+    else:
+        noise = np.maximum(camera.noise_at(mean), NOISE_LEAST)
     tolerance = TOLERANCE * noise + DAMAGE * contrast
     excess = np.clip(high, -tolerance, tolerance)
     correction = low + (high - excess)
