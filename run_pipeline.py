@@ -76,7 +76,7 @@ def check_files(options: Options) -> None:
 
     Raises: OutputError, ConfigError: it cannot.
     """
-    check_output(options.output, options.overwrite, options.input)
+    check_output(options.output, options.overwrite, options.input, options.encoding)
     if options.input is None:
         check_place(sheet_path(options), options.overwrite)
     check_report(options, [options.output, options.input, sheet_path(options)])

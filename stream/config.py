@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -14,6 +14,8 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.config_file import read_config
 from stream.errors import ConfigError
 from stream.media.devices import Device, device_named
+from stream.media.encoder import CODECS, ENCODERS, Encoding, check_encoding
+from stream.media.file_sink import FORMATS
 from stream.rtc import options as relay
 from stream.rtc.options import WEBRTC, RelayOptions
 
@@ -40,6 +42,9 @@ DEFAULTS: dict[str, Any] = {
     "runtime": "auto",
     "camera": ANY_CAMERA,
     "passes": None,
+    "codec": None,
+    "crf": None,
+    "encoder": None,
     **relay.DEFAULTS,
 }
 
@@ -69,6 +74,7 @@ class Options(Common):
     output: Path
     passes: int = 1
     """2: look through the recording for close-ups of everybody first."""
+    encoding: Encoding = field(default_factory=Encoding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +123,8 @@ def parse(arguments: Sequence[str]) -> Options | LiveOptions | RelayOptions:
     if given.scale is not None and framing == "auto":
         raise ConfigError("--scale needs --framing fixed; auto framing keeps the picture's size")
     given.framing = framing
+    if device is not None or given.input == WEBRTC:
+        _refuse_encoding(given)
     if given.input == WEBRTC:
         return _relay(given)
     if names := relay.given_names(given):
@@ -155,9 +163,14 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     add(picture, "scale", type=float, metavar="N", help="with fixed framing: canvas 1 to 4 "
         f"times larger (2 for recordings up to {ENLARGED_UP_TO_PX} lines, else 1)")  # fmt: skip
     add(picture, "strength", type=float, metavar="S", help="of the enhancement, 0 to 1 (default 1)")
-    recording = parser.add_argument_group("recordings")
+    recording = parser.add_argument_group("recordings and demo")
     add(recording, "passes", type=int, choices=(1, 2), help="2 (default): look through "
         "it for close-ups first, so that its start profits from its end; 1: in one go")  # fmt: skip
+    add(recording, "codec", choices=CODECS, help="default auto: h264, for more than 8 bits hevc")
+    add(recording, "crf", type=int, metavar="N", help="constant quality, less is better, 0 loses "
+        "nothing (default: next to no visible loss, for h264 18)")  # fmt: skip
+    add(recording, "encoder", choices=ENCODERS, help="nvenc, auto: on an NVIDIA card, or else in "
+        "software (default software)")  # fmt: skip
     call = parser.add_argument_group("calls, with a camera")
     add(call, "headless", **switch, help="no preview window; needs an output")
     add(call, "stats", choices=("table", "json"), help="figures on stdout, a line a second")
@@ -187,10 +200,16 @@ def _recording(given: argparse.Namespace) -> Options:
         raise ConfigError("--stats and --metrics-port are for cameras; a recording has --report")
     if demo and given.passes == 2:
         raise ConfigError("--passes 2 is for recordings; in the demo the close-ups come first")
+    output = Path(outputs[0]) if outputs else DEMO_OUTPUT
+    encoding = Encoding(given.codec or "auto", given.crf, given.encoder or "software")
+    kind = FORMATS.get(output.suffix.lower())
+    if kind is not None and (wrong := check_encoding(encoding, kind)):
+        raise ConfigError(wrong)
     return Options(
         input=None if demo else Path(given.input),
         passes=1 if demo else given.passes or 2,
-        output=Path(outputs[0]) if outputs else DEMO_OUTPUT,
+        output=output,
+        encoding=encoding,
         # The demo may replace what an earlier demo left in its own folder.
         overwrite=given.overwrite or (demo and not outputs),
         framing=given.framing,
@@ -200,6 +219,14 @@ def _recording(given: argparse.Namespace) -> Options:
         runtime=given.runtime,
         camera=given.camera,
     )
+
+
+def _refuse_encoding(given: argparse.Namespace) -> None:
+    named = [one for one in ("codec", "crf", "encoder") if getattr(given, one) is not None]
+    if named:
+        raise ConfigError(
+            f"--{named[0]} is for recordings; a call is written as it comes, in H.264"
+        )
 
 
 def _call(given: argparse.Namespace, device: Device) -> LiveOptions:

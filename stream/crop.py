@@ -7,14 +7,17 @@ centre lies at i + 0.5. Boxes and rectangles are xyxy in this continuous measure
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.frame import Image
 
 Rect = tuple[float, float, float, float]
 Size = tuple[int, int]
+Pixel = TypeVar("Pixel", np.uint8, np.uint16)
 
 NEARLY_ONE = 1.15
 """Shrinking by less than this is sampled directly: a box filter would blur more than alias."""
@@ -51,12 +54,16 @@ def _reflect(index: np.typing.NDArray[np.int_], length: int) -> np.typing.NDArra
     return np.where(folded < length, folded, period - folded)
 
 
-def resample(image: Image, rect: Rect, size: Size, *, border: int = cv2.BORDER_REPLICATE) -> Image:
+def resample(
+    image: NDArray[Pixel], rect: Rect, size: Size, *, border: int = cv2.BORDER_REPLICATE
+) -> NDArray[Pixel]:
     """Show a rectangle of a picture at any size: bicubic, averaged over each pixel when shrinking.
 
-    Args:    image: uint8 (H, W, C). rect: xyxy px, may reach beyond the picture.
+    Args:    image: uint8 or uint16, (H, W) or (H, W, C).
+             rect: xyxy px, may reach beyond the picture.
              size: (width, height) of the result. border: what lies beyond, a cv2.BORDER_* value.
-    Returns: uint8 (height, width, C); `image` itself when nothing would change.
+    Returns: of the same kind and (height, width) or (height, width, C); `image` itself when
+             nothing would change.
     Raises:  ValueError: the rectangle or the size is empty.
     """
     height, width = image.shape[:2]
@@ -67,7 +74,7 @@ def resample(image: Image, rect: Rect, size: Size, *, border: int = cv2.BORDER_R
         if size == (width, height):
             return image
         if size[0] >= width and size[1] >= height:
-            return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+            return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), image.dtype)
     enlarged = _enlarge(image, rect, size)
     if enlarged is not None:
         return enlarged
@@ -85,7 +92,7 @@ def resample(image: Image, rect: Rect, size: Size, *, border: int = cv2.BORDER_R
     )
     if fine != size:
         sampled = cv2.resize(sampled, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(sampled, np.uint8)
+    return np.asarray(sampled, image.dtype)
 
 
 def aligned(rect: Rect, size: Size, bounds: Size) -> Rect:
@@ -119,7 +126,7 @@ def _base(start: float) -> int:
     return max(0, math.floor(start + 1e-6) - TAPS)
 
 
-def _enlarge(image: Image, rect: Rect, size: Size) -> Image | None:
+def _enlarge(image: NDArray[Pixel], rect: Rect, size: Size) -> NDArray[Pixel] | None:
     """`resample` of an `aligned` rectangle: cv2's enlargement, whose grid begins at a pixel's edge,
     of the part around it; None where it cannot be done so."""
     begins, zooms, parts = [], [], []
@@ -137,7 +144,7 @@ def _enlarge(image: Image, rect: Rect, size: Size) -> Image | None:
     x, y = begins
     cut = whole[y : y + size[1], x : x + size[0]]
     # A rounding error may leave the picture's last row out.
-    return np.ascontiguousarray(cut) if cut.shape[:2] == (size[1], size[0]) else None
+    return np.ascontiguousarray(cut, image.dtype) if cut.shape[:2] == (size[1], size[0]) else None
 
 
 def _samples(shrink: float) -> int:

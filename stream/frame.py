@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 Image = NDArray[np.uint8]
 """RGB uint8 (H, W, 3)."""
@@ -123,6 +126,9 @@ class Frame:
     """Set by the compositor: RGB uint8 of `view.size`."""
     truth: Any = None
     """What the scene really looks like, from sources that know it (`stream.media.demo`)."""
+    native: VideoFrame | None = None
+    """The picture as a recording holds it, in its own pixel format and not turned upright yet. It
+    is for the sink that encodes, which may write into it; stages leave it alone."""
 
     @property
     def time_s(self) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from stream.config import LiveOptions, Options, chosen_scale, parse
 from stream.errors import ConfigError
+from stream.media.encoder import Encoding
 
 RECORDING = ["--input", "call.mp4", "--output", "better.mp4"]
 
@@ -49,6 +50,11 @@ def test_defaults_of_a_recording_and_of_the_demo() -> None:
         (["--fast"], "unrecognized arguments: --fast"),
         (["--headless"], "--headless is for cameras"),
         (["--stats", "json"], "--stats and --metrics-port are for cameras"),
+        (["--codec", "mpeg1"], "invalid choice: 'mpeg1'"),
+        (["--crf", "52"], "--crf 52 is out of range; give 0 .* to 51"),
+        (["--codec", "av1", "--crf", "64"], "to 63"),
+        (["--codec", "ffv1"], "ffv1 does not fit .* end the output in .mkv"),
+        (["--codec", "vp9", "--encoder", "nvenc"], "do not encode vp9"),
         (["--output", "other.mp4"], "one output"),
         (["--output", "virtualcam"], "one output"),
     ],
@@ -57,6 +63,25 @@ def test_options_that_cannot_be_met(more: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         parse([*RECORDING, *more])
     assert "\n" not in str(caught.value)
+
+
+def test_how_a_recording_is_encoded() -> None:
+    assert recording().encoding == Encoding("auto", None, "software")
+    given = recording("--codec", "av1", "--crf", "0", "--encoder", "nvenc").encoding
+    assert given == Encoding("av1", 0, "nvenc")
+    for output, message in (("better.mov", "end the output in .mp4 or .mkv"), ("b.mkv", None)):
+        arguments = ["--input", "call.mp4", "--output", output, "--codec", "av1"]
+        if message is None:
+            parse(arguments)
+        else:
+            with pytest.raises(ConfigError, match=message):
+                parse(arguments)
+    lossless = ["--input", "call.mp4", "--output", "better.mkv", "--codec", "ffv1", "--crf", "1"]
+    with pytest.raises(ConfigError, match="leave --crf out"):
+        parse(lossless)
+    for what in (["--input", "webcam"], ["--input", "webrtc"]):
+        with pytest.raises(ConfigError, match="--crf is for recordings"):
+            parse([*what, "--crf", "20"])
 
 
 def test_missing_options() -> None:

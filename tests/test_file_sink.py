@@ -16,6 +16,7 @@ from stream.media.colour import Colour
 from stream.media.companion import CopiedStreams, EncodedSound
 from stream.media.file_sink import FileSink, check_output, part_path
 from stream.media.file_source import FileSource
+from stream.media.form import Form
 from stream.media.remux import copy_recording
 from tests.recordings import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
 
@@ -28,8 +29,7 @@ def process(source_path: Path, target: Path) -> None:
             (source.width, source.height),
             source.rate,
             source.time_base,
-            colour=source.colour,
-            pixel_aspect=source.pixel_aspect,
+            form=source.form,
             companion=CopiedStreams(source_path),
         )
         for frame in source:
@@ -129,12 +129,13 @@ def test_sound_goes_on_beside_the_pictures(tmp_path: Path) -> None:
 def test_colours_survive_and_are_tagged(tmp_path: Path, matrix: int, full_range: bool) -> None:
     target = tmp_path / "better.mp4"
     colour = Colour(matrix, matrix, matrix, full_range)
-    sink = FileSink(target, (64, 48), Fraction(25), Fraction(1, 25), colour=colour)
+    form = Form((64, 48), "yuv420p", colour, (2, 2, 2, 0))
+    sink = FileSink(target, (64, 48), Fraction(25), Fraction(1, 25), form=form)
     for index in range(3):
         sink.send(frame_of(picture(), index))
     sink.close()
     with FileSource(target) as source:
-        assert source.colour == colour
+        assert source.form.colour == colour
         image = next(iter(source)).image.astype(int)
     for y, x in ((12, 16), (12, 48), (36, 16), (36, 48)):
         assert np.abs(image[y, x] - picture()[y, x]).max() <= 3
@@ -162,12 +163,13 @@ def test_odd_sizes_lose_their_last_line(tmp_path: Path) -> None:
 
 def test_pixels_that_are_not_square_stay_so(tmp_path: Path) -> None:
     first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
-    sink = FileSink(first, (64, 48), Fraction(25), Fraction(1, 25), pixel_aspect=Fraction(15, 16))
+    form = Form((64, 48), "yuv420p", Colour(), (2, 2, 2, 0), pixel_aspect=Fraction(15, 16))
+    sink = FileSink(first, (64, 48), Fraction(25), Fraction(1, 25), form=form)
     sink.send(frame_of(picture()))
     sink.close()
     process(first, second)
     with FileSource(second) as source:
-        assert source.pixel_aspect == Fraction(15, 16)
+        assert source.form.pixel_aspect == Fraction(15, 16)
 
 
 def test_generated_sound_is_encoded(tmp_path: Path) -> None:

@@ -42,6 +42,18 @@ SWSCALE_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """H.273 matrix → FFmpeg's swscale matrix; the others do not occur in recordings."""
 
 
+LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+"""H.273 matrix → parts of red and blue in luma."""
+
+
 @dataclass(frozen=True)
 class Colour:
     """Code points of ITU-T H.273, as video files carry them."""
@@ -55,6 +67,12 @@ class Colour:
     def range_tag(self) -> int:
         """FFmpeg's tag: 1 limited, 2 full."""
         return int(ColorRange.JPEG if self.full_range else ColorRange.MPEG)
+
+    @property
+    def luma_weights(self) -> tuple[float, float, float]:
+        """Parts of red, green and blue in luma; they make 1."""
+        red, blue = LUMA_WEIGHTS[self.matrix]
+        return red, 1.0 - red - blue, blue
 
 
 def colour_of(frame: av.VideoFrame) -> Colour:
@@ -93,17 +111,43 @@ def to_rgb(
     return np.ascontiguousarray(rgb.to_ndarray(), dtype=np.uint8)
 
 
+def to_format(
+    reformatter: VideoReformatter,
+    frame: av.VideoFrame,
+    colour: Colour,
+    size: tuple[int, int],
+    name: str,
+) -> av.VideoFrame:
+    """The picture in another pixel format, and at another size where it differs.
+
+    Args: name: FFmpeg's name of a planar YUV format.
+    """
+    if frame.format.name == name and (frame.width, frame.height) == size:
+        return frame
+    return reformatter.reformat(
+        frame,
+        width=size[0],
+        height=size[1],
+        format=name,
+        interpolation=ACCURATE,
+        src_colorspace=SWSCALE_MATRICES[colour.matrix],
+        dst_colorspace=SWSCALE_MATRICES[colour.matrix],
+        src_color_range=int(ColorRange.JPEG) if frame.format.is_rgb else colour.range_tag,
+        dst_color_range=colour.range_tag,
+    )
+
+
 class ToYuv:
-    """RGB pictures of one size as tagged yuv420p, chroma on the left luma column as in H.264.
+    """RGB pictures of one size as tagged YUV, chroma on the left luma column as in H.264.
 
     Through FFmpeg's scale filter: the plain converter cannot be told where chroma lies. It puts it
     between two columns, where no decoder looks for it, and colours would move to the left by half a
     pixel each time a recording passes through.
 
-    Args: size: (width, height) px, both even.
+    Args: size: (width, height) px, both even. name: FFmpeg's name of the pixel format.
     """
 
-    def __init__(self, size: tuple[int, int], colour: Colour) -> None:
+    def __init__(self, size: tuple[int, int], colour: Colour, name: str = "yuv420p") -> None:
         self._colour = colour
         self._graph = av.filter.Graph()
         chain = [
@@ -119,7 +163,7 @@ class ToYuv:
                 f":out_range={'pc' if colour.full_range else 'tv'}:out_chroma_loc=left"
                 ":flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp",
             ),
-            self._graph.add("format", "yuv420p"),
+            self._graph.add("format", name),
             self._graph.add("buffersink"),
         ]
         for link, following in pairwise(chain):

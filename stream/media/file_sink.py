@@ -17,32 +17,37 @@ import av
 from av.container import OutputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError, PatchWelcomeError
 from av.packet import Packet
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from stream.errors import CloseupError, OutputError
-from stream.frame import Frame
+from stream.frame import Frame, Image
 from stream.media.colour import Colour, ToYuv
 from stream.media.companion import Companion
+from stream.media.encoder import Encoder, Encoding, check_encoding, choose_encoder
+from stream.media.form import Form
+from stream.media.native import Native
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Extension → FFmpeg's name of the container."""
-CRF = 18
-"""Constant quality of x264: next to no visible loss."""
-PRESET = "veryfast"
-"""Measured on two cores at 2560x1440, crf 18: superfast 25 fps, veryfast 20 fps with files less
-than half as large, faster 10 fps without a further gain."""
 
 
-def check_output(path: Path, overwrite: bool, recording: Path | None = None) -> None:
+def check_output(
+    path: Path, overwrite: bool, recording: Path | None = None, encoding: Encoding | None = None
+) -> None:
     """Whether a recording can be written there, before any work is done.
 
-    Args:   recording: the input, which must not be overwritten.
-    Raises: OutputError: it exists, is the input, is no known container, or its folder is missing.
+    Args:   recording: the input, which must not be overwritten. encoding: as it will be written.
+    Raises: OutputError: it exists, is the input, is no known container or one that cannot hold the
+            codec, or its folder is missing.
     """
-    if path.suffix.lower() not in FORMATS:
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
         raise OutputError(
             f"{path} has no ending that names a kind of recording; use {', '.join(FORMATS)}"
         )
+    if encoding is not None and (wrong := check_encoding(encoding, kind)):
+        raise OutputError(f"{path}: {wrong}")
     check_place(path, overwrite)
     if recording is not None and path.exists() and path.samefile(recording):
         raise OutputError(f"{path} is the input itself; give the output another name")
@@ -85,7 +90,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class FileSink:
-    """Writes H.264 with the times of the frames and a companion's sound into a recording."""
+    """Writes pictures with the times of the frames, and what accompanies them, into a recording."""
 
     name = "write"
 
@@ -96,8 +101,8 @@ class FileSink:
         rate: Fraction,
         time_base: Fraction,
         *,
-        colour: Colour | None = None,
-        pixel_aspect: Fraction | None = None,
+        form: Form | None = None,
+        encoding: Encoding | None = None,
         companion: Companion | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -106,22 +111,24 @@ class FileSink:
         Args:   size: (width, height) px of the frames; an odd side loses its last line.
                 rate: frames per second on average, for the encoder's decisions only.
                 time_base: of the frames' pts, seconds.
-                colour: how to store the pictures; BT.709, limited range, when left out.
-                pixel_aspect: width of a pixel by its height.
+                form: of the recording that the frames come from: its pixel format, colours,
+                orientation and pixel aspect are kept. Left out: yuv420p, BT.709, upright.
+                encoding: how to encode; H.264 when left out.
                 companion: sound and titles; closed by the sink.
-        Raises: OutputError: see `check_output`.
+        Raises: OutputError: see `check_output`, `choose_encoder`.
                 ValueError: the size is below 2 px a side.
         """
         if min(size) < 2:
             raise ValueError(f"a recording of {size[0]}x{size[1]} px")
-        check_output(path, overwrite)
+        encoding = encoding or Encoding()
+        check_output(path, overwrite, encoding=encoding)
         self.path = path
         self._size = size
         self._even = (size[0] // 2 * 2, size[1] // 2 * 2)
         self._rate = rate
         self._time_base = time_base
-        self._colour = colour or Colour()
-        self._pixel_aspect = pixel_aspect
+        self._form = form or Form(self._even, "yuv420p", Colour(), _tags(Colour()))
+        self._coded = self._form.turn.turned(self._even)
         self._companion = companion
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
@@ -129,12 +136,20 @@ class FileSink:
         self._first_dts: int | None = None
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._to_yuv = ToYuv(self._even, self._colour)
+        self._last_step = max(1, round(1 / (rate * time_base)))
+        self.encoder: Encoder = choose_encoder(
+            encoding, self._form.format, self._coded, self._form.light
+        )
+        self._native = Native(self._form, self._even, self.encoder.planar)
+        self._to_yuv = ToYuv(self._coded, self._form.colour, self.encoder.planar)
+        self._repack = VideoReformatter()
         self.packets_left_out = 0
         """Damaged packets of the companion that could not be written."""
 
     def send(self, frame: Frame) -> None:
         """Write a frame's output, or the camera's picture where there is none.
+
+        Of a frame that has its `native`, the parts that nothing changed are written as they are.
 
         Raises: OutputError: it cannot be written.
                 ValueError: the picture has another size than announced.
@@ -143,13 +158,27 @@ class FileSink:
         if image.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a picture {image.shape} for a recording of {self._size}")
         with writing(self.path):
-            container, stream = self._opened()
-            picture = self._to_yuv(image[: self._even[1], : self._even[0]])
-            picture.pts = frame.pts
-            picture.time_base = frame.time_base
-            for packet in stream.encode(picture):
+            container, stream = self._opened(frame)
+            for packet in stream.encode(self._picture(frame, image, stream)):
                 self._mux(container, packet)
             self._accompany(container, frame.time_s)
+
+    def _picture(self, frame: Frame, image: Image, stream: VideoStream) -> av.VideoFrame:
+        if frame.native is not None:
+            if frame.native.duration:
+                # At a variable frame rate the last picture may stay for long.
+                self._last_step = frame.native.duration
+            picture = self._native(frame)
+        else:
+            upright = image[: self._even[1], : self._even[0]]
+            picture = self._to_yuv(self._form.turn.undo(upright))
+        if picture.format.name != self.encoder.format:
+            picture = self._repack.reformat(picture, format=self.encoder.format)
+        context = stream.codec_context
+        picture.colorspace, picture.color_range = context.colorspace, context.color_range
+        picture.color_primaries, picture.color_trc = context.color_primaries, context.color_trc
+        picture.pts, picture.time_base = frame.pts, frame.time_base
+        return picture
 
     def close(self) -> None:
         """Finish the file and give it its name.
@@ -181,12 +210,12 @@ class FileSink:
             part_path(self.path).unlink(missing_ok=True)
             self._close_companion()
 
-    def _opened(self) -> tuple[OutputContainer, VideoStream]:
+    def _opened(self, frame: Frame) -> tuple[OutputContainer, VideoStream]:
         if self._container is not None and self._stream is not None:
             return self._container, self._stream
         kind = FORMATS[self.path.suffix.lower()]
         options = {}
-        if kind != "matroska" and self._time_base.numerator == 1:
+        if kind != "matroska":
             # Otherwise the writer chooses a clock of its own, and rounds the start to 1 ms.
             clock = str(self._time_base.denominator)
             options = {"video_track_timescale": clock, "movie_timescale": clock}
@@ -197,22 +226,33 @@ class FileSink:
             options=options,
         )
         self._container = container
-        stream = container.add_stream("libx264", rate=self._rate)
-        stream.codec_context.options = {"preset": PRESET, "crf": str(CRF)}
-        stream.width, stream.height = self._even
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = self._time_base
-        stream.codec_context.colorspace = self._colour.matrix
-        stream.codec_context.color_range = self._colour.range_tag
-        stream.codec_context.color_primaries = self._colour.primaries
-        stream.codec_context.color_trc = self._colour.transfer
-        if self._pixel_aspect is not None:
-            stream.codec_context.sample_aspect_ratio = self._pixel_aspect
-        self._stream = stream
+        self._stream = self._add_pictures(container, frame.native is not None)
         if self._companion is not None:
             self._companion.add_to(container)
         container.start_encoding()
-        return container, stream
+        return container, self._stream
+
+    def _add_pictures(self, container: OutputContainer, native: bool) -> VideoStream:
+        form, encoder = self._form, self.encoder
+        stream = container.add_stream(encoder.name, rate=self._rate)
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        context.options = dict(encoder.options)
+        stream.width, stream.height = self._coded
+        stream.pix_fmt = encoder.format
+        context.time_base = self._time_base
+        # What players assume of silent recordings depends on the size: at another one they are
+        # told.
+        kept = native and self._coded == form.size and encoder.planar == form.format
+        tags = form.tags if kept else _tags(form.colour)
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = tags
+        if form.pixel_aspect is not None:
+            context.sample_aspect_ratio = form.pixel_aspect
+        if encoder.tag is not None and container.format.name != "matroska":
+            context.codec_tag = encoder.tag
+        if form.display_matrix is not None:
+            stream.set_display_matrix(_scaled(form.display_matrix, form.size, self._coded))
+        return stream
 
     def _mux(self, container: OutputContainer, packet: Packet[VideoStream] | None) -> None:
         """Write the packet before this one; None: it was the last.
@@ -228,8 +268,7 @@ class FileSink:
         self._first_pts = held.pts if self._first_pts is None else self._first_pts
         self._last_pts = max(held.pts, self._last_pts or held.pts)
         if packet is None:
-            step = max(1, round(1 / (self._rate * self._time_base)))
-            lasting = self._last_pts + step - self._first_pts
+            lasting = self._last_pts + self._last_step - self._first_pts
             held.duration = max(1, lasting - (held.dts - self._first_dts))
         container.mux(held)
 
@@ -245,3 +284,15 @@ class FileSink:
     def _close_companion(self) -> None:
         if self._companion is not None:
             self._companion.close()
+
+
+def _tags(colour: Colour) -> tuple[int, int, int, int]:
+    return colour.matrix, colour.primaries, colour.transfer, colour.range_tag
+
+
+def _scaled(
+    matrix: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
+) -> tuple[int, ...]:
+    """A display matrix for pictures of another size: only its shift depends on it."""
+    a, b, u, c, d, v, x, y, w = matrix
+    return a, b, u, c, d, v, x * after[0] // before[0], y * after[1] // before[1], w

@@ -10,18 +10,17 @@ from types import TracebackType
 from typing import Self
 
 import av
-import numpy as np
 from av.codec import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.sidedata.sidedata import SideData
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from stream.errors import InputError
-from stream.frame import Frame, Image
-from stream.media.colour import Colour, colour_of, to_rgb
+from stream.frame import Frame
+from stream.media.colour import to_rgb
+from stream.media.form import Form
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf"
@@ -92,13 +91,10 @@ class FileSource:
             self._container.close()
             raise
         self._first: av.VideoFrame | None = first
-        self._coded_size = (first.width, first.height)
-        self.turn = _turn(first)
-        self.colour: Colour = colour_of(first)
-        self.width, self.height = self._coded_size[:: -1 if self.turn.transpose else 1]
-        aspect = self._stream.sample_aspect_ratio or Fraction(1)
-        self.pixel_aspect = 1 / aspect if self.turn.transpose else aspect
-        """Width of a pixel by its height."""
+        self.form = Form.of(first, self._stream.sample_aspect_ratio or Fraction(1))
+        """Of the pictures as they are coded."""
+        self.width, self.height = self.form.turn.turned(self.form.size)
+        """Of the upright pictures, px."""
         self.time_base = self._stream.time_base or Fraction(1, 90_000)
         self.rate = _plausible_rate(self._stream)
         self.frames_total = self._count_frames()
@@ -124,13 +120,14 @@ class FileSource:
         self._first = None
         while decoded is not None:
             pts = self._pts(decoded)
-            image = self.turn.apply(to_rgb(self._rgb, decoded, self.colour, self._coded_size))
+            rgb = to_rgb(self._rgb, decoded, self.form.colour, self.form.size)
             yield Frame(
-                image=image,
+                image=self.form.turn.apply(rgb),
                 index=self._frames_read,
                 pts=pts,
                 time_base=self.time_base,
                 captured_ns=time.monotonic_ns(),
+                native=decoded,
             )
             self._frames_read += 1
             decoded = next(self._decoded, None)
@@ -217,46 +214,22 @@ def _plausible_rate(stream: VideoStream) -> Fraction:
     return Fraction(25)
 
 
-class _Turn:
-    """A quarter turn or mirroring that brings a picture upright."""
-
-    def __init__(self, transpose: bool, flip_x: bool, flip_y: bool) -> None:
-        self.transpose = transpose
-        self.flip_x = flip_x
-        self.flip_y = flip_y
-
-    def apply(self, image: Image) -> Image:
-        if self.transpose:
-            image = image.transpose(1, 0, 2)
-        if self.flip_x:
-            image = image[:, ::-1]
-        if self.flip_y:
-            image = image[::-1]
-        return np.ascontiguousarray(image)
+def pictures_of(container: InputContainer) -> VideoStream | None:
+    """The stream whose pictures are worked on: the first that moves; None without one."""
+    moving = (one for one in container.streams.video if not is_cover(one))
+    return next(moving, None)
 
 
-def _turn(frame: av.VideoFrame) -> _Turn:
-    """Read the display matrix: x' = a x + c y, y' = b x + d y, in rows (a b u), (c d v), …"""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
-    if side_data is None:
-        return _Turn(False, False, False)
-    assert isinstance(side_data, SideData)
-    a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(side_data), np.int32))
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return _Turn(False, flip_x=a < 0, flip_y=d < 0)
-    return _Turn(True, flip_x=c < 0, flip_y=b < 0)
+def is_cover(stream: Stream) -> bool:
+    """Whether it is a single picture beside the recording, such as a cover."""
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first stream of moving pictures, ready to decode."""
-    moving = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic
-    ]
-    if not moving:
+    """The stream of moving pictures, ready to decode."""
+    stream = pictures_of(container)
+    if stream is None:
         raise InputError(f"{path} has no moving pictures; give a recording with video in it")
-    stream = moving[0]
     codec: CodecContext | None = stream.codec_context
     if codec is None:
         raise InputError(f"the pictures of {path} have an unknown format; convert it to H.264")

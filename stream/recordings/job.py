@@ -63,8 +63,8 @@ def enhance(source: FileSource, options: Options, look: Look | None = None) -> R
         stages.output_size,
         source.rate,
         source.time_base,
-        colour=source.colour,
-        pixel_aspect=source.pixel_aspect,
+        form=source.form,
+        encoding=options.encoding,
         companion=(companion := CopiedStreams(source.path)),
         overwrite=options.overwrite,
     )
@@ -72,6 +72,7 @@ def enhance(source: FileSource, options: Options, look: Look | None = None) -> R
     left_out = ", ".join(companion.left_out)
     say_notes(
         source.note,
+        *sink.encoder.notes,
         f"subtitles left out, the output cannot hold {left_out}" if left_out else None,
         f"{sink.packets_left_out} damaged packets of sound left out"
         if sink.packets_left_out
@@ -88,6 +89,7 @@ def run_demo(source: DemoSource, options: Options, sheet: DemoSheet) -> Report:
         stages.output_size,
         source.rate,
         source.time_base,
+        encoding=options.encoding,
         companion=EncodedSound(source.sound, source.sound_rate),
         overwrite=options.overwrite,
     )

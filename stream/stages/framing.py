@@ -282,6 +282,9 @@ def _even(length: float) -> int:
 def _largest(source_size: Size, output_size: Size) -> Rect:
     """The largest rectangle with the output's aspect, in the middle of the source."""
     width, height = float(source_size[0]), float(source_size[1])
+    if all(0 <= s - o < 2 for s, o in zip(source_size, output_size, strict=True)):
+        # An odd side loses its last line; resampling would change every pixel for it.
+        return (0.0, 0.0, float(output_size[0]), float(output_size[1]))
     if source_size[0] * output_size[1] == source_size[1] * output_size[0]:
         return (0.0, 0.0, width, height)
     factor = min(width / output_size[0], height / output_size[1])
