@@ -1,0 +1,191 @@
+"""The bench's command line.
+
+    python -m bench --quick                           two minutes, the demo's people alone
+    python -m bench --clips FOLDER --out out/bench    every case, and every clip once
+    python -m bench --cases walk,swap --clips CLIP CLIP
+
+Exit status: 0 measured, 2 an error that one line on stderr explains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.actors import Actor, Clip, Photo
+from bench.call import Call
+from bench.cases import CASES, QUICK
+from bench.figures import figures, table
+from bench.judge import Notes
+from bench.likeness import Likeness
+from bench.run import run
+from bench.sheet import write_sheet, write_video
+from engines.runtime import RUNTIMES, EngineError
+from stream.errors import CloseupError, ConfigError
+from stream.media.demo_scene import DemoScene
+from stream.stages.detector import FaceDetector
+
+KINDS = (".mp4", ".mkv", ".mov", ".webm")
+QUICK_PACE = 0.6
+ONCE = "walk"
+"""The case that every clip plays; the other cases take the clips in turn."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A case and who plays it."""
+
+    case: str
+    clips: tuple[Path, ...]
+    """None for the demo's people."""
+
+    @property
+    def name(self) -> str:
+        """Of the case and its people."""
+        people = "+".join(path.stem for path in self.clips) or "demo"
+        return f"{self.case} {people}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the bench. Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        measure(options)
+    except (CloseupError, EngineError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Every cast in turn; prints the table and writes what was asked for.
+
+    Raises: CloseupError, EngineError.
+    """
+    names = _cases(options)
+    casts = list(casting(names, _clips(options), options.seed, demo=not options.no_demo))
+    if not casts:
+        raise ConfigError("--no-demo leaves nobody; give --clips")
+    pace = options.pace or (QUICK_PACE if options.quick else 1.0)
+    scene = DemoScene()
+    done: list[tuple[str, Notes]] = []
+    started_s = time.monotonic()
+    with FaceDetector() as detector:
+        likeness = None if options.no_identity else Likeness(detector)
+        if likeness is not None and likeness.lacks:
+            print(f"note: no figures of identity: {likeness.lacks}", file=sys.stderr)
+        for number, cast in enumerate(casts):
+            print(f"{number + 1} of {len(casts)}: {cast.name}", file=sys.stderr, flush=True)
+            people = _people(cast, scene, detector)
+            call = Call(CASES[cast.case](pace), people, options.size, options.seed)
+            notes = run(call, likeness, scale=options.scale, runtime=options.runtime)
+            done.append((cast.name, notes))
+            if options.out is not None and options.videos:
+                write_video(options.out / f"{cast.name.replace(' ', '-')}.mp4", notes)
+            print(table([figures(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
+    rows = [figures(name, [notes]) for name, notes in done]
+    whole = figures("all", [notes for _, notes in done])
+    text = table([*rows, whole])
+    print(text)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "bench.md").write_text(text + "\n")
+        result = {
+            "seconds": round(time.monotonic() - started_s, 1),
+            "size": list(options.size),
+            "scale": options.scale,
+            "seed": options.seed,
+            "cases": [row.as_json() for row in rows],
+            "all": whole.as_json(),
+        }
+        (options.out / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
+        write_sheet(options.out / "bench.png", done)
+
+
+def casting(
+    names: Sequence[str], clips: Sequence[Path], seed: int, *, demo: bool = True
+) -> Iterator[Cast]:
+    """Who plays what: the demo's people everything, the clips in turn, and each clip ONCE."""
+    if demo:
+        yield from (Cast(name, ()) for name in names)
+    if not clips:
+        return
+    order = [clips[i] for i in np.random.default_rng(seed).permutation(len(clips))]
+    turn = 0
+    for name in names:
+        if name == ONCE:
+            yield from (Cast(name, (clip,)) for clip in clips)
+            continue
+        needed = len(CASES[name](1.0).roles)
+        yield Cast(name, tuple(order[(turn + i) % len(order)] for i in range(needed)))
+        turn += needed
+
+
+def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[Actor]:
+    if cast.clips:
+        return [Clip(path, detector) for path in cast.clips]
+    needed = len(CASES[cast.case](1.0).roles)
+    return [Photo(scene, other=number % 2 == 1) for number in range(needed)]
+
+
+def _cases(options: argparse.Namespace) -> list[str]:
+    if options.cases is None:
+        return list(QUICK if options.quick else CASES)
+    names = [name.strip() for name in options.cases.split(",")]
+    for name in names:
+        if name not in CASES:
+            raise ConfigError(f"there is no case {name}; there are {', '.join(CASES)}")
+    return names
+
+
+def _clips(options: argparse.Namespace) -> list[Path]:
+    found: list[Path] = []
+    for path in options.clips:
+        if not path.exists():
+            raise ConfigError(f"--clips: {path} does not exist")
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        found += [one for one in inside if one.suffix.lower() in KINDS]
+    skipped = options.skip.split(",") if options.skip else []
+    return [p for p in found if not any(fnmatch.fnmatch(p.stem, one) for one in skipped)]
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.split("x"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no size; give one as 640x360") from error
+    if width < 320 or height < 180 or width % 2 or height % 2:
+        raise argparse.ArgumentTypeError(f"{text}: even, and at least 320x180")
+    return width, height
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--quick", action="store_true", help=f"short calls; of the cases {', '.join(QUICK)} alone")
+    add("--cases", metavar="A,B", help=f"of: {', '.join(CASES)}")
+    add("--pace", type=float, metavar="P", help=f"1 is unhurried; with --quick {QUICK_PACE:g}")
+    add("--clips", nargs="+", type=Path, default=[], metavar="PATH", help="recordings of people "
+        "who sit close, or folders of them")  # fmt: skip
+    add("--skip", metavar="A,B", help="clips to leave out, by name; * stands for anything")
+    add("--no-demo", action="store_true", help="the clips alone")
+    add("--size", type=_size, default=(640, 360), metavar="WxH", help="of the camera (640x360)")
+    add("--scale", type=float, default=2.0, help="output over camera size (2)")
+    add("--seed", type=int, default=0, help="of the camera's noise and of the casting")
+    add("--no-identity", action="store_true", help="leave out what takes longest")
+    add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
+    add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
+    add("--videos", action="store_true", help="with --out: before, after and truth of every call")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

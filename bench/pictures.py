@@ -1,0 +1,91 @@
+"""Pictures: how near one comes to the truth, how it changes from frame to frame, and its seams."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.frame import Floats, Image
+
+LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
+MOST_DB = 100.0
+SEAM_SIGMA = 1.0
+"""Finer than this, in px of the output, a step is grain and no seam."""
+
+
+def psnr(one: Image, other: Image) -> float:
+    """dB over RGB; `MOST_DB` for equal pictures."""
+    error = float(np.mean(np.square(one.astype(np.float32) - other)))
+    return min(MOST_DB, 10.0 * math.log10(255.0**2 / max(error, 1e-9)))
+
+
+def ssim(one: Image, other: Image) -> float:
+    """Mean over RGB; Gaussian window of 11 px (Wang et al. 2004)."""
+    quality: Any = cv2.quality  # its stub does not know the static form of compute()
+    channels: tuple[float, ...] = quality.QualitySSIM_compute(one, other)[0]
+    return float(np.mean(channels[:3]))
+
+
+def luma(image: Image) -> Floats:
+    """float32 (H, W), 0..255."""
+    return np.asarray(cv2.transform(image.astype(np.float32), LUMA), np.float32)
+
+
+class Motion:
+    """Where every pixel of a picture was in the picture before.
+
+    Args: before, now: RGB uint8 (H, W, 3) without noise: the truth of two neighbouring frames.
+    """
+
+    _finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def __init__(self, before: Image, now: Image) -> None:
+        first, second = (np.rint(luma(image)).astype(np.uint8) for image in (now, before))
+        flow: Any = None
+        flow = self._finder.calc(first, second, flow)
+        rows, columns = np.indices(first.shape, np.float32)
+        self._x = np.asarray(columns + flow[..., 0], np.float32)
+        self._y = np.asarray(rows + flow[..., 1], np.float32)
+        self._inside = (self._x >= 0) & (self._x <= first.shape[1] - 1)
+        self._inside &= (self._y >= 0) & (self._y <= first.shape[0] - 1)
+
+    def change(self, before: Floats, now: Floats) -> float:
+        """What changes in a picture beyond its motion: root mean square, 0..255.
+
+        Args: float32 (H, W) or (H, W, C), pictures or what is wrong with them.
+        """
+        moved = cv2.remap(
+            before, self._x, self._y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        return float(np.sqrt(np.mean(np.square((now - moved)[self._inside]))))
+
+
+def temporal_variance(pictures: list[Image]) -> float:
+    """Mean over the pixels of how much each varies with time, squared levels.
+
+    Raises: ValueError: fewer than two pictures.
+    """
+    if len(pictures) < 2:
+        raise ValueError("variance with time needs two pictures")
+    total = np.zeros(pictures[0].shape, np.float64)
+    squares = np.zeros(pictures[0].shape, np.float64)
+    for picture in pictures:
+        total += picture
+        squares += np.square(picture.astype(np.float64))
+    count = len(pictures)
+    return float(np.mean((squares - total * total / count) / (count - 1)))
+
+
+def seam(picture: Image, truth: Image, ring: NDArray[np.bool_]) -> float:
+    """Edges within a ring that the truth does not have: root mean square gradient, levels a pixel.
+
+    Args: RGB uint8 (H, W, 3); ring: bool (H, W).
+    """
+    wrong = np.asarray(cv2.GaussianBlur(luma(picture) - luma(truth), (0, 0), SEAM_SIGMA))
+    down, across = np.gradient(wrong)
+    steepness = np.asarray(down * down + across * across, np.float64)
+    return float(np.sqrt(np.mean(steepness[ring])))

@@ -1,0 +1,52 @@
+"""Run: one call through the real stages, and once more without its close-ups."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.call import Call
+from bench.judge import Judge, Notes
+from bench.likeness import Likeness
+from stream.frame import Frame
+from stream.graph import Stages
+from stream.parts import Stage
+
+
+def run(
+    call: Call, likeness: Likeness | None, *, scale: float = 2.0, runtime: str = "auto"
+) -> Notes:
+    """A recording of the call, the whole picture on a canvas `scale` times larger.
+
+    What finds, follows and remembers people runs once; what comes after the bank runs twice, with
+    what the bank picked and without.
+
+    Raises: CloseupError, EngineError: as `Stages.build`.
+    """
+    stages = _build(call, scale, runtime)
+    try:
+        blind = _build(call, scale, runtime)
+    except BaseException:
+        stages.close()
+        raise
+    judge = Judge(call, likeness)
+    after = [stage.name for stage in stages.all].index(stages.bank.name) + 1
+    try:
+        for frame in call:
+            tracked = _through(frame, stages.all[:after])
+            unknown = [replace(f, exemplars=(), exemplars_version=0) for f in tracked.faces]
+            alone = _through(replace(tracked, faces=tuple(unknown)), blind.all[after:])
+            judge.see(_through(tracked, stages.all[after:]), alone)
+    finally:
+        blind.close()
+        stages.close()
+    return judge.notes()
+
+
+def _build(call: Call, scale: float, runtime: str) -> Stages:
+    return Stages.build(call.size, call.rate, framing="fixed", scale=scale, runtime=runtime)
+
+
+def _through(frame: Frame, stages: list[Stage]) -> Frame:
+    for stage in stages:
+        frame = stage(frame)
+    return frame
