@@ -38,8 +38,8 @@ class Findings:
     """(seconds, mean brightness) of every frame."""
     faces: list[FaceSeen]
     face_blur_px: float | None
-    """Of faces, with the pixel's own. Right within 10 % up to 1.7 px; above, the edges of a face lie
-    too close to each other, and 2.2 px are measured as 1.9."""
+    """Of faces, with the pixel's own. Right within 10 % up to 1.7 px; above, the edges of a face
+    lie too close to each other, and 2.2 px are measured as 1.9."""
     picture_blur_px: float | None
 
     @property
