@@ -38,9 +38,8 @@ def network_name(scale: int, kind: str = "call") -> str:
 
 
 def best_weights(scale: int, kind: str, folder: Path = WEIGHTS) -> Path:
-    """The enhance half of the network made for a kind of damage; else of the one for calls."""
-    made_for_it = folder / f"{network_name(scale, kind)}.enhance.onnx"
-    return made_for_it if made_for_it.exists() else folder / f"{network_name(scale)}.enhance.onnx"
+    """The enhance half of the network made for a kind of damage."""
+    return folder / f"{network_name(scale, kind)}.enhance.onnx"
 
 
 def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
