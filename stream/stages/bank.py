@@ -99,7 +99,7 @@ class Bank:
         """Hand over what is kept of one person, who is forgotten; it is the caller's to wipe."""
         with self._lock:
             person = self._people.pop(track_id, None)
-            return person.exemplars if person else Exemplars(rolling=self._rolling)
+            return person.exemplars if person else Exemplars(self._camera, rolling=self._rolling)
 
     def start_with(self, people: Mapping[int, Exemplars]) -> None:
         """Serve these people (by track_id) with these close-ups, which are the bank's from now on.
