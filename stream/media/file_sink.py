@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -214,11 +215,11 @@ class FileSink:
         if self._container is not None and self._stream is not None:
             return self._container, self._stream
         kind = FORMATS[self.path.suffix.lower()]
-        options = {}
+        options = {} if self._companion is None else self._companion.options(kind)
         if kind != "matroska":
             # Otherwise the writer chooses a clock of its own, and rounds the start to 1 ms.
             clock = str(self._time_base.denominator)
-            options = {"video_track_timescale": clock, "movie_timescale": clock}
+            options |= {"video_track_timescale": clock, "movie_timescale": clock}
         container = av.open(
             f"file:{part_path(self.path).absolute()}",
             mode="w",
@@ -226,9 +227,11 @@ class FileSink:
             options=options,
         )
         self._container = container
-        self._stream = self._add_pictures(container, frame.native is not None)
-        if self._companion is not None:
-            self._companion.add_to(container)
+        add_pictures = partial(self._add_pictures, container, frame.native is not None)
+        if self._companion is None:
+            self._stream = add_pictures()
+        else:
+            self._stream = self._companion.add_to(container, add_pictures)
         container.start_encoding()
         return container, self._stream
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import av
-from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
-from av.stream import Disposition, Stream
 
-from stream.errors import OutputError
+from stream.media.companion import CopiedStreams
 from stream.media.file_sink import FORMATS, check_output, part_path, writing
-from stream.media.file_source import open_recording
 
 
 def copy_recording(source: Path, target: Path, *, overwrite: bool = False) -> None:
@@ -36,47 +34,13 @@ def copy_recording(source: Path, target: Path, *, overwrite: bool = False) -> No
 
 
 def _copy_packets(source: Path, part: Path, kind: str) -> None:
+    streams = CopiedStreams(source, pictures=True)
     with (
-        open_recording(source) as recording,
-        av.open(f"file:{part.absolute()}", mode="w", format=kind) as copy,
+        closing(streams),
+        av.open(
+            f"file:{part.absolute()}", mode="w", format=kind, options=streams.options(kind)
+        ) as copy,
     ):
-        copy.metadata.update(recording.metadata)
-        copy.set_chapters(recording.chapters())
-        copies: dict[int, Stream] = {}
-        for stream in recording.streams:
-            attached = bool(stream.disposition & Disposition.attached_pic)
-            if stream.type in ("video", "audio", "subtitle") and not attached:
-                added = _add_copy(stream, copy)
-                if added is not None:
-                    copies[stream.index] = added
-        _mux_all(recording, copy, copies)
-
-
-def _add_copy(stream: Stream, copy: OutputContainer) -> Stream | None:
-    """The new stream; None for subtitles that do not fit."""
-    try:
-        added = copy.add_stream_from_template(stream, opaque=True)
-    except ValueError as error:
-        if stream.type == "subtitle":
-            return None
-        raise OutputError(
-            f"a file of the kind {copy.format.name} cannot hold the {stream.type} of the input; "
-            "give the output the same ending as the input"
-        ) from error
-    added.metadata.update(stream.metadata)
-    return added
-
-
-def _mux_all(recording: InputContainer, copy: OutputContainer, copies: dict[int, Stream]) -> None:
-    packets = recording.demux(*(recording.streams[index] for index in copies))
-    while True:
-        try:
-            packet = next(packets, None)
-        except (FFmpegError, OSError):
-            # A recording that breaks off is copied up to there.
-            return
-        if packet is None:
-            return
-        if packet.dts is not None:
-            packet.stream = copies[packet.stream.index]
+        streams.add_to(copy)
+        for packet in streams.packets_until(math.inf):
             copy.mux(packet)

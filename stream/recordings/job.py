@@ -69,12 +69,13 @@ def enhance(source: FileSource, options: Options, look: Look | None = None) -> R
         overwrite=options.overwrite,
     )
     report = run_graph(source, stages, [sink], options, look)
-    left_out = ", ".join(companion.left_out)
+    left_out, converted = ", ".join(companion.left_out), ", ".join(companion.converted)
     say_notes(
         source.note,
         *sink.encoder.notes,
-        f"subtitles left out, the output cannot hold {left_out}" if left_out else None,
-        f"{sink.packets_left_out} damaged packets of sound left out"
+        f"left out, the output cannot hold it: {left_out}" if left_out else None,
+        f"subtitles converted: {converted}" if converted else None,
+        f"{sink.packets_left_out} damaged packets of other tracks left out"
         if sink.packets_left_out
         else None,
     )

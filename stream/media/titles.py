@@ -1,0 +1,48 @@
+"""Titles: what a recording and its tracks say about themselves in words, and what may be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+OF_THE_FILE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+"""They describe the old file and not the recording."""
+OF_THE_CODING = frozenset({"encoder", "duration", "bps", "number_of_frames", "number_of_bytes"})
+"""They describe pictures as they were encoded before."""
+QUICKTIME = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "sqi": "alb"}
+"""Languages that mov knows by their other code (ISO 639-2/T → /B)."""
+USUAL = frozenset(
+    {"title", "artist", "album", "date", "comment", "genre"}
+    | {"copyright", "creation_time", "location"}
+)
+"""What every mp4 and mov keeps; other names need `use_metadata_tags`."""
+
+
+def of_recording(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The titles of a recording without those of its file."""
+    return {key: text for key, text in metadata.items() if key.lower() not in OF_THE_FILE}
+
+
+def of_track(metadata: Mapping[str, str], kind: str) -> dict[str, str]:
+    """The titles of a track, its language in the words of a kind of file (FFmpeg's name)."""
+    kept = of_recording(metadata)
+    if kind == "mov" and "language" in kept:
+        kept["language"] = QUICKTIME.get(kept["language"], kept["language"])
+    return kept
+
+
+def of_pictures(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The titles of a track of pictures, which is encoded anew, without those of its coding."""
+
+    def stale(key: str) -> bool:
+        # Matroska's statistics come in languages, too: BPS-eng.
+        plain = key.lower().partition("-")[0]
+        return plain in OF_THE_CODING or plain.startswith("_statistics")
+
+    return {key: text for key, text in metadata.items() if not stale(key)}
+
+
+def container_options(kind: str, titles: Mapping[str, str]) -> dict[str, str]:
+    """Options with which a kind of file (FFmpeg's name) keeps all these titles."""
+    # "location-eng" is "location" in a language.
+    unusual = any(key.lower().partition("-")[0] not in USUAL for key in titles)
+    return {"movflags": "use_metadata_tags"} if unusual and kind in ("mp4", "mov") else {}
