@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from stream.errors import OutputError
 from stream.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
+from stream.recordings.check import Check, format_check
 
 
 class StageTimes(TypedDict):
@@ -51,6 +52,8 @@ class Report(TypedDict):
     """Runtimes that "auto" tried first, each with the reason why it was not taken."""
     stages: dict[str, StageTimes]
     """The stages, and the source and sinks, which run beside them in threads of their own."""
+    check: NotRequired[Check]
+    """Recordings: the output compared with the input."""
 
 
 def make_report(
@@ -126,6 +129,8 @@ def format_report(report: Report) -> str:
     for name, times in report["stages"].items():
         row = "".join(f"{times[key]:>10.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))
         lines.append(f"  {name:<16}{row}")
+    if "check" in report:
+        lines.append(format_check(report["check"]))
     return "\n".join(lines)
 
 

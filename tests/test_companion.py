@@ -13,7 +13,6 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
 from stream.errors import OutputError
-from stream.media import titles
 from stream.media.companion import CopiedStreams
 from stream.media.file_sink import FileSink
 from stream.media.file_source import FileSource
@@ -294,30 +293,6 @@ def test_unusual_titles_are_kept(tmp_path: Path, kind: str) -> None:
     with av.open(str(target)) as container:
         found = {key.lower(): text for key, text in container.metadata.items()}
     assert {key: found.get(key.lower()) for key in told} == told
-
-
-@pytest.mark.parametrize("kind", ["mp4", "mov"])
-def test_usual_titles_need_nothing_special(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"usual.{kind}"
-    told = {key: "+01.0000+002.0000/" if key == "location" else "words" for key in titles.USUAL}
-    told |= {"creation_time": "2026-01-02T03:04:05.000000Z", "date": "2026"}
-    assert titles.container_options(kind, told) == {}
-    with av.open(str(path), "w") as container:
-        container.metadata.update(told)
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height = 64, 48
-        frame = av.VideoFrame(64, 48, "yuv420p")
-        frame.pts = 0
-        container.mux([*stream.encode(frame), *stream.encode(None)])
-    with av.open(str(path)) as container:
-        assert {key: container.metadata.get(key) for key in told} == told
-
-
-def test_stale_statistics_do_not_survive() -> None:
-    kept = titles.of_pictures(
-        {"language": "deu", "BPS-eng": "7", "DURATION": "1", "_STATISTICS_TAGS": "BPS", "a": "b"}
-    )
-    assert kept == {"language": "deu", "a": "b"}
 
 
 def test_pictures_out_of_order_are_copied_from_matroska_to_mp4(tmp_path: Path) -> None:

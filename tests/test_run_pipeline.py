@@ -68,12 +68,15 @@ def test_a_recording_is_enlarged_with_its_sound_and_times(
         packets_of(recording, "audio"), key=key
     )
     written = json.loads(report.read_text(encoding="utf-8"))
+    assert written["check"]["differences"] == []
+    assert written["check"]["pictures"] == [len(VFR_PTS)] * 2
     assert written["frames"] == written["faces_seen"] == written["faces_enhanced"] == len(VFR_PTS)
     looked = {"look source", "look tracker", "look bank"}
     assert set(written["stages"]) == {*looked, "source", "enlarge", "write"}
     assert (written["people"], written["merged_tracks"]) == (1, 0)
     said = capsys.readouterr()
     assert "faces seen" in said.out
+    assert f"checked: as in the input, {len(VFR_PTS)} pictures" in said.out
     assert "pass 1 of 2, looking: 10/10 frames (100 %)" in said.err
     assert "pass 2 of 2: 10/10 frames (100 %)" in said.err
     assert names(recording.parent) == {"call.mp4", "better.mp4", "report.json"}

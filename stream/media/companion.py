@@ -159,7 +159,7 @@ class CopiedStreams:
                 ).metadata.update(stream.metadata)
             else:
                 self.left_out.append(f"attachment {stream.name}")
-        elif _is_made_by_the_file(stream):
+        elif is_made_by_the_file(stream):
             # mp4 and mov make these tracks out of the chapters and the time code.
             return
         elif stream.type == "audio" or _fits(stream, container):
@@ -312,8 +312,9 @@ def _is_timecode(stream: Stream) -> bool:
     return stream.type == "data" and TIMECODE in stream.metadata
 
 
-def _is_made_by_the_file(stream: Stream) -> bool:
-    """A time code, or the track of chapters in mp4 and mov, which FFmpeg marks as not to read."""
+def is_made_by_the_file(stream: Stream) -> bool:
+    """Whether mp4 and mov make such a track by themselves: a time code, or the chapters, which
+    FFmpeg marks as not to be read."""
     chapters = stream.type == "data" and stream.discard == Discard.all
     return chapters or _is_timecode(stream)
 

@@ -166,9 +166,8 @@ class FileSink:
 
     def _picture(self, frame: Frame, image: Image, stream: VideoStream) -> av.VideoFrame:
         if frame.native is not None:
-            if frame.native.duration:
-                # At a variable frame rate the last picture may stay for long.
-                self._last_step = frame.native.duration
+            # At a variable frame rate the last picture may stay for long.
+            self._last_step = frame.native.duration or self._last_step
             picture = self._native(frame)
         else:
             upright = image[: self._even[1], : self._even[0]]

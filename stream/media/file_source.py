@@ -120,17 +120,20 @@ class FileSource:
         self._first = None
         while decoded is not None:
             pts = self._pts(decoded)
+            index, self._frames_read = self._frames_read, self._frames_read + 1
+            following = next(self._decoded, None)
+            if following is None:
+                decoded.duration = self._last_duration(decoded.duration)
             rgb = to_rgb(self._rgb, decoded, self.form.colour, self.form.size)
             yield Frame(
                 image=self.form.turn.apply(rgb),
-                index=self._frames_read,
+                index=index,
                 pts=pts,
                 time_base=self.time_base,
                 captured_ns=time.monotonic_ns(),
                 native=decoded,
             )
-            self._frames_read += 1
-            decoded = next(self._decoded, None)
+            decoded = following
 
     @property
     def note(self) -> str | None:
@@ -186,6 +189,13 @@ class FileSource:
             end_us = (self._container.start_time or 0) + self._container.duration
             return round(Fraction(end_us, 1_000_000) / self.time_base)
         return None
+
+    def _last_duration(self, said: int) -> int:
+        """How long the last picture stays; packets say how long until the next one is decoded."""
+        end = self._end_pts()
+        if end is None or self._last_pts is None or end <= self._last_pts or self._ended_early():
+            return said
+        return end - self._last_pts
 
     def _count_frames(self) -> int | None:
         if self._stream.frames:

@@ -20,6 +20,7 @@ from stream.parts import Sink
 from stream.pipeline import Pipeline
 from stream.progress import Progress
 from stream.recordings.album import Album
+from stream.recordings.check import check_recording
 from stream.recordings.look import Look
 from stream.report import Report, make_report
 
@@ -28,10 +29,19 @@ CONVERTED = "no face was found: the picture is not enhanced, only converted"
 
 
 def run_recording(source: FileSource, options: Options) -> Report:
-    """One recording through the graph; one without a face is passed through unchanged.
+    """One recording through the graph, and a check whether the output has all that the input had.
+
+    One without a face is passed through unchanged.
 
     Raises: CloseupError, EngineError: it cannot be read, enhanced or written; nothing is left.
     """
+    report = in_passes(source, options)
+    report["check"] = check_recording(source.path, options.output)
+    return report
+
+
+def in_passes(source: FileSource, options: Options) -> Report:
+    """The recording looked through and enhanced, or enhanced in one go."""
     if options.passes == 1:
         report = enhance(source, options)
         if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
