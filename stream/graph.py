@@ -16,6 +16,7 @@ from stream.stages.compositor import Compositor
 from stream.stages.detector import FaceDetector
 from stream.stages.enhancer import Enhancer
 from stream.stages.framing import Framing, Mode
+from stream.stages.guard import Guard
 from stream.stages.tracker import Tracker
 
 
@@ -90,7 +91,7 @@ class Stages:
         except BaseException:
             enhancer.close()
             raise
-        stages: list[Stage] = [tracker, bank, frame, enhancer, compositor]
+        stages: list[Stage] = [tracker, bank, frame, enhancer, Guard(), compositor]
         return cls(stages, bank, compositor, opener, frame.whole)
 
     @staticmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("stream", "engines", "calibration", "bench")
-STAGES = ("tracker", "bank", "framing", "enhancer", "compositor")
+STAGES = ("tracker", "bank", "framing", "enhancer", "guard", "compositor")
 ALONE = {
     # package: the modules that may import it
     "torch": ("engines.hime.", "engines.torch_cuda"),

@@ -19,6 +19,7 @@ from engines.runtime import Features, Runtime
 from stream.budget import FULL
 from stream.crop import cut_square
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
+from stream.stages.trial import Trial
 
 BUCKETS = (16, 24, 32, 48, 64, 80, 96)
 """Sides of crops, px; multiples of 8, as the network wants them."""
@@ -65,6 +66,7 @@ class _Track:
     """Of the face in it, px of the frame."""
     key: Key | None = None
     features: Features | None = field(default=None, repr=False)
+    trial: Trial = field(default_factory=Trial)
 
 
 class Enhancer:
@@ -134,7 +136,8 @@ class Enhancer:
             track.weight = _towards(track.weight, target, step_s / FADE_S)
             show = face.track_id in chosen and track.weight > 0.0
             track.kept = track.kept if show else None
-            faces.append(replace(face, patch=self._patch(frame, face, view) if show else None))
+            patch = self._patch(frame, face, view, step_s) if show else None
+            faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
 
@@ -176,7 +179,7 @@ class Enhancer:
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
 
-    def _patch(self, frame: Frame, face: Face, view: View) -> Patch:
+    def _patch(self, frame: Frame, face: Face, view: View, step_s: float) -> Patch:
         track = self._tracks[face.track_id]
         budget = self.budget
         # Several faces take turns.
@@ -186,20 +189,44 @@ class Enhancer:
         assert track.corner is not None
         x0, y0 = track.corner
         box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
-        runtime = self._runtime(track.scale)
-        features = self._features(runtime, face, track)
-        image = runtime.enhance(cut_square(frame.image, box), features)
+        crop = cut_square(frame.image, box)
+        image = self._enhance(crop, face, track, frame.time_s, step_s)
         patch = Patch(image, box, track.scale, track.weight)
         track.kept = patch if budget.enhance_every > 1 else None
         track.center = face.center
         return patch
 
-    def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features | None:
+    def _enhance(
+        self, crop: Image, face: Face, track: _Track, now_s: float, step_s: float
+    ) -> Image:
+        """Run the network, with the close-ups as far as they pay; both ways to find that out."""
+        runtime = self._runtime(track.scale)
         if not face.exemplars:
             track.key = track.features = None
-            return None
+            track.trial = Trial()
+            return runtime.enhance(crop, None)
+        trial = track.trial
+        trial.meet(face.exemplars_version)
+        with_them = without = None
+        if trial.is_due(now_s):
+            with_them = runtime.enhance(crop, self._features(runtime, face, track))
+            without = runtime.enhance(crop, None)
+            trial.judge(with_them, without, track.scale, now_s)
+        share = trial.fade(step_s, shown=track.weight > step_s / FADE_S)
+        if share > 0.0 and with_them is None:
+            with_them = runtime.enhance(crop, self._features(runtime, face, track))
+        if share < 1.0 and without is None:
+            without = runtime.enhance(crop, None)
+        if with_them is None or share <= 0.0:
+            assert without is not None
+            return without
+        if without is None or share >= 1.0:
+            return with_them
+        return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
+
+    def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features:
         key = (face.exemplars_version, track.scale, track.bucket, track.step)
-        if key != track.key:
+        if track.features is None or key != track.key:
             side = round(track.scale * 2.0 ** (track.step / STEPS_PER_OCTAVE))
             canvas = track.scale * track.bucket
             track.features = runtime.encode(
