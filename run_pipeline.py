@@ -26,7 +26,7 @@ from stream.live import run_call
 from stream.media.demo import DemoSource
 from stream.media.demo_sheet import DemoSheet
 from stream.media.file_sink import check_output, check_place
-from stream.media.file_source import FileSource
+from stream.media.guard.source import open_source
 from stream.media.window import check_display
 from stream.recordings.job import run_demo, run_recording
 from stream.report import Report, format_report, write_report
@@ -66,7 +66,7 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
         check_files(options)
         show_demo(options)
     else:
-        with FileSource(options.input) as source:
+        with open_source(options.input) as source:
             check_files(options)
             finish(run_recording(source, options), options, [options.output])
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -146,3 +147,38 @@ def test_pixels_that_are_not_square(tmp_path: Path) -> None:
     write_recording(path, pts=(0, 3600), sounds=0)
     with FileSource(path) as source:
         assert source.form.pixel_aspect == Fraction(1)
+
+
+def test_packets_without_end_and_without_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recording(tmp_path / "call.mkv", pts=(0, 3600), sounds=0)
+    with av.open(str(tmp_path / "call.mkv")) as call, av.open(str(tmp_path / "e.mkv"), "w") as bad:
+        stream = bad.add_stream_from_template(call.streams.video[0])
+        for packet in call.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                bad.mux(packet)
+        for number in range(30):
+            junk = av.Packet(b"\0")
+            junk.pts = junk.dts = 1000 + number
+            junk.stream = stream
+            bad.mux(junk)
+    with FileSource(tmp_path / "e.mkv") as source:
+        assert len(list(source)) == 2
+    monkeypatch.setattr("stream.media.file_source.MAX_BARREN", 20)
+    with FileSource(tmp_path / "e.mkv") as source, pytest.raises(InputError, match="in a row"):
+        list(source)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MAX_APART", 15_000), ("MAX_TIME_S", 0.5)])
+def test_times_that_nothing_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    write_recording(tmp_path / "call.mp4", sounds=0)
+    monkeypatch.setattr(f"stream.media.file_source.{limit}", value)
+    with (
+        FileSource(tmp_path / "call.mp4") as source,
+        pytest.raises(InputError, match=r"at 0\.\d+ s; its times are damaged"),
+    ):
+        list(source)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import av
 from av.codec import CodecContext
@@ -28,6 +28,13 @@ FORMATS = (
 """What may be opened: containers. Not playlists, which make FFmpeg open files they name."""
 MAX_PIXELS = 4096 * 4096
 """Of one picture. A crafted file of 200 KB can ask for gigabytes."""
+Facts = TypeVar("Facts")
+MAX_BARREN = 100_000
+"""Packets in a row without a picture: an hour at 30 a second has lost what the rest needs."""
+MAX_APART = 2**31 - 1
+"""Ticks between two pictures; no mp4 can hold more."""
+MAX_TIME_S = 3e8
+"""Ten years: some recorders count from the day they were started, none from the epoch."""
 LOST_END_S = 0.25
 """A recording that stops this much before its announced end has lost something."""
 
@@ -69,29 +76,33 @@ class FileSource:
 
     live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
         """Open the recording and decode its first picture.
 
+        Args:   threads: that decode, at most; 0 for as many as there are processors.
         Raises: InputError: it cannot be opened, has no picture, or its pictures are too large.
         """
         self.path = path
+        self.damaged = 0
+        """Places in what was read so far that could not be decoded."""
+        self.broke_off = False
+        """Whether reading ended with an error."""
         self._last_pts: int | None = None
         self._frames_read = 0
-        self._damaged = 0
-        self._broke_off = False
+        self._threads = threads
         self._rgb = VideoReformatter()
-        self._container = open_recording(path)
+        self._container = self._open()
         try:
-            self._stream = _video_stream(self._container, path)
+            self._stream = self._chosen()
             self._decoded = self._decode()
             first = next(self._decoded, None)
             if first is None:
                 raise InputError(f"no picture of {path} can be decoded; is it damaged?")
         except BaseException:
-            self._container.close()
+            self.close()
             raise
         self._first: av.VideoFrame | None = first
-        self.form = Form.of(first, self._stream.sample_aspect_ratio or Fraction(1))
+        self.form = self._form(first)
         """Of the pictures as they are coded."""
         self.width, self.height = self.form.turn.turned(self.form.size)
         """Of the upright pictures, px."""
@@ -116,12 +127,12 @@ class FileSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """The pictures in the order of their presentation, each with a later pts."""
-        decoded = self._first
-        self._first = None
+        pictures = self.decoded()
+        decoded = next(pictures, None)
         while decoded is not None:
             pts = self._pts(decoded)
             index, self._frames_read = self._frames_read, self._frames_read + 1
-            following = next(self._decoded, None)
+            following = next(pictures, None)
             if following is None:
                 decoded.duration = self._last_duration(decoded.duration)
             rgb = to_rgb(self._rgb, decoded, self.form.colour, self.form.size)
@@ -135,6 +146,17 @@ class FileSource:
             )
             decoded = following
 
+    def decoded(self) -> Iterator[av.VideoFrame]:
+        """The pictures as the decoder gives them; instead of iterating over the source."""
+        first, self._first = self._first, None
+        if first is not None:
+            yield first
+            yield from self._decoded
+
+    def facts(self, describe: Callable[[InputContainer, VideoStream], Facts]) -> Facts:
+        """What somebody wants to know of the open file."""
+        return describe(self._container, self._stream)
+
     @property
     def note(self) -> str | None:
         """What was wrong with the recording, one line; None when nothing was."""
@@ -142,18 +164,29 @@ class FileSource:
         if self._ended_early():
             total = f" of about {self.frames_total}" if self.frames_total else ""
             found.append(f"ends early: {self._frames_read}{total} frames could be read")
-        if self._damaged:
-            found.append(f"has {self._damaged} damaged places")
+        if self.damaged:
+            found.append(f"has {self.damaged} damaged places")
         return f"{self.path.name} " + " and ".join(found) if found else None
+
+    def _open(self) -> InputContainer:
+        return open_recording(self.path)
+
+    def _chosen(self) -> VideoStream:
+        stream = _video_stream(self._container, self.path)
+        stream.codec_context.thread_count = self._threads
+        return stream
+
+    def _form(self, first: av.VideoFrame) -> Form:
+        return Form.of(first, self._stream.sample_aspect_ratio or Fraction(1))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every picture that can be decoded; a damaged packet costs only itself."""
-        packets = self._container.demux(self._stream)
+        packets, barren = self._container.demux(self._stream), 0
         while True:
             try:
                 packet = next(packets, None)
             except (FFmpegError, OSError):
-                self._broke_off = True
+                self.broke_off = True
                 packet = None
             try:
                 # None at the end: what is still inside the decoder comes out.
@@ -161,10 +194,15 @@ class FileSource:
             except FFmpegError as error:
                 if isinstance(error, EOFError):
                     return
-                self._damaged += 1
+                if isinstance(error, MemoryError):
+                    raise
+                self.damaged += 1
                 frames = []
+            barren = 0 if frames else barren + 1
+            if barren > MAX_BARREN:
+                raise InputError(f"{self.path} has {barren} packets in a row without a picture")
             for frame in frames:
-                self._damaged += int(frame.is_corrupt)
+                self.damaged += int(frame.is_corrupt)
                 yield frame
             if packet is None or (packet.dts is None and packet.size == 0):
                 return
@@ -177,6 +215,10 @@ class FileSource:
             pts = 0 if last is None else last + step
         else:
             pts = frame.pts if last is None else max(frame.pts, last + 1)
+        apart = pts - (pts if last is None else last)
+        if apart > MAX_APART or abs(pts * self.time_base) > MAX_TIME_S:
+            seconds = float(pts * self.time_base)
+            raise InputError(f"{self.path} has a picture at {seconds:.3g} s; its times are damaged")
         self._last_pts = pts
         return pts
 
@@ -205,7 +247,7 @@ class FileSource:
         return None
 
     def _ended_early(self) -> bool:
-        if self._broke_off:
+        if self.broke_off:
             return True
         end = self._end_pts()
         if end is None or self._last_pts is None:

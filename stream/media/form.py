@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -18,6 +19,7 @@ from stream.media.colour import Colour, colour_of
 CHROMATICITY_STEPS = 50_000
 LUMINANCE_STEPS = 10_000
 """Of mastering display metadata, per unit and per cd/m² (SMPTE ST 2086)."""
+SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 _MASTERING = struct.Struct("=22i")
 """FFmpeg's AVMasteringDisplayMetadata: ten rationals, and whether they are set."""
 _LIGHT_LEVEL = struct.Struct("=2I")
@@ -94,9 +96,20 @@ class Form:
     interlaced: bool = False
 
     @classmethod
-    def of(cls, frame: av.VideoFrame, pixel_aspect: Fraction | None = None) -> Form:
-        """Read it off a decoded picture."""
-        matrix = _side_data(frame, "DISPLAYMATRIX")
+    def of(
+        cls,
+        frame: av.VideoFrame,
+        pixel_aspect: Fraction | None = None,
+        *,
+        sides: Mapping[str, bytes] | None = None,
+        interlaced: bool = False,
+    ) -> Form:
+        """Read it off a decoded picture.
+
+        Args: sides, interlaced: what the picture has lost on its way, see `side_data_of`.
+        """
+        sides = side_data_of(frame) if sides is None else sides
+        matrix = sides.get("DISPLAYMATRIX")
         numbers = None if matrix is None else np.frombuffer(matrix, np.int32)
         tags = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range)
         return cls(
@@ -107,8 +120,8 @@ class Form:
             turn=Turn() if numbers is None else _turn(numbers),
             display_matrix=None if numbers is None else tuple(int(n) for n in numbers),
             pixel_aspect=pixel_aspect,
-            light=_light(frame),
-            interlaced=frame.interlaced_frame,
+            light=_light(sides),
+            interlaced=interlaced or frame.interlaced_frame,
         )
 
 
@@ -120,9 +133,9 @@ def _turn(matrix: NDArray[np.int32]) -> Turn:
     return Turn(True, flip_x=c < 0, flip_y=b < 0)
 
 
-def _light(frame: av.VideoFrame) -> Light | None:
+def _light(sides: Mapping[str, bytes]) -> Light | None:
     mastering, levels = None, None
-    data = _side_data(frame, "MASTERING_DISPLAY_METADATA")
+    data = sides.get("MASTERING_DISPLAY_METADATA")
     if data is not None and len(data) >= _MASTERING.size:
         *numbers, has_primaries, has_luminance = _MASTERING.unpack_from(data)
         ratios = [n / d if d else 0.0 for n, d in zip(numbers[::2], numbers[1::2], strict=True)]
@@ -130,16 +143,18 @@ def _light(frame: av.VideoFrame) -> Light | None:
             steps = [CHROMATICITY_STEPS] * 8 + [LUMINANCE_STEPS] * 2
             pairs = zip(ratios, steps, strict=True)
             mastering = tuple(round(ratio * step) for ratio, step in pairs)
-    data = _side_data(frame, "CONTENT_LIGHT_LEVEL")
+    data = sides.get("CONTENT_LIGHT_LEVEL")
     if data is not None and len(data) >= _LIGHT_LEVEL.size:
         most, average = _LIGHT_LEVEL.unpack_from(data)
         levels = (int(most), int(average))
     return Light(mastering, levels) if mastering or levels else None
 
 
-def _side_data(frame: av.VideoFrame, name: str) -> bytes | None:
-    found = frame.side_data.get(name)
-    if found is None:
-        return None
-    assert isinstance(found, SideData)
-    return bytes(found)
+def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
+    """What lies beside a decoded picture and belongs to its form, by FFmpeg's name."""
+    found = {}
+    for name in SIDE_DATA:
+        data = frame.side_data.get(name)
+        if isinstance(data, SideData):
+            found[name] = bytes(data)
+    return found

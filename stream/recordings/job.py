@@ -14,6 +14,7 @@ from stream.media.demo import DemoSource
 from stream.media.demo_sheet import DemoSheet
 from stream.media.file_sink import FileSink
 from stream.media.file_source import FileSource
+from stream.media.guard.source import open_source
 from stream.media.remux import copy_recording
 from stream.metrics import Metrics
 from stream.parts import Sink
@@ -51,7 +52,7 @@ def in_passes(source: FileSource, options: Options) -> Report:
     chosen_scale((source.width, source.height), options)
     with Album(options.camera) as album:
         look = Look(album)
-        with FileSource(source.path) as first:
+        with open_source(source.path) as first:
             look.run(first)
             note = first.note
         if not look.faces:
