@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import InputError
 from stream.frame import Frame
+from stream.media.brightness import ordinary
 from stream.media.colour import to_rgb
 from stream.media.form import Form
 
@@ -137,7 +138,7 @@ class FileSource:
                 decoded.duration = self._last_duration(decoded.duration)
             rgb = to_rgb(self._rgb, decoded, self.form.colour, self.form.size)
             yield Frame(
-                image=self.form.turn.apply(rgb),
+                image=self.form.turn.apply(ordinary(rgb, self.form.colour.transfer)),
                 index=index,
                 pts=pts,
                 time_base=self.time_base,

@@ -11,13 +11,13 @@ import math
 from collections.abc import Iterator
 
 import av
-import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
 from stream.crop import Rect, Size, resample
-from stream.frame import Floats, Frame
-from stream.media.colour import to_format
+from stream.frame import Floats, Frame, Image
+from stream.media.brightness import coded
+from stream.media.colour import BT709, to_format
 from stream.media.form import Form
 from stream.media.planes import Box, Layout, add, show
 
@@ -57,7 +57,7 @@ class Native:
         whole = rect == (0.0, 0.0, float(form.size[0]), float(form.size[1]))
         if not (whole and self.size == form.size):
             picture = show(picture, self._layout, rect, self.size)
-        changed = list(changes(frame))
+        changed = list(changes(frame, form.colour.transfer))
         if changed:
             # The decoder may still need its picture to predict others.
             picture.make_writable()
@@ -68,11 +68,12 @@ class Native:
         return picture
 
 
-def changes(frame: Frame) -> Iterator[tuple[Box, Floats]]:
+def changes(frame: Frame, transfer: int = BT709) -> Iterator[tuple[Box, Floats]]:
     """Where the output differs from the mere view of the camera's picture, and by how much.
 
+    Args:    transfer: of the recording (ITU-T H.273); its frames are `ordinary`.
     Returns: boxes that do not overlap, begin at even pixels and end there or at the edge, and the
-             differences, float32 (h, w, 3), RGB in 8-bit levels; zero at the edges of a box.
+             differences, float32 (h, w, 3), RGB in 8-bit levels of the transfer; zero at the edges.
     """
     if frame.output is None or frame.output is frame.image:
         return
@@ -87,7 +88,8 @@ def changes(frame: Frame) -> Iterator[tuple[Box, Floats]]:
             rect[1] + y1 / zoom_y,
         )
         plain = _plain(frame, place, (x1 - x0, y1 - y0))
-        difference = frame.output[y0:y1, x0:x1].astype(np.float32) - plain
+        drawn = frame.output[y0:y1, x0:x1]
+        difference = coded(drawn, transfer) - coded(plain, transfer)
         if difference.any():
             yield (x0, y0, x1, y1), difference
 
@@ -115,13 +117,13 @@ def touched(frame: Frame, rect: Rect, size: Size) -> list[Box]:
     return boxes
 
 
-def _plain(frame: Frame, place: Rect, size: Size) -> Floats:
+def _plain(frame: Frame, place: Rect, size: Size) -> Image:
     """What the output would be without patches."""
     x0, y0, x1, y1 = (round(edge) for edge in place)
     off_grid = abs(place[0] - x0) + abs(place[1] - y0)
     if off_grid == 0.0 and size == (x1 - x0, y1 - y0):
-        return frame.image[y0:y1, x0:x1].astype(np.float32)
-    return resample(frame.image, place, size).astype(np.float32)
+        return frame.image[y0:y1, x0:x1]
+    return resample(frame.image, place, size)
 
 
 def _joined(boxes: list[Box], box: Box) -> list[Box]:
