@@ -1,6 +1,7 @@
 """Closeup's command line: make the far-away faces of a recording sharp.
 
     python run_pipeline.py --input call.mp4 --output better.mp4
+    python run_pipeline.py --input calls/ --input "2024-*/*.mkv" --output better/
     python run_pipeline.py --input demo
     python run_pipeline.py --input webcam
     python run_pipeline.py --input webcam --headless --output virtualcam --output call.mp4
@@ -8,18 +9,22 @@
     python run_pipeline.py --input webrtc
     python run_pipeline.py doctor
 
-Exit status: 0 done, 2 an error that one line on stderr explains, 130 stopped by Ctrl-C.
+Exit status: 0 done, 1 some recordings of an archive failed, 2 an error that one line on stderr
+explains, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from engines.manifest import weights_used
 from engines.runtime import EngineError
-from stream.config import DEMO_OUTPUT, Common, LiveOptions, Options, parse
+from stream.config import DEMO_OUTPUT, ArchiveOptions, Common, LiveOptions, Options, parse
 from stream.doctor import examine, format_findings, healthy
 from stream.errors import CloseupError, ConfigError
 from stream.live import run_call
@@ -28,6 +33,8 @@ from stream.media.demo_sheet import DemoSheet
 from stream.media.file_sink import check_output, check_place
 from stream.media.guard.source import open_source
 from stream.media.window import check_display
+from stream.progress import JsonProgress, MakeMeter, Progress
+from stream.recordings.archive import run_archive
 from stream.recordings.job import run_demo, run_recording
 from stream.report import Report, format_report, write_report
 from stream.rtc.options import RelayOptions
@@ -40,13 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings = examine()
         print(format_findings(findings))
         return 0 if healthy(findings) else 2
+    stopped = "stopped; no output was written"
     try:
-        run(parse(given))
+        options = parse(given)
+        if isinstance(options, ArchiveOptions):
+            stopped = "stopped; the same command goes on from here"
+            return run_many(options)
+        run(options)
     except (CloseupError, EngineError) as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; no output was written", file=sys.stderr)
+        print(stopped, file=sys.stderr)
         return 130
     return 0
 
@@ -66,9 +78,29 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
         check_files(options)
         show_demo(options)
     else:
-        with open_source(options.input) as source:
-            check_files(options)
-            finish(run_recording(source, options), options, [options.output])
+        run_one(options)
+
+
+def run_one(options: Options) -> None:
+    """One recording."""
+    assert options.input is not None
+    meter: MakeMeter = Progress
+    out = sys.stdout
+    if options.progress == "json":
+        # Who reads events from stdout reads nothing else there.
+        names = str(options.input), str(options.output)
+        meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
+    with redirect_stdout(out), open_source(options.input) as source:
+        check_files(options)
+        finish(run_recording(source, options, meter), options, [options.output])
+
+
+def run_many(options: ArchiveOptions) -> int:
+    """An archive. Returns the exit status."""
+    events = sys.stdout
+    with redirect_stdout(sys.stderr if options.each.progress == "json" else events):
+        failed = run_archive(options, weights_used(), events)
+    return 1 if failed else 0
 
 
 def check_files(options: Options) -> None:

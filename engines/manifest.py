@@ -61,3 +61,13 @@ def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
         if sha256(path) != entry["files"][path.name]:
             raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
     return paths[0], paths[1]
+
+
+def weights_used(folder: Path = WEIGHTS) -> dict[str, str]:
+    """File name → SHA-256 of all the networks that calls and recordings are enhanced with.
+
+    Raises: WeightsError: as `read_manifest`.
+    """
+    networks = read_manifest(folder)["networks"]
+    used = [networks[name] for name in map(network_name, SCALES) if name in networks]
+    return {name: digest for network in used for name, digest in network["files"].items()}

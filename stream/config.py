@@ -16,6 +16,7 @@ from stream.errors import ConfigError
 from stream.media.devices import Device, device_named
 from stream.media.encoder import CODECS, ENCODERS, Encoding, check_encoding
 from stream.media.file_sink import FORMATS
+from stream.recordings import options as archive
 from stream.rtc import options as relay
 from stream.rtc.options import WEBRTC, RelayOptions
 
@@ -45,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "codec": None,
     "crf": None,
     "encoder": None,
+    **archive.DEFAULTS,
     **relay.DEFAULTS,
 }
 
@@ -75,6 +77,22 @@ class Options(Common):
     passes: int = 1
     """2: look through the recording for close-ups of everybody first."""
     encoding: Encoding = field(default_factory=Encoding)
+    progress: Literal["text", "json"] = "text"
+    """json: lines on stdout, for programs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveOptions:
+    """Many recordings into a folder."""
+
+    inputs: tuple[str, ...]
+    """Files, folders, patterns."""
+    output: Path
+    """The folder."""
+    each: Options
+    """For every recording, whose own input and output take the place of these."""
+    jobs: int = 1
+    """Recordings at the same time, each in a process of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +117,7 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message} (--help shows all options)")
 
 
-def parse(arguments: Sequence[str]) -> Options | LiveOptions | RelayOptions:
+def parse(arguments: Sequence[str]) -> Options | ArchiveOptions | LiveOptions | RelayOptions:
     """Command line → options that make sense together; `--config` fills in what it leaves out.
 
     Raises: ConfigError: an option is missing, unknown, out of range or contradicts another.
@@ -117,8 +135,12 @@ def parse(arguments: Sequence[str]) -> Options | LiveOptions | RelayOptions:
         raise ConfigError(f"--strength {given.strength:g} is out of range; give 0 to 1")
     if given.scale is not None and not 1.0 <= given.scale <= 4.0:
         raise ConfigError(f"--scale {given.scale:g} is out of range; give 1 to 4")
+    inputs: list[str] = given.input
+    given.input = inputs[0]
     device = device_named(given.input)
     following = given.input in (DEMO, WEBRTC) or device is not None
+    if len(inputs) > 1 and any(one in (DEMO, WEBRTC) or device_named(one) for one in inputs):
+        raise ConfigError("several inputs must be recordings; give a camera or the demo alone")
     framing: Literal["auto", "fixed"] = given.framing or ("auto" if following else "fixed")
     if given.scale is not None and framing == "auto":
         raise ConfigError("--scale needs --framing fixed; auto framing keeps the picture's size")
@@ -129,6 +151,18 @@ def parse(arguments: Sequence[str]) -> Options | LiveOptions | RelayOptions:
         return _relay(given)
     if names := relay.given_names(given):
         raise ConfigError(f"{names[0]} is for the relay, --input {WEBRTC}")
+    if device is None and not following and archive.is_archive(inputs, given.output or []):
+        archive.check(given)
+        return ArchiveOptions(
+            inputs=tuple(inputs),
+            output=Path(given.output[0]),
+            each=_recording(given),
+            jobs=given.jobs or 1,
+        )
+    if given.jobs is not None:
+        raise ConfigError("--jobs is for several recordings, or a folder of them")
+    if device is not None and given.progress is not None:
+        raise ConfigError("--progress is for recordings; a call has --stats")
     return _recording(given) if device is None else _call(given, device)
 
 
@@ -151,11 +185,13 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
 
     switch: Any = {"action": argparse.BooleanOptionalAction, "default": argparse.SUPPRESS}
     what = parser.add_argument_group("what")
-    add(what, "input", metavar="WHAT", help=f'a recording, "{DEMO}", a camera (webcam, webcam:1, '
-        "/dev/video2, or lavfi:GRAPH for a picture made by FFmpeg), or "
+    add(what, "input", action="append", metavar="WHAT", help="a recording, or as often as you like "
+        f'recordings, folders and patterns; "{DEMO}", a camera (webcam, webcam:1, /dev/video2, or '
+        "lavfi:GRAPH for a picture made by FFmpeg), or "
         f'"{WEBRTC}", a relay for calls in a browser')  # fmt: skip
     add(what, "output", action="append", metavar="WHAT", help="the recording to write (.mp4, .mov, "
-        f'.mkv); with a camera also "{VIRTUAL_CAMERA}", and as often as you like')  # fmt: skip
+        f'.mkv), or a folder for several; with a camera also "{VIRTUAL_CAMERA}", and as often as '
+        "you like")  # fmt: skip
     add(what, "overwrite", **switch, help="replace files that exist")
     picture = parser.add_argument_group("the picture")
     add(picture, "framing", choices=("auto", "fixed"), help="auto: a virtual camera follows "
@@ -176,6 +212,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     add(call, "stats", choices=("table", "json"), help="figures on stdout, a line a second")
     add(call, "metrics-port", type=int, metavar="N", help="figures for Prometheus, on this "
         "machine's loopback; 0 takes a free port")  # fmt: skip
+    archive.add_arguments(partial(add, parser.add_argument_group("recordings")))
     relay.add_arguments(partial(add, parser.add_argument_group(f"the relay, --input {WEBRTC}")))
     more = parser.add_argument_group("more")
     add(more, "report", type=Path, metavar="FILE", help="write what was done as JSON")
@@ -218,6 +255,7 @@ def _recording(given: argparse.Namespace) -> Options:
         report=given.report,
         runtime=given.runtime,
         camera=given.camera,
+        progress=given.progress or "text",
     )
 
 
@@ -258,7 +296,7 @@ def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
 
 
 def _relay(given: argparse.Namespace) -> RelayOptions:
-    others = ("output", "report", "stats", "metrics_port", "scale", "passes")
+    others = ("output", "report", "stats", "metrics_port", "scale", "passes", *archive.DEFAULTS)
     named = [one for one in others if getattr(given, one) is not None]
     named += [one for one in ("headless", "overwrite") if getattr(given, one)]
     if named:

@@ -12,7 +12,7 @@ import pytest
 
 from calibration.camera import main, watched
 from calibration.findings import Findings
-from stream.config import parse
+from stream.config import Options, parse
 from stream.errors import InputError
 from tests.helpers import need_models
 from tests.made_camera import MadeCamera
@@ -67,6 +67,7 @@ def test_a_profile_follows_that_the_command_line_takes(
     assert float(lag) == pytest.approx(camera.settling_s, rel=0.1)
     read = tomllib.loads(profile.read_text())["camera"]
     options = parse(["--input", "a.mp4", "--output", "b.mp4", "--config", str(profile)])
+    assert isinstance(options, Options)
     assert options.camera.noise == pytest.approx(camera.noise, rel=0.15)
     assert options.camera.near_px == read["near-px"]
     # With the pixel's own half, 1.03 px across an edge in place of the usual 0.7.

@@ -34,6 +34,7 @@ def test_a_profile_serves_calls_recordings_and_the_relay(tmp_path: Path) -> None
     for options, kind in ((recording, Options), (call, LiveOptions), (relay, RelayOptions)):
         assert isinstance(options, kind)
         assert options.camera == DESK
+    assert isinstance(call, LiveOptions)
     assert call.strength == 0.5
 
 
@@ -43,8 +44,10 @@ def test_options_and_profile_may_come_from_two_files_or_one(tmp_path: Path) -> N
     two += ["--config", written(tmp_path, format_table(DESK))]
     one = ["--config", written(tmp_path, options + "\n" + format_table(DESK), "both.toml")]
     assert parse(one) == parse(two)
-    assert parse(two).camera == DESK
-    assert parse(["--input", "a.mp4", "--output", "b.mp4"]).camera == ANY_CAMERA
+    for arguments, camera in ((two, DESK), (["--input", "a.mp4", "--output", "b.mp4"], ANY_CAMERA)):
+        recording = parse(arguments)
+        assert isinstance(recording, Options)
+        assert recording.camera == camera
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_the_demo_writes_its_recording_and_its_picture(
 
 BAD_INPUTS: list[tuple[str, bytes | None, str]] = [
     ("missing.mp4", None, "does not exist"),
-    (".", None, "is not a file"),
+    (".", None, "several need a folder"),
     ("text.mp4", b"Hello\n" * 200, "is not a recording"),
     ("list.mp4", b"ffconcat version 1.0\nfile call.mp4\n", "is not a recording"),
     ("empty.mp4", b"", "is empty"),

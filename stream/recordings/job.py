@@ -19,7 +19,7 @@ from stream.media.remux import copy_recording
 from stream.metrics import Metrics
 from stream.parts import Sink
 from stream.pipeline import Pipeline
-from stream.progress import Progress
+from stream.progress import MakeMeter, Progress
 from stream.recordings.album import Album
 from stream.recordings.check import check_recording
 from stream.recordings.look import Look
@@ -29,22 +29,23 @@ SECOND = "pass 2 of 2: "
 CONVERTED = "no face was found: the picture is not enhanced, only converted"
 
 
-def run_recording(source: FileSource, options: Options) -> Report:
+def run_recording(source: FileSource, options: Options, meter: MakeMeter = Progress) -> Report:
     """One recording through the graph, and a check whether the output has all that the input had.
 
     One without a face is passed through unchanged.
 
+    Args:   meter: is told of every frame.
     Raises: CloseupError, EngineError: it cannot be read, enhanced or written; nothing is left.
     """
-    report = in_passes(source, options)
+    report = in_passes(source, options, meter)
     report["check"] = check_recording(source.path, options.output)
     return report
 
 
-def in_passes(source: FileSource, options: Options) -> Report:
+def in_passes(source: FileSource, options: Options, meter: MakeMeter) -> Report:
     """The recording looked through and enhanced, or enhanced in one go."""
     if options.passes == 1:
-        report = enhance(source, options)
+        report = enhance(source, options, meter)
         if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
             print(CONVERTED)
         return report
@@ -53,17 +54,19 @@ def in_passes(source: FileSource, options: Options) -> Report:
     with Album(options.camera) as album:
         look = Look(album)
         with open_source(source.path) as first:
-            look.run(first)
+            look.run(first, meter)
             note = first.note
         if not look.faces:
             if pass_through(source, options, overwrite=options.overwrite):
                 say_notes(note)
                 return report_of(look.metrics, look.duration_s, options, look=look)
             print(CONVERTED)
-        return enhance(source, options, look)
+        return enhance(source, options, meter, look)
 
 
-def enhance(source: FileSource, options: Options, look: Look | None = None) -> Report:
+def enhance(
+    source: FileSource, options: Options, meter: MakeMeter, look: Look | None = None
+) -> Report:
     """The recording through all the stages, with what a first pass has seen.
 
     Raises: CloseupError, EngineError: as `run_recording`.
@@ -79,7 +82,7 @@ def enhance(source: FileSource, options: Options, look: Look | None = None) -> R
         companion=(companion := CopiedStreams(source.path)),
         overwrite=options.overwrite,
     )
-    report = run_graph(source, stages, [sink], options, look)
+    report = run_graph(source, stages, [sink], options, meter, look)
     left_out, converted = ", ".join(companion.left_out), ", ".join(companion.converted)
     say_notes(
         source.note,
@@ -132,11 +135,12 @@ def run_graph(
     stages: Stages,
     sinks: list[Sink],
     options: Options,
+    meter: MakeMeter = Progress,
     look: Look | None = None,
 ) -> Report:
     """Run to the end, with progress, and measure."""
     metrics = Metrics()
-    progress = Progress(look.frames, label=SECOND) if look else Progress(source.frames_total)
+    progress = meter(look.frames, label=SECOND) if look else meter(source.frames_total)
 
     def on_frame(_: Frame) -> None:
         progress.advance()

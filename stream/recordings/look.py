@@ -9,7 +9,7 @@ from stream.graph import Stages
 from stream.metrics import FACES, FRAMES, Metrics
 from stream.parts import Source
 from stream.pipeline import Pipeline
-from stream.progress import Progress
+from stream.progress import MakeMeter, Progress
 from stream.recordings.album import Album
 from stream.recordings.tracks import Replay, Tracks
 
@@ -38,12 +38,13 @@ class Look:
         """Faces seen, once in every picture."""
         return self.metrics.counter(FACES)
 
-    def run(self, source: Source) -> None:
+    def run(self, source: Source, meter: MakeMeter = Progress) -> None:
         """Look through a whole recording.
 
+        Args:   meter: is told of every frame.
         Raises: CloseupError: it cannot be read, or the face detector cannot be had.
         """
-        progress = Progress(source.frames_total, label=FIRST)
+        progress = meter(source.frames_total, label=FIRST)
 
         def see(frame: Frame) -> None:
             self.tracks.add(frame)

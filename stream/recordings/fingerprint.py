@@ -1,0 +1,72 @@
+"""Fingerprint: SHA-256 of what a result depends on: the recording, the settings, the model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stream.config import Options
+from stream.stages.models import FULL_RANGE, SHORT_RANGE
+
+BLOCK_BYTES = 1 << 20
+NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress")
+"""Options that say where things are and what is said, not what the result looks like."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A file as it was at one moment."""
+
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Read the whole file. Raises: OSError."""
+        status = path.stat()
+        return cls(status.st_size, status.st_mtime_ns, sha256_of(path))
+
+    def fits(self, path: Path) -> bool:
+        """Whether the file is still the same; it is read only where its time has changed."""
+        try:
+            status = path.stat()
+            if status.st_size != self.size:
+                return False
+            return status.st_mtime_ns == self.mtime_ns or sha256_of(path) == self.sha256
+        except OSError:
+            return False
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file of any size. Raises: OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def settings_of(options: Options) -> str:
+    """SHA-256 of every option that changes what the result looks like."""
+    settings = {k: v for k, v in asdict(options).items() if k not in NOT_SETTINGS}
+    return sha256_of_json(settings)
+
+
+def model_of(weights: dict[str, str]) -> str:
+    """SHA-256 over the networks.
+
+    Args: weights: name → SHA-256 of each file of the enhancing network (`engines.manifest`).
+    """
+    detection = {one.name: one.sha256 for one in (SHORT_RANGE, FULL_RANGE)}
+    return sha256_of_json({**weights, **detection})
+
+
+def sha256_of_json(value: Any) -> str:
+    """SHA-256 of a value, the same for equal values."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

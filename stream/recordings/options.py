@@ -1,0 +1,49 @@
+"""Options of archives: many recordings into a folder, in several processes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stream.errors import ConfigError
+from stream.media.file_sink import FORMATS
+from stream.recordings.finder import names_several
+
+DEFAULTS: dict[str, Any] = {"jobs": None, "progress": None}
+"""By argparse's names; None is what was not given."""
+MOST_JOBS = 256
+
+
+def add_arguments(add: Callable[..., None]) -> None:
+    """The options of their own. Args: add: takes a name without dashes, then as `argparse`."""
+    add("jobs", type=int, metavar="N", help="recordings at the same time, each in a process (1)")
+    add("progress", choices=("text", "json"), help="json: lines on stdout for programs")
+
+
+def is_archive(inputs: list[str], outputs: list[str]) -> bool:
+    """Whether many recordings are meant, or one that goes into a folder."""
+    into_folder = len(outputs) == 1 and (
+        outputs[0].endswith(("/", os.sep)) or Path(outputs[0]).is_dir()
+    )
+    return len(inputs) > 1 or into_folder or any(names_several(one) for one in inputs)
+
+
+def check(given: argparse.Namespace) -> None:
+    """Raises: ConfigError: an option is out of range or makes no sense for an archive."""
+    if len(given.output or ()) != 1:
+        raise ConfigError("an archive has one --output, a folder")
+    output = Path(given.output[0])
+    if output.suffix.lower() in FORMATS and not output.is_dir():
+        raise ConfigError(f"--output {output} names one recording; several need a folder")
+    if given.report is not None:
+        raise ConfigError("--report is for one recording; an archive has manifest.jsonl")
+    if given.jobs is not None and not 1 <= given.jobs <= MOST_JOBS:
+        raise ConfigError(f"--jobs {given.jobs} is out of range; give 1 to {MOST_JOBS}")
+
+
+def given_names(given: argparse.Namespace) -> list[str]:
+    """Which of these options were given, for those that are no archive."""
+    return [f"--{one.replace('_', '-')}" for one in DEFAULTS if getattr(given, one) is not None]
