@@ -36,6 +36,8 @@ from stream.media.window import check_display
 from stream.progress import JsonProgress, MakeMeter, Progress
 from stream.recordings.archive import run_archive
 from stream.recordings.job import run_demo, run_recording
+from stream.recordings.task import workplace_of
+from stream.recordings.workplace import clear_work
 from stream.report import Report, format_report, write_report
 from stream.rtc.options import RelayOptions
 
@@ -50,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stopped = "stopped; no output was written"
     try:
         options = parse(given)
-        if isinstance(options, ArchiveOptions):
+        if isinstance(options, ArchiveOptions) or (isinstance(options, Options) and options.resume):
             stopped = "stopped; the same command goes on from here"
+        if isinstance(options, ArchiveOptions):
             return run_many(options)
         run(options)
     except (CloseupError, EngineError) as error:
@@ -92,7 +95,13 @@ def run_one(options: Options) -> None:
         meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
     with redirect_stdout(out), open_source(options.input) as source:
         check_files(options)
-        finish(run_recording(source, options, meter), options, [options.output])
+        if not options.resume:
+            report = run_recording(source, options, meter)
+        else:
+            with workplace_of(options, weights_used()) as place:
+                report = run_recording(source, options, meter, place)
+            clear_work(options.output)
+        finish(report, options, [options.output])
 
 
 def run_many(options: ArchiveOptions) -> int:

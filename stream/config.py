@@ -79,6 +79,10 @@ class Options(Common):
     encoding: Encoding = field(default_factory=Encoding)
     progress: Literal["text", "json"] = "text"
     """json: lines on stdout, for programs."""
+    resume: bool = False
+    """Go on where an earlier run was interrupted."""
+    segment: int = 250
+    """Pictures in a segment of work that can be interrupted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +165,8 @@ def parse(arguments: Sequence[str]) -> Options | ArchiveOptions | LiveOptions | 
         )
     if given.jobs is not None:
         raise ConfigError("--jobs is for several recordings, or a folder of them")
-    if device is not None and given.progress is not None:
-        raise ConfigError("--progress is for recordings; a call has --stats")
+    if following and (names := archive.given_names(given)):
+        raise ConfigError(f"{names[0]} is for recordings")
     return _recording(given) if device is None else _call(given, device)
 
 
@@ -256,6 +260,8 @@ def _recording(given: argparse.Namespace) -> Options:
         runtime=given.runtime,
         camera=given.camera,
         progress=given.progress or "text",
+        resume=bool(given.resume),
+        segment=archive.segment_frames(given),
     )
 
 

@@ -139,7 +139,9 @@ def test_what_makes_an_archive(tmp_path: Path) -> None:
         (["--input", ".", "--output", "a", "--jobs", "0"], "--jobs 0 is out of range"),
         (["--input", "a.mp4", "--output", "b.mp4", "--jobs", "2"], "--jobs is for several"),
         (["--input", "a.mp4", "--input", "webcam", "--output", "b"], "several inputs"),
-        (["--input", "webcam", "--progress", "json"], "a call has --stats"),
+        (["--input", "webcam", "--progress", "json"], "--progress is for recordings"),
+        (["--input", "demo", "--resume"], "--resume is for recordings"),
+        (["--input", "a.mp4", "--output", "b.mp4", "--segment", "0"], "--segment 0 is out"),
         (["--input", "webrtc", "--jobs", "2"], "--jobs is not for the relay"),
     ],
 )

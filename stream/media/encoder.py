@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -28,6 +28,14 @@ PLANAR = {"nv12": "yuv420p", "nv16": "yuv422p", "p010le": "yuv420p10le", "p210le
 X264_PRESET = "veryfast"
 """Measured on two cores at 2560x1440, crf 18: superfast 25 fps, veryfast 20 fps with files less
 than half as large, faster 10 fps without a further gain."""
+
+REPEATABLE_THREADS = 4
+"""Of a repeatable encoder: x264 writes other bytes with another number of them."""
+TREELESS_CRF = 2
+"""A repeatable x264 does without its macroblock tree, which reads memory that nobody wrote: in
+pictures of a width that is no multiple of 128, each value of MALLOC_PERTURB_ made another file.
+Without it the same CRF means better and larger pictures. With so much more the PSNR is the same
+(46.6 dB on a call of 854x480), and files are 5 % larger."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class Encoding:
     """Constant quality, 0 loses nothing (NVENC: its constant quality); None: `Kind.crf`."""
     encoder: EncoderName = "software"
     """nvenc and auto: on the graphics card, or else in software."""
+    repeatable: bool = False
+    """The same pictures become the same bytes, whenever they are encoded on this machine."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,8 @@ class Encoder:
     format: str
     """The pixel format to encode from: the same samples, perhaps in other planes."""
     options: dict[str, str]
+    threads: int = 0
+    """0: as many as suit the machine."""
     notes: tuple[str, ...] = ()
     """What did not go as asked for."""
 
@@ -142,13 +154,18 @@ def choose_encoder(
                 notes.append(f"{kind.nvenc} does not write the HDR metadata")
             return _with_notes(encoder, notes)
     options = _software_options(codec, kind, crf, light)
+    if encoding.repeatable and codec == "h264" and crf > 0:
+        options |= {"mbtree": "0", "crf": str(min(crf + TREELESS_CRF, kind.worst_crf))}
     if light is not None and light.mastering and codec in ("vp9", "ffv1"):
         notes.append(f"{codec} does not hold the HDR metadata")
-    return _with_notes(_encoder(codec, kind.software, options, format_name), notes)
+    encoder = _encoder(codec, kind.software, options, format_name)
+    if encoding.repeatable:
+        encoder = replace(encoder, threads=REPEATABLE_THREADS)
+    return _with_notes(encoder, notes)
 
 
 def _with_notes(encoder: Encoder, notes: Sequence[str]) -> Encoder:
-    return Encoder(**{**vars(encoder), "notes": tuple(notes)})
+    return replace(encoder, notes=tuple(notes))
 
 
 def _encoder(codec: str, name: str, options: dict[str, str], format_name: str) -> Encoder:

@@ -75,6 +75,15 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
+def clock_options(kind: str, time_base: Fraction) -> dict[str, str]:
+    """What makes a container of this kind (of `FORMATS`' values) keep times in `time_base`."""
+    if kind == "matroska":
+        return {}
+    # Otherwise the writer chooses a clock of its own, and rounds the start to 1 ms.
+    clock = str(time_base.denominator)
+    return {"video_track_timescale": clock, "movie_timescale": clock}
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what FFmpeg and the system say while writing into one clear error.
@@ -147,6 +156,11 @@ class FileSink:
         self.packets_left_out = 0
         """Damaged packets of the companion that could not be written."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What did not go as asked for."""
+        return self.encoder.notes
+
     def send(self, frame: Frame) -> None:
         """Write a frame's output, or the camera's picture where there is none.
 
@@ -215,10 +229,7 @@ class FileSink:
             return self._container, self._stream
         kind = FORMATS[self.path.suffix.lower()]
         options = {} if self._companion is None else self._companion.options(kind)
-        if kind != "matroska":
-            # Otherwise the writer chooses a clock of its own, and rounds the start to 1 ms.
-            clock = str(self._time_base.denominator)
-            options |= {"video_track_timescale": clock, "movie_timescale": clock}
+        options |= clock_options(kind, self._time_base)
         container = av.open(
             f"file:{part_path(self.path).absolute()}",
             mode="w",
@@ -240,6 +251,7 @@ class FileSink:
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
         context.options = dict(encoder.options)
+        context.thread_count = encoder.threads
         stream.width, stream.height = self._coded
         stream.pix_fmt = encoder.format
         context.time_base = self._time_base

@@ -19,6 +19,7 @@ from stream.recordings.fingerprint import model_of, settings_of
 from stream.recordings.lock import TakenError, held
 from stream.recordings.manifest import Manifest, Record
 from stream.recordings.task import Task, perform
+from stream.recordings.workplace import clear_work, was_published
 
 LOCK = ".closeup.lock"
 
@@ -56,6 +57,8 @@ def run_archive(options: ArchiveOptions, weights: dict[str, str], events: TextIO
             for number, task in enumerate(plan.tasks):
                 record = perform(task, partial(SentMeter, send=partial(progress.update, number)))
                 manifest.add(record)
+                if record.result == "done":
+                    clear_work(task.options.output)
                 progress.finish(number, record)
                 if record.result == "failed":
                     _tell_failure(task.input, record.error or "")
@@ -83,6 +86,9 @@ def make_plan(
         task = Task(options=each, place=found.place.as_posix(), settings=settings, model=model)
         record = manifest.done(task.place)
         if options.each.overwrite or not target.exists():
+            plan.tasks.append(task)
+        elif was_published(target):
+            # Killed between the output and its line in the manifest.
             plan.tasks.append(task)
         elif record is None or record.made is None:
             reason = f"{shown(target)} is not of this archive; add --overwrite to replace it"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,10 @@ from stream.config import Options
 from stream.stages.models import FULL_RANGE, SHORT_RANGE
 
 BLOCK_BYTES = 1 << 20
+PACKAGES = (
+    *("av", "numpy", "opencv-contrib-python", "mediapipe", "onnxruntime", "openvino"),
+    *("tensorrt", "tensorrt_rtx", "torch"),
+)
 NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress")
 """Options that say where things are and what is said, not what the result looks like."""
 
@@ -64,6 +72,36 @@ def model_of(weights: dict[str, str]) -> str:
     """
     detection = {one.name: one.sha256 for one in (SHORT_RANGE, FULL_RANGE)}
     return sha256_of_json({**weights, **detection})
+
+
+def work_key(source: Stamp, settings: str, model: str) -> str:
+    """SHA-256 of all that the bytes of a result depend on: work that was interrupted goes on only
+    where nothing of it has changed. Beside recording, settings and model these are our own code,
+    the packages, and the number of threads, by which some networks round differently.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
+    parts = [source.sha256, settings, model, _code(), _packages(), platform.machine(), threads]
+    return sha256_of_json(parts)
+
+
+@cache
+def _code() -> str:
+    """SHA-256 over our own source files."""
+    root = Path(__file__).parent.parent.parent
+    paths = sorted(path for room in ("stream", "engines") for path in (root / room).rglob("*.py"))
+    return sha256_of_json([(str(path.relative_to(root)), sha256_of(path)) for path in paths])
+
+
+@cache
+def _packages() -> str:
+    """Versions of the packages that decode, look, compute and encode."""
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
 
 
 def sha256_of_json(value: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 
 from stream.config import DEMO, Options, chosen_scale
 from stream.errors import OutputError
@@ -12,40 +14,60 @@ from stream.graph import Stages
 from stream.media.companion import CopiedStreams, EncodedSound
 from stream.media.demo import DemoSource
 from stream.media.demo_sheet import DemoSheet
-from stream.media.file_sink import FileSink
+from stream.media.file_sink import FileSink, check_output
 from stream.media.file_source import FileSource
 from stream.media.guard.source import open_source
 from stream.media.remux import copy_recording
-from stream.metrics import Metrics
+from stream.metrics import ENHANCED, Metrics
 from stream.parts import Sink
 from stream.pipeline import Pipeline
 from stream.progress import MakeMeter, Progress
 from stream.recordings.album import Album
 from stream.recordings.check import check_recording
 from stream.recordings.look import Look
+from stream.recordings.memory import Memory
+from stream.recordings.segments import SegmentedSink
+from stream.recordings.workplace import Workplace
 from stream.report import Report, make_report
 
 SECOND = "pass 2 of 2: "
 CONVERTED = "no face was found: the picture is not enhanced, only converted"
 
 
-def run_recording(source: FileSource, options: Options, meter: MakeMeter = Progress) -> Report:
+def run_recording(
+    source: FileSource,
+    options: Options,
+    meter: MakeMeter = Progress,
+    place: Workplace | None = None,
+) -> Report:
     """One recording through the graph, and a check whether the output has all that the input had.
 
     One without a face is passed through unchanged.
 
     Args:   meter: is told of every frame.
-    Raises: CloseupError, EngineError: it cannot be read, enhanced or written; nothing is left.
+            place: already entered; what is finished there is gone on with, and stays there when the
+            run is interrupted. Without it nothing is left.
+    Raises: CloseupError, EngineError: it cannot be read, enhanced or written.
     """
-    report = in_passes(source, options, meter)
-    report["check"] = check_recording(source.path, options.output)
+    if place is None:
+        report = in_passes(source, options, meter)
+        report["check"] = check_recording(source.path, options.output)
+        return report
+    check_output(options.output, options.overwrite, source.path, options.encoding)
+    there = replace(options, output=place.target, overwrite=True)
+    report = in_passes(source, there, meter, place)
+    report["check"] = check_recording(source.path, place.target)
+    report["output"] = str(options.output)
+    place.publish()
     return report
 
 
-def in_passes(source: FileSource, options: Options, meter: MakeMeter) -> Report:
+def in_passes(
+    source: FileSource, options: Options, meter: MakeMeter, place: Workplace | None = None
+) -> Report:
     """The recording looked through and enhanced, or enhanced in one go."""
     if options.passes == 1:
-        report = enhance(source, options, meter)
+        report = enhance(source, options, meter, place)
         if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
             print(CONVERTED)
         return report
@@ -61,32 +83,44 @@ def in_passes(source: FileSource, options: Options, meter: MakeMeter) -> Report:
                 say_notes(note)
                 return report_of(look.metrics, look.duration_s, options, look=look)
             print(CONVERTED)
-        return enhance(source, options, meter, look)
+        return enhance(source, options, meter, place, look)
 
 
 def enhance(
-    source: FileSource, options: Options, meter: MakeMeter, look: Look | None = None
+    source: FileSource,
+    options: Options,
+    meter: MakeMeter,
+    place: Workplace | None = None,
+    look: Look | None = None,
 ) -> Report:
     """The recording through all the stages, with what a first pass has seen.
 
     Raises: CloseupError, EngineError: as `run_recording`.
     """
     stages = build_stages(source, options, look)
-    sink = FileSink(
-        options.output,
-        stages.output_size,
-        source.rate,
-        source.time_base,
+    companion = CopiedStreams(source.path)
+    make_sink = partial(
+        FileSink,
+        size=stages.output_size,
+        rate=source.rate,
+        time_base=source.time_base,
         form=source.form,
-        encoding=options.encoding,
-        companion=(companion := CopiedStreams(source.path)),
         overwrite=options.overwrite,
     )
-    report = run_graph(source, stages, [sink], options, meter, look)
+    sink: FileSink | SegmentedSink
+    if place is None:
+        sink = make_sink(options.output, encoding=options.encoding, companion=companion)
+        report = run_graph(source, stages, [sink], options, meter, look)
+    else:
+        encoding = replace(options.encoding, repeatable=True)
+        memory = Memory(stages.all, place)
+        make_segment = partial(make_sink, encoding=encoding)
+        sink = SegmentedSink(place, memory, make_segment, companion, source.rate)
+        report = run_graph(source, stages, [sink], options, meter, look, memory)
     left_out, converted = ", ".join(companion.left_out), ", ".join(companion.converted)
     say_notes(
         source.note,
-        *sink.encoder.notes,
+        *sink.notes,
         f"left out, the output cannot hold it: {left_out}" if left_out else None,
         f"subtitles converted: {converted}" if converted else None,
         f"{sink.packets_left_out} damaged packets of other tracks left out"
@@ -137,17 +171,27 @@ def run_graph(
     options: Options,
     meter: MakeMeter = Progress,
     look: Look | None = None,
+    memory: Memory | None = None,
 ) -> Report:
-    """Run to the end, with progress, and measure."""
+    """Run to the end, with progress, and measure.
+
+    Args: memory: of an earlier run that was interrupted, if there was one.
+    """
     metrics = Metrics()
+    running = stages.all
+    if memory is not None:
+        metrics.count(ENHANCED, memory.enhanced)
+        running = memory.stages
     progress = meter(look.frames, label=SECOND) if look else meter(source.frames_total)
 
-    def on_frame(_: Frame) -> None:
-        progress.advance()
+    def on_frame(frame: Frame) -> None:
+        progress.advance(memory is not None and frame.index < memory.first)
+        if memory is not None:
+            memory.see(frame)
 
     started_s = time.monotonic()
     try:
-        Pipeline(source, stages.all, sinks, metrics, on_frame).run()
+        Pipeline(source, running, sinks, metrics, on_frame).run()
     finally:
         progress.finish()
     return report_of(metrics, time.monotonic() - started_s, options, stages, look)

@@ -11,16 +11,31 @@ from typing import Any
 from stream.errors import ConfigError
 from stream.media.file_sink import FORMATS
 from stream.recordings.finder import names_several
+from stream.recordings.workplace import SEGMENT_FRAMES
 
-DEFAULTS: dict[str, Any] = {"jobs": None, "progress": None}
+DEFAULTS: dict[str, Any] = {"jobs": None, "progress": None, "resume": None, "segment": None}
 """By argparse's names; None is what was not given."""
 MOST_JOBS = 256
+MOST_SEGMENT_FRAMES = 100_000
 
 
 def add_arguments(add: Callable[..., None]) -> None:
     """The options of their own. Args: add: takes a name without dashes, then as `argparse`."""
     add("jobs", type=int, metavar="N", help="recordings at the same time, each in a process (1)")
+    switch: Any = {"action": argparse.BooleanOptionalAction, "default": argparse.SUPPRESS}
+    add("resume", **switch, help="keep what is finished of a recording when it is interrupted, and "
+        "go on there next time (archives always do)")  # fmt: skip
+    add("segment", type=int, metavar="N", help=f"what is finished is kept every N pictures "
+        f"({SEGMENT_FRAMES})")  # fmt: skip
     add("progress", choices=("text", "json"), help="json: lines on stdout for programs")
+
+
+def segment_frames(given: argparse.Namespace) -> int:
+    """Raises: ConfigError: it is out of range."""
+    frames = SEGMENT_FRAMES if given.segment is None else int(given.segment)
+    if not 1 <= frames <= MOST_SEGMENT_FRAMES:
+        raise ConfigError(f"--segment {frames} is out of range; give 1 to {MOST_SEGMENT_FRAMES}")
+    return frames
 
 
 def is_archive(inputs: list[str], outputs: list[str]) -> bool:

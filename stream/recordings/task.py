@@ -13,9 +13,10 @@ from stream.config import Options
 from stream.errors import CloseupError
 from stream.media.guard.source import open_source
 from stream.progress import MakeMeter
-from stream.recordings.fingerprint import Stamp
+from stream.recordings.fingerprint import Stamp, model_of, settings_of, work_key
 from stream.recordings.job import run_recording
 from stream.recordings.manifest import Record
+from stream.recordings.workplace import Workplace
 from stream.report import Report
 
 
@@ -49,6 +50,16 @@ class Task:
         )
 
 
+def workplace_of(options: Options, weights: dict[str, str]) -> Workplace:
+    """Where a single recording is worked on, if it is to go on after an interruption.
+
+    Args: weights: name → SHA-256 of each file of the network.
+    """
+    assert options.input is not None
+    key = work_key(Stamp.of(options.input), settings_of(options), model_of(weights))
+    return Workplace(options.output, key, options.segment)
+
+
 def perform(task: Task, meter: MakeMeter) -> Record:
     """Enhance one recording. Whatever is wrong with it is in the record; only Ctrl-C is raised."""
     source, said = None, io.StringIO()
@@ -57,7 +68,7 @@ def perform(task: Task, meter: MakeMeter) -> Record:
         source = Stamp.of(task.input)
         # What a single recording says to people is kept for the manifest here.
         with redirect_stdout(said), redirect_stderr(said):
-            figures = _enhance(task.options, meter)
+            figures = _enhance(task, source, meter)
         made = Stamp.of(task.options.output)
     except (CloseupError, EngineError) as error:
         return task.failed(" ".join(str(error).split()), source)
@@ -79,10 +90,14 @@ def perform(task: Task, meter: MakeMeter) -> Record:
     )
 
 
-def _enhance(options: Options, meter: MakeMeter) -> Report:
-    assert options.input is not None
-    with open_source(options.input) as source:
-        return run_recording(source, options, meter)
+def _enhance(task: Task, stamp: Stamp, meter: MakeMeter) -> Report:
+    options = task.options
+    key = work_key(stamp, task.settings, task.model)
+    with (
+        open_source(task.input) as source,
+        Workplace(options.output, key, options.segment) as place,
+    ):
+        return run_recording(source, options, meter, place)
 
 
 def _figures(report: Report) -> dict[str, Any]:

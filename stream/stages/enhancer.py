@@ -7,7 +7,7 @@ frame to frame in the crop becomes flicker in the patch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -45,6 +45,7 @@ FADE_S = 0.5
 FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
+Numbers = dict[str, float | None]
 Key = tuple[int, int, int, int]
 """Exemplars' version, scale, bucket, size step: features are valid as long as these are."""
 
@@ -94,6 +95,8 @@ class Enhancer:
         self._max_faces = max_faces
         self.budget = FULL
         """How much to do; takes effect with the next frame, from any thread."""
+        self.idle = False
+        """Follow the faces, but without the network: they get no patches."""
         self._frames = 0
         self._runtimes: dict[int, Runtime] = {}
         self._opened = ExitStack()
@@ -135,11 +138,27 @@ class Enhancer:
             target = 1.0 if face.track_id in chosen and track.wanted else 0.0
             track.weight = _towards(track.weight, target, step_s / FADE_S)
             show = face.track_id in chosen and track.weight > 0.0
+            if show and self.idle:
+                # Features are encoded, from the same exemplars, when they are needed next.
+                _fit(track, face, view, self.budget.largest_px)
+                show = False
             track.kept = track.kept if show else None
             patch = self._patch(frame, face, view, step_s) if show else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
+
+    @property
+    def verdicts(self) -> dict[int, Numbers]:
+        """By track_id, what was concluded from the network's results: that alone does not come
+        out the same when the same frames are seen again while `idle`."""
+        return {track_id: dict(vars(track.trial)) for track_id, track in self._tracks.items()}
+
+    def recall(self, verdicts: Mapping[int, Numbers]) -> None:
+        """Take the verdicts of an earlier run at the same frame."""
+        for track_id, track in self._tracks.items():
+            if track_id in verdicts:
+                vars(track.trial).update(verdicts[track_id])
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""

@@ -8,6 +8,7 @@ turned since, somebody else, a runtime that computes nonsense. Then the camera's
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -75,6 +76,18 @@ class Guard:
                 patch = replace(patch, weight=share * patch.weight) if share > 0.0 else None
             faces.append(replace(face, patch=patch))
         return replace(frame, faces=tuple(faces))
+
+    @property
+    def verdicts(self) -> dict[int, dict[str, float]]:
+        """By track_id, how far its patches are believed."""
+        return {track_id: dict(vars(trust)) for track_id, trust in self._trust.items()}
+
+    def recall(self, verdicts: Mapping[int, Mapping[str, float]]) -> None:
+        """Take the verdicts of an earlier run at the same frame."""
+        self._trust = {}
+        for track_id, numbers in verdicts.items():
+            self._trust[track_id] = trust = _Trust()
+            vars(trust).update(numbers)
 
     def close(self) -> None:
         """Forget all faces."""
