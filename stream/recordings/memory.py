@@ -63,6 +63,10 @@ class Memory:
                 stage.recall({int(track): one for track, one in numbers.items()})
         return not self._resting
 
+    def begins_segment(self, frame: Frame) -> bool:
+        """Whether a frame is the first of a segment."""
+        return frame.index % self._segment_frames == 0
+
     def _rest(self, resting: bool) -> None:
         self._resting = resting
         for stage in self._judging:
@@ -79,6 +83,9 @@ class _Waiting:
 
     def __call__(self, frame: Frame) -> Frame:
         worked_on = self._memory.meet(frame)
+        if isinstance(self._stage, Enhancer) and self._memory.begins_segment(frame):
+            # Patches are pictures, which nothing keeps: the first ones of a segment stand alone.
+            self._stage.forget_patches()
         # The enhancer follows the faces all the time.
         return self._stage(frame) if worked_on or isinstance(self._stage, Enhancer) else frame
 

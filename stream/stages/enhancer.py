@@ -19,6 +19,7 @@ from engines.runtime import Features, Runtime
 from stream.budget import FULL
 from stream.crop import cut_square
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
+from stream.stages.steady import Steady, carried
 from stream.stages.trial import Trial
 
 BUCKETS = (16, 24, 32, 48, 64, 80, 96)
@@ -65,6 +66,9 @@ class _Track:
     """The last patch, where patches are used for more than one frame."""
     center: tuple[float, float] = (0.0, 0.0)
     """Of the face in it, px of the frame."""
+    side_px: float = 0.0
+    """Of the face's headshot in it."""
+    steady: Steady = field(default_factory=Steady, repr=False)
     key: Key | None = None
     features: Features | None = field(default=None, repr=False)
     trial: Trial = field(default_factory=Trial)
@@ -142,7 +146,9 @@ class Enhancer:
                 # Features are encoded, from the same exemplars, when they are needed next.
                 _fit(track, face, view, self.budget.largest_px)
                 show = False
-            track.kept = track.kept if show else None
+            if not show:
+                track.kept = None
+                track.steady.forget()
             patch = self._patch(frame, face, view, step_s) if show else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
@@ -159,6 +165,12 @@ class Enhancer:
         for track_id, track in self._tracks.items():
             if track_id in verdicts:
                 vars(track.trial).update(verdicts[track_id])
+
+    def forget_patches(self) -> None:
+        """The next patches take nothing over from the last ones."""
+        for track in self._tracks.values():
+            track.kept = None
+            track.steady.forget()
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
@@ -195,6 +207,7 @@ class Enhancer:
                 continue
             track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
             track.kept = None
+            track.steady.forget()
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
 
@@ -203,16 +216,18 @@ class Enhancer:
         budget = self.budget
         # Several faces take turns.
         if track.kept is not None and (self._frames + face.track_id) % budget.enhance_every:
-            return _moved(track.kept, face, track)
+            grown = face.headshot_side_px / track.side_px
+            patch = carried(track.kept, track.center, face.center, grown)
+            return replace(patch, weight=track.weight)
         _fit(track, face, view, budget.largest_px)
         assert track.corner is not None
         x0, y0 = track.corner
         box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
         crop = cut_square(frame.image, box)
-        image = self._enhance(crop, face, track, frame.time_s, step_s)
+        image = track.steady(self._enhance(crop, face, track, frame.time_s, step_s), box)
         patch = Patch(image, box, track.scale, track.weight)
         track.kept = patch if budget.enhance_every > 1 else None
-        track.center = face.center
+        track.center, track.side_px = face.center, face.headshot_side_px
         return patch
 
     def _enhance(
@@ -263,14 +278,6 @@ class Enhancer:
 
 def _towards(value: float, target: float, step: float) -> float:
     return min(value + step, target) if target > value else max(value - step, target)
-
-
-def _moved(patch: Patch, face: Face, track: _Track) -> Patch:
-    """An earlier patch where the face is now. What the move leaves wrong, the compositor takes
-    back: it compares every patch with what the camera sees."""
-    dx, dy = (round(now - then) for now, then in zip(face.center, track.center, strict=True))
-    x0, y0, x1, y1 = patch.box
-    return replace(patch, box=(x0 + dx, y0 + dy, x1 + dx, y1 + dy), weight=track.weight)
 
 
 def _fit(track: _Track, face: Face, view: View, largest_px: int) -> None:
