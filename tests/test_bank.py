@@ -11,7 +11,7 @@ import pytest
 from stream.frame import Face, Frame, Image
 from stream.stages.bank import GONE_S, MAX_PEOPLE, Bank
 from stream.stages.exemplars import CAPACITY
-from tests.helpers import frame_of, scene_with_face
+from tests.helpers import frame_of, hopper, scene_with_face
 
 # Eyes, nose, mouth and ears of a frontal face, in widths of the box around its centre.
 MESH = np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0], [0, 0.2], [-0.4, 0], [0.4, 0]])
@@ -266,3 +266,42 @@ def test_a_frame_costs_less_than_a_millisecond() -> None:
         call.show(near)
         taken.append(time.perf_counter() - start)
     assert float(np.median(taken)) < 1e-3
+
+
+def other_scene(width: float) -> Image:
+    """Somebody else at the same place: what was dark in the face is light."""
+    return scene_with_face(width, portrait=np.ascontiguousarray(255 - hopper()))
+
+
+def test_a_far_face_that_is_unlike_its_close_ups_does_without_them_until_it_is_like_them() -> None:
+    call = Call()
+    call.come_close()
+    assert call.show(face(40), frames=20).faces[0].exemplars
+    strange = other_scene(40)
+    assert call.show(face(40), image=strange).faces[0].exemplars, "one odd look changes nothing"
+    call.show(face(40), image=strange, frames=29)
+    for _ in range(60):
+        assert not call.show(face(40), image=strange).faces[0].exemplars
+    call.show(face(40), frames=15)
+    assert call.show(face(40)).faces[0].exemplars
+
+
+def test_a_far_face_that_was_never_like_them_is_never_given_any() -> None:
+    call = Call()
+    call.come_close()
+    strange = other_scene(40)
+    assert not any(call.show(face(40), image=strange).faces[0].exemplars for _ in range(60))
+
+
+def test_close_ups_of_two_people_are_never_kept_together() -> None:
+    call = Call()
+    call.come_close()
+    first = call.bank.exemplars_of(1)
+    strange = other_scene(200)
+    call.show(face(200), image=strange, frames=100)
+    assert call.bank.exemplars_of(1) == first, "in doubt nothing is taken in"
+    call.show(face(200), image=strange, frames=150)
+    second = call.bank.exemplars_of(1)
+    assert second
+    assert not {id(one) for one in first} & {id(one) for one in second}
+    assert not any(one.image.any() for one in first), "wiped"

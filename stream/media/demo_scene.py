@@ -119,7 +119,7 @@ class DemoScene:
     def __init__(self) -> None:
         self.room: Image = draw_room()
         self.desk: Image = draw_desk()
-        self.person: Image = _cut_out(_read_portrait())
+        self.person: Image = _cut_out(read_portrait())
         columns = np.arange(CANVAS_SIZE[0], dtype=np.float32)[None, :] - CANVAS_LEFT
         rows = np.arange(CANVAS_SIZE[1], dtype=np.float32)[:, None]
         self._x, self._y = np.broadcast_arrays(columns, rows)
@@ -206,7 +206,8 @@ class DemoTruth:
         return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
 
-def _read_portrait() -> Image:
+def read_portrait() -> Image:
+    """The public-domain portrait. Raises: InputError: matplotlib is missing."""
     # matplotlib is only located, not imported: importing it takes a second and is not needed.
     found = importlib.util.find_spec("matplotlib")
     folders = (found.submodule_search_locations or []) if found else []

@@ -16,6 +16,7 @@ from stream.frame import Exemplar, Face, Frame, Image
 from stream.headshot import cut_headshot, is_inside, to_exemplar
 from stream.stages import quality
 from stream.stages.exemplars import PICKS, Exemplars
+from stream.stages.resemblance import UNLIKE, resemblance
 
 SMALL_SIDE_PX = 140
 """A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
@@ -45,6 +46,11 @@ HEAD_WIDTHS = 1.5
 # While there is no real close-up, "close" means close to the largest this camera has shown of the
 # person: what it has is built from the upper end, and is replaced as the person comes closer.
 NEAR_LARGEST = 0.8
+COMPARE_S = 0.4
+"""So often a face is compared with its close-ups (0.7 ms). One that is unlike them twice, as nobody
+is who sneezes, does without them until it is like them again."""
+STRANGER_S = 5.0
+"""A close face that does not resemble them for so long is somebody else's: they are wiped."""
 
 
 @dataclass
@@ -58,6 +64,11 @@ class _Person:
     admitted_s: float = -math.inf
     largest_px: float = 0.0
     is_small: bool = False
+    compared_s: float = -math.inf
+    doubted: bool = False
+    """Whether the face was unlike its close-ups when it was last compared."""
+    like_s: float = -math.inf
+    """When a close face last resembled them."""
 
 
 class Bank:
@@ -134,7 +145,7 @@ class Bank:
         if face.score >= LEAST_SCORE and not self._complete:
             person.largest_px = max(person.largest_px, face.headshot_side_px)
             self._harvest(person, face, frame)
-        self._pick(person, face, frame.time_s)
+        self._pick(person, face, frame.image, frame.time_s)
         return replace(face, exemplars=person.picked, exemplars_version=person.version)
 
     def _harvest(self, person: _Person, face: Face, frame: Frame) -> None:
@@ -159,6 +170,8 @@ class Bank:
         )
         if sharpness < least or not _is_well_exposed(image):
             return
+        if not self._is_same(person, image, frame.time_s):
+            return
         image.setflags(write=False)
         new = Exemplar(image, side, (head.yaw, head.pitch), sharpness, frame.time_s)
         if person.exemplars.admit(new, in_use=person.picked):
@@ -174,15 +187,33 @@ class Bank:
         enough = max(self._camera.least_px, NEAR_LARGEST * person.largest_px)
         return close < PICKS and side_px >= enough
 
-    def _pick(self, person: _Person, face: Face, time_s: float) -> None:
+    def _is_same(self, person: _Person, close_up: Image, time_s: float) -> bool:
+        """Whether a close-up is of the person whose others are kept; they are wiped if, for long,
+        none is: then somebody else has taken the place."""
+        kept = person.exemplars.all()
+        if not kept or _resembles(close_up, kept):
+            person.like_s = time_s
+            return True
+        if 0.0 <= time_s - person.like_s < STRANGER_S:
+            return False
+        self._set_picked(person, ())
+        person.exemplars.wipe()
+        person.like_s = time_s
+        return True
+
+    def _pick(self, person: _Person, face: Face, image: Image, time_s: float) -> None:
         side = face.headshot_side_px
         limit = SMALL_SIDE_PX * (SMALL_HYSTERESIS if person.is_small else 1.0)
         person.is_small = side <= limit
         if not person.is_small:
             self._set_picked(person, ())
-            person.picked_s = -math.inf
+            person.picked_s = person.compared_s = -math.inf
+            person.doubted = False
             return
         if not len(person.exemplars):
+            return
+        if self._is_doubted(person, face, image, time_s):
+            self._set_picked(person, ())
             return
         if person.picked and abs(time_s - person.picked_s) < REPICK_S:
             return
@@ -192,6 +223,16 @@ class Bank:
         head = quality.pose(face.keypoints)
         chosen = person.exemplars.choose((head.yaw, head.pitch), side, person.picked)
         self._set_picked(person, chosen)
+
+    def _is_doubted(self, person: _Person, face: Face, image: Image, time_s: float) -> bool:
+        """Whether to do without the close-ups because the face may be somebody else's."""
+        # A face that is held where it was may have gone: nothing to compare.
+        if face.score > 0.0 and abs(time_s - person.compared_s) >= COMPARE_S:
+            shown = cut_headshot(image, face.center, max(2, round(face.headshot_side_px)))
+            was, person.doubted = person.doubted, not _resembles(shown, person.exemplars.all())
+            person.compared_s = time_s
+            return person.doubted and (was or not person.picked)
+        return person.doubted and not person.picked
 
     def _set_picked(self, person: _Person, chosen: tuple[Exemplar, ...]) -> None:
         if {id(one) for one in chosen} == {id(one) for one in person.picked}:
@@ -209,6 +250,10 @@ class Bank:
             if position < surplus or abs(time_s - person.seen_s) > GONE_S:
                 person.exemplars.wipe()
                 del self._people[track_id]
+
+
+def _resembles(face: Image, close_ups: tuple[Exemplar, ...]) -> bool:
+    return resemblance(face, [one.image for one in close_ups]) >= UNLIKE
 
 
 def _is_well_exposed(image: Image) -> bool:
