@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.machine import cores
-from engines.runtime import EngineError, Features, Image, check_crop, check_exemplars
+from engines.manifest import quantised_files, weights_files
+from engines.runtime import (
+    EngineError,
+    Features,
+    Image,
+    UnavailableError,
+    check_crop,
+    check_exemplars,
+)
 
 Array = NDArray[np.float32]
 MOST_THREADS = 4
@@ -20,6 +29,25 @@ MOST_THREADS = 4
 def default_threads() -> int:
     """How many threads a runtime uses: one for each core that this process may use, at most 4."""
     return min(cores(), MOST_THREADS)
+
+
+def files_for(
+    scale: int, precision: str | None, files: tuple[Path, Path] | None
+) -> tuple[Path, Path]:
+    """The halves to load: those given, else the shipped ones for this precision.
+
+    Raises: UnavailableError: there are none for INT8. WeightsError.
+    """
+    if files is not None:
+        return files
+    if precision != "int8":
+        return weights_files(scale)
+    quantised = quantised_files(scale)
+    if quantised is None:
+        raise UnavailableError(
+            f"no INT8 weights are shipped for x{scale}; python -m calibration.quantize makes them"
+        )
+    return quantised
 
 
 NOT_TELLING = ("Exception from ", "Check '")
@@ -51,7 +79,7 @@ class CpuRuntime(ABC):
         check_exemplars(exemplars, self.scale)
         self._check_open()
         try:
-            return self._encode_half(_unit(exemplars))
+            return self._encode_half(to_unit(exemplars))
         except Exception as error:
             raise self._failure(error) from error
 
@@ -70,7 +98,7 @@ class CpuRuntime(ABC):
             raise ValueError(f"features for a crop of {features[0].shape[2]} px, crop of {side} px")
         self._check_open()
         try:
-            picture: Array = self._enhance_half(_unit([crop]), features)[0]
+            picture: Array = self._enhance_half(to_unit([crop]), features)[0]
         except Exception as error:
             raise self._failure(error) from error
         return picture
@@ -112,7 +140,7 @@ class CpuRuntime(ABC):
         self._close()
 
 
-def _unit(images: list[Image]) -> Array:
+def to_unit(images: list[Image]) -> Array:
     """RGB uint8 (H, W, 3) each -> float32 (N, 3, H, W), 0..1."""
     stacked = np.stack(images).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(stacked, dtype=np.float32) * np.float32(1 / 255)

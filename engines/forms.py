@@ -30,6 +30,7 @@ from engines.forms_graph import (
     inferred,
     set_shape,
     shapes_of,
+    with_signed,
 )
 
 PRECISIONS = ("fp32", "fp16")
@@ -84,7 +85,7 @@ def make_form(path: Path, form: Form) -> bytes:
     try:
         model = onnx.load(path)
         channels = _channels(model)
-        model = fix_shapes(model, form.sizes(channels))
+        model = fix_shapes(with_signed(model), form.sizes(channels))
         model = with_grid_sample(model)
         if form.precision == "fp16":
             model = with_half(model)

@@ -12,6 +12,7 @@ from engines.runtime import SCALES, WeightsError
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
 HALVES = ("encode", "enhance")
+QUANTISED = "int8"
 
 
 def sha256(path: Path) -> str:
@@ -71,3 +72,21 @@ def weights_used(folder: Path = WEIGHTS) -> dict[str, str]:
     networks = read_manifest(folder)["networks"]
     used = [networks[name] for name in map(network_name, SCALES) if name in networks]
     return {name: digest for network in used for name, digest in network["files"].items()}
+
+
+def quantised_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path] | None:
+    """Paths of the INT8 halves, after their checksums have been compared.
+
+    Returns: None: there are none, or they were made from other float32 weights than these.
+    Raises:  WeightsError: a file is missing or is not the one that the manifest names.
+    """
+    manifest = read_manifest(folder)
+    name = network_name(scale)
+    entry = manifest.get("quantised", {}).get(name)
+    if entry is None or entry["of"] != manifest["networks"][name]["files"]:
+        return None
+    paths = tuple(folder / f"{name}.{QUANTISED}.{half}.onnx" for half in HALVES)
+    for path in paths:
+        if not path.is_file() or sha256(path) != entry["files"][path.name]:
+            raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
+    return paths[0], paths[1]

@@ -8,12 +8,12 @@ longer. DeformConv takes 3 ms, GridSample in its place 5 ms and a matrix product
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engines.cpu import Array, CpuRuntime, default_threads, first_line
-from engines.manifest import weights_files
+from engines.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 from engines.runtime import Features, UnavailableError
 
 
@@ -21,21 +21,26 @@ class OnnxRuntimeCpu(CpuRuntime):
     """The two halves of the network as two sessions. See `engines.runtime.Runtime`."""
 
     name = "onnxruntime-cpu"
-    precisions = ("fp32",)
+    precisions = ("fp32", "int8")
 
     def __init__(
-        self, scale: int, precision: str | None = None, threads: int | None = None
+        self,
+        scale: int,
+        precision: str | None = None,
+        threads: int | None = None,
+        files: tuple[Path, Path] | None = None,
     ) -> None:
         """Load the shipped weights for `scale` (4 or 8).
 
-        Args:   precision: "fp32" or None. threads: None for one a core, at most 4.
+        Args:   precision: "int8", "fp32", or None for fp32. threads: None for one a core, at most
+                4. files: other halves, encode and enhance, of this precision.
         Raises: UnavailableError: ONNX Runtime is missing or too old, or has no such precision.
                 WeightsError: a file is missing or is not the one in the manifest.
         """
-        encode, enhance = weights_files(scale)
         if precision not in (None, *self.precisions):
-            known = " and ".join(self.precisions)
+            known = ", ".join(self.precisions)
             raise UnavailableError(f"{self.name} computes in {known}, not {precision}")
+        encode, enhance = files_for(scale, precision, files)
         try:
             import onnxruntime
         except ImportError as error:
@@ -57,7 +62,7 @@ class OnnxRuntimeCpu(CpuRuntime):
                 f"({first_line(error)}); it needs 1.25 or newer: "
                 'pip install -U "onnxruntime>=1.25"'
             ) from error
-        super().__init__(scale, "fp32", channels)
+        super().__init__(scale, precision or "fp32", channels)
 
     def _encode_half(self, exemplars: Array) -> Features:
         hr, query = self._encode.run(None, {"exemplars": exemplars})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engines.cpu import Array, CpuRuntime, default_threads, first_line
-from engines.manifest import weights_files
+from engines.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 from engines.runtime import Features, Image, UnavailableError
 
 INSTALL = "pip install -U 'closeup[openvino]'"
@@ -23,20 +23,26 @@ class OpenVinoCpu(CpuRuntime):
     """Both halves, compiled; see `engines.openvino_graph` for what is done to them."""
 
     name = "openvino-cpu"
-    precisions = ("bf16", "fp32")
+    precisions = ("bf16", "fp32", "int8")
 
     def __init__(
-        self, scale: int, precision: str | None = None, threads: int | None = None
+        self,
+        scale: int,
+        precision: str | None = None,
+        threads: int | None = None,
+        files: tuple[Path, Path] | None = None,
     ) -> None:
         """Load and compile the shipped weights for `scale` (4 or 8).
 
-        Args:   precision: "bf16" (sampling stays in float32), "fp32", or None for bf16 where the
-                processor computes in it. threads: None for one a core, at most 4.
+        Args:   precision: "bf16" (sampling stays in float32), "int8" (what is not quantised in the
+                file stays in float32), "fp32", or None for bf16 where the processor computes in
+                it, else fp32. threads: None for one a core, at most 4. files: other halves, encode
+                and enhance, of this precision.
         Raises: UnavailableError: OpenVINO is missing or cannot run the network, or the processor
                 has no such precision. WeightsError: as `engines.manifest.weights_files`.
         """
         if precision not in (None, *self.precisions):
-            known = " and ".join(self.precisions)
+            known = ", ".join(self.precisions)
             raise UnavailableError(f"{self.name} computes in {known}, not {precision}")
         try:
             import engines.openvino_graph as graph
@@ -44,7 +50,7 @@ class OpenVinoCpu(CpuRuntime):
             raise UnavailableError(
                 f"OpenVINO cannot be loaded ({error}); install it with: {INSTALL}"
             ) from error
-        encode, enhance = weights_files(scale)
+        encode, enhance = files_for(scale, precision, files)
         try:
             core = graph.open_core()
             native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

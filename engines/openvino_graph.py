@@ -68,13 +68,14 @@ class EnhanceGraph:
 
     def __init__(self, core: Any, path: Path) -> None:
         self._model = core.read_model(path)
+        _keep_quantised(self._model)
         self.channels: int = self._model.input("hr").get_partial_shape()[1].get_length()
 
     def build(self, side: int, slots: int, precision: str) -> Any:
         """The model for crops of `side` px.
 
-        Args:    slots: number of exemplars; with 0 its only input is `crop`. precision: "fp32" or
-                 "bf16"; inputs are float32 with both.
+        Args:    slots: number of exemplars; with 0 its only input is `crop`. precision: "bf16", or
+                 another for the types that are in the file; inputs are float32 with all.
         Returns: a model with two outputs: the picture in float32, and as RGB uint8 (1, H, W, 3).
         Raises:  ValueError: the file holds another network.
         """
@@ -202,6 +203,13 @@ def _set_types(model: Any, sampler: set[str]) -> None:
             if key not in casts:
                 casts[key] = op.convert(source, kind).output(0)
             reader.replace_source_output(casts[key])
+
+
+def _keep_quantised(model: Any) -> None:
+    """Keep INT8 weights from being folded into float32 ones, which would undo the quantisation."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Convert" and node.get_input_element_type(0) == ov.Type.i8:
+            node.get_rt_info()["DisableConstantFolding_0"] = True
 
 
 def _pixels(picture: Any) -> Any:

@@ -59,11 +59,13 @@ def folder() -> Path:
 
 def key() -> dict[str, str]:
     """All that a profile depends on. Raises: WeightsError."""
-    networks = read_manifest()["networks"]
+    manifest = read_manifest()
+    names = [network_name(scale) for scale in SCALES]
     weights = {
         name: checksum[:16]
-        for scale in SCALES
-        for name, checksum in networks[network_name(scale)]["files"].items()
+        for kind in ("networks", "quantised")
+        for network in names
+        for name, checksum in manifest.get(kind, {}).get(network, {"files": {}})["files"].items()
     }
     return describe() | weights
 

@@ -11,10 +11,10 @@ STAGES = ("tracker", "bank", "framing", "enhancer", "guard", "compositor")
 ALONE = {
     # package: the modules that may import it
     "torch": ("engines.hime.", "engines.torch_cuda"),
-    "onnx": ("engines.hime.", "engines.forms"),
+    "onnx": ("engines.hime.", "engines.forms", "calibration.layers"),
     "cuda": ("engines.card",),
     "tensorrt": ("engines.build", "engines.engine"),
-    "onnxruntime": ("engines.hime.export", "engines.onnxruntime_cpu"),
+    "onnxruntime": ("engines.hime.export", "engines.onnxruntime_cpu", "calibration.layers"),
     "openvino": ("engines.openvino_graph",),
     "mediapipe": ("stream.stages.detector",),
     "prometheus_client": ("stream.prometheus",),

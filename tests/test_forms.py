@@ -143,13 +143,16 @@ def test_ports_tell_shapes_types_and_directions() -> None:
 
 
 def with_qdq(
-    model: ModelProto, names: list[str], kind: int = TensorProto.INT8, step: float = 0.02
+    model: ModelProto,
+    names: list[str],
+    kind: int = TensorProto.INT8,
+    step: float = 0.02,
+    zero: int = 0,
 ) -> ModelProto:
     """Q/DQ pairs around the inputs and weights of some convolutions: symmetric INT8 or FP8."""
     graph, nodes = model.graph, []
     scale = numpy_helper.from_array(np.array(step, np.float32), "q/scale")
-    zero = helper.make_tensor("q/zero", kind, [], [0])
-    graph.initializer.extend([scale, zero])
+    graph.initializer.extend([scale, helper.make_tensor("q/zero", kind, [], [zero])])
     for node in graph.node:
         if node.op_type == "Conv" and node.input[1] in names:
             for i in range(2):
@@ -172,6 +175,29 @@ def test_a_quantised_file_stays_quantised(tmp_path: Path, precision: str) -> Non
     made = make_form(tmp_path / path.name, Form("enhance", 4, 16, precision=precision))
     kinds = [node.op_type for node in onnx.load_from_string(made).graph.node]
     assert kinds.count("QuantizeLinear") == kinds.count("DequantizeLinear") == 10
+
+
+def test_unsigned_levels_are_read_as_signed_ones(tmp_path: Path) -> None:
+    """The same picture; and what is not in the middle has no signed reading."""
+    path = weights_files(4)[1]
+    names = [f"reconstruction.body.{k}.conv1.weight" for k in range(3)]
+    given = {v.name: np.ones((1, 3), np.float32) for v in onnx.load(path).graph.input}
+    rng = np.random.default_rng(0)
+    given |= {name: rng.normal(0, 0.3, (3, 32, 16, 16)).astype(np.float32) for name in FEATURES}
+    given["crop"] = rng.random((1, 3, 16, 16), np.float32)
+    made = []
+    for kind, zero in ((TensorProto.INT8, 0), (TensorProto.UINT8, 128), (TensorProto.UINT8, 7)):
+        model = with_qdq(onnx.load(path), names, kind, zero=zero)
+        onnx.save(model, tmp_path / path.name)
+        if zero == 7:
+            with pytest.raises(ValueError, match=r"q/zero is not in the middle: 7"):
+                make_form(tmp_path / path.name, Form("enhance", 4, 16))
+        else:
+            form = Form("enhance", 4, 16, precision="fp32", pixels=False)
+            made.append(make_form(tmp_path / path.name, form))
+    signed, unsigned = (run(one, given)[0] for one in made)
+    assert np.array_equal(signed, unsigned)
+    assert 20 < psnr(signed, run(path.read_bytes(), given)[0]) < 80
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\x0ano network", "other"])

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("openvino", reason="the openvino extra is not installed")
 
-from engines import openvino_cpu
+from engines import cpu
 from engines.benchmark import pictures
 from engines.openvino_cpu import KEPT, OpenVinoCpu
 from engines.runtime import EngineError, UnavailableError, WeightsError
@@ -64,8 +64,8 @@ def test_old_networks_are_let_go(runtime: OpenVinoCpu) -> None:
 
 
 def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnavailableError, match="computes in bf16 and fp32, not int8"):
-        OpenVinoCpu(4, "int8")
+    with pytest.raises(UnavailableError, match="computes in bf16, fp32, int8, not fp16"):
+        OpenVinoCpu(4, "fp16")
     monkeypatch.setitem(sys.modules, "engines.openvino_graph", None)
     with pytest.raises(
         UnavailableError, match=r"install it with: pip install -U 'closeup\[openvino\]"
@@ -107,14 +107,13 @@ def test_failures_are_one_line(
         runtime.enhance(crop, None)
     damaged = tmp_path / "x.onnx"
     damaged.write_bytes(b"no network")
-    monkeypatch.setattr(openvino_cpu, "weights_files", lambda scale: (damaged, damaged))
     with pytest.raises(UnavailableError, match="cannot run the network") as unreadable:
-        OpenVinoCpu(4)
+        OpenVinoCpu(4, files=(damaged, damaged))
     assert "\n" not in str(unreadable.value)
 
     def missing(scale: int) -> tuple[Path, Path]:
         raise WeightsError("gone")
 
-    monkeypatch.setattr(openvino_cpu, "weights_files", missing)
+    monkeypatch.setattr(cpu, "weights_files", missing)
     with pytest.raises(WeightsError, match="gone"):
         OpenVinoCpu(4)

@@ -22,7 +22,7 @@ from onnx import numpy_helper
 
 from engines.benchmark import pictures, psnr_to
 from engines.hime.reference import Reference
-from engines.manifest import HALVES, MANIFEST, WEIGHTS, sha256, weights_files
+from engines.manifest import HALVES, MANIFEST, WEIGHTS, quantised_files, sha256, weights_files
 from engines.runtime import RUNTIMES, SCALES, Runtime, UnavailableError, runtime_class
 
 LEAST_DB = {"fp32": 80.0, "fp16": 50.0, "bf16": 45.0, "int8": 40.0}
@@ -121,7 +121,8 @@ def bench(
         if request.param == "shaken":
             folder = tmp_path_factory.mktemp("shaken")
             shake(folder)
-            patch.setattr(weights_files, "__defaults__", (folder,))
+            for shipped in (weights_files, quantised_files):
+                patch.setattr(shipped, "__defaults__", (folder,))
         yield made
         made.close()
 

@@ -147,8 +147,11 @@ def test_a_missing_package_is_passed_over(package: str, monkeypatch: pytest.Monk
 def test_the_manifest_names_what_is_shipped() -> None:
     networks = read_manifest()["networks"]
     assert set(networks) == {network_name(s, kind) for s in SCALES for kind in ("call", "clean")}
+    quantised = read_manifest().get("quantised", {})
+    assert quantised.keys() <= networks.keys()
+    entries = [*networks.values(), *quantised.values()]
     shipped = {path.name for path in WEIGHTS.glob("*.onnx")}
-    assert shipped == {name for entry in networks.values() for name in entry["files"]}
+    assert shipped == {name for entry in entries for name in entry["files"]}
     for entry in networks.values():
         assert {"data", "device", "minutes", "samples", "degradation"} <= entry["training"].keys()
         for name, checksum in entry["files"].items():

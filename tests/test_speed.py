@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calibration import frame_cost, speed
 from calibration.speed import Candidate, Size, choose, largest, main, thread_counts
 from engines import profile
-from engines.runtime import UnavailableError, open_runtime
+from engines.runtime import Features, Image, UnavailableError, open_runtime
 from stream.stages import models
 from tests.fakes import BicubicRuntime
 
@@ -44,6 +45,21 @@ class Missing:
 
     def __init__(self, scale: int, precision: str | None = None) -> None:
         raise UnavailableError("no beads; install them")
+
+
+def test_who_gives_another_picture_is_left_out() -> None:
+    class Dark(BicubicRuntime):
+        def enhance(self, crop: Image, features: Features | None) -> Image:
+            return super().enhance(crop, features) // 2
+
+    crop = np.full((16, 16, 3), 200, np.uint8)
+    exemplar = np.zeros((64, 64, 3), np.uint8)
+    notes: list[str] = []
+    ways = [("fp32", BicubicRuntime(4)), ("int8", Dark(4)), ("bf16", BicubicRuntime(4))]
+    candidates = [Candidate("any", kind, 1, runtime.__enter__()) for kind, runtime in ways]
+    kept = speed.drop_wrong(candidates, crop, [exemplar], notes.append)
+    assert [one.precision for one in kept] == ["fp32", "bf16"]
+    assert notes == ["any int8: its pictures are wrong on this processor"]
 
 
 @pytest.fixture

@@ -87,7 +87,8 @@ def main(argv: list[str] | None = None) -> int:
     manifest = args.out / MANIFEST
     old = json.loads(manifest.read_text()) if manifest.exists() else {"networks": {}}
     networks = {**old["networks"], name: entry}
-    manifest.write_text(json.dumps({"networks": networks}, indent=1, ensure_ascii=False) + "\n")
+    new = {**old, "networks": networks}
+    manifest.write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n")
     return 0
 
 
