@@ -88,12 +88,11 @@ def watched(name: str, seconds: float) -> Findings:
     Raises: InputError: it cannot be opened or has too little in it. ModelError.
     """
     device = device_named(name)
-    tell = lambda line: print(f"note: {line}", file=sys.stderr)  # noqa: E731
     # Models first: fetching them takes time that a camera would be kept waiting.
     tracker = Tracker(FaceDetector())
     try:
         watch = Watch(tracker)
-        with FileSource(Path(name)) if device is None else CameraSource(device, tell) as source:
+        with FileSource(Path(name)) if device is None else CameraSource(device, _tell) as source:
             watch.run(source, seconds)
     finally:
         tracker.close()
@@ -103,6 +102,10 @@ def watched(name: str, seconds: float) -> Findings:
             f"{name} has {found.frames} frames, too few to measure; record some seconds"
         )
     return found
+
+
+def _tell(line: str) -> None:
+    print(f"note: {line}", file=sys.stderr)
 
 
 def described(found: Findings, name: str) -> str:

@@ -93,6 +93,19 @@ def test_without_a_face_only_the_rest_is_set(tmp_path: Path) -> None:
     assert any("sharpness: not measured" in line for line in found.lines())
 
 
+def test_a_camera_is_watched_as_a_recording_is(tmp_path: Path) -> None:
+    need_models()
+    output = tmp_path / "camera.toml"
+    made = "lavfi:testsrc2=size=320x180:rate=20,noise=alls=20:allf=t"
+    assert main(["--input", made, "--output", str(output), "--seconds", "2"]) == 0
+    read = output.read_text()
+    assert f"from {made!r}" in read
+    assert "sharpness: not measured" in read
+    profile = tomllib.loads(read)["camera"]
+    assert profile["near-px"] == 220
+    assert all(deviation > 1.0 for deviation in profile["noise"])
+
+
 def test_what_cannot_be_measured_is_said_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
