@@ -50,7 +50,8 @@ class Gradients:
 
     name = "gradients"
     same = 0.94
-    """Views of two faces this much alike are of one person, see `stream.recordings.recognition`."""
+    """Views of two faces this much alike are of one person. `stream.recordings.recognition` found
+    strangers who are alike up to 0.922, in 246,000 pairs; people of one studio are among them."""
 
     def describe(self, image: Image, face: Face) -> Floats:
         """float32 (891,), unit length; the product of two of them is their likeness, 0..1.

@@ -18,7 +18,7 @@ from stream.stages.models import FULL_RANGE, SHORT_RANGE
 BLOCK_BYTES = 1 << 20
 PACKAGES = (
     *("av", "numpy", "opencv-contrib-python", "mediapipe", "onnxruntime", "openvino"),
-    *("tensorrt", "tensorrt_rtx", "torch"),
+    *("tensorrt", "tensorrt_rtx", "torch", "dlib-bin", "face_recognition_models"),
 )
 NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress")
 """Options that say where things are and what is said, not what the result looks like."""
