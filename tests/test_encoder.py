@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -14,10 +15,11 @@ from av.error import FFmpegError
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.media import encoder
+from stream.media.colour import Colour
 from stream.media.encoder import KINDS, CodecName, Encoding, check_encoding, choose_encoder
 from stream.media.file_sink import FORMATS, FileSink
 from stream.media.file_source import FileSource
-from stream.media.form import Light
+from stream.media.form import Form, Light
 from tests.recordings import picture, times_of
 
 CLOCK = Fraction(1, 25)
@@ -222,3 +224,46 @@ def test_a_codec_that_does_not_fit(tmp_path: Path) -> None:
     assert set(FORMATS.values()) == set(ENDINGS)
     with pytest.raises(OutputError, match=r"better\.mov: av1 does not fit"):
         FileSink(tmp_path / "better.mov", (64, 48), Fraction(25), CLOCK, encoding=Encoding("av1"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "container"),
+    [(codec, container) for codec, kind in KINDS.items() for container in kind.containers],
+)
+def test_the_shape_of_pixels(tmp_path: Path, codec: CodecName, container: str) -> None:
+    if lacking(codec):
+        pytest.skip(f"this build of PyAV has no {KINDS[codec].software}")
+    target = tmp_path / f"better{ENDINGS[container]}"
+    form = Form((64, 48), "yuv420p", Colour(), (1, 1, 1, 1), pixel_aspect=Fraction(15, 16))
+    make = partial(
+        FileSink, target, (64, 48), Fraction(25), CLOCK, form=form, encoding=Encoding(codec)
+    )
+    if container == "matroska" and codec in ("av1", "vp9", "ffv1"):
+        with pytest.raises(OutputError, match=r"not square.*--codec h264 or hevc"):
+            make()
+        return
+    sink = make()
+    sink.send(Frame(picture(), 0, 0, CLOCK, 0))
+    sink.close()
+    with FileSource(target) as source:
+        assert source.form.pixel_aspect == Fraction(15, 16)
+
+
+def test_narrow_pictures_are_not_for_x265() -> None:
+    with pytest.raises(OutputError, match=r"48 px wide .* use --codec h264"):
+        choose_encoder(Encoding("hevc"), "yuv420p", (48, 64))
+    assert choose_encoder(Encoding(), "yuv420p10le", (48, 64)).name == "libx264"
+
+
+@pytest.mark.parametrize("codec", KINDS)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_few_pictures_are_a_recording(tmp_path: Path, codec: CodecName, number: int) -> None:
+    if lacking(codec):
+        pytest.skip(f"this build of PyAV has no {KINDS[codec].software}")
+    target = tmp_path / f"better{ENDINGS[KINDS[codec].containers[0]]}"
+    for size in ((64, 80), (80, 48)):
+        sink = FileSink(target, size, Fraction(25), CLOCK, encoding=Encoding(codec), overwrite=True)
+        for index in range(number):
+            sink.send(Frame(picture(size, index), index, 100 + index, CLOCK, 0))
+        sink.close()
+        assert times_of(target) == [(100 + index) * CLOCK for index in range(number)]

@@ -180,6 +180,9 @@ class CopiedStreams:
             ) from error
         copy.metadata.update(titles.of_track(stream.metadata, container.format.name))
         copy.disposition = stream.disposition
+        if isinstance(copy, VideoStream) and (aspect := _pixel_aspect_of(stream)):
+            # Not every codec has it in its own data.
+            copy.codec_context.sample_aspect_ratio = aspect
         self._copies[stream.index] = copy
         return copy
 
@@ -306,6 +309,11 @@ class EncodedSound:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _pixel_aspect_of(stream: Stream) -> Fraction | None:
+    """Width of a pixel by its height, where a recording says so."""
+    return stream.sample_aspect_ratio if isinstance(stream, VideoStream) else None
 
 
 def _is_timecode(stream: Stream) -> bool:

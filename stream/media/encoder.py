@@ -29,6 +29,8 @@ X264_PRESET = "veryfast"
 """Measured on two cores at 2560x1440, crf 18: superfast 25 fps, veryfast 20 fps with files less
 than half as large, faster 10 fps without a further gain."""
 
+LEAST_HEVC_PX = 64
+"""x265 4.2 writes beyond its memory for some pictures that are less wide."""
 REPEATABLE_THREADS = 4
 """Of a repeatable encoder: x264 writes other bytes with another number of them."""
 TREELESS_CRF = 2
@@ -133,11 +135,16 @@ def choose_encoder(
     """The encoder for pictures of a form; one on the graphics card is tried.
 
     Args:   format_name: the pixel format that should survive, FFmpeg's name. size: (width, height).
-    Raises: OutputError: this build of FFmpeg lacks the encoder.
+    Raises: OutputError: this build of FFmpeg lacks the encoder, or the pictures are too narrow.
     """
     native = Layout.of(format_name)
     deep = native is not None and native.depth > 8
-    codec = ("hevc" if deep else "h264") if encoding.codec == "auto" else encoding.codec
+    narrow = size[0] < LEAST_HEVC_PX
+    codec = encoding.codec
+    if codec == "auto":
+        codec = "hevc" if deep and not narrow else "h264"
+    if codec == "hevc" and narrow:
+        raise OutputError(f"pictures {size[0]} px wide are too narrow for hevc; use --codec h264")
     kind = KINDS[codec]
     crf = kind.crf if encoding.crf is None else encoding.crf
     notes = []

@@ -146,10 +146,13 @@ class FileSink:
         self._first_dts: int | None = None
         self._first_pts: int | None = None
         self._last_pts: int | None = None
+        self._sent = (0, 0)
+        """pts of the first and of the last frame."""
         self._last_step = max(1, round(1 / (rate * time_base)))
         self.encoder: Encoder = choose_encoder(
             encoding, self._form.format, self._coded, self._form.light
         )
+        self._check_pixels()
         self._native = Native(self._form, self._even, self.encoder.planar)
         self._to_yuv = ToYuv(self._coded, self._form.colour, self.encoder.planar)
         self._repack = VideoReformatter()
@@ -172,11 +175,24 @@ class FileSink:
         image = frame.image if frame.output is None else frame.output
         if image.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a picture {image.shape} for a recording of {self._size}")
+        self._sent = (
+            (frame.pts, frame.pts) if self._container is None else (self._sent[0], frame.pts)
+        )
         with writing(self.path):
             container, stream = self._opened(frame)
             for packet in stream.encode(self._picture(frame, image, stream)):
                 self._mux(container, packet)
             self._accompany(container, frame.time_s)
+
+    def _check_pixels(self) -> None:
+        """FFmpeg's Matroska has no place for the shape of pixels, and these codecs neither."""
+        matroska = FORMATS[self.path.suffix.lower()] == "matroska"
+        square = self._form.pixel_aspect in (None, 1)
+        if matroska and not square and self.encoder.codec in ("av1", "vp9", "ffv1"):
+            raise OutputError(
+                f"{self.path}: {self.encoder.codec} in a .mkv file cannot say that pixels are not "
+                "square, as those of the input; use --codec h264 or hevc"
+            )
 
     def _picture(self, frame: Frame, image: Image, stream: VideoStream) -> av.VideoFrame:
         if frame.native is not None:
@@ -278,6 +294,10 @@ class FileSink:
         held, self._held = self._held, packet
         if held is None or held.dts is None or held.pts is None:
             return
+        reach = self._sent[1] - self._sent[0]
+        if not self._sent[0] - reach <= held.dts <= held.pts:
+            # x265 makes up what it did not learn from one or two pictures.
+            held.dts = held.pts
         self._first_dts = held.dts if self._first_dts is None else self._first_dts
         self._first_pts = held.pts if self._first_pts is None else self._first_pts
         self._last_pts = max(held.pts, self._last_pts or held.pts)

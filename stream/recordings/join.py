@@ -132,6 +132,9 @@ def _add_pictures(container: OutputContainer, template: VideoStream, rate: Fract
     stream = container.add_stream_from_template(template, opaque=True)
     context = stream.codec_context
     context.framerate = rate
+    # Not every codec has it in its own data.
+    if template.sample_aspect_ratio:
+        context.sample_aspect_ratio = template.sample_aspect_ratio
     if template.codec_context.codec_tag == "hvc1" and container.format.name != "matroska":
         context.codec_tag = "hvc1"
     return stream
