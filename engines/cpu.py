@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,11 @@ MOST_THREADS = 4
 
 
 def default_threads() -> int:
-    """How many threads a runtime uses: one for each core that this process may use, at most 4."""
+    """How many threads a runtime uses: $OMP_NUM_THREADS, or one for each core that this process
+    may use; at most 4."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isascii() and asked.isdigit() and int(asked) > 0:
+        return min(int(asked), MOST_THREADS)
     return min(cores(), MOST_THREADS)
 
 

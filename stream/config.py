@@ -97,6 +97,11 @@ class ArchiveOptions:
     """For every recording, whose own input and output take the place of these."""
     jobs: int = 1
     """Recordings at the same time, each in a process of its own."""
+    cluster: str | None = None
+    """Address of a Ray cluster; None: this machine, without Ray."""
+    cluster_cpus: float = 1.0
+    cluster_gpus: float = 0.0
+    """For each recording."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +167,13 @@ def parse(arguments: Sequence[str]) -> Options | ArchiveOptions | LiveOptions | 
             output=Path(given.output[0]),
             each=_recording(given),
             jobs=given.jobs or 1,
+            cluster=given.cluster,
+            cluster_cpus=given.cluster_cpus or 1.0,
+            cluster_gpus=given.cluster_gpus or 0.0,
         )
-    if given.jobs is not None:
-        raise ConfigError("--jobs is for several recordings, or a folder of them")
+    for name in ("jobs", "cluster"):
+        if getattr(given, name) is not None:
+            raise ConfigError(f"--{name} is for several recordings, or a folder of them")
     if following and (names := archive.given_names(given)):
         raise ConfigError(f"{names[0]} is for recordings")
     return _recording(given) if device is None else _call(given, device)

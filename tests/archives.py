@@ -52,3 +52,12 @@ def run_program(*arguments: object) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=300,
     )
+
+
+def children_of(process: int) -> list[int]:
+    """Processes that a process has started, on Linux."""
+    path = Path(f"/proc/{process}/task/{process}/children")
+    try:
+        return [int(one) for one in path.read_text().split()]
+    except FileNotFoundError:
+        return []

@@ -18,6 +18,7 @@ ALONE = {
     "openvino": ("engines.openvino_graph",),
     "mediapipe": ("stream.stages.detector",),
     "prometheus_client": ("stream.prometheus",),
+    "ray": ("stream.recordings.cluster",),
     "pyvirtualcam": ("stream.media.virtual_camera",),
     "aiortc": ("stream.rtc.",),
     "aiohttp": ("stream.rtc.",),

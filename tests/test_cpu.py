@@ -11,11 +11,15 @@ from engines.cpu import default_threads, first_line
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (16, 4)])
 def test_a_face_gets_few_threads(cores: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
     assert default_threads() == threads
     monkeypatch.delattr(os, "sched_getaffinity")  # macOS and Windows have none
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert default_threads() == threads
+    for asked, taken in (("1", 1), ("3", 3), ("64", 4), ("0", threads), ("many", threads)):
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+        assert default_threads() == taken
 
 
 @pytest.mark.parametrize(

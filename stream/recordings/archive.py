@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from stream.config import ArchiveOptions
 from stream.errors import OutputError
-from stream.recordings.archive_progress import ArchiveProgress, SentMeter
+from stream.progress import Moment
+from stream.recordings.archive_progress import ArchiveProgress
+from stream.recordings.cluster import Cluster, perform_on
 from stream.recordings.finder import Finding, find, shown
 from stream.recordings.fingerprint import model_of, settings_of
 from stream.recordings.lock import TakenError, held
 from stream.recordings.manifest import Manifest, Record
-from stream.recordings.task import Task, perform
+from stream.recordings.pool import perform_all
+from stream.recordings.task import Task
 from stream.recordings.workplace import clear_work, was_published
 
 LOCK = ".closeup.lock"
@@ -54,20 +56,35 @@ def run_archive(options: ArchiveOptions, weights: dict[str, str], events: TextIO
         _tell(finding, plan)
         progress = ArchiveProgress(plan.tasks, options.each.progress, events)
         try:
-            for number, task in enumerate(plan.tasks):
-                record = perform(task, partial(SentMeter, send=partial(progress.update, number)))
-                manifest.add(record)
-                if record.result == "done":
-                    clear_work(task.options.output)
-                progress.finish(number, record)
-                if record.result == "failed":
-                    _tell_failure(task.input, record.error or "")
+            for number, said in _performed(plan.tasks, options):
+                if isinstance(said, Record):
+                    _settle(plan.tasks[number], said, manifest)
+                    progress.finish(number, said)
+                else:
+                    progress.update(number, said)
         finally:
             progress.clear()
     failed = progress.failed + len(finding.failed) + len(plan.refused)
     done, unchanged = progress.finished - progress.failed, len(plan.unchanged)
     print(f"done {done}, unchanged {unchanged}, failed {failed}, skipped {len(finding.skipped)}")
     return failed
+
+
+def _performed(
+    tasks: Sequence[Task], options: ArchiveOptions
+) -> Iterator[tuple[int, Moment | Record]]:
+    if options.cluster is None or not tasks:
+        return perform_all(tasks, options.jobs)
+    cluster = Cluster(options.cluster, options.cluster_cpus, options.cluster_gpus)
+    return perform_on(cluster, tasks)
+
+
+def _settle(task: Task, record: Record, manifest: Manifest) -> None:
+    manifest.add(record)
+    if record.result == "done":
+        clear_work(task.options.output)
+    else:
+        _tell_failure(task.input, record.error or "")
 
 
 def make_plan(

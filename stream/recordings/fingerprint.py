@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from engines.runtime import measured_choice
 from stream.config import Options
 from stream.stages.models import FULL_RANGE, SHORT_RANGE
 
@@ -80,7 +81,8 @@ def work_key(source: Stamp, settings: str, model: str) -> str:
     the packages, and the number of threads, by which some networks round differently.
     """
     threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
-    parts = [source.sha256, settings, model, _code(), _packages(), platform.machine(), threads]
+    machine = [platform.machine(), threads, measured_choice()]
+    parts = [source.sha256, settings, model, _code(), _packages(), *machine]
     return sha256_of_json(parts)
 
 

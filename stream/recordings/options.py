@@ -13,7 +13,9 @@ from stream.media.file_sink import FORMATS
 from stream.recordings.finder import names_several
 from stream.recordings.workplace import SEGMENT_FRAMES
 
-DEFAULTS: dict[str, Any] = {"jobs": None, "progress": None, "resume": None, "segment": None}
+DEFAULTS: dict[str, Any] = dict.fromkeys(
+    ("jobs", "progress", "resume", "segment", "cluster", "cluster_cpus", "cluster_gpus")
+)
 """By argparse's names; None is what was not given."""
 MOST_JOBS = 256
 MOST_SEGMENT_FRAMES = 100_000
@@ -22,6 +24,10 @@ MOST_SEGMENT_FRAMES = 100_000
 def add_arguments(add: Callable[..., None]) -> None:
     """The options of their own. Args: add: takes a name without dashes, then as `argparse`."""
     add("jobs", type=int, metavar="N", help="recordings at the same time, each in a process (1)")
+    add("cluster", nargs="?", const="local", metavar="ADDRESS", help="on a Ray cluster; without "
+        "an address on one that is started here (extra cluster)")  # fmt: skip
+    add("cluster-cpus", type=float, metavar="N", help="CPUs there for each recording (1)")
+    add("cluster-gpus", type=float, metavar="N", help="GPUs there for each recording (0)")
     switch: Any = {"action": argparse.BooleanOptionalAction, "default": argparse.SUPPRESS}
     add("resume", **switch, help="keep what is finished of a recording when it is interrupted, and "
         "go on there next time (archives always do)")  # fmt: skip
@@ -55,6 +61,12 @@ def check(given: argparse.Namespace) -> None:
         raise ConfigError(f"--output {output} names one recording; several need a folder")
     if given.report is not None:
         raise ConfigError("--report is for one recording; an archive has manifest.jsonl")
+    if given.cluster is not None and given.jobs is not None:
+        raise ConfigError("--jobs is for this machine; a cluster takes what --cluster-cpus allows")
+    if given.cluster is None and (given.cluster_cpus or given.cluster_gpus):
+        raise ConfigError("--cluster-cpus and --cluster-gpus need --cluster")
+    if min(given.cluster_cpus or 1.0, 1.0 + (given.cluster_gpus or 0.0)) <= 0.0:
+        raise ConfigError("--cluster-cpus and --cluster-gpus cannot be negative")
     if given.jobs is not None and not 1 <= given.jobs <= MOST_JOBS:
         raise ConfigError(f"--jobs {given.jobs} is out of range; give 1 to {MOST_JOBS}")
 
