@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace) -> None:
             notes = run(call, likeness, scale=options.scale, runtime=options.runtime)
             done.append((cast.name, notes))
             if options.out is not None and options.videos:
-                write_video(options.out / f"{cast.name.replace(' ', '-')}.mp4", notes)
+                write_video(options.out / f"{cast.name.replace(' ', '-')}.{options.videos}", notes)
             print(table([figures(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
     rows = [figures(name, [notes]) for name, notes in done]
     whole = figures("all", [notes for _, notes in done])
@@ -183,7 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
-    add("--videos", action="store_true", help="with --out: before, after and truth of every call")
+    add("--videos", choices=("mp4", "webp"), metavar="KIND", help="with --out: before, after and "
+        "truth of every call, as mp4 or webp")  # fmt: skip
     return parser
 
 

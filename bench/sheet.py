@@ -36,13 +36,15 @@ def write_sheet(path: Path, calls: Sequence[tuple[str, Notes]]) -> None:
 
 
 def write_video(path: Path, notes: Notes, actor: int = 0) -> None:
-    """An MP4: the far face of one actor, before, after, and as it is."""
+    """The far face of one actor, before, after, and as it is: an MP4, or a WebP that repeats."""
     moments = [one for one in notes.moments if one.seen.actor == actor]
     size = (3 * VIDEO_PX + 2 * GAP_PX, VIDEO_PX)
     to_yuv = ToYuv(size, Colour())
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=Fraction(RATE), options={"crf": "18"})
+    repeats = path.suffix == ".webp"
+    codec, quality = ("libwebp_anim", {"quality": "80"}) if repeats else ("libx264", {"crf": "18"})
+    with av.open(str(path), "w", options={"loop": "0"} if repeats else {}) as file:
+        stream = file.add_stream(codec, rate=Fraction(RATE), options=quality)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for index, moment in enumerate(moments):
