@@ -15,7 +15,7 @@ import pytest
 from engines import build as module
 from engines.build import Api, BuildError, build, check_sampling, load_api, parse
 from engines.forms import Form, make_form
-from engines.manifest import HALVES, weights_files
+from engines.manifest import HALVES, quantised_files, weights_files
 from engines.runtime import SCALES, UnavailableError
 from tests.test_forms import with_qdq
 
@@ -160,3 +160,16 @@ def test_a_missing_module_says_what_to_install(
         load_api("tensorrt")
     assert "closeup[tensorrt]" in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_shipped_int8_file_builds(api: Api, scale: int, half: str) -> None:
+    files = quantised_files(scale)
+    if files is None:
+        pytest.skip("no INT8 weights are shipped for these float32 ones")
+    form = Form(half, scale, 32 if scale == 4 else 16)
+    model = make_form(files[HALVES.index(half)], form)
+    kinds = [node.op_type for node in onnx.load_from_string(model).graph.node]
+    assert kinds.count("DequantizeLinear") > 20
+    assert len(build(api, model).plan) > 100_000

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ from engines.hime.people import Person
 from engines.manifest import WEIGHTS, quantised_files, sha256, weights_files
 from engines.onnxruntime_cpu import OnnxRuntimeCpu
 from engines.runtime import Image, UnavailableError, WeightsError, open_runtime
-from tests.helpers import hopper
+from stream.stages import models
+from tests.helpers import hopper, scene_with_face
 from tests.test_forms import psnr
 
 
@@ -271,3 +273,25 @@ def test_measured_price_is_error_for_work() -> None:
     layer = Layer("enhance", "n", "w", 1000)
     assert Measured(layer, 0.5).price == pytest.approx(0.0005)
     assert layers.decibel(0.01) == pytest.approx(20.0)
+
+
+def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
+    """Close for a second, then far: the product itself asks for the far face to be enhanced."""
+    if not models.cached():
+        pytest.skip("the face detection models are not in the cache")
+    path = tmp_path / "call.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10, options={"crf": "12", "preset": "ultrafast"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for index in range(24):
+            image = scene_with_face(130.0 if index < 12 else 24.0, (640, 360))
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(stream.encode())
+    found = material.watch(path, 10.0)
+    assert found.people
+    assert all(photo.shape == (256, 256, 3) for one in found.people for photo in one.photos)
+    assert all(photo.any() for one in found.people for photo in one.photos), "not wiped with them"
+    samples = [one for scale in found.seen for one in found.seen[scale]]
+    assert 0 < len(samples) <= 2 * material.FAR_CROPS
+    assert all(one.truth is None for one in samples)
