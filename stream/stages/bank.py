@@ -33,11 +33,11 @@ GONE_S = 60.0
 MAX_PEOPLE = 16
 """Of more people than this, those not seen for longest are wiped."""
 # What makes a close-up usable. Nearly frontal: beyond 25 degrees half of the face is hidden. Sharp:
-# blur of 1 px costs 30 % of the sharpness, so three quarters of the person's best is in focus and
-# at rest.
+# blur of 1 px of 256 costs a close-up 30 % of its sharpness, a twelfth of its worth; the limit is
+# chosen by `python -m calibration.thresholds`, figures in calibration/thresholds.toml.
 MAX_YAW, MAX_PITCH, MAX_ROLL = 0.4, 0.3, 0.5
 LEAST_SCORE = 0.6
-SHARPNESS_OF_BEST = 0.75
+SHARPNESS_OF_BEST = 0.713
 MEAN_RANGE, MAX_CLIPPED = (40.0, 215.0), 0.2
 # What must lie inside the picture, in widths of the face box: the head with hair and chin. The
 # border of the headshot may be mirrored, as it is in the training data; otherwise a picture of 360

@@ -33,9 +33,10 @@ HOLD_S = 0.12
 # Likeness of neighbouring frames, measured on fourteen recordings of calls and interviews: of the
 # scene at least 0.93, of the face at least 0.80 (0.73 when only every third frame is seen); between
 # different recordings the scene at most 0.63. Between eleven people in one place the face is above
-# 0.65 for 8 pairs in 100, above 0.71 for 5, and 0.73 at most.
+# 0.65 for 8 pairs in 100, above 0.71 for 5, and 0.73 at most. Chosen by
+# `python -m calibration.thresholds`, figures in calibration/thresholds.toml.
 SAME_SCENE = 0.7
-SAME_FACE = 0.72
+SAME_FACE = 0.727
 FIRST_FRAMES = 3
 """So many frames after a start or a cut are searched everywhere, until somebody is found."""
 

@@ -1,0 +1,65 @@
+"""Sizes: up to which size of a far face close-ups still gain anything.
+
+Faces of recordings in which somebody sits close are made small and damaged as in a call; close-ups
+are other moments of the same recording.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from calibration.gains import CLOSEUPS, SCALE, SEED, psnr, resized
+from calibration.sightings import SUFFIXES
+from engines.hime import degrade
+from engines.runtime import Image, Runtime
+from stream.headshot import cut_headshot
+from stream.media.file_source import FileSource
+from stream.stages.detector import FaceDetector
+
+SIDES_PX = (48, 96, 144)
+MOMENTS = 5
+"""In each recording: one is the far face, the others may be close-ups."""
+EVERY = 15
+
+
+def gains_by_size(runtime: Runtime, folder: Path) -> list[tuple[float, float]]:
+    """(side of the far headshot px, dB that close-ups gain over none); sizes for which no recording
+    is large enough are left out."""
+    rng = np.random.default_rng(SEED)
+    people = [heads for path in _recordings(folder) if len(heads := _headshots(path)) > CLOSEUPS]
+    line = []
+    for side in SIDES_PX:
+        gained = []
+        for first, *others in people:
+            # A truth must not be enlarged itself.
+            if first.shape[0] < SCALE * side:
+                continue
+            truth = resized(first, SCALE * side)
+            crop = degrade.call([truth], SCALE, rng)[0]
+            # The bank keeps 256 px.
+            kept = [resized(one, 256) for one in others[-CLOSEUPS:]]
+            features = runtime.encode([resized(one, SCALE * side) for one in kept])
+            alone = psnr(runtime.enhance(crop, None), truth)
+            gained.append(psnr(runtime.enhance(crop, features), truth) - alone)
+        if gained:
+            line.append((float(side), float(np.mean(gained))))
+    return line
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def _headshots(path: Path) -> list[Image]:
+    found = []
+    with FaceDetector() as detector, FileSource(path) as source:
+        for frame in islice(source, 0, MOMENTS * EVERY, EVERY):
+            faces = detector.detect(frame.image, None, "full")
+            if len(faces) == 1:
+                box = faces[0].box
+                center = (float(box[0] + box[2]) / 2.0, float(box[1] + box[3]) / 2.0)
+                found.append(cut_headshot(frame.image, center, round(2.0 * faces[0].width_px)))
+    return found
