@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -35,7 +36,10 @@ from stream.media.guard.source import open_source
 from stream.media.window import check_display
 from stream.progress import JsonProgress, MakeMeter, Progress
 from stream.recordings.archive import run_archive
-from stream.recordings.job import run_demo, run_recording
+from stream.recordings.gallery import Gallery
+from stream.recordings.honesty import shows_faces
+from stream.recordings.job import provenance_of, run_demo, run_recording
+from stream.recordings.page import PAGE, check_page, write_page
 from stream.recordings.task import workplace_of
 from stream.recordings.workplace import clear_work
 from stream.report import Report, format_report, write_report
@@ -76,6 +80,7 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
     elif isinstance(options, LiveOptions):
         run_live(options)
     elif options.input is None:
+        options = told(options)
         if options.output == DEMO_OUTPUT:
             options.output.parent.mkdir(exist_ok=True)
         check_files(options)
@@ -87,26 +92,39 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
 def run_one(options: Options) -> None:
     """One recording."""
     assert options.input is not None
+    recording, gallery = options.input, gallery_of(options)
+    options = told(options)
     meter: MakeMeter = Progress
     out = sys.stdout
     if options.progress == "json":
         # Who reads events from stdout reads nothing else there.
         names = str(options.input), str(options.output)
         meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
-    with redirect_stdout(out), open_source(options.input) as source:
+    with redirect_stdout(out), open_source(recording) as source:
         check_files(options)
         if not options.resume:
-            report = run_recording(source, options, meter)
+            report = run_recording(source, options, meter, gallery=gallery)
         else:
             with workplace_of(options, weights_used()) as place:
                 report = run_recording(source, options, meter, place)
             clear_work(options.output)
-        finish(report, options, [options.output])
+        finish(report, options, [options.output], gallery=gallery)
+
+
+def told(options: Options) -> Options:
+    """With the network that the output names."""
+    return replace(options, weights=tuple(weights_used().items()))
+
+
+def gallery_of(options: Options) -> Gallery | None:
+    """What collects pictures for the report; None where it is not one to look at."""
+    return Gallery() if shows_faces(options.report) else None
 
 
 def run_many(options: ArchiveOptions) -> int:
     """An archive. Returns the exit status."""
     events = sys.stdout
+    options = replace(options, each=told(options.each))
     with redirect_stdout(sys.stderr if options.each.progress == "json" else events):
         failed = run_archive(options, weights_used(), events)
     return 1 if failed else 0
@@ -121,6 +139,7 @@ def check_files(options: Options) -> None:
     if options.input is None:
         check_place(sheet_path(options), options.overwrite)
     check_report(options, [options.output, options.input, sheet_path(options)])
+    provenance_of(options)
 
 
 def check_report(options: Common, others: Sequence[Path | None]) -> None:
@@ -131,7 +150,8 @@ def check_report(options: Common, others: Sequence[Path | None]) -> None:
     if options.report is not None:
         if options.report.resolve() in [path.resolve() for path in others if path is not None]:
             raise ConfigError(f"--report {options.report} names a recording; give another name")
-        check_place(options.report, options.overwrite)
+        check = check_page if shows_faces(options.report) else check_place
+        check(options.report, options.overwrite)
 
 
 def sheet_path(options: Options) -> Path:
@@ -142,7 +162,9 @@ def sheet_path(options: Options) -> Path:
 def show_demo(options: Options) -> None:
     """The demo, and what it gained."""
     sheet = DemoSheet(sheet_path(options))
-    finish(run_demo(DemoSource(), options, sheet), options, [options.output])
+    gallery = gallery_of(options)
+    report = run_demo(DemoSource(), options, sheet, gallery)
+    finish(report, options, [options.output], gallery=gallery)
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
         print("far face: none was enhanced, nothing to compare")
@@ -176,11 +198,18 @@ def run_webrtc(options: RelayOptions) -> None:
 
 
 def finish(
-    report: Report, options: Common, written: Sequence[Path], out: TextIO | None = None
+    report: Report,
+    options: Common,
+    written: Sequence[Path],
+    out: TextIO | None = None,
+    gallery: Gallery | None = None,
 ) -> None:
     """Say what was done, for people (on stdout, or `out`) and for programs."""
     print(format_report(report), file=out)
-    if options.report is not None:
+    if options.report is not None and gallery is not None:
+        write_page(options.report, report, gallery)
+        print(f"{options.report / PAGE} written", file=out)
+    elif options.report is not None:
         write_report(options.report, report)
     for path in written:
         print(f"{path} written", file=out)

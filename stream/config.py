@@ -16,6 +16,7 @@ from stream.errors import ConfigError
 from stream.media.devices import Device, device_named
 from stream.media.encoder import CODECS, ENCODERS, Encoding, check_encoding
 from stream.media.file_sink import FORMATS
+from stream.recordings import honesty
 from stream.recordings import options as archive
 from stream.rtc import options as relay
 from stream.rtc.options import WEBRTC, RelayOptions
@@ -46,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "codec": None,
     "crf": None,
     "encoder": None,
+    **honesty.DEFAULTS,
     **archive.DEFAULTS,
     **relay.DEFAULTS,
 }
@@ -77,6 +79,13 @@ class Options(Common):
     passes: int = 1
     """2: look through the recording for close-ups of everybody first."""
     encoding: Encoding = field(default_factory=Encoding)
+    badge: bool = False
+    """A mark in the picture while a face is enhanced."""
+    c2pa_key: Path | None = None
+    c2pa_cert: Path | None = None
+    """Both or none: who signs the output."""
+    weights: tuple[tuple[str, str], ...] = ()
+    """Name and SHA-256 of the network's files, for the output to tell."""
     progress: Literal["text", "json"] = "text"
     """json: lines on stdout, for programs."""
     resume: bool = False
@@ -220,6 +229,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
         "nothing (default: next to no visible loss, for h264 18)")  # fmt: skip
     add(recording, "encoder", choices=ENCODERS, help="nvenc, auto: on an NVIDIA card, or else in "
         "software (default software)")  # fmt: skip
+    honesty.add_arguments(partial(add, recording))
     call = parser.add_argument_group("calls, with a camera")
     add(call, "headless", **switch, help="no preview window; needs an output")
     add(call, "stats", choices=("table", "json"), help="figures on stdout, a line a second")
@@ -228,7 +238,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     archive.add_arguments(partial(add, parser.add_argument_group("recordings")))
     relay.add_arguments(partial(add, parser.add_argument_group(f"the relay, --input {WEBRTC}")))
     more = parser.add_argument_group("more")
-    add(more, "report", type=Path, metavar="FILE", help="write what was done as JSON")
+    add(more, "report", type=Path, metavar="WHAT", help="a name.json: what was done, for programs; "
+        "any other name: a folder with a page to look at, which SHOWS FACES: moments before and "
+        "after, and the close-ups of everybody (recordings and demo)")  # fmt: skip
     add(more, "runtime", choices=("auto", *(name for name, _ in RUNTIMES)),
         help="what runs the network (default auto: the best that this machine has)")  # fmt: skip
     more.add_argument("--config", type=Path, action="append", metavar="FILE", help="a TOML file "
@@ -255,11 +267,15 @@ def _recording(given: argparse.Namespace) -> Options:
     kind = FORMATS.get(output.suffix.lower())
     if kind is not None and (wrong := check_encoding(encoding, kind)):
         raise ConfigError(wrong)
+    honesty.check(given, output, kind)
     return Options(
         input=None if demo else Path(given.input),
         passes=1 if demo else given.passes or 2,
         output=output,
         encoding=encoding,
+        badge=given.badge,
+        c2pa_key=given.c2pa_key,
+        c2pa_cert=given.c2pa_cert,
         # The demo may replace what an earlier demo left in its own folder.
         overwrite=given.overwrite or (demo and not outputs),
         framing=given.framing,
@@ -280,6 +296,7 @@ def _refuse_encoding(given: argparse.Namespace) -> None:
         raise ConfigError(
             f"--{named[0]} is for recordings; a call is written as it comes, in H.264"
         )
+    honesty.refuse(given)
 
 
 def _call(given: argparse.Namespace, device: Device) -> LiveOptions:

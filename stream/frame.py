@@ -129,6 +129,8 @@ class Frame:
     native: VideoFrame | None = None
     """The picture as a recording holds it, in its own pixel format and not turned upright yet. It
     is for the sink that encodes, which may write into it; stages leave it alone."""
+    marks: tuple[tuple[int, int, int, int], ...] = ()
+    """Where something beside the patches was drawn into the output: xyxy px of it, even numbers."""
 
     @property
     def time_s(self) -> float:

@@ -19,6 +19,7 @@ ALONE = {
     "mediapipe": ("stream.stages.detector",),
     "prometheus_client": ("stream.prometheus",),
     "ray": ("stream.recordings.cluster",),
+    "c2pa": ("stream.media.c2pa_signing",),
     "pyvirtualcam": ("stream.media.virtual_camera",),
     "aiortc": ("stream.rtc.",),
     "aiohttp": ("stream.rtc.",),

@@ -68,7 +68,7 @@ def test_one_output_needs_no_list(tmp_path: Path) -> None:
         ("strenght = 0.5", "there is no option strenght; did you mean strength?"),
         ("--strength = 0.5", "there is no option --strength; did you mean strength?"),
         ('config = "b.toml"', "there is no option config"),
-        ("xyzzy = 1", "there are bit-rate, camera, cert, codec"),
+        ("xyzzy = 1", "there are badge, bit-rate, c2pa-cert, c2pa-key, camera"),
         ("[call]\nheadless = true", "there is no option call"),
         ('strength = "high"', 'strength is "high"; it takes a number'),
         ("strength = true", "strength is true; it takes a number"),

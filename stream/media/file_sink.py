@@ -28,6 +28,7 @@ from stream.media.companion import Companion
 from stream.media.encoder import Encoder, Encoding, check_encoding, choose_encoder
 from stream.media.form import Form
 from stream.media.native import Native
+from stream.media.provenance import Provenance
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Extension → FFmpeg's name of the container."""
@@ -114,6 +115,7 @@ class FileSink:
         form: Form | None = None,
         encoding: Encoding | None = None,
         companion: Companion | None = None,
+        provenance: Provenance | None = None,
         overwrite: bool = False,
     ) -> None:
         """Check that it can be written; nothing is written before the first frame.
@@ -125,6 +127,7 @@ class FileSink:
                 orientation and pixel aspect are kept. Left out: yuv420p, BT.709, upright.
                 encoding: how to encode; H.264 when left out.
                 companion: sound and titles; closed by the sink.
+                provenance: what the file says when a face was enhanced.
         Raises: OutputError: see `check_output`, `choose_encoder`.
                 ValueError: the size is below 2 px a side.
         """
@@ -140,6 +143,8 @@ class FileSink:
         self._form = form or Form(self._even, "yuv420p", Colour(), _tags(Colour()))
         self._coded = self._form.turn.turned(self._even)
         self._companion = companion
+        self._provenance = provenance
+        self._enhanced = False
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._held: Packet[VideoStream] | None = None
@@ -178,6 +183,7 @@ class FileSink:
         self._sent = (
             (frame.pts, frame.pts) if self._container is None else (self._sent[0], frame.pts)
         )
+        self._enhanced |= any(face.patch and face.patch.weight > 0.0 for face in frame.faces)
         with writing(self.path):
             container, stream = self._opened(frame)
             for packet in stream.encode(self._picture(frame, image, stream)):
@@ -224,6 +230,8 @@ class FileSink:
             self._accompany(self._container, math.inf)
             self._container.close()
             self._container = None
+            if self._provenance is not None:
+                self._provenance.finish(part_path(self.path), self.path, self._enhanced)
             os.replace(part_path(self.path), self.path)
         self._close_companion()
 
@@ -258,6 +266,8 @@ class FileSink:
             self._stream = add_pictures()
         else:
             self._stream = self._companion.add_to(container, add_pictures)
+        if self._provenance is not None:
+            self._provenance.add_to(container.metadata)
         container.start_encoding()
         return container, self._stream
 

@@ -114,6 +114,8 @@ def touched(frame: Frame, rect: Rect, size: Size) -> list[Box]:
         )
         if box[0] < box[2] and box[1] < box[3]:
             boxes = _joined(boxes, box)
+    for mark in frame.marks:
+        boxes = _joined(boxes, mark)
     return boxes
 
 

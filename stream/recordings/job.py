@@ -11,12 +11,14 @@ from stream.config import DEMO, Options, chosen_scale
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.graph import Stages
+from stream.media.c2pa_signing import C2paSigner
 from stream.media.companion import CopiedStreams, EncodedSound
 from stream.media.demo import DemoSource
 from stream.media.demo_sheet import DemoSheet
 from stream.media.file_sink import FileSink, check_output
 from stream.media.file_source import FileSource
 from stream.media.guard.source import open_source
+from stream.media.provenance import Provenance
 from stream.media.remux import copy_recording
 from stream.metrics import ENHANCED, Metrics
 from stream.parts import Sink
@@ -24,11 +26,13 @@ from stream.pipeline import Pipeline
 from stream.progress import MakeMeter, Progress
 from stream.recordings.album import Album
 from stream.recordings.check import check_recording
+from stream.recordings.gallery import Gallery
 from stream.recordings.look import Look
 from stream.recordings.memory import Memory
 from stream.recordings.segments import SegmentedSink
 from stream.recordings.workplace import Workplace
 from stream.report import Report, make_report
+from stream.stages.badge import Badge
 
 SECOND = "pass 2 of 2: "
 CONVERTED = "no face was found: the picture is not enhanced, only converted"
@@ -39,6 +43,7 @@ def run_recording(
     options: Options,
     meter: MakeMeter = Progress,
     place: Workplace | None = None,
+    gallery: Gallery | None = None,
 ) -> Report:
     """One recording through the graph, and a check whether the output has all that the input had.
 
@@ -47,10 +52,11 @@ def run_recording(
     Args:   meter: is told of every frame.
             place: already entered; what is finished there is gone on with, and stays there when the
             run is interrupted. Without it nothing is left.
+            gallery: collects what a report to look at shows.
     Raises: CloseupError, EngineError: it cannot be read, enhanced or written.
     """
     if place is None:
-        report = in_passes(source, options, meter)
+        report = in_passes(source, options, meter, gallery=gallery)
         report["check"] = check_recording(source.path, options.output)
         return report
     check_output(options.output, options.overwrite, source.path, options.encoding)
@@ -63,11 +69,15 @@ def run_recording(
 
 
 def in_passes(
-    source: FileSource, options: Options, meter: MakeMeter, place: Workplace | None = None
+    source: FileSource,
+    options: Options,
+    meter: MakeMeter,
+    place: Workplace | None = None,
+    gallery: Gallery | None = None,
 ) -> Report:
     """The recording looked through and enhanced, or enhanced in one go."""
     if options.passes == 1:
-        report = enhance(source, options, meter, place)
+        report = enhance(source, options, meter, place, gallery=gallery)
         if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
             print(CONVERTED)
         return report
@@ -83,7 +93,7 @@ def in_passes(
                 say_notes(note)
                 return report_of(look.metrics, look.duration_s, options, look=look)
             print(CONVERTED)
-        return enhance(source, options, meter, place, look)
+        return enhance(source, options, meter, place, look, gallery)
 
 
 def enhance(
@@ -92,12 +102,13 @@ def enhance(
     meter: MakeMeter,
     place: Workplace | None = None,
     look: Look | None = None,
+    gallery: Gallery | None = None,
 ) -> Report:
     """The recording through all the stages, with what a first pass has seen.
 
     Raises: CloseupError, EngineError: as `run_recording`.
     """
-    stages = build_stages(source, options, look)
+    stages, provenance = build_stages(source, options, look, gallery), provenance_of(options)
     companion = CopiedStreams(source.path)
     make_sink = partial(
         FileSink,
@@ -109,13 +120,18 @@ def enhance(
     )
     sink: FileSink | SegmentedSink
     if place is None:
-        sink = make_sink(options.output, encoding=options.encoding, companion=companion)
+        sink = make_sink(
+            options.output,
+            encoding=options.encoding,
+            companion=companion,
+            provenance=provenance,
+        )
         report = run_graph(source, stages, [sink], options, meter, look)
     else:
         encoding = replace(options.encoding, repeatable=True)
         memory = Memory(stages.all, place)
         make_segment = partial(make_sink, encoding=encoding)
-        sink = SegmentedSink(place, memory, make_segment, companion, source.rate)
+        sink = SegmentedSink(place, memory, make_segment, companion, source.rate, provenance)
         report = run_graph(source, stages, [sink], options, meter, look, memory)
     left_out, converted = ", ".join(companion.left_out), ", ".join(companion.converted)
     say_notes(
@@ -130,9 +146,11 @@ def enhance(
     return report
 
 
-def run_demo(source: DemoSource, options: Options, sheet: DemoSheet) -> Report:
+def run_demo(
+    source: DemoSource, options: Options, sheet: DemoSheet, gallery: Gallery | None = None
+) -> Report:
     """The demo through the same graph, with a sink that compares with the truth."""
-    stages = build_stages(source, options)
+    stages = build_stages(source, options, gallery=gallery)
     sink = FileSink(
         options.output,
         stages.output_size,
@@ -140,13 +158,17 @@ def run_demo(source: DemoSource, options: Options, sheet: DemoSheet) -> Report:
         source.time_base,
         encoding=options.encoding,
         companion=EncodedSound(source.sound, source.sound_rate),
+        provenance=provenance_of(options),
         overwrite=options.overwrite,
     )
     return run_graph(source, stages, [sink, sheet], options)
 
 
 def build_stages(
-    source: FileSource | DemoSource, options: Options, look: Look | None = None
+    source: FileSource | DemoSource,
+    options: Options,
+    look: Look | None = None,
+    gallery: Gallery | None = None,
 ) -> Stages:
     """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
     stages = Stages.build(
@@ -161,7 +183,20 @@ def build_stages(
     )
     if look:
         stages.bank.start_with(look.album.finish())
+    if gallery is not None:
+        gallery.bank = stages.bank
+        stages.all.append(gallery)
+    if options.badge:
+        stages.all.append(Badge())
     return stages
+
+
+def provenance_of(options: Options) -> Provenance:
+    """What the output says about itself. Raises: ConfigError: it cannot be signed."""
+    signer = None
+    if options.c2pa_key is not None and options.c2pa_cert is not None:
+        signer = C2paSigner(options.c2pa_key, options.c2pa_cert, options.input)
+    return Provenance(dict(options.weights), signer)
 
 
 def run_graph(

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from stream.media.companion import Companion
 from stream.media.file_sink import FORMATS, clock_options, part_path, writing
+from stream.media.provenance import Provenance
 
 
 class Join:
@@ -28,10 +29,19 @@ class Join:
 
     Args: segments: recordings of one picture stream each, by the same encoder and settings; each
           begins with a key frame and refers to nothing outside of itself.
+          provenance: what the file says when a face was `enhanced`.
     """
 
-    def __init__(self, segments: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        segments: Sequence[Path],
+        provenance: Provenance | None = None,
+        *,
+        enhanced: bool = False,
+    ) -> None:
         self._segments = segments
+        self._provenance = provenance
+        self._enhanced = enhanced
         self._times: list[int] = []
         """Of all pictures, rising."""
         self._delay = 0
@@ -53,6 +63,8 @@ class Join:
             try:
                 with av.open(str(self._segments[0])) as first:
                     self._write(target, first.streams.video[0], rate, last_s, companion)
+                if self._provenance is not None:
+                    self._provenance.finish(part_path(target), target, self._enhanced)
                 os.replace(part_path(target), target)
             finally:
                 part_path(target).unlink(missing_ok=True)
@@ -87,6 +99,8 @@ class Join:
                 stream = add_pictures()
             else:
                 stream = companion.add_to(container, add_pictures)
+            if self._provenance is not None:
+                self._provenance.add_to(container.metadata)
             container.start_encoding()
             number = 0
             for segment in self._segments:

@@ -15,6 +15,7 @@ from pathlib import Path
 from stream.frame import Frame
 from stream.media.companion import Companion
 from stream.media.file_sink import FileSink, writing
+from stream.media.provenance import Provenance
 from stream.recordings.join import Join
 from stream.recordings.memory import Memory
 from stream.recordings.workplace import Workplace
@@ -26,6 +27,7 @@ class SegmentedSink:
     Args: place: where the segments are. memory: of the stages.
           make_sink: opens the sink of a segment at a path.
           companion: closed by this sink. rate: pictures a second on average.
+          provenance: what the file says when a face was enhanced.
     """
 
     name = "write"
@@ -37,12 +39,14 @@ class SegmentedSink:
         make_sink: Callable[[Path], FileSink],
         companion: Companion,
         rate: Fraction,
+        provenance: Provenance | None = None,
     ) -> None:
         self._place = place
         self._memory = memory
         self._make_sink = make_sink
         self._companion = companion
         self._rate = rate
+        self._provenance = provenance
         self._sink: FileSink | None = None
         self._number = len(place.segments)
         self.packets_left_out = 0
@@ -75,7 +79,7 @@ class SegmentedSink:
         """
         if self._sink is not None:
             self._keep(self._sink)
-        join = Join(self._place.segments)
+        join = Join(self._place.segments, self._provenance, enhanced=self._memory.enhanced > 0)
         join.write(self._place.target, self._rate, self._last_s, self._companion)
         self.packets_left_out = join.packets_left_out
         self._companion.close()
