@@ -25,7 +25,8 @@ from typing import TextIO
 
 from engines.manifest import weights_used
 from engines.runtime import EngineError
-from stream.config import DEMO_OUTPUT, ArchiveOptions, Common, LiveOptions, Options, parse
+from stream.command_line import parse
+from stream.config import DEMO_OUTPUT, ArchiveOptions, Common, LiveOptions, Options
 from stream.doctor import examine, format_findings, healthy
 from stream.errors import CloseupError, ConfigError
 from stream.live import run_call

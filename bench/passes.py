@@ -26,7 +26,8 @@ from bench.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
 from bench.pictures import psnr
 from bench.roles import Mark, Role
 from engines.runtime import RUNTIMES, EngineError
-from stream.config import Options, parse
+from stream.command_line import parse
+from stream.config import Options
 from stream.crop import Rect, Size, resample
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Image

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from stream.config import ArchiveOptions, Options, parse
+from stream.command_line import parse
+from stream.config import ArchiveOptions, Options
 from stream.errors import ConfigError
 from tests.archives import run_program, write_call
 from tests.helpers import need_models

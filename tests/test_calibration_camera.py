@@ -12,7 +12,8 @@ import pytest
 
 from calibration.camera import main, watched
 from calibration.findings import Findings
-from stream.config import Options, parse
+from stream.command_line import parse
+from stream.config import Options
 from stream.errors import InputError
 from tests.helpers import need_models
 from tests.made_camera import MadeCamera

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile, format_table
-from stream.config import LiveOptions, Options, parse
+from stream.command_line import parse
+from stream.config import LiveOptions, Options
 from stream.errors import ConfigError
 from stream.rtc.options import RelayOptions
 from stream.stages.bank import Bank

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.config import ArchiveOptions, parse
+from stream.command_line import parse
+from stream.config import ArchiveOptions
 from stream.errors import ConfigError
 from stream.recordings.workplace import work_folder
 from tests.archives import PROGRAM, write_call

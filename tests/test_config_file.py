@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from run_pipeline import main
-from stream.config import LiveOptions, Options, parse
+from stream.command_line import parse
+from stream.config import LiveOptions, Options
 from stream.errors import ConfigError
 
 

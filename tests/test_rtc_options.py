@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from run_pipeline import main
-from stream.config import parse
+from stream.command_line import parse
 from stream.errors import ConfigError
 from stream.rtc.options import TOKEN_VARIABLE, RelayOptions, is_loopback
 from tests.helpers import need_models

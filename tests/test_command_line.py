@@ -1,4 +1,4 @@
-"""Config: options that make sense together, and one clear line for those that do not."""
+"""Command line: options that make sense together, and one clear line for those that do not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.config import LiveOptions, Options, chosen_scale, parse
+from stream.command_line import parse
+from stream.config import LiveOptions, Options, chosen_scale
 from stream.errors import ConfigError
 from stream.media.encoder import Encoding
 
