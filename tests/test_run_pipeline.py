@@ -164,7 +164,7 @@ def test_sound_only_and_a_lost_index(recording: Path, capsys: pytest.CaptureFixt
         (["--output", "call.mp4", "--overwrite"], "the input itself"),
         (["--output", "better.txt"], "use .mp4"),
         (["--output", "better.mp4", "--report", "better.mp4"], "names a recording"),
-        (["--output", "better.mp4", "--report", "old.mp4"], "--overwrite"),
+        (["--output", "better.mp4", "--report", "old.mp4"], "give --report a folder"),
         (["--output", "better.mp4", "--report", "nowhere/report.json"], "folder"),
         (["--output", "better.mp4", "--scale", "9"], "out of range"),
         (["--output", "better.mp4", "--scale", "2", "--framing", "auto"], "needs --framing fixed"),
