@@ -268,7 +268,10 @@ def broken_camera(*_: object, **__: object) -> None:
         (["--input", SHORT, "--headless", "--output", "a.mp4", "--metrics-port", "70000"], "range"),
         (["--input", SHORT, "--headless", "--output", "old.mp4"], "--overwrite"),
         (["--input", SHORT, "--headless", "--output", "a.txt"], "use .mp4"),
-        (["--input", SHORT, "--headless", "--output", "a.mp4", "--report", "a.mp4"], "names a"),
+        (
+            ["--input", SHORT, "--headless", "--output", "a.mp4", "--report", "a.mp4"],
+            "give a .json file",
+        ),
         (["--input", SHORT, "--headless", "--output", "virtualcam"], "modprobe v4l2loopback"),
     ],
 )
