@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engines.manifest import weights_used
-from engines.runtime import EngineError
+from engines.runtime import EngineError, scales_in_int8
 from stream.command_line import parse
 from stream.config import DEMO_OUTPUT, ArchiveOptions, Common, LiveOptions, Options
 from stream.doctor import examine, format_findings, healthy
@@ -106,7 +106,7 @@ def run_one(options: Options) -> None:
         if not options.resume:
             report = run_recording(source, options, meter, gallery=gallery)
         else:
-            with workplace_of(options, weights_used()) as place:
+            with workplace_of(options, dict(options.weights)) as place:
                 report = run_recording(source, options, meter, place)
             clear_work(options.output)
         finish(report, options, [options.output], gallery=gallery)
@@ -114,7 +114,8 @@ def run_one(options: Options) -> None:
 
 def told(options: Options) -> Options:
     """With the network that the output names."""
-    return replace(options, weights=tuple(weights_used().items()))
+    files = weights_used(scales_in_int8(options.runtime))
+    return replace(options, weights=tuple(files.items()))
 
 
 def gallery_of(options: Options) -> Gallery | None:
@@ -127,7 +128,7 @@ def run_many(options: ArchiveOptions) -> int:
     events = sys.stdout
     options = replace(options, each=told(options.each))
     with redirect_stdout(sys.stderr if options.each.progress == "json" else events):
-        failed = run_archive(options, weights_used(), events)
+        failed = run_archive(options, dict(options.each.weights), events)
     return 1 if failed else 0
 
 

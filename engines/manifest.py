@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,17 @@ def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
     return paths[0], paths[1]
 
 
-def weights_used(folder: Path = WEIGHTS) -> dict[str, str]:
+def weights_used(quantised: Collection[int] = (), folder: Path = WEIGHTS) -> dict[str, str]:
     """File name → SHA-256 of all the networks that calls and recordings are enhanced with.
 
+    Args:   quantised: the scales that run in INT8.
     Raises: WeightsError: as `read_manifest`.
     """
-    networks = read_manifest(folder)["networks"]
-    used = [networks[name] for name in map(network_name, SCALES) if name in networks]
+    manifest = read_manifest(folder)
+    used = [
+        manifest["quantised" if scale in quantised else "networks"][network_name(scale)]
+        for scale in SCALES
+    ]
     return {name: digest for network in used for name, digest in network["files"].items()}
 
 

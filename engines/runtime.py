@@ -212,6 +212,14 @@ def measured_choice() -> str:
     return "" if not any(choices) else ", ".join(map(str, choices))
 
 
+def scales_in_int8(name: str) -> tuple[int, ...]:
+    """The scales whose INT8 weights `open_runtime(name)` begins with."""
+    if name != "auto":
+        return ()
+    choices = {scale: _measured(scale, lambda line: None) for scale in SCALES}
+    return tuple(scale for scale, one in choices.items() if one and one.precision == "int8")
+
+
 def _open(name: str, scale: int, precision: str | None, threads: int | None = None) -> Runtime:
     """Open a runtime as "auto" does. Raises: EngineError."""
     found = _class_at(LIVE[name]) if name in LIVE else runtime_class(name)

@@ -8,9 +8,9 @@ import pytest
 
 import engines.runtime
 from engines import machine, profile
-from engines.manifest import read_manifest
+from engines.manifest import read_manifest, weights_used
 from engines.profile import Choice, Profile, ProfileError, load, store
-from engines.runtime import open_runtime
+from engines.runtime import open_runtime, scales_in_int8
 
 ONE_THREAD = Choice("onnxruntime-cpu", "fp32", 1, 48)
 MEASURED = Profile("2026-11-21", 30.0, {4: ONE_THREAD})
@@ -111,3 +111,16 @@ def test_a_runtime_that_is_gone_is_passed_over() -> None:
 def test_a_scale_that_was_not_measured_goes_the_usual_way() -> None:
     store(MEASURED)
     assert not any(line.startswith("speed profile") for line in auto(8)[1])
+
+
+def test_an_output_can_name_the_weights_that_really_run() -> None:
+    assert scales_in_int8("auto") == ()
+    store(Profile("2026-11-21", 30.0, {4: Choice("onnxruntime-cpu", "int8", 1, 48), 8: ONE_THREAD}))
+    assert scales_in_int8("onnxruntime-cpu") == ()
+    assert scales_in_int8("auto") == (4,)
+    assert set(weights_used(scales_in_int8("auto"))) == {
+        "hime_x4.int8.encode.onnx",
+        "hime_x4.int8.enhance.onnx",
+        "hime_x8.encode.onnx",
+        "hime_x8.enhance.onnx",
+    }
