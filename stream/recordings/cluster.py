@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from stream.errors import ConfigError
+from stream.model import Model
 from stream.progress import Moment
 from stream.recordings.manifest import Record
 from stream.recordings.task import Task, perform
@@ -70,7 +72,13 @@ def perform_on(cluster: Cluster, tasks: Sequence[Task]) -> Iterator[tuple[int, M
 
 def closeup_recording(task: Task) -> Record:
     """What a worker does."""
-    return perform(task, _SilentMeter)
+    return perform(task, _SilentMeter, _model(task.options.runtime))
+
+
+@cache
+def _model(runtime: str) -> Model:
+    """Opened once in each worker, which keeps it until it ends."""
+    return Model(runtime)
 
 
 class _SilentMeter:

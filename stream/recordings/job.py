@@ -10,7 +10,7 @@ from functools import partial
 from stream.config import DEMO, Options, chosen_scale
 from stream.errors import OutputError
 from stream.frame import Frame
-from stream.graph import Stages
+from stream.graph import Opener, Stages
 from stream.media.c2pa_signing import C2paSigner
 from stream.media.companion import CopiedStreams, EncodedSound
 from stream.media.demo import DemoSource
@@ -44,6 +44,7 @@ def run_recording(
     meter: MakeMeter = Progress,
     place: Workplace | None = None,
     gallery: Gallery | None = None,
+    opener: Opener | None = None,
 ) -> Report:
     """One recording through the graph, and a check whether the output has all that the input had.
 
@@ -53,15 +54,16 @@ def run_recording(
             place: already entered; what is finished there is gone on with, and stays there when the
             run is interrupted. Without it nothing is left.
             gallery: collects what a report to look at shows.
+            opener: of the network, where several recordings share it.
     Raises: CloseupError, EngineError: it cannot be read, enhanced or written.
     """
     if place is None:
-        report = in_passes(source, options, meter, gallery=gallery)
+        report = in_passes(source, options, meter, gallery=gallery, opener=opener)
         report["check"] = check_recording(source.path, options.output)
         return report
     check_output(options.output, options.overwrite, source.path, options.encoding)
     there = replace(options, output=place.target, overwrite=True)
-    report = in_passes(source, there, meter, place)
+    report = in_passes(source, there, meter, place, opener=opener)
     report["check"] = check_recording(source.path, place.target)
     report["output"] = str(options.output)
     place.publish()
@@ -74,10 +76,11 @@ def in_passes(
     meter: MakeMeter,
     place: Workplace | None = None,
     gallery: Gallery | None = None,
+    opener: Opener | None = None,
 ) -> Report:
     """The recording looked through and enhanced, or enhanced in one go."""
     if options.passes == 1:
-        report = enhance(source, options, meter, place, gallery=gallery)
+        report = enhance(source, options, meter, place, gallery=gallery, opener=opener)
         if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
             print(CONVERTED)
         return report
@@ -93,7 +96,7 @@ def in_passes(
                 say_notes(note)
                 return report_of(look.metrics, look.duration_s, options, look=look)
             print(CONVERTED)
-        return enhance(source, options, meter, place, look, gallery)
+        return enhance(source, options, meter, place, look, gallery, opener)
 
 
 def enhance(
@@ -103,12 +106,14 @@ def enhance(
     place: Workplace | None = None,
     look: Look | None = None,
     gallery: Gallery | None = None,
+    opener: Opener | None = None,
 ) -> Report:
     """The recording through all the stages, with what a first pass has seen.
 
     Raises: CloseupError, EngineError: as `run_recording`.
     """
-    stages, provenance = build_stages(source, options, look, gallery), provenance_of(options)
+    stages = build_stages(source, options, look, gallery, opener)
+    provenance = provenance_of(options)
     companion = CopiedStreams(source.path)
     make_sink = partial(
         FileSink,
@@ -169,6 +174,7 @@ def build_stages(
     options: Options,
     look: Look | None = None,
     gallery: Gallery | None = None,
+    opener: Opener | None = None,
 ) -> Stages:
     """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
     stages = Stages.build(
@@ -177,7 +183,7 @@ def build_stages(
         framing=options.framing,
         scale=chosen_scale((source.width, source.height), options),
         strength=options.strength,
-        runtime=options.runtime,
+        runtime=opener or options.runtime,
         camera=options.camera,
         tracker=look.replay() if look else None,
     )

@@ -12,6 +12,7 @@ from engines.runtime import EngineError
 from stream.config import Options
 from stream.errors import CloseupError
 from stream.media.guard.source import open_source
+from stream.model import Model
 from stream.progress import MakeMeter
 from stream.recordings.fingerprint import Stamp, model_of, settings_of, work_key
 from stream.recordings.job import run_recording
@@ -60,7 +61,7 @@ def workplace_of(options: Options, weights: dict[str, str]) -> Workplace:
     return Workplace(options.output, key, options.segment)
 
 
-def perform(task: Task, meter: MakeMeter) -> Record:
+def perform(task: Task, meter: MakeMeter, model: Model) -> Record:
     """Enhance one recording. Whatever is wrong with it is in the record; only Ctrl-C is raised."""
     source, said = None, io.StringIO()
     try:
@@ -68,7 +69,7 @@ def perform(task: Task, meter: MakeMeter) -> Record:
         source = Stamp.of(task.input)
         # What a single recording says to people is kept for the manifest here.
         with redirect_stdout(said), redirect_stderr(said):
-            figures = _enhance(task, source, meter)
+            figures = _enhance(task, source, meter, model)
         made = Stamp.of(task.options.output)
     except (CloseupError, EngineError) as error:
         return task.failed(" ".join(str(error).split()), source)
@@ -90,14 +91,14 @@ def perform(task: Task, meter: MakeMeter) -> Record:
     )
 
 
-def _enhance(task: Task, stamp: Stamp, meter: MakeMeter) -> Report:
+def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, model: Model) -> Report:
     options = task.options
     key = work_key(stamp, task.settings, task.model)
     with (
         open_source(task.input) as source,
         Workplace(options.output, key, options.segment) as place,
     ):
-        return run_recording(source, options, meter, place)
+        return run_recording(source, options, meter, place, opener=model.lend())
 
 
 def _figures(report: Report) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import cv2
 
+from stream.model import Model
 from stream.progress import Moment
 from stream.recordings.archive_progress import SentMeter
 from stream.recordings.manifest import Record
@@ -27,12 +28,13 @@ END_S = 20.0
 """A worker that was told to stop may take so long to put away what is not finished."""
 
 
-def work(pipe: Connection, threads: int) -> None:
+def work(pipe: Connection, threads: int, runtime: str) -> None:
     """Take tasks until there are no more. The main function of the process."""
     _prepare(threads)
     try:
-        while (task := pipe.recv()) is not None:
-            pipe.send(perform(task, partial(SentMeter, send=pipe.send)))
+        with Model(runtime) as model:
+            while (task := pipe.recv()) is not None:
+                pipe.send(perform(task, partial(SentMeter, send=pipe.send), model))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
         sys.exit(0)
 
@@ -57,14 +59,16 @@ def _end_with_parent() -> None:
 class Worker:
     """The parent's end of a worker.
 
-    Args: threads: for its computations.
+    Args: threads: for its computations. runtime: of the network, which is opened once.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, runtime: str) -> None:
         # Not forked: the libraries have threads of their own.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(theirs, threads), name="closeup worker")
+        self._process = context.Process(
+            target=work, args=(theirs, threads, runtime), name="closeup worker"
+        )
         self._process.start()
         theirs.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stream.rtc.model import Model
+    from stream.model import Model
     from stream.rtc.track import EnhancedVideoTrack
 
 __all__ = ["EnhancedVideoTrack", "Model"]
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> object:
 
         return EnhancedVideoTrack
     if name == "Model":
-        from stream.rtc.model import Model
+        from stream.model import Model
 
         return Model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,8 +14,8 @@ from importlib.resources import files
 from aiohttp import web
 
 from stream.errors import ConfigError, InputError
+from stream.model import Model
 from stream.prometheus import CONTENT_TYPE_LATEST, Exposition
-from stream.rtc.model import Model
 from stream.rtc.options import RelayOptions
 from stream.rtc.peer import media_settings
 from stream.rtc.sessions import Sessions

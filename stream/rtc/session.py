@@ -18,9 +18,9 @@ from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from stream.metrics import Metrics
+from stream.model import Model
 from stream.rtc.control import LABEL, Control
 from stream.rtc.fan import Fan
-from stream.rtc.model import Model
 from stream.rtc.options import RelayOptions
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
 from stream.rtc.sound import DelayedSound

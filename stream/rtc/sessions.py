@@ -7,7 +7,7 @@ import logging
 import time
 
 from stream.metrics import Metrics
-from stream.rtc.model import Model
+from stream.model import Model
 from stream.rtc.options import RelayOptions
 from stream.rtc.session import Kind, OfferError, Session
 

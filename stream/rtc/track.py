@@ -19,8 +19,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Image
 from stream.metrics import Metrics
+from stream.model import Model
 from stream.rtc.figures import Figures
-from stream.rtc.model import Model
 from stream.rtc.worker import Picture, Worker
 from stream.stages.framing import Mode
 

@@ -24,8 +24,8 @@ from stream.governor import Governor
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
 from stream.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics, age_of
+from stream.model import Model
 from stream.rtc.figures import Figures, Recent
-from stream.rtc.model import Model
 from stream.rtc.picture import to_frame, to_rgb
 from stream.stages.framing import Mode
 

@@ -1,6 +1,6 @@
-"""Model: one network for all calls of a program, in a thread of its own.
+"""Model: one network for all calls or recordings of a program, in a thread of its own.
 
-A runtime has one owner. Loading one for each call would cost memory and seconds, so calls share it:
+A runtime has one owner. Loading one for each call would cost memory and seconds, so they share it:
 everything that it does is done by one thread, in the order in which it was asked for. A call has at
 most one frame under way, so nobody waits for more than one frame of each of the others.
 """
@@ -37,6 +37,10 @@ class Model(Opener):
         """
         return _Shared(self, self.ask(lambda: self._opened(scale)))
 
+    def lend(self) -> Opener:
+        """For one recording: its own record of what it took."""
+        return _Lent(self)
+
     def ask(self, work: Callable[[], T]) -> T:
         """Have something done in the model's thread, and wait. Raises: EngineError: closed."""
         try:
@@ -72,6 +76,18 @@ class Model(Opener):
     def _free(self) -> None:
         while self._runtimes:
             self._runtimes.popitem()[1].__exit__(None, None, None)
+
+
+class _Lent(Opener):
+    def __init__(self, model: Model) -> None:
+        super().__init__(model.name)
+        self._model = model
+
+    def __call__(self, scale: int) -> Runtime:
+        """See `Model`."""
+        self.taken = self._model(scale)
+        self.passed_over = self._model.passed_over
+        return self.taken
 
 
 class _Shared:
