@@ -267,3 +267,19 @@ def test_a_few_pictures_are_a_recording(tmp_path: Path, codec: CodecName, number
             sink.send(Frame(picture(size, index), index, 100 + index, CLOCK, 0))
         sink.close()
         assert times_of(target) == [(100 + index) * CLOCK for index in range(number)]
+
+
+def test_two_pictures_after_a_longer_recording_are_written(tmp_path: Path) -> None:
+    """x265 takes the delay of two pictures from memory that an earlier recording has left."""
+    if lacking("hevc"):
+        pytest.skip(f"this build of PyAV has no {KINDS['hevc'].software}")
+    size = (64, 64)
+    for number in (8, 2) * 20:
+        target = tmp_path / "better.mp4"
+        sink = FileSink(
+            target, size, Fraction(25), CLOCK, encoding=Encoding("hevc"), overwrite=True
+        )
+        for index in range(number):
+            sink.send(Frame(picture(size, index), index, 100 + index, CLOCK, 0))
+        sink.close()
+        assert times_of(target) == [(100 + index) * CLOCK for index in range(number)]

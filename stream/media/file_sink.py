@@ -151,8 +151,7 @@ class FileSink:
         self._first_dts: int | None = None
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._sent = (0, 0)
-        """pts of the first and of the last frame."""
+        self._pictures = 0
         self._last_step = max(1, round(1 / (rate * time_base)))
         self.encoder: Encoder = choose_encoder(
             encoding, self._form.format, self._coded, self._form.light
@@ -180,9 +179,7 @@ class FileSink:
         image = frame.image if frame.output is None else frame.output
         if image.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a picture {image.shape} for a recording of {self._size}")
-        self._sent = (
-            (frame.pts, frame.pts) if self._container is None else (self._sent[0], frame.pts)
-        )
+        self._pictures += 1
         self._enhanced |= any(face.patch and face.patch.weight > 0.0 for face in frame.faces)
         with writing(self.path):
             container, stream = self._opened(frame)
@@ -304,9 +301,9 @@ class FileSink:
         held, self._held = self._held, packet
         if held is None or held.dts is None or held.pts is None:
             return
-        reach = self._sent[1] - self._sent[0]
-        if not self._sent[0] - reach <= held.dts <= held.pts:
-            # x265 makes up what it did not learn from one or two pictures.
+        if self._pictures <= 2:
+            # Two pictures are in no other order than the one they came in. x265 learns its delay
+            # from the third: without one it reads memory that nothing was written to.
             held.dts = held.pts
         self._first_dts = held.dts if self._first_dts is None else self._first_dts
         self._first_pts = held.pts if self._first_pts is None else self._first_pts
