@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -77,6 +81,28 @@ def test_codec_damage_grows_with_the_quantiser(codec: str) -> None:
     assert good.shape == image.shape
     assert psnr(good, image) > psnr(bad, image) + 4
     assert psnr(bad, image) > 15
+
+
+def test_the_codec_does_not_go_by_the_clock() -> None:
+    """A busy machine makes the same damage, so that a resumed training sees the same samples."""
+    frames = [np.tile(texture(128, seed), (2, 2, 1)) for seed in (1, 2)]
+    idle = degrade.video_codec(frames, "libvpx", 12)
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            hashlib.sha256(bytes(1 << 22)).digest()
+
+    others = [threading.Thread(target=work) for _ in range(os.cpu_count() or 1)]
+    for one in others:
+        one.start()
+    try:
+        for _ in range(8):
+            np.testing.assert_array_equal(degrade.video_codec(frames, "libvpx", 12), idle)
+    finally:
+        done.set()
+        for one in others:
+            one.join()
 
 
 def test_the_codec_returns_the_last_picture() -> None:

@@ -95,7 +95,8 @@ def _options(codec: str, quantiser: int) -> dict[str, str]:
         return {"preset": "veryfast", "tune": "zerolatency", "qp": str(quantiser)}
     return {
         "deadline": "realtime",
-        "cpu-used": "8",
+        # a positive number is a limit within which libvpx goes by the clock: no two runs are alike
+        "cpu-used": "-4",
         "qmin": str(quantiser),
         "qmax": str(quantiser),
         "crf": str(quantiser),

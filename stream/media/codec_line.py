@@ -18,9 +18,10 @@ Codec = Literal["h264", "vp8"]
 ENCODERS: dict[Codec, str] = {"h264": "libx264", "vp8": "libvpx"}
 OPTIONS: dict[Codec, dict[str, str]] = {
     "h264": {"preset": "veryfast", "tune": "zerolatency", "g": "250"},
-    "vp8": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "g": "250"},
+    "vp8": {"deadline": "realtime", "cpu-used": "-6", "lag-in-frames": "0", "g": "250"},
 }
-"""As calls use them: no frame waits for a later one, key frames are rare."""
+"""As calls use them: no frame waits for a later one, key frames are rare. With a positive
+`cpu-used` libvpx would go by the clock; -6 is a fixed speed."""
 
 
 class CodecLine:
