@@ -30,6 +30,8 @@ class Figures:
     """Change from frame to frame of what is wrong, beyond the motion, levels."""
     seam: dict[str, float] | None
     """Edges where the patch ends that the truth does not have, levels a pixel."""
+    grain: dict[str, float] | None
+    """Noise on flat parts of the face over that around the patch, by way, and the truth's."""
     static: float | None
     """Variance with time of a frozen scene, output over bicubic enlargement."""
     identity: dict[str, float] | None
@@ -71,6 +73,7 @@ def figures(name: str, notes: Sequence[Notes]) -> Figures:
         haarpsi=_by_way(seen, lambda one: one.haarpsi),
         flicker=_by_way(seen, lambda one: one.flicker),
         seam=_by_way(seen, lambda one: one.seam),
+        grain=_by_way(seen, lambda one: one.grain, (*WAYS, "truth")),
         static=max(static, default=None),
         identity=_by_way(seen, lambda one: one.identity),
         identity_least=min(likeness, default=None),
@@ -97,6 +100,7 @@ COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("flicker", lambda f: _pair(f.flicker, 2)),
     ("static", lambda f: _number(f.static, 2)),
     ("seam", lambda f: _pair(f.seam, 2)),
+    ("grain", lambda f: _pair(f.grain, 2)),
     ("identity", lambda f: _pair(f.identity, 4)),
     ("least", lambda f: _number(f.identity_least, 4, "+")),
     ("landmarks", lambda f: _pair(f.landmarks, 3)),
@@ -117,13 +121,15 @@ def table(rows: Sequence[Figures]) -> str:
 
 
 def _by_way(
-    seen: Sequence[Seen], value: Callable[[Seen], tuple[float, ...] | None]
+    seen: Sequence[Seen],
+    value: Callable[[Seen], tuple[float, ...] | None],
+    ways: Sequence[str] = WAYS,
 ) -> dict[str, float] | None:
     values = [v for one in seen if (v := value(one)) is not None]
     if not values:
         return None
     means = np.mean(np.array(values, np.float64), axis=0)
-    return {way: float(mean) for way, mean in zip(WAYS, means, strict=True)}
+    return {way: float(mean) for way, mean in zip(ways, means, strict=True)}
 
 
 def _mean(values: Sequence[bool]) -> float | None:

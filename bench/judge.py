@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from bench.call import Call, TrueFace
 from bench.cases import FAR_MOST_PX
 from bench.likeness import Likeness
-from bench.pictures import Motion, psnr, seam, ssim, temporal_variance
+from bench.pictures import Motion, flat, grain, psnr, seam, ssim, temporal_variance
 from engines.hime.haarpsi import similarity
 from stream.crop import Rect, Size, resample
-from stream.frame import Exemplar, Face, Frame, Image, View
+from stream.frame import Exemplar, Face, Floats, Frame, Image, View
 
 WINDOW = 1.5
 """The face and its hair, in widths of the face box: what is compared with the truth."""
 HEADSHOT = 2.0
 RING = (0.7, 1.06)
 """Where a patch ends, in half sides of the headshot."""
+CORE = 0.75
+"""Where all of it shows."""
 SLOW_EVERY, LIKENESS_EVERY = 4, 8
-"""SSIM, HaarPSI and seams, and likeness, in every so many-th frame."""
+"""SSIM, HaarPSI, seams and grain, and likeness, in every so many-th frame."""
 SETTLED_S = 0.7
 """After the scene froze; by then every patch has faded in."""
 WAYS = ("bicubic", "alone", "closeup")
@@ -47,6 +49,8 @@ class Seen:
     ssim: tuple[float, ...] | None = None
     haarpsi: tuple[float, ...] | None = None
     seam: tuple[float, ...] | None = None
+    grain: tuple[float, ...] | None = None
+    """Of flat parts of the face over that of flat parts around the patch; last, the truth's."""
     identity: tuple[float, ...] | None = None
     landmarks: tuple[float, ...] | None = None
     exemplars: tuple[int | None, ...] = ()
@@ -158,7 +162,7 @@ class Judge:
         if frame.index % SLOW_EVERY == 0:
             seen.ssim = tuple(ssim(cut, truth) for cut in cuts)
             seen.haarpsi = tuple(similarity(cut, truth) for cut in cuts)
-            self._look_at_seam(frame, seen, matches, true, outputs, view)
+            self._look_at_patch(frame, seen, matches, true, outputs, view)
         headshot = _square(true, HEADSHOT, view)
         if headshot is not None and not seen.covered and frame.index % LIKENESS_EVERY == 0:
             self._compare(seen, headshot, outputs, view)
@@ -166,7 +170,7 @@ class Judge:
         self._notes.seen.append(seen)
         self._notes.moments.append(Moment(seen, (*cuts, truth)))
 
-    def _look_at_seam(
+    def _look_at_patch(
         self,
         frame: Frame,
         seen: Seen,
@@ -179,10 +183,25 @@ class Judge:
         patched = [face for face in matches if face.patch is not None]
         if area is None or not patched:
             return
-        ring = _ring(patched[0], area, view)
+        truth = self._truth(frame.index, area, view)
+        cuts = [_cut(output, area) for output in outputs]
+        radius = _radius(patched[0], area, view, _size(area))
+        ring = (radius > RING[0]) & (radius < RING[1])
         if ring.any():
-            truth = self._truth(frame.index, area, view)
-            seen.seam = tuple(seam(_cut(output, area), truth, ring) for output in outputs)
+            seen.seam = tuple(seam(cut, truth, ring) for cut in cuts)
+        wide, high = (round(length / view.zoom) for length in _size(area))
+        small = [
+            np.asarray(cv2.resize(cut, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+            for cut in (*cuts, truth)
+        ]
+        radius = _radius(patched[0], area, view, (wide, high))
+        calm = flat(small[-1])
+        levels = [
+            (grain(one, calm & (radius < CORE)), grain(one, calm & (radius > RING[1])))
+            for one in small
+        ]
+        ratios = [inside / max(around, 0.01) for inside, around in levels if inside and around]
+        seen.grain = tuple(ratios) if len(ratios) == len(levels) else None
 
     def _compare(
         self,
@@ -290,12 +309,12 @@ def _in_frame(window: tuple[int, int, int, int], view: View) -> Rect:
     )
 
 
-def _ring(face: Face, area: tuple[int, int, int, int], view: View) -> NDArray[np.bool_]:
-    """Where the patch of a face ends, in a part of the output: bool (h, w)."""
+def _radius(face: Face, area: tuple[int, int, int, int], view: View, size: Size) -> Floats:
+    """How far pixels of a part of the output lie from a face: float32 (h, w), 1 where its patch
+    ends. size: (width, height) at which the part is looked at."""
     left, top, right, bottom = _in_frame(area, view)
-    width, height = _size(area)
+    width, height = size
     across = np.linspace(left, right, width, dtype=np.float32) - face.center[0]
     down = np.linspace(top, bottom, height, dtype=np.float32) - face.center[1]
     half = face.headshot_side_px / 2.0
-    radius = (((across / half) ** 4)[None, :] + ((down / half) ** 4)[:, None]) ** 0.25
-    return np.asarray((radius > RING[0]) & (radius < RING[1]))
+    return np.asarray((((across / half) ** 4)[None, :] + ((down / half) ** 4)[:, None]) ** 0.25)

@@ -1,4 +1,5 @@
-"""Pictures: how near one comes to the truth, how it changes from frame to frame, and its seams."""
+"""Pictures: how near one comes to the truth, how it changes from frame to frame, its seams and its
+grain."""
 
 from __future__ import annotations
 
@@ -15,6 +16,13 @@ LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 MOST_DB = 100.0
 SEAM_SIGMA = 1.0
 """Finer than this, in px of the output, a step is grain and no seam."""
+FLAT_SLOPE, FLAT_DETAIL = 4.0, 1.0
+"""Where the truth's gradient and its fine detail are below this, in levels a pixel of the camera
+and in levels, what is seen there is grain."""
+GRAIN_LEAST = 20
+"""Fewer flat pixels say nothing."""
+# A second difference in both directions, which leaves white noise as strong as it is.
+_FINE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 
 
 def psnr(one: Image, other: Image) -> float:
@@ -89,3 +97,27 @@ def seam(picture: Image, truth: Image, ring: NDArray[np.bool_]) -> float:
     down, across = np.gradient(wrong)
     steepness = np.asarray(down * down + across * across, np.float64)
     return float(np.sqrt(np.mean(steepness[ring])))
+
+
+def flat(truth: Image) -> NDArray[np.bool_]:
+    """Where a picture without noise has neither edges nor texture: bool (H, W)."""
+    light = luma(truth)
+    down, across = np.gradient(np.asarray(cv2.GaussianBlur(light, (0, 0), 1.0)))
+    detail = cv2.GaussianBlur(np.square(_fine(light)), (0, 0), 1.0)
+    calm = np.hypot(down, across) < FLAT_SLOPE
+    return np.asarray(calm & (detail < FLAT_DETAIL**2))
+
+
+def grain(picture: Image, where: NDArray[np.bool_]) -> float | None:
+    """Fine noise of the luma, root mean square, levels; None where there is too little to see.
+
+    Args: picture: RGB uint8 (H, W, 3) at the camera's size, so that an enlarged one has as much as
+          the camera. where: bool (H, W), what counts, with nothing but noise in it.
+    """
+    if np.count_nonzero(where) < GRAIN_LEAST:
+        return None
+    return float(np.sqrt(np.mean(np.square(_fine(luma(picture))[where]))))
+
+
+def _fine(light: Floats) -> Floats:
+    return np.asarray(cv2.filter2D(light, cv2.CV_32F, _FINE), np.float32)

@@ -17,7 +17,7 @@ from bench.call import Call
 from bench.cases import CASES, Case
 from bench.figures import figures, table
 from bench.judge import WAYS, Judge, Notes, Seen
-from bench.pictures import Motion, psnr, seam, temporal_variance
+from bench.pictures import Motion, flat, grain, psnr, seam, temporal_variance
 from bench.roles import Mark, Role
 from stream.crop import resample
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
@@ -138,6 +138,21 @@ def test_a_seam_is_an_edge_in_the_ring() -> None:
     assert seam(truth, truth, ring) == 0.0
     assert seam(stepped, truth, ring) > 1.0
     assert seam(stepped, truth, np.roll(ring, 30, axis=1)) < 0.5
+
+
+def test_grain_is_the_noise_of_flat_parts() -> None:
+    truth = np.full((96, 96, 3), 120, np.uint8)
+    truth[:, 40:] = 60
+    calm = flat(truth)
+    assert not calm[:, 38:42].any()
+    assert calm[:, :30].all()
+    assert grain(truth, calm) == pytest.approx(0.0, abs=1e-5)
+    noise = np.random.default_rng(0).standard_normal((96, 96, 1)) * 3.0
+    noisy = np.clip(np.rint(truth + noise), 0, 255).astype(np.uint8)
+    measured = grain(noisy, calm)
+    assert measured == pytest.approx(3.0, rel=0.1)
+    assert grain(noisy, np.zeros((96, 96), np.bool_)) is None
+    assert not flat(texture(1)).all()
 
 
 def judged(call: Call, exemplar_of: int, paint: int) -> Notes:
