@@ -224,7 +224,8 @@ class Enhancer:
         x0, y0 = track.corner
         box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
         crop = cut_square(frame.image, box)
-        image = track.steady(self._enhance(crop, face, track, frame.time_s, step_s), box)
+        image = self._enhance(crop, face, track, frame.time_s, step_s)
+        image = track.steady(image, box, crop)
         patch = Patch(image, box, track.scale, track.weight)
         track.kept = patch if budget.enhance_every > 1 else None
         track.center, track.side_px = face.center, face.headshot_side_px

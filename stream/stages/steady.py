@@ -3,6 +3,8 @@
 The network sees one frame at a time: the camera's noise, another in every frame, becomes detail,
 another in every frame. So the last patch is moved to where everything is now and mixed in, where
 both agree; where they do not, because something moved otherwise or appeared, the new one stands.
+What the camera, its codec mostly, did not send anew comes to rest: of a network of 8 or 16 bits a
+crop with eleven pixels changed by a level or two makes another rounding everywhere, of 0.4 levels.
 """
 
 from __future__ import annotations
@@ -23,6 +25,12 @@ trembles a little more, 0.28 in place of 0.21 of what its bicubic enlargement do
 ALIKE = 7.0
 """Levels by which both differ, averaged over about a pixel of the camera, where the last one has
 lost most of its part."""
+SAME = 0.5
+"""The camera sends what it has sent while it differs by less than so many levels, averaged over
+about a pixel."""
+REST_FRAMES = 30
+"""Such a part shows the mean of the last patches: of so many at most, so that it follows what
+changes without the camera, such as other close-ups."""
 REST_PX = 0.08
 """Motion below it, in px of the camera, is none: resampling would blur what stands still."""
 SMOOTH_PX = 2.0
@@ -43,27 +51,39 @@ class Steady:
 
     def __init__(self) -> None:
         self._last: Image | None = None
+        self._crop: Image | None = None
         self._box: Box = (0, 0, 0, 0)
+        self._rested: Floats | None = None
+        """(b, b): for how many frames the camera has sent the same there."""
         self._finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def forget(self) -> None:
         """The next patch stands alone."""
-        self._last = None
+        self._last = self._crop = self._rested = None
 
-    def __call__(self, image: Image, box: Box) -> Image:
+    def __call__(self, image: Image, box: Box, crop: Image) -> Image:
         """The next patch, steadied.
 
-        Args:    image: RGB uint8 (n, n, 3). box: the crop in the frame, integer xyxy px.
-        Returns: RGB uint8 (n, n, 3).
+        Args:    image: RGB uint8 (s*b, s*b, 3). box: the crop in the frame, integer xyxy px.
+                 crop: RGB uint8 (b, b, 3), what the camera sent of it.
+        Returns: RGB uint8 (s*b, s*b, 3).
         """
-        last = self._moved(image, box)
+        self._rested = rested = self._rest(crop, box)
+        last = self._moved(image, box, rested)
         if last is not None:
-            part = _part(image, last, box[2] - box[0])
+            part = _part(image, last, rested)
             image = np.asarray(cv2.blendLinear(last, image, part, 1.0 - part), np.uint8)
-        self._last, self._box = image, box
+        self._last, self._box, self._crop = image, box, crop
         return image
 
-    def _moved(self, new: Image, box: Box) -> Image | None:
+    def _rest(self, crop: Image, box: Box) -> Floats:
+        """For how many frames the camera has sent the same: float32 (b, b)."""
+        if self._crop is None or self._rested is None or box != self._box:
+            return np.zeros(crop.shape[:2], np.float32)
+        same = _mean(cv2.absdiff(crop, self._crop)) < SAME
+        return np.asarray(np.where(same, self._rested + 1.0, 0.0), np.float32)
+
+    def _moved(self, new: Image, box: Box, rested: Floats) -> Image | None:
         """The last patch as it would look now; None where there is none that fits."""
         last, then = self._last, self._box
         side = new.shape[0]
@@ -77,7 +97,7 @@ class Steady:
         if right or down:
             there = np.array([[1.0, 0.0, right], [0.0, 1.0, down]])
             placed = _warped(last, there, cv2.INTER_NEAREST)
-        flow = self._flow(new, placed, REST_PX * scale)
+        flow = self._flow(new, placed, REST_PX * scale, rested)
         if flow is None:
             return placed
         # In one step from the last patch, so that it is sampled only once.
@@ -86,9 +106,9 @@ class Steady:
         moved = cv2.remap(last, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moved, np.uint8)
 
-    def _flow(self, new: Image, last: Image, rest: float) -> Floats | None:
-        """From each pixel to the place it had: float32 (n, n, 2), px; less than `rest` is 0, and
-        None where all of it is."""
+    def _flow(self, new: Image, last: Image, rest: float, rested: Floats) -> Floats | None:
+        """From each pixel to the place it had: float32 (n, n, 2), px; less than `rest` is 0, so is
+        what the camera sent before, and None where all of it is."""
         side = new.shape[0]
         small = side // FLOW_SHRINK
         first, second = (
@@ -103,18 +123,26 @@ class Steady:
         flow = cv2.GaussianBlur(self._finder.calc(first, second, flow), (0, 0), SMOOTH_PX)
         flow *= FLOW_SHRINK
         moves = (np.abs(flow[..., 0]) >= rest) | (np.abs(flow[..., 1]) >= rest)
+        moves &= cv2.resize(rested, (small, small), interpolation=cv2.INTER_NEAREST) == 0.0
         if not moves.any():
             return None
         flow *= moves[..., None]
         return np.asarray(cv2.resize(flow, (side, side), interpolation=cv2.INTER_LINEAR))
 
 
-def _part(new: Image, last: Image, crop: int) -> Floats:
-    """How much of the last patch is shown: float32 (n, n), 0..KEEP. crop: its side, px."""
-    apart = cv2.resize(cv2.absdiff(last, new), (crop, crop), interpolation=cv2.INTER_AREA)
-    coarse = cv2.GaussianBlur(apart.astype(np.float32).mean(axis=2), (0, 0), 1.0)
-    part = np.asarray(KEEP * np.exp(-np.square(coarse / ALIKE)), np.float32)
+def _part(new: Image, last: Image, rested: Floats) -> Floats:
+    """How much of the last patch is shown: float32 (n, n), 0..1."""
+    size = (rested.shape[1], rested.shape[0])
+    coarse = _mean(cv2.resize(cv2.absdiff(last, new), size, interpolation=cv2.INTER_AREA))
+    frames = np.minimum(rested, REST_FRAMES)
+    part = np.maximum(KEEP, frames / (frames + 1.0)) * np.exp(-np.square(coarse / ALIKE))
+    part = np.asarray(part, np.float32)
     return np.asarray(cv2.resize(part, new.shape[:2], interpolation=cv2.INTER_LINEAR))
+
+
+def _mean(apart: NDArray[Any]) -> Floats:
+    """Of a difference (h, w, 3), over the channels and about a pixel: float32 (h, w)."""
+    return np.asarray(cv2.GaussianBlur(apart.astype(np.float32).mean(axis=2), (0, 0), 1.0))
 
 
 def _warped(image: Image, where: NDArray[np.float64], how: int) -> Image:
