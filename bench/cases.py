@@ -13,7 +13,7 @@ DAYLIGHT: Light = (1.0, 1.0, 1.0)
 CLOSE_PX, FAR_PX = 116.0, 40.0
 """Widths of face boxes: a headshot of 232 px is a close-up, one of 80 px is far away."""
 FAR_MOST_PX = 62.0
-"""Faces up to this width count as far."""
+"""Faces up to this width usually count as far."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Case:
     frozen_s: float | None = None
     """From here on nothing moves any more, but the camera's noise."""
     desk: bool = False
+    far_most_px: float = FAR_MOST_PX
+    """Faces up to this width count as far, and are looked at."""
 
     def light_at(self, time_s: float) -> Light:
         """Gains of red, green and blue; they change within half a second."""
@@ -82,6 +84,10 @@ def _tiny(s: float) -> Case:
 
 def _middling(s: float) -> Case:
     return _walk("middling", s, 58.0)
+
+
+def _half_way(s: float) -> Case:
+    return replace(_walk("half-way", s, 80.0), far_most_px=84.0)
 
 
 def _frozen(s: float) -> Case:
@@ -178,6 +184,7 @@ CASES: dict[str, Callable[[float], Case]] = {
     "thin": _thin,
     "tiny": _tiny,
     "middling": _middling,
+    "half-way": _half_way,
     "frozen-codec": _frozen_codec,
     "stroll": _stroll,
     "tilt": _tilt,

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.call import Call, TrueFace
-from bench.cases import FAR_MOST_PX
 from bench.likeness import Likeness
 from bench.pictures import Motion, flat, grain, psnr, seam, ssim, temporal_variance
 from engines.hime.haarpsi import similarity
@@ -112,7 +111,7 @@ class Judge:
             for face, owner in zip(frame.faces, owners, strict=True)
         )
         for true in true_faces:
-            if true.width_px > FAR_MOST_PX:
+            if true.width_px > self._call.case.far_most_px:
                 continue
             matches = [f for f, owner in zip(frame.faces, owners, strict=True) if owner is true]
             self._look(frame, true, matches, true_faces, outputs, view)

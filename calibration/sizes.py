@@ -19,7 +19,7 @@ from stream.headshot import cut_headshot
 from stream.media.file_source import FileSource
 from stream.stages.detector import FaceDetector
 
-SIDES_PX = (48, 96, 144)
+SIDES_PX = (48, 96, 144, 176)
 MOMENTS = 5
 """In each recording: one is the far face, the others may be close-ups."""
 EVERY = 15

@@ -28,10 +28,11 @@ from typing import Any
 import numpy as np
 
 from calibration.frame_cost import rest_ms
-from engines.benchmark import BUCKETS, pictures
+from engines.benchmark import pictures
 from engines.machine import cores, processor
 from engines.profile import Choice, Profile, store
 from engines.runtime import (
+    BUCKETS,
     BY_NAME_ONLY,
     RUNTIMES,
     SCALES,

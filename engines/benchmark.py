@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from engines.cpu import CpuRuntime, default_threads
 from engines.machine import processor
 from engines.runtime import (
+    BUCKETS,
     RUNTIMES,
     SCALES,
     EngineError,
@@ -40,7 +41,6 @@ from engines.runtime import (
 if TYPE_CHECKING:
     from engines.hime.reference import Reference
 
-BUCKETS = {4: (32, 48, 64, 80, 96), 8: (16, 24, 32)}
 SAME_DB = 99.0
 """What stands for "no difference" where pictures of 8 bits are compared."""
 

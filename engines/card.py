@@ -18,8 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from engines.runtime import EngineError, UnavailableError
 
-NEEDED_BYTES = 300 << 20
-"""Free memory without which a card is passed over: contexts, engines and buffers of all buckets."""
+NEEDED_BYTES = 1000 << 20
+"""Free memory without which a card is passed over: contexts, engines and buffers of all buckets.
+Reckoned from their area; no card was there to measure it."""
 
 
 FULL, NO_CARD = 2, 100

@@ -27,6 +27,9 @@ Features = tuple[NDArray[np.float32], ...]
 """Opaque to callers; the runtime that made it is the only one that reads it. Safe to keep."""
 
 SCALES = (4, 8)
+BUCKETS = {4: (32, 48, 64, 80, 96, 112, 128, 160), 8: (16, 24, 32)}
+"""Sides of the crops that are asked for, px, by scale; multiples of 8, as the network wants them.
+What is built, warmed up or measured for each size goes by this list."""
 PROFILE = "speed profile"
 _log = logging.getLogger(__name__)
 
@@ -210,6 +213,13 @@ def measured_choice() -> str:
     measurement. For those whose results must not change on the way."""
     choices = [_measured(scale, lambda line: None) for scale in SCALES]
     return "" if not any(choices) else ", ".join(map(str, choices))
+
+
+def measured_largest(name: str, scale: int = 4) -> int | None:
+    """Side of the largest crop with which a runtime holds the frame rate, px, as measured on this
+    machine; 0 for none. None: not measured, or it was another runtime that was the fastest."""
+    choice = _measured(scale, lambda line: None)
+    return choice.largest_px if choice is not None and choice.runtime == name else None
 
 
 def scales_in_int8(name: str) -> tuple[int, ...]:

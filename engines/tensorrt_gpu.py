@@ -26,6 +26,7 @@ from engines.held import Held
 from engines.manifest import HALVES, weights_files
 from engines.meanwhile import Meanwhile
 from engines.runtime import (
+    BUCKETS,
     EngineError,
     Features,
     Image,
@@ -38,8 +39,6 @@ from engines.runtime import (
 
 _log = logging.getLogger("closeup.engines")
 
-BUCKETS = {4: (32, 48, 64, 80, 96), 8: (16, 24, 32)}
-"""Sides of crops that a call may need, px, by scale."""
 RTX_CARDS = ((7, 5), (8, 6), (8, 9))
 """Compute capabilities below 12 on which TensorRT for RTX runs."""
 Face = tuple[Image, Features | None]

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from stream.budget import LADDER, Budget
+from stream.budget import FULL, LADDER, Budget
 from stream.frame import Frame
 from stream.metrics import Metrics
 
@@ -60,6 +60,12 @@ class Governor:
         self._level = 0
         metrics.set(LEVEL, 0)
 
+    def start(self, level: int) -> None:
+        """Begin at this step of the ladder; that is no step down."""
+        self._level = level
+        self._metrics.set(LEVEL, level)
+        self._apply(self.budget)
+
     @property
     def level(self) -> int:
         """The step of the ladder, 0 for full quality."""
@@ -88,7 +94,7 @@ class Governor:
         elif self._room_since_s is None:
             self._room_since_s = now_s
         elif now_s - self._room_since_s >= self._patience_s:
-            self._step(self._dearer(frame), now_s)
+            self._step(self._dearer(frame, load), now_s)
 
     def _note_interval(self, frame: Frame) -> None:
         """Cameras slow down in the dark: then there is more time than their nominal rate says."""
@@ -135,24 +141,34 @@ class Governor:
                 or (new.follow_every > old.follow_every and frame.faces)
                 or len(sides) > new.max_faces
                 or max(sides, default=0) > new.largest_px
+                or sum(side * side for side in sides) > new.pixels
                 or (new.enhance_every > old.enhance_every and sides)
             ):
                 return level
         return self._level
 
-    def _dearer(self, frame: Frame) -> int:
-        """The next step up; the present one while nobody shows what it would cost."""
+    def _dearer(self, frame: Frame, load: float) -> int:
+        """The next step up that changes something; else as far as it goes at no cost; the present
+        one while nobody shows what it would cost."""
         sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
+        # Too wide for the budget, they have no patch.
+        far = [f.headshot_side_px for f in frame.faces if f.headshot_side_px <= FULL.widest_px]
+        waiting = max(far, default=0.0) > self.budget.widest_px
+        free = self._level
         for level in range(self._level - 1, -1, -1):
             old, new = LADDER[self._level], LADDER[level]
-            if not sides and new.follow_every == old.follow_every > 1:
+            if not sides and not waiting and new.follow_every == old.follow_every > 1:
                 return self._level
             if (
                 new.search_every < old.search_every
                 or new.follow_every < old.follow_every
                 or (new.max_faces > old.max_faces and len(frame.faces) > old.max_faces)
-                or (new.largest_px > old.largest_px and max(sides) >= old.largest_px)
+                or (new.largest_px > old.largest_px and max(sides, default=0) >= old.largest_px)
+                or (new.widest_px > old.widest_px and waiting)
                 or new.enhance_every < old.enhance_every
             ):
                 return level
-        return self._level
+            # The next to come may take the largest crop; that must not stop the picture.
+            if sides and load * (new.largest_px / max(sides)) ** 2 <= VERY_SLOW:
+                free = level
+        return free

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from engines.runtime import Runtime, open_runtime
-from stream.budget import Budget
+from engines.runtime import Runtime, measured_largest, open_runtime
+from stream.budget import Budget, first_level
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.crop import Size
 from stream.frame import View
@@ -51,6 +51,12 @@ class Stages:
     def output_size(self) -> Size:
         """(width, height) of every output, px."""
         return self.whole.size
+
+    @property
+    def first_level(self) -> int:
+        """The step of `stream.budget.LADDER` that a call begins with; made `eager`."""
+        taken = self.opener.taken
+        return first_level(None if taken is None else measured_largest(taken.name))
 
     @classmethod
     def build(

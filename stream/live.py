@@ -93,6 +93,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             eager=True,
         )
         governor = Governor(stages.apply, float(1 / camera.rate), metrics)
+        governor.start(stages.first_level)
         controls = PreviewControls(stages, metrics, governor)
         preview = None if options.headless else Preview(controls)
         try:

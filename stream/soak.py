@@ -111,6 +111,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
     log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
     stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, eager=True)
     governor = Governor(stages.apply, float(1 / case.rate), metrics)
+    governor.start(stages.first_level)
     road = list(stages.all)
     if case.disturb_s is not None:
         road.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from stream.budget import FULL, LADDER, Budget
+from stream.budget import FULL, LADDER, TYPICAL_PX, Budget, first_level
+from stream.frame import Face
 from tests.test_enhancer import Studio, exemplars, face
 
 
@@ -18,6 +20,7 @@ def test_each_step_keeps_the_economies_of_those_before() -> None:
         assert below.follow_every >= above.follow_every
         assert below.max_faces <= above.max_faces
         assert below.largest_px <= above.largest_px
+        assert below.pixels <= above.pixels
         assert below.enhance_every >= above.enhance_every
 
 
@@ -38,6 +41,50 @@ def test_a_budget_bounds_faces_and_crops() -> None:
     studio.stage.budget = FULL
     (patch,) = [one.patch for one in studio.show(people[0]) if one.patch]
     assert patch.box[2] - patch.box[0] == 64
+
+
+def crops(faces: tuple[Face, ...]) -> list[int]:
+    return [one.patch.box[2] - one.patch.box[0] if one.patch else 0 for one in faces]
+
+
+def test_several_large_faces_share_what_the_network_may_do() -> None:
+    studio = Studio()
+    sides = (176.0, 172.0, 174.0)
+    people = [face(side, (210.0 * n + 100.0, 180.0), n) for n, side in enumerate(sides)]
+    assert crops(studio.show(*people)) == [160, 160, 160], "a recording takes its time"
+    studio.stage.budget = LADDER[1]
+    assert crops(studio.show(people[0])) == [160]
+    assert crops(studio.show(*people[:2])) == [112, 112]
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        trembling = [
+            face(side + rng.uniform(-2, 2), one.center, one.track_id)
+            for side, one in zip(sides, people, strict=True)
+        ]
+        assert crops(studio.show(*trembling)) == [96, 96, 96], "nobody's crop goes to and fro"
+    small = face(40.0, (520.0, 180.0), 9)
+    assert crops(studio.show(people[0], small)) == [128, 48], "160 and 48 would be too much"
+
+
+def test_of_a_face_that_is_too_wide_for_the_budget_no_part_is_enhanced() -> None:
+    studio = Studio()
+    studio.stage.budget = Budget("little", largest_px=64)
+    for _ in range(3):
+        assert studio.patch(face(132.0)) is None
+        assert studio.patch(face(126.0, track_id=2)) is not None
+
+
+@pytest.mark.parametrize(
+    ("measured_px", "largest_px"),
+    [(None, 96), (160, 160), (999, 160), (128, 128), (112, 96), (64, 64), (48, 48), (0, 48)],
+)
+def test_a_call_begins_with_the_largest_crop_that_was_measured_to_keep_up(
+    measured_px: int | None, largest_px: int
+) -> None:
+    budget = LADDER[first_level(measured_px)]
+    assert budget.largest_px == largest_px
+    assert budget.pixels <= 3 * TYPICAL_PX**2
+    assert (budget is LADDER[-1]) == (measured_px == 0), "nothing holds: as little as there is"
 
 
 def test_features_fit_a_smaller_crop() -> None:

@@ -19,7 +19,7 @@ from tests.fake_gpu import FakeCuda
         (FakeCuda(driver=12040), r"the NVIDIA driver is for CUDA 12\.4, cuda-bindings for 13\.0"),
         (FakeCuda(devices=0), "the NVIDIA driver finds no card"),
         (FakeCuda(devices=1), "there is no NVIDIA card number 1; cards: 1"),
-        (FakeCuda(room=100 << 20), "Fake Card has 100 of 100 MB free; 300 MB are needed"),
+        (FakeCuda(room=100 << 20), "Fake Card has 100 of 100 MB free; 1000 MB are needed"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(cuda: FakeCuda, line: str) -> None:

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.runtime import BUCKETS
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
-from stream.stages.enhancer import BUCKETS, Enhancer
+from stream.stages.enhancer import Enhancer
 from tests.fakes import BicubicRuntime
 
 RATE = 25
@@ -77,6 +78,10 @@ def face(
 @pytest.mark.parametrize(
     ("side", "view", "scale", "bucket"),
     [
+        (180.0, WHOLE_X2, 4, 160),
+        (131.0, WHOLE_X2, 4, 160),
+        (129.0, WHOLE_X2, 4, 128),
+        (113.0, WHOLE_X2, 4, 112),
         (96.0, WHOLE_X2, 4, 96),
         (80.9, WHOLE_X2, 4, 80),
         (60.0, WHOLE_X2, 4, 64),
@@ -117,7 +122,7 @@ def test_a_face_at_the_edge_is_reflected() -> None:
 
 @pytest.mark.parametrize(
     ("one", "view"),
-    [(face(120.0), WHOLE_X2), (face(60.0), WHOLE_X1), (face(60.0, (-60.0, 100.0)), WHOLE_X2)],
+    [(face(184.0), WHOLE_X2), (face(60.0), WHOLE_X1), (face(60.0, (-60.0, 100.0)), WHOLE_X2)],
     ids=["large already", "not enlarged", "out of view"],
 )
 def test_faces_that_gain_nothing_pass_through(one: Face, view: View) -> None:
@@ -157,8 +162,26 @@ def test_buckets_do_not_flap_while_a_face_slowly_grows_and_shrinks() -> None:
         assert patch is not None
         buckets.append(patch.box[2] - patch.box[0])
         assert buckets[-1] >= (side - 1) / 1.065
-    assert set(buckets) <= set(BUCKETS)
+    assert set(buckets) <= set(BUCKETS[4])
     assert sum(a != b for a, b in pairwise(buckets)) == 8
+
+
+def test_a_face_that_grows_out_of_the_largest_size_fades_out_once_and_back_in_once() -> None:
+    studio = Studio()
+    rng = np.random.default_rng(4)
+    sides = [*[170.0] * 30, *np.linspace(170, 200, 200), *np.linspace(200, 165, 200)]
+    weights, boxes = [], []
+    for side in sides:
+        patch = studio.patch(face(side + rng.uniform(-2, 2)))
+        weights.append(patch.weight if patch else 0.0)
+        if patch:
+            boxes.append(patch.box)
+    changes = np.sign(np.diff(weights))
+    turns = [a for a, b in pairwise(changes[changes != 0]) if a != b]
+    assert turns == [1.0, -1.0], "in, out, in"
+    assert np.abs(np.diff(weights)).max() < 0.09
+    assert len(set(boxes)) <= 4, "the crop rests meanwhile"
+    assert weights[-1] == 1.0
 
 
 def test_a_walking_face_is_followed() -> None:
@@ -218,7 +241,7 @@ def test_fades_in_and_out_over_half_a_second() -> None:
     rising = [weight(face(60.0)) for _ in range(14)]
     assert rising[:3] == pytest.approx([0.08, 0.16, 0.24])
     assert rising[-1] == 1.0
-    falling = [weight(face(110.0)) for _ in range(14)]
+    falling = [weight(face(190.0)) for _ in range(14)]
     assert falling[:2] == pytest.approx([0.92, 0.84])
     assert falling[-2:] == [None, None]
 

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from stream.budget import FULL, LADDER, Budget
+from stream.budget import FULL, LADDER, Budget, first_level
 from stream.frame import Face, Frame, Patch
 from stream.governor import DOWN, FRAMES, LEVEL, UP, UP_AFTER_S, Governor
 from stream.metrics import Metrics
 
 RATE = 30
 BLANK = np.zeros((4, 4, 3), np.uint8)
+LARGE_SHARE = 1
 Cost = Callable[[Budget, int, int], float]
 """Budget, faces, frame's number → ms of work."""
+
+
+def step(name: str) -> int:
+    return next(level for level, budget in enumerate(LADDER) if budget.name == name)
 
 
 def machine(speed: float) -> Cost:
@@ -28,7 +34,10 @@ def machine(speed: float) -> Cost:
         ms = 8.0 + (5.0 if index % budget.search_every == 0 else 0.0)
         ms += faces * (4.0 if index % budget.follow_every == 0 else 0.0)
         if index % budget.enhance_every == 0:
-            ms += min(faces, budget.max_faces) * {96: 35.0, 64: 20.0, 48: 11.0}[budget.largest_px]
+            ms += (
+                min(faces, budget.max_faces)
+                * {96: 35.0, 64: 20.0, 48: 11.0}[min(96, budget.largest_px)]
+            )
         return speed * ms
 
     return cost
@@ -41,6 +50,8 @@ class Call:
     cost: Cost
     faces: int = 1
     rate: float = RATE
+    side: int = 80
+    """Of the crops, where the budget has enough."""
     now_s: float = 0.0
     index: int = 0
     metrics: Metrics = field(default_factory=Metrics)
@@ -71,7 +82,7 @@ class Call:
 
     def shown(self) -> tuple[Face, ...]:
         box, keypoints = np.zeros(4, np.float32), np.zeros((6, 2), np.float32)
-        side = min(80, self.budget.largest_px)
+        side = min(self.side, self.budget.largest_px)
         patch = Patch(BLANK, (0, 0, side, side), 4)
         faces = [Face(n, box, keypoints, 1.0) for n in range(self.faces)]
         most = self.budget.max_faces
@@ -98,14 +109,16 @@ def test_it_settles_quickly_where_the_machine_keeps_up(speed: float, faces: int)
 
 
 def test_it_goes_down_in_the_stated_order_past_what_changes_nothing() -> None:
-    three = Call(lambda budget, faces, index: 200.0, faces=3)
+    three = Call(lambda budget, faces, index: 200.0, faces=3, side=160)
     assert three.run(60.0) == len(LADDER) - 1
     assert sorted(set(three.levels)) == list(range(len(LADDER)))
-    one = Call(lambda budget, faces, index: 200.0, faces=1)
+    one = Call(lambda budget, faces, index: 200.0, faces=1, side=160)
     one.run(60.0)
-    assert {3, 4}.isdisjoint(one.levels), "two faces or one is the same where there is one"
+    same = {LARGE_SHARE, step("two faces"), step("one face")}
+    assert same.isdisjoint(one.levels), "two faces or one is the same where there is one"
     nobody = Call(lambda budget, faces, index: 200.0, faces=0)
-    assert nobody.run(60.0) == 1, "only the search for faces can be had cheaper"
+    search = step("new faces sought less often")
+    assert nobody.run(60.0) == search, "only the search for faces can be had cheaper"
 
 
 def test_it_does_not_flap() -> None:
@@ -121,7 +134,7 @@ def test_quality_comes_back_slowly_when_there_is_time_again() -> None:
     call = Call(machine(2.0))
     call.run(10.0)
     low = call.governor.level
-    assert low >= 5
+    assert low >= step("crops of 64 px")
     call.cost = machine(0.3)
     call.run(UP_AFTER_S / 2.0)
     assert call.governor.level == low, "not at once"
@@ -149,7 +162,7 @@ def test_nothing_is_judged_before_there_is_enough_to_judge() -> None:
             slow.step(worked_s)
         assert slow.governor.level == 0
         slow.step(worked_s)
-        assert slow.governor.level == 1
+        assert slow.governor.level == step("new faces sought less often")
 
 
 def test_a_camera_that_slows_down_leaves_more_time() -> None:
@@ -166,3 +179,46 @@ def test_while_nobody_is_far_nothing_is_tried() -> None:
     low = call.governor.level
     call.faces = 0
     assert call.run(60.0) == low
+
+
+def large(budget: Budget, faces: int, index: int) -> float:
+    """Of one face of 80 px on a machine that does 48 px in 4 ms."""
+    return 8.0 + 4.0 * (min(160, budget.largest_px) / 48) ** 2 / budget.enhance_every
+
+
+def test_a_call_begins_where_it_was_measured_and_goes_on_from_there() -> None:
+    for measured_px, way in ((160, DOWN), (128, DOWN), (64, UP)):
+        call = Call(large, side=160)
+        call.governor.start(first_level(measured_px))
+        assert call.budget == LADDER[first_level(measured_px)]
+        assert call.metrics.counter(DOWN) == 0, "a beginning is no step down"
+        assert call.metrics.snapshot().gauges[LEVEL] == first_level(measured_px)
+        call.run(20.0)
+        assert call.budget.largest_px == 96, "128 px take 36 ms, 96 px 24"
+        assert call.metrics.counter(way) > 0
+
+
+def test_a_face_that_is_too_wide_for_the_budget_is_a_reason_to_go_up() -> None:
+    call = Call(lambda budget, faces, index: 5.0, faces=0)
+    call.governor.start(step("crops of 48 px"))
+    box = np.array([0.0, 0.0, 70.0, 70.0], np.float32)
+    face = Face(1, box, np.zeros((6, 2), np.float32), 1.0)
+    for index in range(400):
+        call.now_s = index / RATE
+        frame = Frame(BLANK, index, 0, Fraction(1, 90), round(call.now_s * 1e9), (face,))
+        call.governor(frame, 0.005)
+        if call.budget.widest_px >= 140.0:
+            break
+    assert call.budget.widest_px >= 140.0
+    assert call.governor.level == step("one face"), "no further than it needs"
+
+
+def same_time(ms: float, budget: Budget, faces: int, index: int) -> float:
+    return ms
+
+
+def test_a_small_face_does_not_open_the_way_for_one_that_would_stop_the_picture() -> None:
+    for speed, side, level in ((0.3, 80, 0), (0.9, 32, 3)):
+        call = Call(partial(same_time, speed * 18.0), side=side)
+        call.governor.start(3)
+        assert call.run(60.0) == level, side

@@ -23,6 +23,7 @@ from onnx import numpy_helper
 from engines.benchmark import pictures, psnr_to
 from engines.hime.reference import Reference
 from engines.manifest import HALVES, MANIFEST, WEIGHTS, quantised_files, sha256, weights_files
+from engines.runtime import BUCKETS as ASKED_FOR
 from engines.runtime import RUNTIMES, SCALES, Runtime, UnavailableError, runtime_class
 
 LEAST_DB = {"fp32": 80.0, "fp16": 50.0, "bf16": 45.0, "int8": 40.0}
@@ -30,7 +31,8 @@ MOST_LEVELS = {"fp32": 1, "fp16": 4, "bf16": 12, "int8": 16}
 """Largest difference between 8-bit pictures."""
 KINDS = [(name, kind) for name, _ in RUNTIMES for kind in runtime_class(name).precisions]
 BUCKETS = {4: (16, 32, 48), 8: (16, 24, 32)}
-CASES = [(scale, bucket) for scale in SCALES for bucket in BUCKETS[scale]]
+CASES = [(s, b, n) for s in SCALES for b in BUCKETS[s] for n in (0, 1, 3)]
+CASES += [(scale, max(sides), 3) for scale, sides in ASKED_FOR.items()]
 
 OPERATORS = {
     "encode": "Add AveragePool Concat Conv Div LeakyRelu Mul ReduceSum Relu Reshape Shape Squeeze "
@@ -127,8 +129,7 @@ def bench(
         made.close()
 
 
-@pytest.mark.parametrize("exemplars", [0, 1, 3])
-@pytest.mark.parametrize(("scale", "bucket"), CASES)
+@pytest.mark.parametrize(("scale", "bucket", "exemplars"), dict.fromkeys(CASES))
 @pytest.mark.parametrize(("name", "precision"), KINDS)
 def test_parity(
     bench: Bench, name: str, precision: str, scale: int, bucket: int, exemplars: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import pytest
 
@@ -10,7 +11,11 @@ import engines.runtime
 from engines import machine, profile
 from engines.manifest import read_manifest, weights_used
 from engines.profile import Choice, Profile, ProfileError, load, store
-from engines.runtime import open_runtime, scales_in_int8
+from engines.runtime import measured_largest, open_runtime, scales_in_int8
+from stream.budget import LADDER
+from stream.graph import Stages
+from stream.stages.tracker import Tracker
+from tests.fakes import OneFace
 
 ONE_THREAD = Choice("onnxruntime-cpu", "fp32", 1, 48)
 MEASURED = Profile("2026-11-21", 30.0, {4: ONE_THREAD})
@@ -124,3 +129,29 @@ def test_an_output_can_name_the_weights_that_really_run() -> None:
         "hime_x8.encode.onnx",
         "hime_x8.enhance.onnx",
     }
+
+
+def test_how_large_crops_may_be_is_known_of_what_was_measured_alone() -> None:
+    assert measured_largest("onnxruntime-cpu") is None
+    store(MEASURED)
+    assert measured_largest("onnxruntime-cpu") == 48
+    assert measured_largest("openvino-cpu") is None
+    assert measured_largest("onnxruntime-cpu", 8) is None
+
+
+def test_a_call_begins_with_the_crops_that_hold_its_rate() -> None:
+    def begins_with(runtime: str) -> int:
+        stages = Stages.build(
+            (64, 48), Fraction(30), runtime=runtime, framing="auto", eager=True,
+            tracker=Tracker(OneFace()),
+        )  # fmt: skip
+        try:
+            return LADDER[stages.first_level].largest_px
+        finally:
+            stages.close()
+
+    assert begins_with("onnxruntime-cpu") == 96, "nobody measured"
+    store(MEASURED)
+    assert begins_with("onnxruntime-cpu") == 48
+    store(Profile("2026-11-21", 30.0, {4: Choice("abacus", "fp32", 1, 160)}))
+    assert begins_with("onnxruntime-cpu") == 96, "another runtime was measured"

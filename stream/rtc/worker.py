@@ -223,8 +223,10 @@ class Worker:
                 self._stages = self._stages.reframed(size, RATE, self._framing)
         finally:
             self._building = False
-        self._shape = shape
         stages = self._stages
+        if self._shape is None:
+            self._governor.start(stages.first_level)
+        self._shape = shape
         self._guard = FailOpen(stages.all, self._metrics, stages.whole, self._say)
         return self._guard
 

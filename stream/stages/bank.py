@@ -18,7 +18,7 @@ from stream.stages import quality
 from stream.stages.exemplars import PICKS, Exemplars
 from stream.stages.resemblance import UNLIKE, resemblance
 
-SMALL_SIDE_PX = 140
+SMALL_SIDE_PX = 180
 """A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
 # A face at the limit must not flap across it; it counts as small until it is this much larger.
 SMALL_HYSTERESIS = 1.1

@@ -15,18 +15,14 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from engines.runtime import Features, Runtime
+from engines.runtime import BUCKETS, Features, Runtime
 from stream.budget import FULL
 from stream.crop import cut_square
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
 from stream.stages.steady import Steady, carried
 from stream.stages.trial import Trial
 
-BUCKETS = (16, 24, 32, 48, 64, 80, 96)
-"""Sides of crops, px; multiples of 8, as the network wants them."""
-SMALLEST_X4 = 32
-LARGEST = float(BUCKETS[-1])
-"""Headshots wider than this are left as they are: the camera saw enough."""
+SMALLEST_X4 = BUCKETS[4][0]
 LEAVE = 1.03
 """What began below a limit goes on until it is this much above it, so that nothing flaps."""
 TAKE, KEEP = 1.015, 1.06
@@ -136,6 +132,7 @@ class Enhancer:
             track.wanted = self._gains(face, view, track.wanted)
             track.last_s = now_s
         chosen = self._choose(frame.faces)
+        largest_px = self._share([face for face in frame.faces if face.track_id in chosen])
         faces = []
         for face in frame.faces:
             track = self._tracks[face.track_id]
@@ -144,12 +141,12 @@ class Enhancer:
             show = face.track_id in chosen and track.weight > 0.0
             if show and self.idle:
                 # Features are encoded, from the same exemplars, when they are needed next.
-                _fit(track, face, view, self.budget.largest_px)
+                _fit(track, face, view, largest_px)
                 show = False
             if not show:
                 track.kept = None
                 track.steady.forget()
-            patch = self._patch(frame, face, view, step_s) if show else None
+            patch = self._patch(frame, face, view, step_s, largest_px) if show else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
@@ -187,7 +184,7 @@ class Enhancer:
         if x + reach <= x0 or x - reach >= x1 or y + reach <= y0 or y - reach >= y1:
             return False
         enlarged = self.restore_in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
-        return enlarged and 0.0 < side <= LARGEST * (LEAVE if was else 1.0)
+        return enlarged and 0.0 < side <= self.budget.widest_px * (LEAVE if was else 1.0)
 
     def _choose(self, faces: tuple[Face, ...]) -> set[int]:
         """The faces that get a patch: who has one keeps it, then the smallest first."""
@@ -200,6 +197,23 @@ class Enhancer:
         most = min(self._max_faces, self.budget.max_faces)
         return {face.track_id for face in candidates[:most]}
 
+    def _share(self, faces: list[Face]) -> int:
+        """Side of the largest crop with which the crops of all these faces are within the budget;
+        the same for all, so that faces of nearly one size do not take turns."""
+        allowed = [b for b in BUCKETS[4] if b <= self.budget.largest_px]
+        needed = []
+        for face in faces:
+            track = self._tracks[face.track_id]
+            steady = 2.0 ** (track.step / STEPS_PER_OCTAVE)
+            side = face.headshot_side_px if track.corner is None else steady
+            needed.append(next((b for b in allowed if side <= b * TAKE), allowed[-1]))
+
+        def pixels(largest_px: int) -> int:
+            return sum(min(side, largest_px) ** 2 for side in needed)
+
+        fitting = [b for b in allowed if pixels(b) <= self.budget.pixels]
+        return fitting[-1] if fitting else allowed[0]
+
     def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
         present = {face.track_id for face in faces}
         for track_id, track in list(self._tracks.items()):
@@ -211,7 +225,7 @@ class Enhancer:
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
 
-    def _patch(self, frame: Frame, face: Face, view: View, step_s: float) -> Patch:
+    def _patch(self, frame: Frame, face: Face, view: View, step_s: float, largest_px: int) -> Patch:
         track = self._tracks[face.track_id]
         budget = self.budget
         # Several faces take turns.
@@ -219,7 +233,7 @@ class Enhancer:
             grown = face.headshot_side_px / track.side_px
             patch = carried(track.kept, track.center, face.center, grown)
             return replace(patch, weight=track.weight)
-        _fit(track, face, view, budget.largest_px)
+        _fit(track, face, view, largest_px)
         assert track.corner is not None
         x0, y0 = track.corner
         box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
@@ -287,13 +301,12 @@ def _fit(track: _Track, face: Face, view: View, largest_px: int) -> None:
     fresh = track.corner is None
     x8_limit = SMALLEST_X4 * (LEAVE if not fresh and track.scale == 8 else 1.0)
     scale = 8 if view.zoom > X8_ZOOM and side <= x8_limit else 4
-    least, most = (BUCKETS[0], SMALLEST_X4) if scale == 8 else (SMALLEST_X4, BUCKETS[-1])
-    allowed = [b for b in BUCKETS if least <= b <= min(most, largest_px)]
+    allowed = [b for b in BUCKETS[scale] if b <= largest_px]
     bucket = next((b for b in allowed if side <= b * TAKE), allowed[-1])
     if not fresh and scale == track.scale and bucket > track.bucket and side <= track.bucket * KEEP:
         bucket = track.bucket
 
-    # Above the largest bucket (a face that fades out) the exemplar keeps growing with the face.
+    # Above the largest bucket, where the middle is enhanced, the exemplar keeps growing.
     exact = STEPS_PER_OCTAVE * math.log2(max(side, 1.0))
     if fresh or abs(exact - track.step) > STEP_SLACK:
         track.step = round(exact)
