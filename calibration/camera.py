@@ -29,7 +29,6 @@ from stream.media.devices import device_named
 from stream.media.file_sink import check_place, part_path
 from stream.media.file_source import FileSource
 from stream.stages.detector import FaceDetector
-from stream.stages.tracker import Tracker
 
 SECONDS = 30.0
 PICTURES = (".png", ".jpg")
@@ -89,13 +88,10 @@ def watched(name: str, seconds: float) -> Findings:
     """
     device = device_named(name)
     # Models first: fetching them takes time that a camera would be kept waiting.
-    tracker = Tracker(FaceDetector())
-    try:
-        watch = Watch(tracker)
+    with FaceDetector() as detector:
+        watch = Watch(detector)
         with FileSource(Path(name)) if device is None else CameraSource(device, _tell) as source:
             watch.run(source, seconds)
-    finally:
-        tracker.close()
     found = findings(watch)
     if found.rhythm is None:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from calibration.blur import PIXEL_BLUR_PX, added_px
 from calibration.noise import Noise
+from calibration.spectrum import SIZES_PER_OCTAVE, blur_of
 from calibration.timing import Rhythm, rhythm, settling_s
 from calibration.watch import FaceSeen, Watch
 from stream.camera_profile import ANY_CAMERA, LIMITS, CameraProfile
@@ -17,6 +19,8 @@ from stream.stages.bank import HEAD_WIDTHS
 SHARP_BLUR_PX = 0.7
 """Blur (with the pixel's own) of the recordings for which the usual limits were found: the median
 of ten recordings of people who talk to a camera."""
+WIDE_PX = 1.4
+"""Edges of a face that are wider than this mix with each other."""
 LEAST_FACES = 3
 SHARPEST = 0.25
 """The quantile of blurs that counts: faces move, and that is not the camera."""
@@ -40,8 +44,8 @@ class Findings:
     """(seconds, mean brightness) of every frame."""
     faces: list[FaceSeen]
     face_blur_px: float | None
-    """Of faces, with the pixel's own. Right within 10 % up to 1.7 px; above, the edges of a face
-    lie too close to each other, and 2.2 px are measured as 1.9."""
+    """Of faces, with the pixel's own: of their edges, or of their detail where that is wider than
+    edges can tell. From 0.5 to 4 px beyond the pixel's right within 10 % in made-up recordings."""
     picture_blur_px: float | None
 
     @property
@@ -131,10 +135,26 @@ def findings(watch: Watch) -> Findings:
         noise=watch.noise.measure(),
         light=[(time - times[0], level) for time, level in zip(times, watch.levels, strict=True)],
         faces=watch.faces,
-        face_blur_px=_sharpest(blurs),
+        face_blur_px=_face_blur(_sharpest(blurs), watch.faces),
         picture_blur_px=_sharpest(watch.blurs_px),
     )
 
 
 def _sharpest(blurs: Sequence[float]) -> float | None:
     return float(np.quantile(blurs, SHARPEST)) if len(blurs) >= LEAST_FACES else None
+
+
+def _face_blur(edges_px: float | None, faces: Sequence[FaceSeen]) -> float | None:
+    """Of edges, where they can tell; else of the detail of the sharper half at each size."""
+    if (edges_px is not None and edges_px <= WIDE_PX) or len(faces) < LEAST_FACES:
+        return edges_px
+    sizes: dict[int, list[FaceSeen]] = {}
+    for face in faces:
+        sizes.setdefault(round(SIZES_PER_OCTAVE * math.log2(face.side_px)), []).append(face)
+    sharper = [
+        face.spectrum
+        for group in sizes.values()
+        for face in sorted(group, key=lambda one: -one.sharpness)[: (len(group) + 1) // 2]
+    ]
+    found = blur_of(sharper)
+    return edges_px if found is None else math.hypot(found, PIXEL_BLUR_PX)

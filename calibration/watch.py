@@ -9,16 +9,22 @@ import cv2
 import numpy as np
 
 from calibration.blur import blur_px
+from calibration.faces import center, faces_in
 from calibration.noise import NoiseMeter
-from stream.frame import Face, Floats, Frame, Image
+from calibration.spectrum import Spectrum, spectrum
+from stream.detection import Detection
+from stream.frame import Floats, Frame, Image
 from stream.headshot import cut_headshot, to_exemplar
-from stream.parts import Source, Stage
+from stream.parts import Source
 from stream.stages import quality
+from stream.stages.detector import FaceDetector
 
 EVERY = 4
 """One frame in so many is looked at closely, which takes up to 0.2 s; all are glanced at."""
 PARTS = (24, 14)
 """(across, down): parts of the picture whose brightness is followed."""
+HEADSHOT_WIDTHS = 2.0
+"""Side of a headshot, in widths of the face."""
 LEAST_SIDE_PX = 40.0
 """Headshots below this have no edges worth measuring."""
 
@@ -33,13 +39,15 @@ class FaceSeen:
     """As of `stream.stages.quality`."""
     blur_px: float | None
     """Of its sharpest edges, px of the frame; None where there are too few."""
+    spectrum: Spectrum
 
 
 class Watch:
-    """Collects what is measured. Args: tracker: sets `frame.faces`; stays its owner's."""
+    """Collects what is measured. Args: detector: stays its owner's."""
 
-    def __init__(self, tracker: Stage) -> None:
-        self._tracker = tracker
+    def __init__(self, detector: FaceDetector) -> None:
+        self._detector = detector
+        self._looks = 0
         self._before: Image | None = None
         self._parts: Floats | None = None
         self.size = (0, 0)
@@ -60,7 +68,7 @@ class Watch:
 
         A camera is never kept waiting: while a frame is looked at, the others are only glanced at.
 
-        Raises: CloseupError: the source or the tracker failed.
+        Raises: CloseupError: the source failed.
         """
         looking: Future[None] | None = None
         with ThreadPoolExecutor(1, "closeup watch") as worker:
@@ -107,13 +115,14 @@ class Watch:
         found = blur_px(frame.image)
         if found is not None:
             self.blurs_px.append(found)
-        for face in self._tracker(frame).faces:
-            if face.score > 0.0 and face.headshot_side_px >= LEAST_SIDE_PX:
+        for face in faces_in(self._detector, frame.image, self._looks):
+            if HEADSHOT_WIDTHS * face.width_px >= LEAST_SIDE_PX:
                 self.faces.append(_seen(face, frame.image))
+        self._looks += 1
 
 
-def _seen(face: Face, image: Image) -> FaceSeen:
-    side = round(face.headshot_side_px)
-    headshot = cut_headshot(image, face.center, side)
+def _seen(face: Detection, image: Image) -> FaceSeen:
+    side_px = HEADSHOT_WIDTHS * face.width_px
+    headshot = cut_headshot(image, center(face), round(side_px))
     sharpness = quality.sharpness(to_exemplar(headshot))
-    return FaceSeen(face.headshot_side_px, sharpness, blur_px(headshot))
+    return FaceSeen(side_px, sharpness, blur_px(headshot), spectrum(headshot))

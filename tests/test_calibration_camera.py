@@ -54,6 +54,20 @@ def test_other_cameras_are_told_apart(
     assert (found.noise.dark, found.noise.bright) == pytest.approx(noise, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("blur_px", "bit_rate"), [(0.5, None), (2.2, None), (4.0, None), (3.0, 1_500_000)]
+)
+def test_any_blur_is_recovered_also_from_h264(
+    tmp_path: Path, blur_px: float, bit_rate: int | None
+) -> None:
+    need_models()
+    size, widths_px = (640, 360), (170.0, 80.0)
+    camera = MadeCamera(size, 32, blur_px=blur_px, jitter_ms=0.0, widths_px=widths_px)
+    camera.write(tmp_path / "known.mkv", bit_rate)
+    found = watched(str(tmp_path / "known.mkv"), 60.0)
+    assert found.camera_blur_px == pytest.approx(blur_px, rel=0.1)
+
+
 def test_a_profile_follows_that_the_command_line_takes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
