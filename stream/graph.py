@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from engines.runtime import Runtime, measured_largest, open_runtime
+from engines.runtime import PROFILE, Runtime, measured_largest, open_runtime
 from stream.budget import Budget, first_level
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.crop import Size
@@ -27,12 +27,15 @@ class Opener:
     name: str
     taken: Runtime | None = None
     passed_over: list[str] = field(default_factory=list)
+    profile: str = ""
+    """What "auto" said of the speed profile: which is in use, or why none is."""
 
     def __call__(self, scale: int) -> Runtime:
         """The runtime for a scale, 4 or 8. Raises: EngineError."""
         lines: list[str] = []
         self.taken = open_runtime(self.name, scale, report=lines.append)
         self.passed_over = [line for line in lines if " passed over: " in line]
+        self.profile = next((line for line in lines if line.startswith(PROFILE)), "")
         return self.taken
 
 

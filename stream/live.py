@@ -128,6 +128,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             input_name=options.device.name,
             output_name=", ".join(outputs),
             runtime=stages.opener.taken.name if stages.opener.taken else "",
+            profile=stages.opener.profile,
             passed_over=stages.opener.passed_over,
         )
 

@@ -86,7 +86,7 @@ class _Lent(Opener):
     def __call__(self, scale: int) -> Runtime:
         """See `Model`."""
         self.taken = self._model(scale)
-        self.passed_over = self._model.passed_over
+        self.passed_over, self.profile = self._model.passed_over, self._model.profile
         return self.taken
 
 

@@ -48,6 +48,8 @@ class Report(TypedDict):
     """How long the processing took."""
     runtime: str
     """What ran the network; empty when no face called for it."""
+    profile: str
+    """What "auto" said of the speed profile: which is in use, or why none is; else empty."""
     passed_over: list[str]
     """Runtimes that "auto" tried first, each with the reason why it was not taken."""
     stages: dict[str, StageTimes]
@@ -64,6 +66,7 @@ def make_report(
     input_name: str,
     output_name: str,
     runtime: str = "",
+    profile: str = "",
     passed_over: Sequence[str] = (),
     people: int | None = None,
     merged_tracks: int | None = None,
@@ -92,6 +95,7 @@ def make_report(
         fps=round(frames / duration_s, 2) if duration_s > 0 else 0.0,
         duration_s=round(duration_s, 3),
         runtime=runtime,
+        profile=profile,
         passed_over=list(passed_over),
         stages={
             name: StageTimes(
@@ -125,6 +129,8 @@ def format_report(report: Report) -> str:
     lines = [f"{name:<18}{value:>10}" for name, value in counts]
     if report["runtime"]:
         lines.append(f"network run by {report['runtime']}")
+    if report["profile"]:
+        lines.append(report["profile"])
     lines.append(f"{'ms a frame':<18}{'p50':>10}{'p95':>10}{'p99':>10}")
     for name, times in report["stages"].items():
         row = "".join(f"{times[key]:>10.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))

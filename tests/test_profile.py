@@ -12,8 +12,10 @@ from engines import machine, profile
 from engines.manifest import read_manifest, weights_used
 from engines.profile import Choice, Profile, ProfileError, load, store
 from engines.runtime import measured_largest, open_runtime, scales_in_int8
+from stream import doctor
 from stream.budget import LADDER
-from stream.graph import Stages
+from stream.graph import Opener, Stages
+from stream.model import Model
 from stream.stages.tracker import Tracker
 from tests.fakes import OneFace
 
@@ -63,6 +65,9 @@ def test_threads_and_precision_are_handed_on(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("onnxruntime", r"of 2026-11-21, .*: onnxruntime was .* and is 0\.9; .*calibration\.speed"),
         ("cores", r"cores was \d+ and is 0\.9"),
+        ("processor", r"processor was .* and is 0\.9"),
+        ("card", r"card was .* and is 0\.9"),
+        ("openvino", r"openvino was .* and is 0\.9"),
     ],
 )
 def test_another_machine_or_version_makes_it_void(
@@ -76,6 +81,36 @@ def test_another_machine_or_version_makes_it_void(
     name, lines = auto()
     assert name == "openvino-cpu" or len(lines) > 2
     assert lines[0].startswith("speed profile passed over: of 2026-11-21, not for this machine")
+
+
+def test_doctor_and_runs_say_which_profile_is_in_use_or_why_none_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "RUNTIMES", ())
+    (finding,) = (one for one in doctor._runtimes() if one.what == "speed profile")
+    assert (finding.ok, finding.text[:4]) == (False, "none")
+    store(MEASURED)
+    in_use = "onnxruntime-cpu fp32, 1 thread, crops up to 48 px"
+    (finding,) = (one for one in doctor._runtimes() if one.what == "speed profile")
+    assert (finding.ok, finding.text) == (True, in_use)
+    opener = Opener("auto")
+    with opener(4):
+        assert opener.profile == f"speed profile: {in_use}"
+    with Model() as model:
+        lent = model.lend()
+        with lent(4):
+            assert lent.profile == opener.profile
+    now = machine.describe()
+    monkeypatch.setattr(profile, "describe", lambda: now | {"card": "another"})
+    (finding,) = (one for one in doctor._runtimes() if one.what == "speed profile")
+    assert not finding.ok
+    assert finding.text.startswith("of 2026-11-21, not for this machine as it is now: card was ")
+    with opener(4):
+        assert opener.profile.startswith("speed profile passed over: of 2026-11-21, not for")
+        assert opener.profile in opener.passed_over
+    named = Opener("onnxruntime-cpu")
+    with named(4):
+        assert named.profile == ""
 
 
 def test_new_weights_make_it_void(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ def report() -> Report:
         input_name="call.mp4",
         output_name="better.mp4",
         runtime="onnxruntime-cpu",
+        profile="speed profile: onnxruntime-cpu fp32, 1 thread, crops up to 48 px",
         passed_over=["tensorrt passed over: no card"],
     )
 
@@ -55,7 +56,7 @@ def test_the_file_has_the_promised_keys(report: Report, tmp_path: Path) -> None:
 def test_the_table_is_short_and_has_the_numbers(report: Report) -> None:
     text = format_report(report)
     assert len(text.splitlines()) <= 10
-    assert "network run by onnxruntime-cpu" in text
+    assert "network run by onnxruntime-cpu\nspeed profile: onnxruntime-cpu fp32, 1 thr" in text
     assert "tracker" in text
     assert "2.0" in text
 

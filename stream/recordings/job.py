@@ -258,6 +258,7 @@ def report_of(
         input_name=str(options.input or DEMO),
         output_name=str(options.output),
         runtime=taken.name if taken else "",
+        profile=stages.opener.profile if taken and stages else "",
         passed_over=stages.opener.passed_over if stages else (),
         people=look.album.people if look else None,
         merged_tracks=look.album.merged if look else None,
