@@ -275,11 +275,8 @@ def test_measured_price_is_error_for_work() -> None:
     assert layers.decibel(0.01) == pytest.approx(20.0)
 
 
-def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
+def recorded(path: Path) -> None:
     """Close for a second, then far: the product itself asks for the far face to be enhanced."""
-    if not models.cached():
-        pytest.skip("the face detection models are not in the cache")
-    path = tmp_path / "call.mp4"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=10, options={"crf": "12", "preset": "ultrafast"})
         assert isinstance(stream, av.VideoStream)
@@ -288,10 +285,54 @@ def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
             image = scene_with_face(130.0 if index < 12 else 24.0, (640, 360))
             out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         out.mux(stream.encode())
-    found = material.watch(path, 10.0)
+
+
+def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
+    if not models.cached():
+        pytest.skip("the face detection models are not in the cache")
+    recorded(tmp_path / "call.mp4")
+    found = material.watch(tmp_path / "call.mp4", 10.0)
     assert found.people
     assert all(photo.shape == (256, 256, 3) for one in found.people for photo in one.photos)
     assert all(photo.any() for one in found.people for photo in one.photos), "not wiped with them"
     samples = [one for scale in found.seen for one in found.seen[scale]]
     assert 0 < len(samples) <= 2 * material.FAR_CROPS
     assert all(one.truth is None for one in samples)
+
+
+def test_a_recording_and_people_become_files_and_a_report(
+    people: list[Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the command but for most layers, of which there are 92."""
+    if not models.cached():
+        pytest.skip("the face detection models are not in the cache")
+    recorded(tmp_path / "call.mp4")
+    for one in people:
+        home = tmp_path / "others" / one.name
+        home.mkdir(parents=True)
+        for number, photo in enumerate(one.photos):
+            cv2.imwrite(str(home / f"{number}.png"), photo[:, :, ::-1])
+    real = layers.convolutions
+    monkeypatch.setattr(layers, "convolutions", lambda *given: real(*given)[4:6])
+    monkeypatch.setattr(layers, "PERCENTILES", (99.99,))
+    monkeypatch.setattr(quantize, "QUICK", quantize.Effort(2, 1, 2, 1))
+    monkeypatch.setattr(material, "SIZES", {4: (16, 24)})
+    monkeypatch.setattr(quantize, "try_tensorrt", lambda files, scale: "not asked")
+    out = tmp_path / "out"
+    command = ["--data", str(tmp_path / "call.mp4"), "--held-out", str(tmp_path / "others")]
+    assert quantize.main([*command, "--scales", "4", "--quick", "--out", str(out)]) == 0
+    (made,) = json.loads((out / "report.json").read_text())["reports"]
+    # Two samples of the close-ups, and what the network was given in the recording.
+    assert made["samples"] > 2
+    assert (made["held_out_people"], made["held_out_samples"]) == (3, 2)
+    assert made["db_to_float32"] > 40
+    assert made["truth_db_float32"] > 15
+    ran = {(way["runtime"], way["precision"]) for way in made["ways"]}
+    assert {("onnxruntime-cpu", "fp32"), ("onnxruntime-cpu", "int8")} <= ran
+    assert all(way["enhance_ms"] > 0 < way["encode_cpu_ms"] for way in made["ways"])
+    text = (out / "report.md").read_text()
+    for runtime, precision in ran:
+        assert f"| {runtime} | {precision} | " in text
+    for name, checksum in made["files"].items():
+        assert sha256(out / name) == checksum
+        onnx.checker.check_model(str(out / name))
