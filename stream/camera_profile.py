@@ -37,7 +37,7 @@ class CameraProfile:
     any usable recording and above a face out of focus."""
     noise: tuple[float, float] | None = None
     """Standard deviation of a channel where it is 0, and where it is 255, in 8-bit levels; the
-    variance grows evenly between. None: guessed from each picture."""
+    variance grows evenly between. Guessed from each picture where there is none, or less."""
 
     def __post_init__(self) -> None:
         for one in fields(self):

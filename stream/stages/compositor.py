@@ -102,7 +102,7 @@ def back_project(
     and the codec explain; of what is as fine and as faint as noise, a part.
 
     Args:    patch: RGB uint8 (s*b, s*b, 3). crop: RGB uint8 (b, b, 3), the camera's pixels.
-             camera: its noise; where it has none, a guess from the crop.
+             camera: its noise counts where it is more than a guess from the crop.
              grain: that part, 0..1.
     Returns: RGB uint8 (s*b, s*b, 3), a new array.
     """
@@ -114,10 +114,11 @@ def back_project(
     low = np.asarray(cv2.GaussianBlur(difference, (0, 0), reach), np.float32)
     high = difference - low
     mean, contrast = _local(seen)
-    if camera.noise is None:
-        noise = noise_level(seen)
-    else:
-        noise = np.maximum(camera.noise_at(mean), NOISE_LEAST)
+    noise = noise_level(seen)
+    if camera.noise is not None:
+        # Each may miss some: the guess what neighbouring pixels share, the profile what a codec
+        # has done since.
+        noise = np.maximum(camera.noise_at(mean), noise)
     tolerance = TOLERANCE * noise + DAMAGE * contrast
     excess = np.clip(high, -tolerance, tolerance)
     speckle = np.clip(high, -TOLERANCE * noise, TOLERANCE * noise)
