@@ -55,7 +55,7 @@ def test_a_worker_is_killed_and_every_recording_is_done_once(
     monkeypatch.setenv("RAY_DISABLE_DOCKER_CPU_WARNING", "1")
     command = ["--input", "calls", "--output", "out", "--scale", "1", "--segment", "8"]
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), *command, "--cluster"],
+        [sys.executable, str(PROGRAM), *command, "--progress", "json", "--cluster"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -71,7 +71,15 @@ def test_a_worker_is_killed_and_every_recording_is_done_once(
     os.kill(marked(mark)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert out.splitlines()[-1] == "done 4, unchanged 0, failed 0, skipped 0"
+    assert "done 4, unchanged 0, failed 0, skipped 0" in err.splitlines()
+    events = [json.loads(line) for line in out.splitlines()]
+    running = {
+        event["input"]
+        for event in events
+        if event["event"] == "recording" and event["state"] == "running" and event["frames"] > 0
+    }
+    assert running
+    assert running <= {f"calls/{name}" for name in NAMES}
     lines = Path("out/manifest.jsonl").read_text(encoding="ascii").splitlines()
     records = [json.loads(line) for line in lines]
     assert sorted(record["output"] for record in records) == sorted(NAMES)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from stream.errors import ConfigError
 from stream.model import Model
 from stream.progress import Moment
+from stream.recordings.archive_progress import SentMeter
 from stream.recordings.manifest import Record
 from stream.recordings.task import Task, perform
 
@@ -38,13 +40,14 @@ class Cluster:
 def perform_on(cluster: Cluster, tasks: Sequence[Task]) -> Iterator[tuple[int, Moment | Record]]:
     """Work on all tasks. When the iteration is broken off, what is under way is ended.
 
-    Yields: the number of a task and its record, once.
+    Yields: the number of a task, and how far it is, or, once, its record.
     Raises: ConfigError: Ray is missing or cannot be reached, or nothing there has what is needed.
     """
     # Ray would report figures of its use to its maker.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray
+        from ray.util.queue import Queue
     except ImportError as error:
         raise ConfigError(
             f"--cluster needs Ray ({error}); pip install 'closeup[cluster]'"
@@ -55,9 +58,16 @@ def perform_on(cluster: Cluster, tasks: Sequence[Task]) -> Iterator[tuple[int, M
         remote: Any = ray.remote(
             num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_retries=RETRIES, max_calls=0
         )(closeup_recording)
-        waiting = {remote.remote(_anywhere(task)): n for n, task in enumerate(tasks)}
+        heard = Queue(actor_options={"num_cpus": 0})
+        waiting = {
+            remote.remote(number, _anywhere(task), heard): number
+            for number, task in enumerate(tasks)
+        }
         while waiting:
             ready, _ = ray.wait(list(waiting), timeout=LOOK_EVERY_S)
+            for number, moment in _heard(ray, heard):
+                if number in waiting.values():
+                    yield number, moment
             for one in ready:
                 number = waiting.pop(one)
                 try:
@@ -70,9 +80,16 @@ def perform_on(cluster: Cluster, tasks: Sequence[Task]) -> Iterator[tuple[int, M
         ray.shutdown()
 
 
-def closeup_recording(task: Task) -> Record:
-    """What a worker does."""
-    return perform(task, _SilentMeter, _model(task.options.runtime))
+def closeup_recording(number: int, task: Task, heard: Any) -> Record:
+    """What a worker does. Args: heard: Ray's queue of (number, `Moment`)."""
+    import ray
+
+    def send(moment: Moment) -> None:
+        # To be seen is not worth a recording.
+        with suppress(ray.exceptions.RayError):
+            heard.put((number, moment))
+
+    return perform(task, partial(SentMeter, send=send), _model(task.options.runtime))
 
 
 @cache
@@ -81,23 +98,22 @@ def _model(runtime: str) -> Model:
     return Model(runtime)
 
 
-class _SilentMeter:
-    def __init__(self, total: int | None, *, label: str = "") -> None:
-        pass
-
-    def advance(self, replayed: bool = False) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
+def _heard(ray: Any, heard: Any) -> list[tuple[int, Moment]]:
+    """What the workers have said since; nothing when the machine that heard them is gone."""
+    try:
+        said: list[tuple[int, Moment]] = heard.get_nowait_batch(heard.size())
+    except ray.exceptions.RayError:
+        return []
+    return said
 
 
 def _join(ray: Any, cluster: Cluster) -> None:
     more = {"include_dashboard": False} if cluster.address == LOCAL else {}
     try:
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR", **more)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:
+        # A start that takes too long is an Exception and no kind of it.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(f"--cluster {cluster.address} cannot be reached: {reason}") from error
 
 
