@@ -1,12 +1,13 @@
-"""Photos: how well the bank's measure of sharpness tells a blurred close-up from a sharp one.
+"""Photos: how well what looks at headshots tells good from bad, where the truth is known.
 
-The photos are people's own; the blur is known.
+Sharp from blurred by a known amount; one person from another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from calibration.gains import blurred, resized
@@ -16,11 +17,15 @@ from stream.frame import Floats
 from stream.headshot import EXEMPLAR_SIDE_PX
 from stream.stages import quality
 from stream.stages.look import likeness, look_of_face
+from stream.stages.resemblance import resemblance
 
 LEAST_PHOTOS = 4
 PAIRS = 4
 """Pairs of photos compared for each two people."""
 SEED = 20
+CLOSEUPS = 3
+FAR_PX, NOISE = 32, 8.0
+"""Of far faces: side of the headshot, and deviation of the noise in 8-bit levels."""
 
 
 def sharpnesses(people: Sequence[Person], sigma: float) -> list[list[float]]:
@@ -55,6 +60,41 @@ def strangers(people: Sequence[Person]) -> list[float]:
         for other in looks[:index]
         for _ in range(PAIRS)
     ]
+
+
+def resemblances(people: Sequence[Person]) -> tuple[list[float], list[float]]:
+    """Of far faces before another background to three close-ups: their own, and a stranger's.
+
+    Raises: ValueError: fewer than two people have enough photos.
+    """
+    usable = [person.photos for person in people if len(person.photos) >= LEAST_PHOTOS]
+    if len(usable) < 2:
+        raise ValueError(f"two people with {LEAST_PHOTOS} photos are needed")
+    rng = np.random.default_rng(SEED)
+    own, other = [], []
+    for number, photos in enumerate(usable):
+        for k, photo in enumerate(photos):
+            small = resized(elsewhere(photo, rng), FAR_PX)
+            noisy = np.rint(small + rng.normal(0.0, NOISE, small.shape))
+            far = np.clip(noisy, 0, 255).astype(np.uint8)
+            rest = [one for i, one in enumerate(photos) if i != k]
+            chosen = [rest[int(i)] for i in rng.permutation(len(rest))[:CLOSEUPS]]
+            own.append(resemblance(far, chosen))
+            step = 1 + int(rng.integers(len(usable) - 1))
+            stranger = usable[(number + step) % len(usable)]
+            other.append(resemblance(far, list(stranger[:CLOSEUPS])))
+    return own, other
+
+
+def elsewhere(photo: Image, rng: np.random.Generator) -> Image:
+    """The head, an oval of the headshot, before something smooth: people walk."""
+    side = photo.shape[0]
+    coarse = rng.integers(20, 235, (3, 3, 3)).astype(np.uint8)
+    behind = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    grid = (np.arange(side) + 0.5) / side * 2.0 - 1.0
+    radius = np.hypot(grid[None, :] / 0.72, grid[:, None] / 0.95)
+    alpha = np.clip((1.0 - radius) / 0.08, 0.0, 1.0)[..., None]
+    return np.asarray(photo * alpha + behind * (1.0 - alpha), np.uint8)
 
 
 def _exemplar(photo: Image) -> Image:

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from calibration.faces import center, refined
 from engines.hime.degrade import video_codec
 from stream.detection import Detection
 from stream.errors import InputError
@@ -23,7 +24,7 @@ from stream.frame import Floats, Image
 from stream.media.file_source import FileSource
 from stream.stages.detector import FaceDetector
 from stream.stages.look import likeness, look_of_face, look_of_scene
-from stream.stages.tracker import SEARCH_WIDTHS, tiles
+from stream.stages.tracker import tiles
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 EVERY = 24
@@ -55,29 +56,34 @@ class Sightings:
     other_scores: list[float] = field(default_factory=list)
     """Its scores of what is no face."""
 
+    @property
+    def person(self) -> str:
+        """Those whose names begin alike, up to the first "_", may show one person."""
+        return self.name.split("_")[0]
+
 
 def sightings(folder: Path) -> list[Sightings]:
     """Look through every recording of a folder.
 
-    Raises: InputError: there are fewer than two with a face. ModelError.
+    Raises: InputError: there are fewer than four people with a face. ModelError.
     """
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     with FaceDetector() as detector:
         seen = [_look(path, detector) for path in paths]
     seen = [one for one in seen if one.faces]
-    if len(seen) < 2:
-        raise InputError(f"{folder} needs two recordings with a face, each of another person")
+    if len({one.person for one in seen}) < 4:
+        raise InputError(f"{folder} needs recordings of four people with a face")
     return seen
 
 
 def strangers(seen: list[Sightings], kind: str) -> list[float]:
     """Likeness of "faces" or "scenes" of different recordings.
 
-    Those whose names begin alike, up to the first "_", may show one person and are not compared.
+    Those that may show one person are not compared.
     """
     alike = []
     for one, other in itertools.combinations(seen, 2):
-        if one.name.split("_")[0] != other.name.split("_")[0]:
+        if one.person != other.person:
             pairs = zip(getattr(one, kind), getattr(other, kind), strict=False)
             alike += [likeness(a, b) for a, b in pairs]
     return alike
@@ -90,7 +96,7 @@ def _look(path: Path, detector: FaceDetector) -> Sightings:
         found = detector.detect(first, None, "full")
         if len(found) != 1:
             continue
-        face = _refined(detector, first, found[0])
+        face = refined(detector, first, found[0])
         if face is None:
             continue
         look, scene = _look_of(first, face), look_of_scene(first)
@@ -98,7 +104,7 @@ def _look(path: Path, detector: FaceDetector) -> Sightings:
         seen.scenes.append(scene)
         for step in APART:
             if step < len(group):
-                later = _refined(detector, group[step], face)
+                later = refined(detector, group[step], face)
                 if later is not None:
                     seen.same_face.append(likeness(look, _look_of(group[step], later)))
                 seen.same_scene.append(likeness(scene, look_of_scene(group[step])))
@@ -121,15 +127,6 @@ def _groups(path: Path) -> Iterator[list[Image]]:
                 pass
 
 
-def _refined(detector: FaceDetector, image: Image, near: Detection) -> Detection | None:
-    """The face once more, in a crop around it, as the tracker looks for it."""
-    x, y = _center(near)
-    half = SEARCH_WIDTHS * near.width_px / 2.0
-    region = (round(x - half), round(y - half), round(x + half), round(y + half))
-    found = detector.detect(image, region, "short")
-    return found[0] if found else None
-
-
 def _score_when_far(
     detector: FaceDetector, image: Image, face: Detection, width_px: float
 ) -> list[float]:
@@ -141,14 +138,14 @@ def _score_when_far(
     room = np.asarray(cv2.copyMakeBorder(small, 0, pad, 0, pad, cv2.BORDER_REPLICATE), np.uint8)
     sent = video_codec([room], "libx264", QUANTISER)
     near = Detection(face.box * factor, face.keypoints * factor, face.score)
-    found = _refined(detector, sent, near)
+    found = refined(detector, sent, near)
     # What is not found scores nothing.
     return [found.score if found else 0.0]
 
 
 def _scores_without(detector: FaceDetector, image: Image, face: Detection) -> list[float]:
     """Everything that is found once the face is painted over with its surroundings."""
-    x, y = _center(face)
+    x, y = center(face)
     reach = 0.8 * face.width_px
     hidden = image.copy()
     top, left = max(0, round(y - reach)), max(0, round(x - reach))
@@ -158,14 +155,10 @@ def _scores_without(detector: FaceDetector, image: Image, face: Detection) -> li
     for tile in tiles(image.shape[1], image.shape[0]):
         for model in ("short", "full"):
             for found in detector.detect(hidden, tile, model):
-                again = _refined(detector, hidden, found)
+                again = refined(detector, hidden, found)
                 scores.append(again.score if again else found.score)
     return scores
 
 
 def _look_of(image: Image, face: Detection) -> Floats:
-    return look_of_face(image, _center(face), face.width_px)
-
-
-def _center(face: Detection) -> tuple[float, float]:
-    return float(face.box[0] + face.box[2]) / 2.0, float(face.box[1] + face.box[3]) / 2.0
+    return look_of_face(image, center(face), face.width_px)

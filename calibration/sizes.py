@@ -25,27 +25,32 @@ MOMENTS = 5
 EVERY = 15
 
 
-def gains_by_size(runtime: Runtime, folder: Path) -> list[tuple[float, float]]:
-    """(side of the far headshot px, dB that close-ups gain over none); sizes for which no recording
-    is large enough are left out."""
+def gains_by_size(runtime: Runtime, folder: Path) -> list[dict[float, float]]:
+    """For each recording of somebody: side of the far headshot, px → dB that close-ups gain over
+    none; sizes for which it is not large enough are left out, and who has none of them."""
     rng = np.random.default_rng(SEED)
-    people = [heads for path in _recordings(folder) if len(heads := _headshots(path)) > CLOSEUPS]
-    line = []
+    people = []
+    for path in _recordings(folder):
+        heads = _headshots(path)
+        if len(heads) > CLOSEUPS and (line := _line(runtime, heads, rng)):
+            people.append(line)
+    return people
+
+
+def _line(runtime: Runtime, heads: list[Image], rng: np.random.Generator) -> dict[float, float]:
+    first, *others = heads
+    line = {}
     for side in SIDES_PX:
-        gained = []
-        for first, *others in people:
-            # A truth must not be enlarged itself.
-            if first.shape[0] < SCALE * side:
-                continue
-            truth = resized(first, SCALE * side)
-            crop = degrade.call([truth], SCALE, rng)[0]
-            # The bank keeps 256 px.
-            kept = [resized(one, 256) for one in others[-CLOSEUPS:]]
-            features = runtime.encode([resized(one, SCALE * side) for one in kept])
-            alone = psnr(runtime.enhance(crop, None), truth)
-            gained.append(psnr(runtime.enhance(crop, features), truth) - alone)
-        if gained:
-            line.append((float(side), float(np.mean(gained))))
+        # A truth must not be enlarged itself.
+        if first.shape[0] < SCALE * side:
+            continue
+        truth = resized(first, SCALE * side)
+        crop = degrade.call([truth], SCALE, rng)[0]
+        # The bank keeps 256 px.
+        kept = [resized(one, 256) for one in others[-CLOSEUPS:]]
+        features = runtime.encode([resized(one, SCALE * side) for one in kept])
+        alone = psnr(runtime.enhance(crop, None), truth)
+        line[float(side)] = psnr(runtime.enhance(crop, features), truth) - alone
     return line
 
 

@@ -107,6 +107,12 @@ def test_spoilt_pictures_are_not_taken(kind: str) -> None:
     assert call.bank.harvested == 0
 
 
+def test_a_dim_room_gives_close_ups_for_a_dim_room() -> None:
+    call = Call()
+    call.show(face(200), image=np.asarray(scene(200) * 0.22, np.uint8), frames=20)
+    assert call.bank.harvested == 2
+
+
 def test_a_blurred_one_is_not_taken_beside_sharp_ones() -> None:
     call = Call()
     call.show(face(200), frames=20)

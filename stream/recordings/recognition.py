@@ -16,10 +16,11 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.errors import CloseupError, InputError
 from stream.frame import Face, Floats, Image
@@ -114,10 +115,25 @@ def likeness(one: Half, other: Half) -> float:
     return float(np.max(np.stack(one) @ np.stack(other).T))
 
 
-def measure(
+class Likenesses(NamedTuple):
+    """How much faces are alike, 0..1."""
+
+    returns: NDArray[np.float64]
+    """Two halves of one session."""
+    strangers: NDArray[np.float64]
+    """Two people."""
+    trembles: NDArray[np.float64]
+    """By how much that of two people changes with the views that were taken."""
+
+
+def likenesses(
     people: dict[tuple[str, str], list[Image]], describer: Describer, width_px: int
-) -> Result:
-    """Everybody with everybody."""
+) -> Likenesses:
+    """Everybody with everybody.
+
+    Args:   people: photos by (person, session). width_px: of the far half's faces; 0: close.
+    Raises: InputError: too few photos.
+    """
     rng = np.random.default_rng(0)
     far: dict[tuple[str, str], Half] = {}
     close: dict[tuple[str, str], Half] = {}
@@ -134,17 +150,27 @@ def measure(
                 half[key] = [describer.describe(*view) for view in views if view]
             if both and far[key] and close[key]:
                 whole.add(key)
-    returns = np.array([likeness(far[key], close[key]) for key in sorted(whole)])
-    strangers = np.array(
-        [
-            likeness(one, other)
-            for a, one in far.items()
-            for b, other in close.items()
-            if a[0] != b[0] and one and other
-        ]
-    )
-    if not len(returns) or not len(strangers):
+    returns = [likeness(far[key], close[key]) for key in sorted(whole)]
+    pairs = [
+        (one, other)
+        for a, one in far.items()
+        for b, other in close.items()
+        if a[0] != b[0] and one and other
+    ]
+    if not returns or not pairs:
         raise InputError("too few photos: two people, and one with four photos of a session")
+    strangers = [likeness(one, other) for one, other in pairs]
+    trembles = [
+        likeness(one[::2], other) - likeness(one[1::2], other) for one, other in pairs if one[1:]
+    ]
+    return Likenesses(np.array(returns), np.array(strangers), np.array(trembles))
+
+
+def measure(
+    people: dict[tuple[str, str], list[Image]], describer: Describer, width_px: int
+) -> Result:
+    """What a way of describing faces does. Raises: InputError: too few photos."""
+    returns, strangers, _ = likenesses(people, describer, width_px)
     return Result(
         describer=describer.name,
         width_px=width_px,

@@ -32,13 +32,14 @@ GONE_S = 60.0
 """The close-ups of somebody who was not seen for so long are wiped."""
 MAX_PEOPLE = 16
 """Of more people than this, those not seen for longest are wiped."""
-# What makes a close-up usable. Nearly frontal: beyond 25 degrees half of the face is hidden. Sharp:
-# blur of 1 px of 256 costs a close-up 30 % of its sharpness, a twelfth of its worth; the limit is
-# chosen by `python -m calibration.thresholds`, figures in calibration/thresholds.toml.
+# What makes a close-up usable; chosen by `python -m calibration.thresholds`, figures in
+# calibration/thresholds.toml. Nearly frontal: what is turned further brings little. Sharp: blur of
+# 1 px of 256 costs a close-up 30 % of its sharpness, a twelfth of its worth. Lit: in a dim room
+# those of the same room serve; what is burnt out has lost what it would bring.
 MAX_YAW, MAX_PITCH, MAX_ROLL = 0.4, 0.3, 0.5
 LEAST_SCORE = 0.6
 SHARPNESS_OF_BEST = 0.713
-MEAN_RANGE, MAX_CLIPPED = (40.0, 215.0), 0.2
+LEAST_LIGHT, MOST_LIGHT, MAX_CLIPPED = 18.0, 215.0, 0.2
 # What must lie inside the picture, in widths of the face box: the head with hair and chin. The
 # border of the headshot may be mirrored, as it is in the training data; otherwise a picture of 360
 # lines could never give a close-up.
@@ -258,4 +259,4 @@ def _resembles(face: Image, close_ups: tuple[Exemplar, ...]) -> bool:
 
 def _is_well_exposed(image: Image) -> bool:
     light = quality.exposure(image)
-    return MEAN_RANGE[0] <= light.mean <= MEAN_RANGE[1] and light.clipped <= MAX_CLIPPED
+    return LEAST_LIGHT <= light.mean <= MOST_LIGHT and light.clipped <= MAX_CLIPPED

@@ -20,6 +20,8 @@ from stream.frame import Floats, Frame, Image, Patch
 # Measured by `python -m bench.guard` as `difference`: patches of the network, with any close-ups,
 # noise, hands, bad light: 0.108 at most; the same half a pixel of the camera aside, of which most
 # are worse than bicubic enlargement: 0.09 to 0.24; one pixel aside or anything else: above 0.18.
+# Held to labelled data by `python -m calibration.thresholds`, figures in
+# calibration/thresholds.toml.
 DOUBT = 0.115
 """A patch that differs more than this fades out ..."""
 SURE = 0.095

@@ -15,10 +15,11 @@ from stream.frame import Floats, Image
 
 Grey = NDArray[np.uint8]
 
-# Measured by `python -m bench.alike` on 169 photos of 12 people whom no network here has seen: far
-# headshots of 32 px with noise, before another background. 7 in 100 are less like their own
-# close-ups (1 in 80 where all are of one session), 76 in 100 less like a stranger's. Threshold and
-# edges were chosen on the same photos.
+# Measured on 169 photos of 12 people whom no network here has seen: far headshots of 32 px with
+# noise, before another background. 7 in 100 are less like their own close-ups (1 in 80 where all
+# are of one session), 76 in 100 less like a stranger's. The edges were chosen on the same photos;
+# the limit is measured by `python -m calibration.thresholds`, figures in
+# calibration/thresholds.toml.
 UNLIKE = 0.8
 SIDE = 32
 """Headshots are compared at this size, px, and no finer than a third of it."""

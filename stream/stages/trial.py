@@ -2,8 +2,9 @@
 
 The network is run with and without the close-ups on the same crop. Those that fit add detail. Those
 that do not (out of focus, blank) make the result smoother than the crop alone would give: then they
-are not used. Strangers' close-ups are ignored by the network itself. Every threshold here was
-measured by `python -m bench.guard`, which says what other measures would have done.
+are not used. Strangers' close-ups are ignored by the network itself. The limits are held to
+labelled data by `python -m calibration.thresholds`; `python -m bench.guard` says what other
+measures would have done.
 """
 
 from __future__ import annotations
