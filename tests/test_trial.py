@@ -35,10 +35,12 @@ class Sitting:
         self.now_s = 0.0
         self.twice = 0
 
-    def show(self, with_them: Image, seconds: float, version: int = 1) -> list[float]:
+    def show(
+        self, with_them: Image, seconds: float, version: int = 1, side_px: float = 48.0
+    ) -> list[float]:
         shares = []
         for _ in range(round(seconds * RATE)):
-            self.trial.meet(version)
+            self.trial.meet(version, side_px)
             if self.trial.is_due(self.now_s):
                 self.trial.judge(with_them, FACE, 4, self.now_s)
                 self.twice += 1
@@ -103,6 +105,16 @@ def test_new_ones_are_judged_at_once_and_come_softly() -> None:
     assert sitting.twice == 2
     assert shares[0] == pytest.approx(0.08)
     assert shares[-1] == 1.0
+
+
+def test_a_face_of_another_size_is_judged_anew() -> None:
+    sitting = Sitting()
+    assert set(sitting.show(SOFT, 2.0, side_px=170.0)) == {0.0}
+    for side_px in (165.0, 140.0, 125.0):
+        sitting.show(FACE, 0.5, side_px=side_px)
+    assert sitting.twice == 1
+    assert sitting.show(FACE, 1.0, side_px=80.0)[-1] == 1.0, "coarse for a near face alone"
+    assert sitting.twice == 2
 
 
 def test_a_clock_that_starts_again_does_not_put_the_next_trial_off() -> None:

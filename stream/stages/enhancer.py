@@ -255,7 +255,7 @@ class Enhancer:
             track.trial = Trial()
             return runtime.enhance(crop, None)
         trial = track.trial
-        trial.meet(face.exemplars_version)
+        trial.meet(face.exemplars_version, face.headshot_side_px)
         with_them = without = None
         if trial.is_due(now_s):
             with_them = runtime.enhance(crop, self._features(runtime, face, track))

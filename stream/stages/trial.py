@@ -25,6 +25,9 @@ RETRY_S = 10.0
 """How often close-ups are tried that stay the same: the face and the light change."""
 DOUBT_S = 0.4
 """A verdict that would change what is seen is checked once more after so long."""
+OTHER_SIZE = 1.4
+"""Nor does a verdict hold for a face this much larger or smaller: what helps a far face may be too
+coarse for a near one."""
 FADE_S = 0.5
 
 
@@ -35,15 +38,18 @@ class Trial:
         self.share = 0.0
         """0..1: how much of the result with close-ups to show."""
         self._version: int | None = None
+        self._side_px = 0.0
+        """Of the headshot when they were judged last."""
         self._pays = False
         self._judged = False
         self._contradicted = False
         self._due_s = -math.inf
 
-    def meet(self, version: int) -> None:
-        """Say which close-ups the face has now (`Face.exemplars_version`)."""
-        if version != self._version:
-            self._version = version
+    def meet(self, version: int, side_px: float) -> None:
+        """Say which close-ups the face has now (`Face.exemplars_version`), and how large it is."""
+        larger, smaller = max(side_px, self._side_px), min(side_px, self._side_px)
+        if version != self._version or larger > OTHER_SIZE * smaller:
+            self._version, self._side_px = version, side_px
             self._judged = self._contradicted = False
 
     def is_due(self, now_s: float) -> bool:
