@@ -99,6 +99,9 @@ class View:
     """xyxy px of the frame; has the aspect ratio of `size` and lies inside the frame."""
     size: tuple[int, int]
     """(width, height) of the output, px; constant for a whole run."""
+    moving: bool = False
+    """On its way, and shown exactly where it is; one that stands may be moved by up to an output
+    pixel, where it is drawn much faster."""
 
     @property
     def zoom(self) -> float:

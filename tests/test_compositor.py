@@ -109,6 +109,17 @@ def test_the_view_says_what_is_shown() -> None:
     assert done.view.size == view.size
 
 
+def test_a_view_that_moves_is_shown_where_it_is() -> None:
+    view = View((70.3, 41.7, 230.3, 131.7), (640, 360), moving=True)
+    image = smooth_picture()
+    done = Compositor(0.0)(frame_of(image, view))
+    assert done.view == view
+    stood = composed(frame_of(image, replace(view, moving=False)))
+    assert done.output is not None
+    assert not np.array_equal(done.output, stood)
+    assert np.abs(done.output.astype(int) - stood).max() <= 12, "a fifth of a pixel further"
+
+
 def test_strength_zero_is_the_plain_enlargement() -> None:
     for view in VIEWS.values():
         frame = with_patch(smooth_picture(), view, change=60)

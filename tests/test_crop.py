@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.crop import _enlarge, aligned, cut_square, resample
+from stream.crop import _enlarge, _glide, aligned, cut_square, resample
 from stream.frame import Image
 
 
@@ -106,6 +106,36 @@ def test_the_quick_enlargement_equals_the_slow_one() -> None:
         assert np.abs(shown.astype(int) - slow).max() <= 8
         assert np.abs(shown.astype(int) - slow).mean() < 0.6
     assert quick >= 190, "at the edge there is not always room"
+
+
+def slow(image: Image, rect: tuple[float, float, float, float], size: tuple[int, int]) -> Image:
+    step = (rect[2] - rect[0]) / size[0]
+    move = np.array([[step, 0.0, rect[0] + step / 2 - 0.5], [0.0, step, rect[1] + step / 2 - 0.5]])
+    sampled = cv2.warpAffine(
+        image, move, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return np.asarray(sampled, image.dtype)
+
+
+def test_between_pixels_the_quick_way_equals_the_slow_one() -> None:
+    image, size = picture(), (640, 480)
+    for rect in rects(60):
+        shown = resample(image, rect, size)
+        expected = slow(image, rect, size)
+        assert np.abs(shown.astype(int) - expected).max() <= 8
+        assert np.abs(shown.astype(int) - expected).mean() < 0.7
+
+
+def test_a_rectangle_moves_by_parts_of_a_pixel_of_the_result() -> None:
+    rows, columns = np.indices((48, 64))
+    ramp = np.repeat((2 * columns + rows).astype(np.uint16)[..., None] * 100, 3, axis=2)
+    before = resample(ramp, (10.0, 10.0, 42.0, 34.0), (128, 96)).astype(float)
+    for part in (0.2, 0.5, 0.9):
+        rect = (10.0 + part / 4, 10.0, 42.0 + part / 4, 34.0)
+        assert _glide(ramp, rect, (128, 96)) is not None
+        moved = resample(ramp, rect, (128, 96)).astype(float)
+        assert float(np.mean(moved - before)) == pytest.approx(200 * part / 4, abs=0.5)
 
 
 def test_what_is_not_aligned_is_left_to_the_slow_one() -> None:

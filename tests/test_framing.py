@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from stream.crop import aligned
 from stream.errors import ConfigError
 from stream.frame import Face, Frame, Image
 from stream.stages.framing import Framing
@@ -234,3 +236,19 @@ def test_impossible_options_and_surprising_sizes_are_refused() -> None:
         Framing("auto", (8, 8), 1.0, Fraction(25))
     with pytest.raises(ValueError, match="in a run of"):
         Framing("auto", (640, 360), 1.0, Fraction(25))(frame_at(0.0, []))
+
+
+def test_a_view_stands_on_whole_pixels_and_says_when_it_moves() -> None:
+    framing = Framing("auto", SIZE, 1.0, Fraction(25))
+    views = []
+    for index in range(25 * 9):
+        view = framing(frame_at(index / 25, [(700.3, 380.7, 44.0)])).view
+        assert view is not None
+        views.append(view)
+    for before, now in pairwise(views):
+        assert now.moving == (now.rect != before.rect)
+    last = views[-1]
+    assert zoom(last.rect) > 3.0
+    assert not any(view.moving for view in views[-20:])
+    assert aligned(last.rect, SIZE, SIZE) == pytest.approx(last.rect, abs=1e-6)
+    assert sum(view.moving for view in views) > 50

@@ -63,3 +63,14 @@ def test_a_straight_way() -> None:
     way = path(WIDE, CLOSE)
     part = (way - WIDE) / (CLOSE - WIDE)
     assert np.ptp(part, axis=1).max() < 1e-6
+
+
+def test_where_it_stops_it_rests() -> None:
+    glide = Glide(WIDE)
+    for _ in range(20):
+        glide.move(CLOSE, 1 / 25)
+    assert glide.pace > 0.0
+    glide.stop(ASIDE)
+    glide.move(ASIDE, 1 / 25)
+    assert np.array_equal(glide.at, ASIDE)
+    assert glide.pace == 0.0

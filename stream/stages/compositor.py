@@ -50,8 +50,9 @@ _HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 
 
 class Compositor:
-    """Sets `frame.output`, and `frame.view` to what it shows: the view, moved by up to an output
-    pixel, which cannot be seen and is much cheaper to draw.
+    """Sets `frame.output`, and `frame.view` to what it shows: a view that stands, moved by up to an
+    output pixel, which cannot be seen and is much cheaper to draw; one that moves as it is, because
+    a slow pan in steps of whole pixels can be seen.
 
     Args:   strength: 0 shows the enlarged picture alone, 1 the whole enhancement.
             camera: its noise, where that was measured.
@@ -75,7 +76,8 @@ class Compositor:
         if view is None:
             raise ValueError("the compositor needs a view: framing comes first")
         height, width = frame.image.shape[:2]
-        view = View(aligned(view.rect, view.size, (width, height)), view.size)
+        if not view.moving:
+            view = replace(view, rect=aligned(view.rect, view.size, (width, height)))
         output = resample(frame.image, view.rect, view.size)
         patched = [f for f in frame.faces if f.patch and f.patch.weight * self.strength > 0.0]
         if patched and output is frame.image:

@@ -39,8 +39,11 @@ class Framing:
         self.output_size: Size = (_even(width * factor), _even(height * factor))
         self._whole = _largest(source_size, self.output_size)
         self._nominal_s = float(1 / rate)
-        self._operator = None if mode == "fixed" else Operator(self._whole)
+        self._operator = (
+            None if mode == "fixed" else Operator(self._whole, source_size, self.output_size)
+        )
         self._last_s: float | None = None
+        self._last_rect = self._whole
 
     @property
     def whole(self) -> View:
@@ -62,7 +65,8 @@ class Framing:
             # A clock that stands still or jumps (a pause, a new stream) must not fling the view.
             step_s = self._nominal_s if step_s <= 0.0 else min(step_s, 1.0)
             rect = self._operator.follow(frame.faces, step_s)
-        return replace(frame, view=View(rect, self.output_size))
+        moving, self._last_rect = rect != self._last_rect, rect
+        return replace(frame, view=View(rect, self.output_size, moving))
 
     def close(self) -> None:
         """Nothing to release."""

@@ -52,6 +52,11 @@ class Glide:
         """Put it elsewhere; its speed stays."""
         self.at = at
 
+    def stop(self, at: Vector) -> None:
+        """Put it where it comes to rest."""
+        self.at = at.copy()
+        self._speed, self._push = np.zeros(3), np.zeros(3)
+
     def _step(self, goal: Vector, step_s: float, patience: float) -> None:
         reach = self.at[2]
         way = goal - self.at

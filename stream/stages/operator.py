@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.crop import Rect
+from stream.crop import Rect, Size, aligned
 from stream.frame import Face
 from stream.stages.glide import Glide, Vector
 
@@ -50,6 +50,8 @@ SLACK_PAN, SLACK_ZOOM = 0.02, 0.05
 """On the way the goal follows the wish with this much play: what trembles does not turn it back."""
 SETTLED = 0.012
 """It comes to rest within this much of the goal, in view widths."""
+ARRIVED_PX = 0.02
+"""From the goal, px of the picture: it is there. Less than a twelfth of an output pixel."""
 GIVING_UP = 2.0
 """So many times slower when nobody is left."""
 URGENT = 0.4
@@ -97,10 +99,12 @@ class Operator:
     """Eases a rectangle towards the people.
 
     Args: whole: the largest view, xyxy px; every view lies in it and has its shape.
+          picture, output: (width, height) of what the camera sends and of what is shown, px.
     """
 
-    def __init__(self, whole: Rect) -> None:
+    def __init__(self, whole: Rect, picture: Size, output: Size) -> None:
         self._bounds = whole
+        self._picture, self._output = picture, output
         self._aspect = (whole[2] - whole[0]) / (whole[3] - whole[1])
         self._full: Vector = np.array([whole[0], whole[1], whole[2] - whole[0]])
         self._glide = Glide(self._full)
@@ -118,6 +122,8 @@ class Operator:
         haste = URGENT if self._is_urgent() else 1.0
         self._glide.move(self._goal, step_s, haste if self._people() else GIVING_UP)
         self._glide.place(self._inside(self._glide.at))
+        if not self._moving and np.abs(self._goal - self._glide.at).max() < ARRIVED_PX:
+            self._glide.stop(self._goal)
         self._keep_heads(step_s)
         return self._rect(self._glide.at)
 
@@ -180,6 +186,13 @@ class Operator:
             near = float(np.abs(self._goal - self._glide.at).max() / self._goal[2])
             self._moving = near > SETTLED or self._glide.pace > SETTLED
             self._unease = 0.0
+            if not self._moving:
+                self._goal = self._on_pixels(self._goal)
+
+    def _on_pixels(self, view: Vector) -> Vector:
+        """The nearest view that is drawn on whole pixels: where the camera may stand."""
+        left, top, _, _ = aligned(self._rect(view), self._output, self._picture)
+        return self._inside(np.array([left, top, view[2]]))
 
     def _with_play(self, wish: Vector) -> Vector:
         """The wish, but where that would turn the view back, no farther than the play demands."""
