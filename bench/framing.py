@@ -22,9 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.motions import MOTIONS, SIZE, Motion, Spot
+from bench.recorded import recorded, recordings
+from bench.wander import wandering
 from stream.crop import Rect
 from stream.detection import Detection
+from stream.errors import InputError
 from stream.frame import Face, Frame, Image
+from stream.stages.detector import FaceDetector
 from stream.stages.framing import Framing
 from stream.stages.track import Track
 from stream.stages.tracker import HOLD_S, LOST_S
@@ -191,37 +195,94 @@ def _reversals(way: NDArray[np.float64]) -> int:
     return turns
 
 
+def together(name: str, rows: list[Figures]) -> Figures:
+    """Several motions as one row: the greatest of what is a greatest, the mean of all else."""
+
+    def mean(values: list[float]) -> float:
+        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+    settled = [row.settle_s for row in rows if row.settle_s is not None]
+    return Figures(
+        name,
+        zoom=mean([row.zoom for row in rows]),
+        acceleration_p99=mean([row.acceleration_p99 for row in rows]),
+        acceleration_max=max(row.acceleration_max for row in rows),
+        jerk_p99=mean([row.jerk_p99 for row in rows]),
+        moving=mean([row.moving for row in rows]),
+        cut=mean([row.cut for row in rows]),
+        room=mean([row.room for row in rows]),
+        settle_s=mean(settled) if settled else None,
+        reversals=mean([row.reversals for row in rows]),
+    )
+
+
+def line(row: Figures) -> str:
+    """A row of the table."""
+    settle = "-" if row.settle_s is None else f"{row.settle_s:.1f}"
+    return (
+        f"{row.motion:>22}{row.zoom:>8.2f}{row.acceleration_p99:>9.2f}"
+        f"{row.acceleration_max:>9.2f}{row.jerk_p99:>10.1f}{row.moving:>9.0%}{row.cut:>8.1%}"
+        f"{row.room:>8.2f}{settle:>10}{row.reversals:>8.1f}"
+    )
+
+
+def _from_clips(paths: list[Path]) -> list[Motion]:
+    motions = []
+    with FaceDetector() as detector:
+        for path in recordings(paths):
+            try:
+                motions.append(recorded(path, detector))
+            except InputError as error:
+                print(f"left out: {error}", file=sys.stderr)
+    return motions
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m bench.framing", description=__doc__)
     p.add_argument("--only", default="", help="motions with this in their names")
+    p.add_argument("--random", type=int, default=40, help="so many made by chance (40)")
+    p.add_argument("--clips", nargs="+", type=Path, default=[], help="recordings of real heads")
+    p.add_argument("--each", action="store_true", help="a row for each motion made by chance, too")
     p.add_argument("--rate", type=int, default=25, help="frames a second (default 25)")
     p.add_argument("--json", type=Path, help="write the figures here")
     args = p.parse_args(argv)
-    chosen = [motion for motion in MOTIONS if args.only in motion.name]
-    if not chosen or not 1 <= args.rate <= 240:
-        names = ", ".join(motion.name for motion in MOTIONS)
-        print(f"error: --rate 1 to 240, --only a part of: {names}", file=sys.stderr)
+    missing = [str(path) for path in args.clips if not path.exists()]
+    if missing or not 1 <= args.rate <= 240 or args.random < 0:
+        print(f"error: --rate 1 to 240, --random 0 or more{_absent(missing)}", file=sys.stderr)
         return 2
+    scripted = [motion for motion in MOTIONS if args.only in motion.name]
+    # Constants were chosen on even numbers.
+    halves = {
+        f"random, {half}": [wandering(n) for n in range(first, args.random, 2)]
+        for half, first in (("even", 0), ("odd: unseen", 1))
+    }
+    real = {"clips: unseen": _from_clips(args.clips)}
     print("in view widths; a: 1/s2, jerk: 1/s3, room: face widths, turns: a minute")
-    heads = ("motion", "zoom", "a p99", "a max", "jerk p99", "moving", "cut", "room", "settle s")
-    print(
-        "".join(f"{head:>14}" if i == 0 else f"{head:>10}" for i, head in enumerate(heads)), end=""
-    )
-    print(f"{'turns':>8}")
+    heads = ("zoom", "a p99", "a max", "jerk p99", "moving", "cut", "room", "settle s", "turns")
+    widths = (8, 9, 9, 10, 9, 8, 8, 10, 8)
+    print(f"{'motion':>22}" + "".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True)))
     rows = []
-    for motion in chosen:
-        row = measure(motion, args.rate)
-        rows.append(asdict(row))
-        settle = "-" if row.settle_s is None else f"{row.settle_s:.1f}"
-        print(
-            f"{row.motion:>14}{row.zoom:>10.2f}{row.acceleration_p99:>10.2f}"
-            f"{row.acceleration_max:>10.2f}{row.jerk_p99:>10.1f}{row.moving:>10.0%}{row.cut:>10.1%}"
-            f"{row.room:>10.2f}{settle:>10}{row.reversals:>8.1f}"
-        )
+    for motion in scripted:
+        rows.append(measure(motion, args.rate))
+        print(line(rows[-1]))
+    for name, motions in (halves | real).items():
+        several = [measure(motion, args.rate, i) for i, motion in enumerate(motions)]
+        rows += several
+        for row in several if args.each or motions in real.values() else ():
+            print(line(row))
+        if several:
+            rows.append(together(name, several))
+            print(line(rows[-1]))
+    if not args.clips:
+        print("real heads: not measured, --clips names no recordings")
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     return 0
+
+
+def _absent(paths: list[str]) -> str:
+    return f"; there is no {', '.join(paths)}" if paths else ""
 
 
 if __name__ == "__main__":

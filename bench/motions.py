@@ -32,12 +32,13 @@ class Motion:
     """Who is not found by the detector although he is there."""
 
 
-def _ease(time_s: float, start_s: float, end_s: float) -> float:
+def ease(time_s: float, start_s: float, end_s: float) -> float:
+    """0 before `start_s`, 1 after `end_s`, and between them the way that jerks least."""
     part = min(max((time_s - start_s) / (end_s - start_s), 0.0), 1.0)
     return part * part * part * (part * (6.0 * part - 15.0) + 10.0)
 
 
-def _sway(time_s: float, spot: Spot, seed: float = 0.0) -> Spot:
+def sway(time_s: float, spot: Spot, seed: float = 0.0) -> Spot:
     """A few hundredths of a face width, at the rates of breath and balance."""
     x, y, width = spot
     right = 0.05 * math.sin(1.6 * time_s + seed) + 0.03 * math.sin(3.7 * time_s + 2.0 * seed)
@@ -51,14 +52,14 @@ def _near_to_far(part: float, near: float = 200.0, far: float = 42.0) -> float:
 
 
 def _still(time_s: float) -> Cast:
-    return [_sway(time_s, (720.0, 380.0, 45.0))]
+    return [sway(time_s, (720.0, 380.0, 45.0))]
 
 
 def _nod(time_s: float) -> Cast:
     """Nods for two seconds in every six, and leans aside in between."""
-    x, y, width = _sway(time_s, (620.0, 360.0, 45.0))
+    x, y, width = sway(time_s, (620.0, 360.0, 45.0))
     nodding = 1.0 if time_s % 6.0 < 2.0 else 0.0
-    lean = _ease(time_s % 12.0, 7.0, 8.0) - _ease(time_s % 12.0, 10.0, 11.0)
+    lean = ease(time_s % 12.0, 7.0, 8.0) - ease(time_s % 12.0, 10.0, 11.0)
     return [(x + 0.5 * width * lean, y + 0.2 * width * nodding * math.sin(9.0 * time_s), width)]
 
 
@@ -66,62 +67,62 @@ def _restless(time_s: float) -> Cast:
     """Shifts to another place on the bench every three seconds, by less than a face width."""
     places = (0.0, 0.6, -0.3, 0.4, -0.6, 0.1, 0.5, -0.5, 0.0, 0.3, 0.3)
     now = min(int(time_s / 3.0), len(places) - 2)
-    way = _ease(time_s - 3.0 * now, 2.2, 3.0)
+    way = ease(time_s - 3.0 * now, 2.2, 3.0)
     shift = places[now] + way * (places[now + 1] - places[now])
-    return [_sway(time_s, (640.0 + 45.0 * shift, 370.0, 45.0))]
+    return [sway(time_s, (640.0 + 45.0 * shift, 370.0, 45.0))]
 
 
 def _slow_walk(time_s: float) -> Cast:
-    return [_sway(time_s, (380.0 + 480.0 * _ease(time_s, 5.0, 17.0), 370.0, 45.0))]
+    return [sway(time_s, (380.0 + 480.0 * ease(time_s, 5.0, 17.0), 370.0, 45.0))]
 
 
 def _quick_walk(time_s: float) -> Cast:
-    return [_sway(time_s, (280.0 + 720.0 * _ease(time_s, 5.0, 7.5), 360.0, 50.0))]
+    return [sway(time_s, (280.0 + 720.0 * ease(time_s, 5.0, 7.5), 360.0, 50.0))]
 
 
 def _pacing(time_s: float) -> Cast:
     """To and fro without a pause."""
-    return [_sway(time_s, (640.0 - 260.0 * math.cos(time_s * 2.0 * math.pi / 9.0), 360.0, 45.0))]
+    return [sway(time_s, (640.0 - 260.0 * math.cos(time_s * 2.0 * math.pi / 9.0), 360.0, 45.0))]
 
 
 def _away(time_s: float) -> Cast:
-    part = _ease(time_s, 5.0, 7.5)
+    part = ease(time_s, 5.0, 7.5)
     spot = (640.0 + 180.0 * part, 400.0 - 40.0 * part, _near_to_far(part))
-    return [_sway(time_s, spot)]
+    return [sway(time_s, spot)]
 
 
 def _coming(time_s: float) -> Cast:
-    part = 1.0 - _ease(time_s, 6.0, 7.8)
+    part = 1.0 - ease(time_s, 6.0, 7.8)
     spot = (640.0 + 180.0 * part, 400.0 - 40.0 * part, _near_to_far(part))
-    return [_sway(time_s, spot)]
+    return [sway(time_s, spot)]
 
 
 def _stands_up(time_s: float) -> Cast:
-    return [_sway(time_s, (660.0, 440.0 - 180.0 * _ease(time_s, 6.0, 7.0), 45.0))]
+    return [sway(time_s, (660.0, 440.0 - 180.0 * ease(time_s, 6.0, 7.0), 45.0))]
 
 
 def _leaves(time_s: float) -> Cast:
-    x = 620.0 + 800.0 * _ease(time_s, 6.0, 9.5)
-    return [_sway(time_s, (x, 370.0, 48.0)) if x < SIZE[0] else None]
+    x = 620.0 + 800.0 * ease(time_s, 6.0, 9.5)
+    return [sway(time_s, (x, 370.0, 48.0)) if x < SIZE[0] else None]
 
 
 def _two(time_s: float) -> Cast:
     return [
-        _sway(time_s, (420.0, 360.0, 50.0)),
-        _sway(time_s, (800.0, 380.0, 44.0), seed=1.0),
+        sway(time_s, (420.0, 360.0, 50.0)),
+        sway(time_s, (800.0, 380.0, 44.0), seed=1.0),
     ]
 
 
 def _one_leaves(time_s: float) -> Cast:
-    x = 800.0 + 650.0 * _ease(time_s, 8.0, 11.0)
-    second = _sway(time_s, (x, 380.0, 44.0), seed=1.0)
-    return [_sway(time_s, (420.0, 360.0, 50.0)), second if x < SIZE[0] else None]
+    x = 800.0 + 650.0 * ease(time_s, 8.0, 11.0)
+    second = sway(time_s, (x, 380.0, 44.0), seed=1.0)
+    return [sway(time_s, (420.0, 360.0, 50.0)), second if x < SIZE[0] else None]
 
 
 def _joins(time_s: float) -> Cast:
-    x = 1400.0 - 560.0 * _ease(time_s, 7.0, 10.0)
-    second = _sway(time_s, (x, 380.0, 44.0), seed=1.0)
-    return [_sway(time_s, (420.0, 360.0, 50.0)), second if x < SIZE[0] else None]
+    x = 1400.0 - 560.0 * ease(time_s, 7.0, 10.0)
+    second = sway(time_s, (x, 380.0, 44.0), seed=1.0)
+    return [sway(time_s, (420.0, 360.0, 50.0)), second if x < SIZE[0] else None]
 
 
 def _looks_away(time_s: float) -> set[int]:
