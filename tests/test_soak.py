@@ -87,7 +87,7 @@ def filled(growth_ms_per_min: float = 0.0, disturbed: tuple[int, ...] = ()) -> L
         elif index - 1 in disturbed:
             age_ms = 120.0
         log.taken(frame_at(index, captured_s), round((captured_s + age_ms / 1e3) * 1e9))
-        log.worked(0 if index < 4500 else 5)
+        log.worked(0 if index < 4500 else 8)
     return log
 
 
@@ -102,7 +102,7 @@ def test_ages_rate_and_slope() -> None:
     assert result["age_ms"]["p50"] == pytest.approx(40 + 3.0 * 5.5, rel=0.02)
     assert result["age_ms"]["max"] < 75.0
     assert (result["frames_dropped"], result["quality_steps_down"]) == (7, 2)
-    assert result["levels"] == {"0 (full quality)": 0.75, "5 (crops of 64 px)": 0.25}
+    assert result["levels"] == {"0 (full quality)": 0.75, "8 (crops of 64 px)": 0.25}
     assert result["frames_until_normal"] == {}
     steady = filled().result(Metrics(), 60.0, "none")
     assert abs(steady["age_slope_ms_per_min"]) < 0.1
