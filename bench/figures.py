@@ -30,6 +30,8 @@ class Figures:
     """Change from frame to frame of what is wrong, beyond the motion, levels."""
     seam: dict[str, float] | None
     """Edges where the patch ends that the truth does not have, levels a pixel."""
+    jump: dict[str, float] | None
+    """How steep edges are on the patch's rim over how steep they are around it; 1 is no jump."""
     grain: dict[str, float] | None
     """Noise on flat parts of the face over that around the patch, by way, and the truth's."""
     static: float | None
@@ -73,6 +75,7 @@ def figures(name: str, notes: Sequence[Notes]) -> Figures:
         haarpsi=_by_way(seen, lambda one: one.haarpsi),
         flicker=_by_way(seen, lambda one: one.flicker),
         seam=_by_way(seen, lambda one: one.seam),
+        jump=_by_way(seen, lambda one: one.jump),
         grain=_by_way(seen, lambda one: one.grain, (*WAYS, "truth")),
         static=max(static, default=None),
         identity=_by_way(seen, lambda one: one.identity),
@@ -100,6 +103,7 @@ COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("flicker", lambda f: _pair(f.flicker, 2)),
     ("static", lambda f: _number(f.static, 2)),
     ("seam", lambda f: _pair(f.seam, 2)),
+    ("jump", lambda f: _pair(f.jump, 2)),
     ("grain", lambda f: _pair(f.grain, 2)),
     ("identity", lambda f: _pair(f.identity, 4)),
     ("least", lambda f: _number(f.identity_least, 4, "+")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -12,7 +13,16 @@ from numpy.typing import NDArray
 
 from bench.call import Call, TrueFace
 from bench.likeness import Likeness
-from bench.pictures import Motion, flat, grain, psnr, seam, ssim, temporal_variance
+from bench.pictures import (
+    Motion,
+    flat,
+    grain,
+    psnr,
+    seam,
+    ssim,
+    steepness,
+    temporal_variance,
+)
 from engines.hime.haarpsi import similarity
 from stream.crop import Rect, Size, resample
 from stream.frame import Exemplar, Face, Floats, Frame, Image, View
@@ -22,8 +32,8 @@ WINDOW = 1.5
 HEADSHOT = 2.0
 RING = (0.7, 1.06)
 """Where a patch ends, in half sides of the headshot."""
-CORE = 0.75
-"""Where all of it shows."""
+CORE, RIM = 0.75, 0.5
+"""All of it shows up to the first; from the second on to there is its rim."""
 SLOW_EVERY, LIKENESS_EVERY = 4, 8
 """SSIM, HaarPSI, seams and grain, and likeness, in every so many-th frame."""
 SETTLED_S = 0.7
@@ -50,6 +60,9 @@ class Seen:
     seam: tuple[float, ...] | None = None
     grain: tuple[float, ...] | None = None
     """Of flat parts of the face over that of flat parts around the patch; last, the truth's."""
+    jump: tuple[float, ...] | None = None
+    """How steep edges are on the patch's rim over how steep they are around it, both as parts of
+    the truth's."""
     identity: tuple[float, ...] | None = None
     landmarks: tuple[float, ...] | None = None
     exemplars: tuple[int | None, ...] = ()
@@ -188,6 +201,10 @@ class Judge:
         ring = (radius > RING[0]) & (radius < RING[1])
         if ring.any():
             seen.seam = tuple(seam(cut, truth, ring) for cut in cuts)
+        rim = (radius > RIM) & (radius < CORE)
+        seen.jump = _ratios(
+            (steepness(one, truth, rim), steepness(one, truth, radius > RING[1])) for one in cuts
+        )
         wide, high = (round(length / view.zoom) for length in _size(area))
         small = [
             np.asarray(cv2.resize(cut, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
@@ -195,12 +212,10 @@ class Judge:
         ]
         radius = _radius(patched[0], area, view, (wide, high))
         calm = flat(small[-1])
-        levels = [
+        seen.grain = _ratios(
             (grain(one, calm & (radius < CORE)), grain(one, calm & (radius > RING[1])))
             for one in small
-        ]
-        ratios = [inside / max(around, 0.01) for inside, around in levels if inside and around]
-        seen.grain = tuple(ratios) if len(ratios) == len(levels) else None
+        )
 
     def _compare(
         self,
@@ -306,6 +321,16 @@ def _in_frame(window: tuple[int, int, int, int], view: View) -> Rect:
         left + window[2] / zoom,
         top + window[3] / zoom,
     )
+
+
+def _ratios(
+    pairs: Iterable[tuple[float | None, float | None]],
+) -> tuple[float, ...] | None:
+    """First over second of each; None where one of them was not measured."""
+    found = list(pairs)
+    known = [(one, other) for one, other in found if one is not None and other is not None]
+    ratios = tuple(one / max(other, 0.01) for one, other in known)
+    return ratios if len(ratios) == len(found) else None
 
 
 def _radius(face: Face, area: tuple[int, int, int, int], view: View, size: Size) -> Floats:

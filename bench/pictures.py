@@ -1,5 +1,5 @@
-"""Pictures: how near one comes to the truth, how it changes from frame to frame, its seams and its
-grain."""
+"""Pictures: how near one comes to the truth, how it changes from frame to frame, its seams, its
+grain and how steep its edges are."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ SEAM_SIGMA = 1.0
 FLAT_SLOPE, FLAT_DETAIL = 4.0, 1.0
 """Where the truth's gradient and its fine detail are below this, in levels a pixel of the camera
 and in levels, what is seen there is grain."""
-GRAIN_LEAST = 20
-"""Fewer flat pixels say nothing."""
+EDGE_SLOPE = 6.0
+"""Where the truth's gradient is above this, in levels a pixel of the output, is an edge."""
+LEAST = 20
+"""Fewer flat pixels, or pixels of an edge, say nothing."""
 # A second difference in both directions, which leaves white noise as strong as it is.
 _FINE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 
@@ -114,9 +116,21 @@ def grain(picture: Image, where: NDArray[np.bool_]) -> float | None:
     Args: picture: RGB uint8 (H, W, 3) at the camera's size, so that an enlarged one has as much as
           the camera. where: bool (H, W), what counts, with nothing but noise in it.
     """
-    if np.count_nonzero(where) < GRAIN_LEAST:
+    if np.count_nonzero(where) < LEAST:
         return None
     return float(np.sqrt(np.mean(np.square(_fine(luma(picture))[where]))))
+
+
+def steepness(picture: Image, truth: Image, where: NDArray[np.bool_]) -> float | None:
+    """How steep the truth's edges are shown, as a part of what they are; None where there are none.
+
+    Args: RGB uint8 (H, W, 3); where: bool (H, W), what counts.
+    """
+    slopes = [np.hypot(*np.gradient(luma(one))) for one in (picture, truth)]
+    edges = where & (slopes[1] > EDGE_SLOPE)
+    if np.count_nonzero(edges) < LEAST:
+        return None
+    return float(slopes[0][edges].mean() / slopes[1][edges].mean())
 
 
 def _fine(light: Floats) -> Floats:

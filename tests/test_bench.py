@@ -17,7 +17,7 @@ from bench.call import Call
 from bench.cases import CASES, Case
 from bench.figures import figures, table
 from bench.judge import WAYS, Judge, Notes, Seen
-from bench.pictures import Motion, flat, grain, psnr, seam, temporal_variance
+from bench.pictures import Motion, flat, grain, psnr, seam, steepness, temporal_variance
 from bench.roles import Mark, Role
 from stream.crop import resample
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
@@ -139,6 +139,16 @@ def test_a_seam_is_an_edge_in_the_ring() -> None:
     assert seam(truth, truth, ring) == 0.0
     assert seam(stepped, truth, ring) > 1.0
     assert seam(stepped, truth, np.roll(ring, 30, axis=1)) < 0.5
+
+
+def test_steepness_is_that_of_the_truths_edges() -> None:
+    truth, whole = texture(2), np.ones((96, 96), np.bool_)
+    soft = np.asarray(cv2.GaussianBlur(truth, (0, 0), 3.0), np.uint8)
+    assert steepness(truth, truth, whole) == pytest.approx(1.0)
+    measured = steepness(soft, truth, whole)
+    assert measured is not None
+    assert 0.2 < measured < 0.9
+    assert steepness(soft, np.full_like(truth, 90), whole) is None
 
 
 def test_grain_is_the_noise_of_flat_parts() -> None:

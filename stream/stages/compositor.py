@@ -32,9 +32,8 @@ is still pulled from 14.1 to 20.6 dB."""
 GRAIN = 0.7
 """Of the camera's own grain, which the network takes out, so much is put back: a smooth face before
 a background that is not looks pasted in. It is that of the very frame, so it trembles as the
-background does. Chosen on two people in the bench's `frozen`, whose enlarged picture has 0.97 and
-1.11 times the grain on the face that it has around it: without this it was 0.69 and 0.97, with it
-0.95 and 1.14."""
+background does. Chosen on two people in the bench's `frozen`. The demo's face has 0.94 times the
+grain around it in the camera's enlarged picture; without this it had 0.67, with it 0.91."""
 GRAIN_PX = 1.0
 """What changes over more than this, in px of the camera, is not grain: a codec's damage mostly."""
 CONTRAST_PX = 1.5
