@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from bench.actors import RATE, Actor
 from bench.cases import Case
+from bench.props import HAND_SIDE, SCREEN_RATE, draw_hand, on_screen, with_glasses
 from bench.roles import Role
 from stream.crop import Rect, Size, resample
 from stream.frame import Floats, Frame, Image
@@ -24,7 +26,6 @@ from stream.media.layers import cover, sample_layer
 
 BITS_PER_PIXEL = 0.052
 """1.2 Mbit/s at 1280x720 and 25 frames a second, what a call gets on an ordinary line."""
-HAND_SIDE = 160
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Call:
         self.actors = list(actors)
         self.size = size
         self._seed = seed
-        self._room, self._desk, self._hand = draw_room(), draw_desk(), _draw_hand()
+        self._room, self._desk, self._hand = draw_room(), draw_desk(), draw_hand()
         self._behind = lru_cache(maxsize=4)(self._draw_behind)
 
     @property
@@ -126,6 +127,10 @@ class Call:
         mark = role.at(time_s)
         scale = mark.face_px / actor.face_px
         layer = actor.layer(_played(role, time_s))
+        if role.glasses_s is not None and time_s >= role.glasses_s:
+            layer = with_glasses(layer, actor.face_box(_played(role, time_s)))
+        if role.screen:
+            layer = on_screen(layer, actor.anchor, actor.face_px, time_s)
         if role.tilt:
             turn = cv2.getRotationMatrix2D(actor.anchor, -np.degrees(role.tilt_at(time_s)), 1.0)
             turned = cv2.warpAffine(
@@ -165,6 +170,8 @@ class Call:
 
 
 def _played(role: Role, time_s: float) -> float:
+    if role.screen:
+        time_s = math.floor(time_s * SCREEN_RATE) / SCREEN_RATE
     return 0.0 if role.still else time_s
 
 
@@ -175,17 +182,3 @@ def _on_layer(rect: Rect, left: float, top: float, scale: float) -> Rect:
         (rect[2] - left) / scale,
         (rect[3] - top) / scale,
     )
-
-
-def _draw_hand() -> Image:
-    """An open hand, or something like one: RGBA uint8, colours multiplied by alpha."""
-    side = HAND_SIDE
-    mask = np.zeros((side, side), np.uint8)
-    cv2.ellipse(mask, (80, 105), (34, 40), 0, 0, 360, (255,), -1, cv2.LINE_AA)
-    for x0, x1, top in ((56, 44, 30), (72, 68, 16), (88, 92, 18), (103, 116, 34)):
-        cv2.line(mask, (x0, 90), (x1, top), (255,), 15, cv2.LINE_AA)
-    cv2.line(mask, (54, 120), (22, 86), (255,), 16, cv2.LINE_AA)
-    alpha = cv2.GaussianBlur(mask, (0, 0), 1.5).astype(np.float32)[..., None] / 255.0
-    shade = cv2.GaussianBlur(alpha, (0, 0), 9.0)[..., None]
-    skin = np.array([205.0, 160.0, 138.0], np.float32) * (0.55 + 0.45 * shade)
-    return np.asarray(np.rint(np.dstack([skin * alpha, 255.0 * alpha])), np.uint8)

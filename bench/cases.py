@@ -176,6 +176,31 @@ def _wall(s: float) -> Case:
     return Case("wall", (_away(FAR_PX, 2.2 * s, 3.0 * s, 0.35, 0.62), portrait), 6.0 * s)
 
 
+def _wall_behind(s: float) -> Case:
+    """The portrait hangs where the person is far away: walked past, to and fro, close before it."""
+    portrait = Role((Mark(0.0, 0.6, 0.36, 0.75 * FAR_PX),), still=True)
+    away = _away(FAR_PX, 2.0 * s, 2.8 * s, 0.35, 0.42).marks[:3]
+    more = Mark(4.2 * s, 0.78, 0.43, FAR_PX), Mark(5.4 * s, 0.56, 0.42, 0.95 * FAR_PX)
+    return Case("wall-behind", (Role((*away, *more)), portrait), 6.4 * s)
+
+
+def _screen(s: float) -> Case:
+    """A face on a screen, as large as the person's."""
+    shown = Role((Mark(0.0, 0.8, 0.34, 0.9 * FAR_PX),), screen=True)
+    return Case("screen", (_away(FAR_PX, 2.2 * s, 3.0 * s, 0.35, 0.55), shown), 6.0 * s)
+
+
+def _glasses(s: float) -> Case:
+    walk = _walk("glasses", s)
+    return replace(walk, roles=(replace(walk.roles[0], glasses_s=0.0),))
+
+
+def _glasses_on(s: float) -> Case:
+    """Glasses that no close-up has: put on when already far away."""
+    walk = _walk("glasses-on", s)
+    return replace(walk, roles=(replace(walk.roles[0], glasses_s=3.4 * s),))
+
+
 CASES: dict[str, Callable[[float], Case]] = {
     "walk": _plain,
     "frozen": _frozen,
@@ -197,6 +222,10 @@ CASES: dict[str, Callable[[float], Case]] = {
     "cross": _cross,
     "seat": _seat,
     "wall": _wall,
+    "wall-behind": _wall_behind,
+    "screen": _screen,
+    "glasses": _glasses,
+    "glasses-on": _glasses_on,
 }
 """By name, each made for a pace: 1 is an unhurried call, smaller is shorter."""
 QUICK = ("walk", "frozen", "swap")

@@ -28,6 +28,10 @@ class Role:
     """The head tilts to both sides by so much, radians."""
     still: bool = False
     """A picture of somebody: on the wall, or on a screen."""
+    screen: bool = False
+    """Somebody on a screen: moving, bluish, flickering, with few pictures a second."""
+    glasses_s: float | None = None
+    """From here on glasses are worn."""
     hand: tuple[float, float] | None = None
     """From and until when something passes before the face, s."""
 

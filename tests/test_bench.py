@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -279,3 +280,32 @@ def test_mistakes_are_named(
 ) -> None:
     assert main(argv) == 2
     assert message in capsys.readouterr().err
+
+
+def test_glasses_are_seen_from_when_they_are_worn_and_only_on_the_face() -> None:
+    bare, worn = a_call(FAR), a_call(replace(FAR, glasses_s=0.2))
+    whole = (0.0, 0.0, 320.0, 180.0)
+    assert np.array_equal(bare.render(2, whole, SIZE), worn.render(2, whole, SIZE))
+    changed = np.abs(bare.render(8, whole, (640, 360)) - 0.0 - worn.render(8, whole, (640, 360)))
+    ys, xs = np.nonzero(changed.max(axis=2) > 25)
+    x0, y0, x1, y1 = 2.0 * bare.faces(8)[0].box
+    assert len(xs) > 60
+    assert x0 - 4 <= xs.min()
+    assert xs.max() <= x1 + 4
+    assert y0 <= ys.min()
+    assert ys.max() <= (y0 + y1) / 2.0 + 4
+
+
+def test_a_face_on_a_screen_flickers_is_bluish_and_moves_in_steps() -> None:
+    call = a_call(FAR, replace(OTHER, screen=True))
+    x0, y0, x1, y1 = call.faces(0)[1].box
+    rect = (float(x0), float(y0), float(x1), float(y1))
+    shown = [call.render(i, rect, (64, 64)).astype(np.float32) for i in range(10)]
+    light = [float(one.mean()) for one in shown]
+    assert np.ptp(light) > 0.08 * np.mean(light)
+    plain = a_call(FAR, OTHER).render(0, rect, (64, 64)).astype(np.float32)
+    bluish = [one[..., 2].mean() / one[..., 0].mean() for one in (shown[0], plain)]
+    assert bluish[0] > 1.3 * bluish[1]
+    boxes = [call.faces(i)[1].box for i in range(10)]
+    stays = [np.array_equal(a, b) for a, b in pairwise(boxes)]
+    assert 3 <= sum(stays) <= 7
