@@ -14,7 +14,7 @@ from engines.runtime import open_runtime
 GUARD, TRIAL = "stream.stages.guard", "stream.stages.trial"
 NEVER_USEFUL = 0.995
 """Precision wanted of what is dropped at once."""
-KEPT = 0.9
+KEPT = 0.95
 """Share of far faces that must keep their own close-ups."""
 COVERED = 0.95
 """Share of what trembles from frame to frame that must not reach from one limit to the other."""

@@ -191,7 +191,8 @@ class Rare:
             start + fall * float(np.log(count / len(scores.bad) / self.share)) if count else start
         )
         best, today = scores.at(limit), scores.at(now)
-        lost = max(AS_GOOD, 1.0 / len(scores.good))
+        # One of few is no difference.
+        lost = max(AS_GOOD, 1.5 / len(scores.good))
         return best, now >= limit and today.recall >= best.recall - lost
 
 

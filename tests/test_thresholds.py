@@ -275,7 +275,7 @@ def test_limits_that_were_not_measured_stay_in_the_file(
     assert list(read) == ["a.module:LIMIT", UNLIKE]
     assert read["a.module:LIMIT"] == before["a.module:LIMIT"]
     assert read[UNLIKE]["good"] == read[UNLIKE]["bad"] == 8
-    assert read[UNLIKE]["rule"] == "strictest with recall 0.9"
+    assert read[UNLIKE]["rule"] == "strictest with recall 0.95"
     assert str(read[UNLIKE]["source"]).startswith("photos: 16 headshots of 4 people; ")
     output.write_text("near = 3\n")
     assert main([*command, "--output", str(output), "--overwrite"]) == 2

@@ -24,9 +24,10 @@ from stream.stages.tracker import LOST_S
 
 MAX_PEOPLE = 64
 """Of more people than this only those seen for longest keep close-ups: 150 MB."""
-CLEARLY = 0.02
+CLEARLY = 0.036
 """Somebody who is nearly as much like another person, who is in the picture with the first one,
-is neither: as much as the threshold lies above the most alike strangers."""
+is neither. So far likeness changes with the views that were taken, in 95 of 100 pairs of people;
+chosen by `python -m calibration.thresholds`, figures in calibration/thresholds.toml."""
 
 
 @dataclass

@@ -51,7 +51,8 @@ class Gradients:
     name = "gradients"
     same = 0.94
     """Views of two faces this much alike are of one person. `stream.recordings.recognition` found
-    strangers who are alike up to 0.922, in 246,000 pairs; people of one studio are among them."""
+    strangers who are alike up to 0.922, in 246,000 pairs; people of one studio are among them.
+    `calibration.thresholds` expects one in a million beyond; figures in its thresholds.toml."""
 
     def describe(self, image: Image, face: Face) -> Floats:
         """float32 (891,), unit length; the product of two of them is their likeness, 0..1.
