@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.judge import WAYS, Notes, Seen
+from stream.stages.guard import IDENTITY_MARGIN
 
 WORSE_DB = 0.1
 
@@ -53,9 +54,21 @@ class Figures:
     stray: int
     """Patches where there is no face."""
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Promises about identity that are not kept; empty, too, where it was not measured."""
+        reasons = []
+        if self.identity_least is not None and self.identity_least < -IDENTITY_MARGIN:
+            reasons.append(f"a face is less like the truth by {-self.identity_least:.4f}")
+        if self.identity and self.identity["closeup"] < self.identity["bicubic"]:
+            less = self.identity["bicubic"] - self.identity["closeup"]
+            reasons.append(f"faces are less like the truth by {less:.4f} on average")
+        return tuple(reasons)
+
     def as_json(self) -> dict[str, Any]:
         """All of it, rounded."""
-        return {key: _rounded(value) for key, value in asdict(self).items()}
+        figures = {key: _rounded(value) for key, value in asdict(self).items()}
+        return figures | {"broken": list(self.broken)}
 
 
 def figures(name: str, notes: Sequence[Notes]) -> Figures:
@@ -106,7 +119,7 @@ COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("jump", lambda f: _pair(f.jump, 2)),
     ("grain", lambda f: _pair(f.grain, 2)),
     ("identity", lambda f: _pair(f.identity, 4)),
-    ("least", lambda f: _number(f.identity_least, 4, "+")),
+    ("least", lambda f: _number(f.identity_least, 4, "+") + (" **below**" if f.broken else "")),
     ("landmarks", lambda f: _pair(f.landmarks, 3)),
     ("wrong", lambda f: _percent(f.wrong)),
     ("informed", lambda f: _percent(f.informed)),

@@ -24,6 +24,7 @@ from stream.crop import resample
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
 from stream.headshot import to_exemplar
 from stream.media.demo_scene import DemoScene
+from stream.stages.guard import IDENTITY_MARGIN
 from tests.helpers import need_models
 
 SIZE = (320, 180)
@@ -236,6 +237,45 @@ def test_figures_of_nothing_are_none() -> None:
     assert "| - |" in table([empty])
     one = Seen(0, 0, 1.0, False, tuple(30.0 for _ in WAYS))
     assert figures("one", [Notes([one])]).flicker is None
+
+
+def identity_of(*changes: float) -> Notes:
+    """Notes of faces whose likeness to the truth is that of bicubic enlargement, and a change."""
+    dark = tuple(30.0 for _ in WAYS)
+    seen = [Seen(i, 0, 1.0, False, dark) for i in range(len(changes))]
+    for one, change in zip(seen, changes, strict=True):
+        one.identity = (0.9, 0.9, 0.9 + change)
+    return Notes(seen)
+
+
+@pytest.mark.parametrize(
+    ("changes", "promises"),
+    [
+        ((0.03, -0.9 * IDENTITY_MARGIN), 2),
+        ((0.1, -1.1 * IDENTITY_MARGIN), 1),
+        ((0.001, -0.002), 1),
+        ((-2.0 * IDENTITY_MARGIN,), 0),
+        ((), 2),
+    ],
+)
+def test_a_face_below_the_margin_marks_its_row(changes: tuple[float, ...], promises: int) -> None:
+    """Two are kept: no face below the margin, and none below bicubic on average."""
+    row = figures("walk", [identity_of(*changes)])
+    kept = 2 - len(row.broken)
+    assert kept == promises
+    assert ("**below**" in table([row])) == (kept < 2)
+    assert row.as_json()["broken"] == list(row.broken)
+
+
+def test_the_bench_fails_where_a_promise_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    need_models()
+    for changes, status in (((0.01, 0.02), 0), ((0.01, -0.05), 1)):
+        notes = identity_of(*changes)
+        monkeypatch.setattr("bench.__main__.run", lambda *_, notes=notes, **__: notes)
+        assert main(["--quick", "--cases", "walk", "--no-identity"]) == status
+        assert ("below the margin: walk demo" in capsys.readouterr().err) == (status == 1)
 
 
 def test_every_clip_walks_once_and_the_rest_take_turns() -> None:

@@ -17,6 +17,10 @@ import numpy as np
 from stream.crop import cut_square
 from stream.frame import Floats, Frame, Image, Patch
 
+IDENTITY_MARGIN = 0.02
+"""What is promised: in no frame a face is less like the truth than the camera's picture, enlarged,
+by more than this: cosine of a face recogniser's descriptions. `python -m bench` holds all to it. In
+a call nobody knows the truth; what can be measured there is below."""
 # Measured by `python -m bench.guard` as `difference`: patches of the network, with any close-ups,
 # noise, hands, bad light: 0.108 at most; the same half a pixel of the camera aside, of which most
 # are worse than bicubic enlargement: 0.09 to 0.24; one pixel aside or anything else: above 0.18.
