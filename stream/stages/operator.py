@@ -85,18 +85,21 @@ class Operator:
     def _choose(self, step_s: float) -> None:
         """Decide where to go, and how quickly; stay where we are while the wish is near."""
         wish = self._ideal()
+        heads = self._heads_ahead()
         needed = 1.0
         if not self._moving:
             pan = np.abs(self._middle(wish) - self._middle(self._goal)).max() / wish[2]
             zoom = abs(math.log(wish[2] / self._goal[2]))
             off = max(pan / DEAD_PAN, zoom / DEAD_ZOOM)
             self._unease = self._unease + off * off * step_s if off > 1.0 else 0.0
-            self._moving = self._unease > PATIENCE_S or self._will_cut(self._goal, 1.0) > TOLERABLE
+            self._moving = (
+                self._unease > PATIENCE_S or self._will_cut(self._goal, heads, 1.0) > TOLERABLE
+            )
             if self._moving:
                 self._goal, self._haste = wish, 1.0
         if self._moving:
             self._goal = self._with_play(wish)
-            needed = self._needed(self._goal)
+            needed = self._needed(self._goal, heads)
             near = float(np.abs(self._goal - self._glide.at).max() / self._goal[2])
             self._moving = near > SETTLED or self._glide.pace > SETTLED
             self._unease = 0.0
@@ -109,29 +112,38 @@ class Operator:
         left, top, _, _ = aligned(self._rect(view), self._output, self._picture)
         return self._inside(np.array([left, top, view[2]]))
 
-    def _needed(self, goal: Vector) -> float:
+    def _needed(self, goal: Vector, heads: list[list[Rect]]) -> float:
         """The least haste on the way to a goal with which no head will be cut."""
         best, least = 1.0, math.inf
         for haste in HASTES:
-            cut = self._will_cut(goal, haste)
+            cut = self._will_cut(goal, heads, haste)
             if cut <= TOLERABLE:
                 return haste
             if cut < BETTER * least:
                 best, least = haste, cut
         return best
 
-    def _will_cut(self, goal: Vector, haste: float) -> float:
-        """By how much a head will reach out of the view, in view widths; 0 or less: it will not."""
-        step_s = FORESIGHT_S / THOUGHTS
-        way = self._glide.ahead(goal, THOUGHTS, step_s, 1.0 / haste)
+    def _heads_ahead(self) -> list[list[Rect]]:
+        """For each step of foresight, the heads in view that are still in the picture then."""
         inside = [one for one in self._audience.people if one.inside]
-        cut = 0.0
-        for i, view in enumerate(way, 1):
-            for one in inside:
-                place = one.ahead(i * step_s, at_worst=True)
-                if not self._audience.goes_out(place):
-                    cut = max(cut, self._cut(view, self._audience.head(place, AIR)))
-        return cut
+        if not inside:
+            return []
+        steps = []
+        for i in range(1, THOUGHTS + 1):
+            places = [one.ahead(i * FORESIGHT_S / THOUGHTS, at_worst=True) for one in inside]
+            there = [place for place in places if not self._audience.goes_out(place)]
+            steps.append([self._audience.head(place, AIR) for place in there])
+        return steps
+
+    def _will_cut(self, goal: Vector, heads: list[list[Rect]], haste: float) -> float:
+        """By how much a head will reach out of the view, in view widths; 0: it will not."""
+        if not heads:
+            return 0.0
+        way = self._glide.ahead(goal, THOUGHTS, FORESIGHT_S / THOUGHTS, 1.0 / haste)
+        cuts = [
+            self._cut(view, head) for view, there in zip(way, heads, strict=True) for head in there
+        ]
+        return max(0.0, *cuts) if cuts else 0.0
 
     def _cut(self, view: State, head: Rect) -> float:
         """By how much a head reaches out of a view, in view widths."""
