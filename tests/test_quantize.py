@@ -317,7 +317,6 @@ def test_a_recording_and_people_become_files_and_a_report(
     monkeypatch.setattr(layers, "PERCENTILES", (99.99,))
     monkeypatch.setattr(quantize, "QUICK", quantize.Effort(2, 1, 2, 1))
     monkeypatch.setattr(material, "SIZES", {4: (16, 24)})
-    monkeypatch.setattr(quantize, "try_tensorrt", lambda files, scale: "not asked")
     out = tmp_path / "out"
     command = ["--data", str(tmp_path / "call.mp4"), "--held-out", str(tmp_path / "others")]
     assert quantize.main([*command, "--scales", "4", "--quick", "--out", str(out)]) == 0
