@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.motions import MOTIONS, SIZE, Motion, Spot
+from bench.motions import FALSE_PX, MOTIONS, SIZE, Cast, Motion, Spot
 from bench.recorded import recorded, recordings
 from bench.wander import wandering
 from stream.crop import Rect
@@ -47,6 +47,8 @@ NEAR = 0.01
 """A view is settled when it stays within this much of where it ends, in view widths."""
 TURN = 0.005
 """A change of direction counts once the view has gone so far back, in view widths."""
+OWN_TURN = 0.5
+"""And the heads' own once they have, in face widths: who sways or nods is where he was."""
 Track3 = NDArray[np.float64]
 """float64 (frames, 3): centre x, centre y and width of the view, px."""
 _BLANK: Image = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
@@ -74,7 +76,9 @@ class Figures:
     settle_s: float | None
     """From when everybody rests until the view does."""
     reversals: float
-    """Changes of direction a minute."""
+    """Changes of direction a minute, of left and right, up and down, in and out."""
+    own: float
+    """The same of the box around the heads in the picture: what the view must do, or may."""
 
 
 class _Found:
@@ -137,7 +141,8 @@ def measure(motion: Motion, rate: int, seed: int = 0) -> Figures:
     acceleration = np.linalg.norm(np.diff(speed, axis=0) * rate, axis=1)
     jerk = np.linalg.norm(np.diff(speed, n=2, axis=0) * rate**2, axis=1)
     pace = np.linalg.norm(speed, axis=1)
-    cut, room = _heads(motion, times, rects)
+    there = [_in_picture(motion.at(float(time_s))) for time_s in times]
+    cut, room = _heads(there, rects)
     resting = np.append(pace <= 25.0 * AT_REST, True)
     calm = room[resting]
     return Figures(
@@ -150,29 +155,50 @@ def measure(motion: Motion, rate: int, seed: int = 0) -> Figures:
         cut=cut,
         room=float(np.nanpercentile(calm, 5)) if np.isfinite(calm).any() else float("nan"),
         settle_s=_settled(times, path, motion.rests_s) if motion.rests_s else None,
-        reversals=sum(_reversals(axis / wide.mean()) for axis in path.T) * 60.0 / motion.seconds,
+        reversals=_reversals(path / wide.mean(), TURN) * 60.0 / motion.seconds,
+        own=_reversals(_around(there), OWN_TURN) * 60.0 / motion.seconds,
     )
 
 
-def _heads(motion: Motion, times: Track3, rects: Track3) -> tuple[float, NDArray[np.float64]]:
+def _in_picture(cast: Cast) -> list[Spot]:
+    """Whose head is whole in the picture, and no false alarm."""
+    return [
+        spot
+        for spot in cast
+        if spot is not None
+        and spot[2] != FALSE_PX
+        and _holds((0.0, 0.0, float(SIZE[0]), float(SIZE[1])), _head(spot))
+    ]
+
+
+def _head(spot: Spot) -> Rect:
+    x, y, width = spot
+    return x - SIDE * width, y - ABOVE * width, x + SIDE * width, y + BELOW * width
+
+
+def _holds(view: Rect, head: Rect) -> bool:
+    return view[0] <= head[0] and view[1] <= head[1] and view[2] >= head[2] and view[3] >= head[3]
+
+
+def _heads(there: list[list[Spot]], rects: Track3) -> tuple[float, NDArray[np.float64]]:
     """Share of heads that are cut, and the least air above a head in each frame."""
     cut: list[bool] = []
-    room = np.full(len(times), np.nan)
-    for i, (time_s, rect) in enumerate(zip(times, rects, strict=True)):
-        for spot in motion.at(float(time_s)):
-            if spot is None or spot[2] == 30.0:  # nobody there, or a false alarm
-                continue
-            x, y, width = spot
-            head = (x - SIDE * width, y - ABOVE * width, x + SIDE * width, y + BELOW * width)
-            if head[0] < 0 or head[1] < 0 or head[2] > SIZE[0] or head[3] > SIZE[1]:
-                continue  # the camera cuts it already
-            cut.append(
-                bool(
-                    head[0] < rect[0] or head[1] < rect[1] or head[2] > rect[2] or head[3] > rect[3]
-                )
-            )
-            room[i] = np.nanmin([room[i], (head[1] - rect[1]) / width])
+    room = np.full(len(rects), np.nan)
+    for i, (spots, rect) in enumerate(zip(there, rects, strict=True)):
+        for spot in spots:
+            cut.append(not _holds(tuple(rect), _head(spot)))
+            room[i] = np.nanmin([room[i], (_head(spot)[1] - rect[1]) / spot[2]])
     return float(np.mean(cut)), room
+
+
+def _around(there: list[list[Spot]]) -> Track3:
+    """The box around the heads, as long as there are any: middle and width, in face widths."""
+    boxes = []
+    for spots in filter(None, there):
+        lefts, tops, rights, bottoms = zip(*map(_head, spots), strict=True)
+        left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+        boxes.append(((left + right) / 2.0, (top + bottom) / 2.0, right - left))
+    return np.array(boxes) / float(np.median([spot[2] for spots in there for spot in spots]))
 
 
 def _settled(times: Track3, path: Track3, rests_s: float) -> float:
@@ -181,17 +207,19 @@ def _settled(times: Track3, path: Track3, rests_s: float) -> float:
     return float(last - rests_s)
 
 
-def _reversals(way: NDArray[np.float64]) -> int:
-    """How often a path turns back by more than `TURN`."""
-    turns, direction, extreme = 0, 0, float(way[0])
-    for value in way:
-        back = (value - extreme) * (direction or 1.0)
-        if direction == 0 and abs(value - extreme) > TURN:
-            direction, extreme = (1 if value > extreme else -1), float(value)
-        elif direction and back > 0.0:
-            extreme = float(value)
-        elif direction and back < -TURN:
-            turns, direction, extreme = turns + 1, -direction, float(value)
+def _reversals(path: Track3, least: float) -> int:
+    """How often a path turns back by more than `least`, of all three together."""
+    turns = 0
+    for way in path.T:
+        direction, extreme = 0, float(way[0])
+        for value in way:
+            back = (value - extreme) * (direction or 1.0)
+            if direction == 0 and abs(value - extreme) > least:
+                direction, extreme = (1 if value > extreme else -1), float(value)
+            elif direction and back > 0.0:
+                extreme = float(value)
+            elif direction and back < -least:
+                turns, direction, extreme = turns + 1, -direction, float(value)
     return turns
 
 
@@ -213,6 +241,7 @@ def together(name: str, rows: list[Figures]) -> Figures:
         room=mean([row.room for row in rows]),
         settle_s=mean(settled) if settled else None,
         reversals=mean([row.reversals for row in rows]),
+        own=mean([row.own for row in rows]),
     )
 
 
@@ -222,7 +251,7 @@ def line(row: Figures) -> str:
     return (
         f"{row.motion:>22}{row.zoom:>8.2f}{row.acceleration_p99:>9.2f}"
         f"{row.acceleration_max:>9.2f}{row.jerk_p99:>10.1f}{row.moving:>9.0%}{row.cut:>8.1%}"
-        f"{row.room:>8.2f}{settle:>10}{row.reversals:>8.1f}"
+        f"{row.room:>8.2f}{settle:>10}{row.reversals:>8.1f}{row.own:>8.1f}"
     )
 
 
@@ -258,9 +287,20 @@ def main(argv: list[str] | None = None) -> int:
         for half, first in (("even", 0), ("odd: unseen", 1))
     }
     real = {"clips: unseen": _from_clips(args.clips)}
-    print("in view widths; a: 1/s2, jerk: 1/s3, room: face widths, turns: a minute")
-    heads = ("zoom", "a p99", "a max", "jerk p99", "moving", "cut", "room", "settle s", "turns")
-    widths = (8, 9, 9, 10, 9, 8, 8, 10, 8)
+    print("in view widths; a: 1/s2, jerk: 1/s3, room: face widths; turns a minute, own: heads'")
+    heads = (
+        "zoom",
+        "a p99",
+        "a max",
+        "jerk p99",
+        "moving",
+        "cut",
+        "room",
+        "settle s",
+        "turns",
+        "own",
+    )
+    widths = (8, 9, 9, 10, 9, 8, 8, 10, 8, 8)
     print(f"{'motion':>22}" + "".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True)))
     rows = []
     for motion in scripted:

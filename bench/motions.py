@@ -13,6 +13,9 @@ from dataclasses import dataclass
 SIZE = (1280, 720)
 """(width, height) of the camera's picture, px."""
 
+FALSE_PX = 30.0
+"""A face of just this width is a false alarm."""
+
 Spot = tuple[float, float, float]
 """Centre x, centre y and width of a face box, px."""
 Cast = list[Spot | None]
@@ -138,7 +141,7 @@ def _flickers(time_s: float) -> set[int]:
 
 def _false_alarm(time_s: float) -> Cast:
     """A still person; something in the room looks like a face for a second, twice."""
-    wrong: Spot | None = (1000.0, 200.0, 30.0)
+    wrong: Spot | None = (1000.0, 200.0, FALSE_PX)
     if not (8.0 <= time_s < 9.0 or 16.0 <= time_s < 16.6):
         wrong = None
     return [*_still(time_s), wrong]

@@ -49,6 +49,13 @@ def test_heads_stay_whole_and_the_view_smooth_on_motions_it_was_not_made_for() -
     assert both.cut < 0.005
 
 
+@pytest.mark.parametrize(("name", "own"), [("slow walk", 0.0), ("pacing", 12.0)])
+def test_the_view_turns_when_the_head_does(name: str, own: float) -> None:
+    row = measure(next(motion for motion in MOTIONS if motion.name == name), 25)
+    assert row.own == own
+    assert row.reversals <= own + 2.0, "and once in 30 s more, between moving in and following"
+
+
 def test_a_row_for_several_has_the_greatest_and_the_means() -> None:
     one, other = (measure(motion, 10) for motion in (MOTIONS[0], MOTIONS[4]))
     row = together("two", [one, other])

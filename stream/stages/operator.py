@@ -30,7 +30,7 @@ DEAD_PAN, DEAD_ZOOM = 0.1, 0.16
 PATIENCE_S = 0.5
 """... for so long. Twice as far away, it waits a quarter of it."""
 SLACK_PAN, SLACK_ZOOM = 0.02, 0.05
-"""On the way the goal follows the wish with this much play: what trembles does not turn it back."""
+"""The goal turns back only once the wish has by more than this: who walks sways, too."""
 SETTLED = 0.012
 """It comes to rest within this much of the goal, in view widths."""
 ARRIVED_PX = 0.02
@@ -66,6 +66,7 @@ class Operator:
         self._audience = Audience(whole)
         self._glide = Glide(self._full)
         self._goal = self._full.copy()
+        self._heading: Vector = np.zeros(3)  # of the goal's middle and width: -1, 0 or 1
         self._moving = False
         self._unease = 0.0
         self._haste = 1.0
@@ -96,7 +97,7 @@ class Operator:
                 self._unease > PATIENCE_S or self._will_cut(self._goal, heads, 1.0) > TOLERABLE
             )
             if self._moving:
-                self._goal, self._haste = wish, 1.0
+                self._haste = 1.0
         if self._moving:
             self._goal = self._with_play(wish)
             needed = self._needed(self._goal, heads)
@@ -152,15 +153,17 @@ class Operator:
         return max(left - head[0], top - head[1], head[2] - right, head[3] - bottom) / wide
 
     def _with_play(self, wish: Vector) -> Vector:
-        """The wish, but where that would turn the view back, no farther than the play demands."""
-        at, goal = self._glide.at, self._goal
+        """The wish; but a part of it that turns back stays until that exceeds the play.
+
+        Whether it turns is told from where the goal last went, not from where the view goes: on the
+        way aside a view that has its height already goes nowhere up or down.
+        """
+        wanted, present = (np.array([*self._middle(view), view[2]]) for view in (wish, self._goal))
+        step = wanted - present
         play = np.array([SLACK_PAN, SLACK_PAN, SLACK_ZOOM]) * wish[2]
-        wanted, present, now = (
-            np.array([*self._middle(view), view[2]]) for view in (wish, goal, at)
-        )
-        back = (wanted - present) * (present - now) < 0.0
-        drawn = wanted + np.clip(present - wanted, -play, play)
-        x, y, wide = np.where(back, drawn, wanted)
+        step[(step * self._heading < 0.0) & (np.abs(step) < play)] = 0.0
+        self._heading = np.where(step != 0.0, np.sign(step), self._heading)
+        x, y, wide = present + step
         return self._inside(np.array([x - wide / 2.0, y - wide / self._aspect / 2.0, wide]))
 
     def _ideal(self) -> Vector:
