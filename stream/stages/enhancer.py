@@ -18,7 +18,8 @@ import numpy as np
 from engines.runtime import BUCKETS, Features, Runtime
 from stream.budget import FULL
 from stream.crop import cut_square
-from stream.frame import Exemplar, Face, Frame, Image, Patch, View
+from stream.frame import Face, Frame, Image, Patch, View
+from stream.stages.placing import Numbers, Placing
 from stream.stages.steady import Steady, carried
 from stream.stages.trial import Trial
 
@@ -42,9 +43,9 @@ FADE_S = 0.5
 FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
-Numbers = dict[str, float | None]
-Key = tuple[int, int, int, int]
-"""Exemplars' version, scale, bucket, size step: features are valid as long as these are."""
+Key = tuple[int, int, int, int, int]
+"""Exemplars' version and placing, scale, bucket, size step: features are valid as long as these
+are."""
 
 
 @dataclass
@@ -67,6 +68,7 @@ class _Track:
     steady: Steady = field(default_factory=Steady, repr=False)
     key: Key | None = None
     features: Features | None = field(default=None, repr=False)
+    placing: Placing = field(default_factory=Placing, repr=False)
     trial: Trial = field(default_factory=Trial)
 
 
@@ -142,6 +144,7 @@ class Enhancer:
             if show and self.idle:
                 # Features are encoded, from the same exemplars, when they are needed next.
                 _fit(track, face, view, largest_px)
+                track.placing.meet(face.exemplars, face.exemplars_version)
                 show = False
             if not show:
                 track.kept = None
@@ -155,13 +158,18 @@ class Enhancer:
     def verdicts(self) -> dict[int, Numbers]:
         """By track_id, what was concluded from the network's results: that alone does not come
         out the same when the same frames are seen again while `idle`."""
-        return {track_id: dict(vars(track.trial)) for track_id, track in self._tracks.items()}
+        return {
+            track_id: vars(track.trial) | track.placing.numbers()
+            for track_id, track in self._tracks.items()
+        }
 
     def recall(self, verdicts: Mapping[int, Numbers]) -> None:
         """Take the verdicts of an earlier run at the same frame."""
         for track_id, track in self._tracks.items():
             if track_id in verdicts:
-                vars(track.trial).update(verdicts[track_id])
+                kept = verdicts[track_id]
+                vars(track.trial).update({name: kept[name] for name in vars(track.trial)})
+                track.placing.recall(kept)
 
     def forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
@@ -234,6 +242,7 @@ class Enhancer:
             patch = carried(track.kept, track.center, face.center, grown)
             return replace(patch, weight=track.weight)
         _fit(track, face, view, largest_px)
+        track.placing.meet(face.exemplars, face.exemplars_version)
         assert track.corner is not None
         x0, y0 = track.corner
         box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
@@ -264,6 +273,10 @@ class Enhancer:
         share = trial.fade(step_s, shown=track.weight > step_s / FADE_S)
         if share > 0.0 and with_them is None:
             with_them = runtime.enhance(crop, self._features(runtime, face, track))
+        if with_them is not None:
+            every_s = self.budget.lay_every_s
+            if track.placing.look(with_them, track.bucket, now_s, every_s):
+                trial.meet_again()
         if share < 1.0 and without is None:
             without = runtime.enhance(crop, None)
         if with_them is None or share <= 0.0:
@@ -274,13 +287,16 @@ class Enhancer:
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
     def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features:
-        key = (face.exemplars_version, track.scale, track.bucket, track.step)
+        key = (
+            face.exemplars_version,
+            track.placing.laid,
+            track.scale,
+            track.bucket,
+            track.step,
+        )
         if track.features is None or key != track.key:
-            side = round(track.scale * 2.0 ** (track.step / STEPS_PER_OCTAVE))
-            canvas = track.scale * track.bucket
-            track.features = runtime.encode(
-                [_fit_exemplar(e, side, canvas) for e in face.exemplars]
-            )
+            side = track.scale * 2.0 ** (track.step / STEPS_PER_OCTAVE)
+            track.features = runtime.encode(track.placing.lay(side, track.scale * track.bucket))
             track.key = key
             self.encodes += 1
         return track.features
@@ -325,20 +341,3 @@ def _drag(old: int, wanted: float) -> int:
     if wanted < old - STILL_PX:
         return math.floor(wanted + STILL_PX)
     return old
-
-
-def _fit_exemplar(exemplar: Exemplar, side: int, canvas: int) -> Image:
-    """An exemplar at the size of the headshot in the enlarged crop, centred, edges reflected.
-
-    Args:    side: of the headshot, canvas: of the enlarged crop; px.
-    Returns: RGB uint8 (canvas, canvas, 3).
-    """
-    shrinks = side < exemplar.image.shape[0]
-    resized = cv2.resize(
-        exemplar.image,
-        (side, side),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
-    )
-    start = (side - canvas) // 2
-    box = (start, start, start + canvas, start + canvas)
-    return cut_square(np.asarray(resized, np.uint8), box)
