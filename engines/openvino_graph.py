@@ -19,11 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
-from openvino import opset13 as op
-from openvino.frontend.onnx import ConversionExtension
-from openvino.passes import ConstantFolding, Manager
+
+from engines.no_reports import no_reports
+
+with no_reports():
+    import openvino as ov
+    from openvino import opset13 as op
+    from openvino.frontend.onnx import ConversionExtension
+    from openvino.passes import ConstantFolding, Manager
 
 Array = NDArray[np.float32]
 VERSION = str(ov.__version__).split("-")[0]

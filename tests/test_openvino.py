@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -117,3 +119,28 @@ def test_failures_are_one_line(
     monkeypatch.setattr(cpu, "weights_files", missing)
     with pytest.raises(WeightsError, match="gone"):
         OpenVinoCpu(4)
+
+
+def test_it_reports_to_nobody(tmp_path: Path) -> None:
+    pytest.importorskip("openvino_telemetry", reason="nothing that could report is installed")
+    program = (
+        "import sys, threading\n"
+        "from engines.openvino_cpu import OpenVinoCpu\n"
+        "OpenVinoCpu(4)\n"
+        "assert not any(name.startswith('openvino_telemetry') for name in sys.modules)\n"
+        "assert threading.active_count() == 1\n"
+        "import openvino_telemetry\n"
+    )
+    found = []
+    for first in ("", "import openvino\n"):
+        home = tmp_path / str(len(first))
+        home.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", first + program],
+            env=os.environ | {"HOME": str(home), "CI": "", "https_proxy": "http://127.0.0.1:9"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        found.append((done.returncode == 0, bool(list(home.rglob("*")))))
+        assert found[0][0], done.stderr
+    assert found[0] == (True, False), "nothing is kept to be reported"
+    assert found[1] == (False, True), "otherwise it would be"
