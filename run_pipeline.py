@@ -15,7 +15,13 @@ explains, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import signal
 import sys
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Ctrl-C while all the rest is imported, a second, ends the program without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -218,4 +224,6 @@ def finish(
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

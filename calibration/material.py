@@ -231,6 +231,10 @@ class _Heard:
         self._exemplars.put(features, tuple(exemplars))
         return features
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`."""
+        return self._runtime.at_once(bucket, soon=soon)
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`."""
         known = () if features is None else self._exemplars.get(features) or ()

@@ -88,6 +88,10 @@ class CpuRuntime(ABC):
         except Exception as error:
             raise self._failure(error) from error
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`."""
+        return True
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`. Raises: EngineError: the runtime failed."""
         return self._pixels(self.enhance_float(crop, features))

@@ -79,6 +79,12 @@ class Meanwhile:
         self._known.put(features, _Known(list(exemplars), runtime))
         return features
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`."""
+        if not self._given_up.is_set() and self._better.ready(bucket):
+            return True
+        return self._first.at_once(bucket, soon=soon)
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`."""
         runtime = self._choose(check_crop(crop))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engines.ahead import Ahead
 from engines.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 from engines.runtime import Features, Image, UnavailableError
 
@@ -83,7 +86,22 @@ class OpenVinoCpu(CpuRuntime):
             ) from error
         self._last: Any = None
         self._enhancers: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        # A call's thread and the one that compiles ahead of it both look there.
+        self._lock = threading.Lock()
+        self._ahead = Ahead(self._make_ready)
         super().__init__(scale, precision, self._graph.channels)
+
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`: with exemplars and without."""
+        keys = [(bucket, slots) for slots in (0, SLOTS)]
+        with self._lock:
+            for key in keys:
+                if key in self._enhancers:
+                    self._enhancers.move_to_end(key)
+            missing = not all(key in self._enhancers for key in keys)
+        if missing and soon:
+            self._ahead.want(bucket)
+        return not missing or self._ahead.failed(bucket)
 
     def _encode_half(self, exemplars: Array) -> Features:
         self._encoder.set_tensor("exemplars", self._share(exemplars))
@@ -117,15 +135,30 @@ class OpenVinoCpu(CpuRuntime):
     def _enhancer(self, side: int, slots: int) -> Any:
         """The network for this bucket, compiled when it is first needed (0.1 s)."""
         key = (side, slots)
-        if key in self._enhancers:
-            self._enhancers.move_to_end(key)
-        else:
-            if len(self._enhancers) == KEPT:
+        with self._lock:
+            if key in self._enhancers:
+                self._enhancers.move_to_end(key)
+                return self._enhancers[key]
+        made = self._compile(self._graph.build(side, slots, self.precision))
+        self._keep(key, made)
+        return made
+
+    def _make_ready(self, side: int) -> None:
+        """Compile what is missing of a bucket, out of the way of a call."""
+        for slots in (0, SLOTS):
+            if (side, slots) not in self._enhancers:
+                model = self._graph.build(side, slots, self.precision)
+                made = self._ahead.behind(partial(self._compile, model))
+                self._keep((side, slots), made)
+
+    def _keep(self, key: tuple[int, int], made: Any) -> None:
+        with self._lock:
+            self._enhancers[key] = made
+            while len(self._enhancers) > KEPT:
                 self._enhancers.popitem(last=False)
-            self._enhancers[key] = self._compile(self._graph.build(side, slots, self.precision))
-        return self._enhancers[key]
 
     def _close(self) -> None:
+        self._ahead.close()
         # requests keep their buffers, and faces in them, until they are freed
         self._encoder = self._last = None
         self._enhancers.clear()

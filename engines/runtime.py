@@ -66,6 +66,16 @@ class Runtime(Protocol):
         """
         ...
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """False: for crops of this side something has to be compiled, and the background can do it.
+
+        For calls, which show something else meanwhile; `enhance` would just take longer. From any
+        thread.
+
+        Args: soon: have that done in the background.
+        """
+        ...
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """Enlarge a crop s times with the help of exemplars; run on every frame.
 

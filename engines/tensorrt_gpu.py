@@ -142,6 +142,10 @@ class TensorrtGpu:
         self._held.put((hr, query), on_card)
         return hr, query
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`; the background is `Meanwhile`'s."""
+        return True
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`."""
         return self.enhance_all([(crop, features)])[0]

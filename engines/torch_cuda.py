@@ -98,6 +98,10 @@ class TorchCuda:
         self._held.put((hr, query), on_device)
         return hr, query
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`."""
+        return True
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`. Raises: EngineError: the card failed."""
         torch = self._torch

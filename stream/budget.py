@@ -16,7 +16,10 @@ LARGEST_FACE_PX = 90
 """Faces wider than this are left as they are: the camera saw enough."""
 LARGEST_PX = BUCKETS[4][-1]
 TYPICAL_PX = 96
-"""Side of the crop of a face of 48 px: what a call begins with where nobody measured its speed."""
+"""Side of the crop of a face of 48 px."""
+FIRST_PX = 48
+"""Where nobody measured the machine's speed, a call begins with crops of this side, and goes on to
+larger ones as soon as it knows better. The smallest that `LADDER` has."""
 MOST_FACES = 3
 
 
@@ -63,7 +66,7 @@ def _ladder() -> tuple[Budget, ...]:
         ("two faces", {"max_faces": 2}),
         ("one face", {"max_faces": 1}),
         ("crops of 64 px", {"largest_px": 64}),
-        ("crops of 48 px", {"largest_px": 48}),
+        ("crops of 48 px", {"largest_px": FIRST_PX}),
         ("enhanced in every other frame", {"enhance_every": 2}),
     ):
         steps.append(replace(steps[-1], name=name, **change))
@@ -80,7 +83,7 @@ def first_level(measured_px: int | None) -> int:
     Args: measured_px: side of the largest crop that holds the frame rate, 0 for none; None where
           nobody measured it.
     """
-    holds_px = TYPICAL_PX if measured_px is None else measured_px
+    holds_px = FIRST_PX if measured_px is None else measured_px
     # Measured was one face: several large ones share its time.
     shared = range(1, len(LADDER))
     return next((n for n in shared if LADDER[n].largest_px <= holds_px), len(LADDER) - 1)

@@ -4,12 +4,15 @@ A stage that raises, or takes longer than `LATE_S` for one frame, lets the camer
 in the geometry of the last view. It is counted and said once. After `FAILURES` of them the stage
 stays off for a while and the others go on without it. The while doubles each time a stage raises; a
 slow one is tried again soon, since what made it slow is often somebody else's work.
+
+While a call begins, and its models are loaded, it shows the camera's picture, too. That is no
+failure and counts as none.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from stream.crop import resample
@@ -60,6 +63,28 @@ class FailOpen:
         self._say = say
         self._clock = clock
         self._busy_since_s: float | None = None
+        self.preparing = False
+        """Whether the stages are not there yet; for any thread."""
+        self.complete = False
+        """Whether every stage has worked on the last frame: what others took says nothing of what
+        all would take."""
+
+    def prepare(
+        self, steps: Iterable[Callable[[], object]], stopped: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Do what has to be done before the first frame, in the thread that runs the stages.
+
+        Args:    stopped: asked before each step, whether to leave it out and all after it.
+        Returns: whether everything was done. If it was not, no frame must be given.
+        Raises:  what a step raises.
+        """
+        self.preparing = True
+        for step in steps:
+            if stopped():
+                return False
+            step()
+        self.preparing = False
+        return True
 
     def __call__(self, frame: Frame) -> Frame:
         """Run the stages on one frame; what they raise stays here.
@@ -73,14 +98,19 @@ class FailOpen:
             self._busy_since_s = None
 
     def is_late(self) -> bool:
-        """Whether the frame that is being worked on should have been finished long ago."""
-        since_s = self._busy_since_s
-        return since_s is not None and self._clock() - since_s > LATE_S
+        """Whether frames should not wait: nothing works yet, or on one frame for too long."""
+        return self.preparing or self._overdue()
 
     def plain(self, frame: Frame) -> Frame:
-        """The camera's picture in the geometry of the last view; counted as failed open."""
-        self._metrics.count(FAILED_OPEN)
+        """The camera's picture in the geometry of the last view, for a frame that does not wait."""
+        # Not whether it is preparing: that may have ended since somebody asked.
+        if self._overdue():
+            self._metrics.count(FAILED_OPEN)
         return self._drawn(frame)
+
+    def _overdue(self) -> bool:
+        since_s = self._busy_since_s
+        return since_s is not None and self._clock() - since_s > LATE_S
 
     def _drawn(self, frame: Frame) -> Frame:
         view = frame.view or self._view
@@ -90,7 +120,7 @@ class FailOpen:
         return replace(frame, view=view, output=output)
 
     def _run(self, frame: Frame) -> Frame:
-        skipped = False
+        self.complete = skipped = False
         for guard in self._guards:
             if guard.off_until_s is not None and self._clock() < guard.off_until_s:
                 # Without framing the others still need a view, the last one.
@@ -103,13 +133,15 @@ class FailOpen:
                     done = guard.stage(frame)
             except Exception as error:
                 self._failed(guard, f"failed ({_one_line(error)})", raised=True)
-                return self.plain(frame)
+                self._metrics.count(FAILED_OPEN)
+                return self._drawn(frame)
             if self._clock() - started_s > LATE_S:
                 self._failed(guard, "is too slow", raised=False)
             else:
                 self._worked(guard)
             frame = done
         self._view = frame.view or self._view
+        self.complete = not skipped
         if skipped:
             self._metrics.count(FAILED_OPEN)
         return frame if frame.output is not None else self._drawn(frame)

@@ -3,6 +3,10 @@
 It compares the time that the worker takes for a frame with the time between two frames. Too much
 of it for ten frames: one step down the ladder of `stream.budget`. Room for seconds: one step
 up; and if that turns out too much, it waits twice as long before it tries again.
+
+A call on a machine whose speed nobody measured begins low. What the network takes was tried out
+before its first frame, what all else takes is seen in the first `LOOKED_AT` frames; after them it
+goes up at once as far as there is room.
 """
 
 from __future__ import annotations
@@ -11,7 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from stream.budget import FULL, LADDER, Budget
+from engines.runtime import BUCKETS
+from stream.budget import FIRST_PX, FULL, LADDER, Budget, first_level
 from stream.frame import Frame
 from stream.metrics import Metrics
 
@@ -28,6 +33,8 @@ FRAMES = 10
 VERY_SLOW = 3.0
 OUTLIERS = 2
 """So many of them, the slowest, do not count: a model that is loaded, another program's burst."""
+LOOKED_AT = 2 * FRAMES
+"""In the first of them faces are sought everywhere."""
 UP_AFTER_S, UP_AFTER_MOST_S = 4.0, 64.0
 REGRET_S = 8.0
 """A step up that is taken back within this time was one too many."""
@@ -58,13 +65,19 @@ class Governor:
         self._up_at_s = -REGRET_S
         self._patience_s = UP_AFTER_S
         self._level = 0
+        self._first_left = 0
+        self._crop_s = 0.0
         metrics.set(LEVEL, 0)
 
-    def start(self, level: int) -> None:
-        """Begin at this step of the ladder; that is no step down."""
-        self._level = level
-        self._metrics.set(LEVEL, level)
-        self._apply(self.budget)
+    def start(self, level: int, crop_s: float | None = None) -> None:
+        """Begin at this step of the ladder; that is no step down.
+
+        Args: crop_s: what the network takes for a crop of `FIRST_PX`, where the level is not that
+              of a measurement: the first frames choose it.
+        """
+        self._go_to(level)
+        if crop_s is not None:
+            self._first_left, self._crop_s = LOOKED_AT, crop_s
 
     @property
     def level(self) -> int:
@@ -80,6 +93,11 @@ class Governor:
         """Take note of a frame and of the time that all stages together took for it."""
         self._worked_s.append(worked_s)
         self._note_interval(frame)
+        if self._first_left > 0:
+            self._first_left -= 1
+            if not self._first_left:
+                self._choose(frame)
+                return
         if len(self._worked_s) < FRAMES // 2:
             return
         load = self._load()
@@ -106,11 +124,23 @@ class Governor:
     def _load(self) -> float:
         """Time needed over time there is. A mean, since some work falls on some frames only."""
         usual = sorted(self._worked_s)[: len(self._worked_s) - OUTLIERS]
-        between_s = self._nominal_s
-        if self._intervals_s:
-            median_s = sorted(self._intervals_s)[len(self._intervals_s) // 2]
-            between_s = max(self._nominal_s, median_s)
-        return sum(usual) / len(usual) / between_s
+        return sum(usual) / len(usual) / self._between_s()
+
+    def _between_s(self) -> float:
+        if not self._intervals_s:
+            return self._nominal_s
+        return max(self._nominal_s, sorted(self._intervals_s)[len(self._intervals_s) // 2])
+
+    def _choose(self, frame: Frame) -> None:
+        """Go up to the largest crop for which there is time beside what the first frames took."""
+        sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
+        shown = sum(side * side for side in sides)
+        room_s = (TOO_MUCH - self._load()) * self._between_s()
+        per_pixel_s = self._crop_s / FIRST_PX**2
+        fitting = [b for b in BUCKETS[4] if (b * b - shown) * per_pixel_s <= room_s]
+        level = first_level(max(fitting, default=0))
+        if level < self._level:
+            self._go_to(level)
 
     def _step(self, level: int, now_s: float) -> None:
         if level == self._level:
@@ -124,6 +154,9 @@ class Governor:
             if now_s - self._up_at_s >= 2.0 * self._patience_s:
                 self._patience_s = UP_AFTER_S  # the last one was long ago, and was right
             self._up_at_s = now_s
+        self._go_to(level)
+
+    def _go_to(self, level: int) -> None:
         self._level = level
         self._metrics.set(LEVEL, level)
         self._apply(self.budget)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 
-from engines.runtime import PROFILE, Runtime, measured_largest, open_runtime
+from engines.runtime import PROFILE, SCALES, Runtime, measured_largest, open_runtime
 from stream.budget import Budget, first_level
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.crop import Size
 from stream.frame import View
+from stream.governor import Governor
 from stream.parts import Stage
 from stream.stages.bank import Bank
 from stream.stages.compositor import Compositor
+from stream.stages.cut import X8_ZOOM
 from stream.stages.detector import FaceDetector
 from stream.stages.enhancer import Enhancer
 from stream.stages.framing import Framing, Mode
@@ -49,6 +53,8 @@ class Stages:
     opener: Opener
     whole: View
     """The whole picture in the geometry of the output: what is shown when nothing else is known."""
+    to_load: tuple[Callable[[], object], ...] = ()
+    """Models, for `steps`."""
 
     @property
     def output_size(self) -> Size:
@@ -57,9 +63,13 @@ class Stages:
 
     @property
     def first_level(self) -> int:
-        """The step of `stream.budget.LADDER` that a call begins with; made `eager`."""
+        """The step of `stream.budget.LADDER` that a call begins with, when its runtime is open."""
+        return first_level(self._measured_px)
+
+    @property
+    def _measured_px(self) -> int | None:
         taken = self.opener.taken
-        return first_level(None if taken is None else measured_largest(taken.name))
+        return None if taken is None else measured_largest(taken.name)
 
     @classmethod
     def build(
@@ -73,6 +83,7 @@ class Stages:
         runtime: str | Opener = "auto",
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
+        live: bool = False,
         tracker: Stage | None = None,
     ) -> Stages:
         """Make all the stages.
@@ -82,6 +93,8 @@ class Stages:
                 strength: of the enhancement, 0..1.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
+                live: for a call: what takes long is left to `steps`, and no frame waits for the
+                network to be compiled.
                 camera: what it gives, where that was measured.
                 tracker: finds the faces; `Stages.tracker()` when left out.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
@@ -91,17 +104,26 @@ class Stages:
         frame = Framing(framing, size, scale, rate)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
         enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed")
+        enhancer.patient = not live
         bank, compositor = Bank(camera), Compositor(strength, camera)
+        to_load: list[Callable[[], object]] = []
         try:
             if eager:
                 enhancer.warm_up()
             # Last: it may fetch its models.
+            if tracker is None and live:
+                detector = FaceDetector(later=True)
+                tracker = Tracker(detector)
+                to_load.append(detector.load)
             tracker = tracker or cls.tracker()
         except BaseException:
             enhancer.close()
             raise
+        if live:
+            scales = SCALES if frame.whole.zoom > X8_ZOOM else SCALES[:1]
+            to_load += [partial(enhancer.warm_up, scale) for scale in scales]
         stages: list[Stage] = [tracker, bank, frame, enhancer, Guard(), compositor]
-        return cls(stages, bank, compositor, opener, frame.whole)
+        return cls(stages, bank, compositor, opener, frame.whole, tuple(to_load))
 
     @staticmethod
     def tracker() -> Stage:
@@ -128,6 +150,16 @@ class Stages:
         for stage in self.all:
             if isinstance(stage, Tracker | Enhancer):
                 stage.budget = budget
+
+    def steps(self, governor: Governor) -> tuple[Callable[[], object], ...]:
+        """What is to be done, made `live`, before the first frame; in the thread that runs the
+        stages. The last step begins the governor. Raising: ModelError, EngineError."""
+        return (*self.to_load, partial(self._begin, governor))
+
+    def _begin(self, governor: Governor) -> None:
+        tried_s = [stage.try_out() for stage in self.all if isinstance(stage, Enhancer)]
+        measured = self._measured_px is not None
+        governor.start(self.first_level, None if measured else max(tried_s, default=None))
 
     def close(self) -> None:
         """Close every stage, for those who run them without a `Pipeline`."""

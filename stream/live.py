@@ -90,10 +90,9 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             strength=options.strength,
             runtime=options.runtime,
             camera=options.camera,
-            eager=True,
+            live=True,
         )
         governor = Governor(stages.apply, float(1 / camera.rate), metrics)
-        governor.start(stages.first_level)
         controls = PreviewControls(stages, metrics, governor)
         preview = None if options.headless else Preview(controls)
         try:
@@ -115,6 +114,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             whole=stages.whole,
             say=say,
             on_worked=governor,
+            prepare=stages.steps(governor),
         )
         started_s = time.monotonic()
         with showing(metrics, options) as advance, Ending() as ending:

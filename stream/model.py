@@ -101,6 +101,10 @@ class _Shared:
         """See `Runtime.encode`."""
         return self._model.ask(lambda: self._runtime.encode(exemplars))
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`."""
+        return self._runtime.at_once(bucket, soon=soon)
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`."""
         return self._model.ask(lambda: self._runtime.enhance(crop, features))

@@ -47,6 +47,7 @@ class Pipeline:
         whole: View | None = None,
         say: Callable[[str], None] | None = None,
         on_worked: Callable[[Frame, float], None] | None = None,
+        prepare: Sequence[Callable[[], object]] = (),
     ) -> None:
         """Put the parts together; nothing runs yet. A pipeline runs once.
 
@@ -59,8 +60,10 @@ class Pipeline:
               on_frame: called with each frame that goes to the sinks, never by two threads at once.
               whole: live, the view of a camera's picture shown before framing has chosen one.
               say: live, gets one line when a stage fails or recovers; otherwise nobody hears it.
-              on_worked: live, called in the worker with each frame and the seconds that all stages
-              together took for it.
+              on_worked: live, called in the worker with each frame on which all stages worked and
+              the seconds that they took together.
+              prepare: live, done in the worker before its first frame, in order; until then the
+              camera's picture is shown. An error in it ends the run.
         """
         self.metrics = metrics if metrics is not None else Metrics()
         self._source = source
@@ -68,9 +71,11 @@ class Pipeline:
         self._sinks = tuple(sinks)
         self._on_frame = on_frame
         self._on_worked = on_worked
+        self._prepare = tuple(prepare)
         self._guard: FailOpen | None = None
         if source.live:
             self._guard = FailOpen(self._stages, self.metrics, whole, say or (lambda line: None))
+            self._guard.preparing = bool(prepare)
         self._captured = self._link()
         self._finished = [self._link() for _ in self._sinks]
         self._stopping = threading.Event()
@@ -181,11 +186,13 @@ class Pipeline:
             else:
                 self._put(self._captured, frame)
         self._captured.close()
+        self._stopping.set()
 
     def _work(self) -> None:
         try:
-            for frame in self._captured:
-                self._pass_on(frame)
+            if self._guard is None or self._guard.prepare(self._prepare, self._stopping.is_set):
+                for frame in self._captured:
+                    self._pass_on(frame)
         except BaseException as error:
             self._fail(error)
         self._close_stages()
@@ -207,7 +214,7 @@ class Pipeline:
                 frame = self._guard(frame)
                 worked_ns = time.perf_counter_ns() - started_ns
                 self._hand_on(frame)
-                if self._on_worked is not None:
+                if self._on_worked is not None and self._guard.complete:
                     self._on_worked(frame, worked_ns / 1e9)
             else:
                 self._overtake()

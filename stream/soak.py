@@ -109,9 +109,8 @@ def soak(case: Case, *, quiet: bool) -> Result:
         print(file=sys.stderr)
     metrics = Metrics()
     log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
-    stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, eager=True)
+    stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, live=True)
     governor = Governor(stages.apply, float(1 / case.rate), metrics)
-    governor.start(stages.first_level)
     road = list(stages.all)
     if case.disturb_s is not None:
         road.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))
@@ -124,7 +123,14 @@ def soak(case: Case, *, quiet: bool) -> Result:
         print(f"note: {line}", file=sys.stderr)
 
     pipeline = Pipeline(
-        camera, road, [Observer(log)], metrics, whole=stages.whole, say=say, on_worked=on_worked
+        camera,
+        road,
+        [Observer(log)],
+        metrics,
+        whole=stages.whole,
+        say=say,
+        on_worked=on_worked,
+        prepare=stages.steps(governor),
     )
     stats = nullcontext() if quiet else Stats(metrics, "table", sys.stderr, TABLE_EVERY_S)
     with stats, Ending() as ending:
@@ -133,6 +139,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
             while pipeline.running and not ending.asked:
                 time.sleep(TICK_S)
                 log.sample_memory()
+                log.count(metrics)
         finally:
             camera.stop()
             pipeline.stop()

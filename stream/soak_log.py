@@ -14,13 +14,15 @@ from stream.governor import DOWN, UP
 from stream.memory import resident_bytes
 from stream.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, Metrics
 
+BEGINNING_S = 10.0
 AFTER_S = 1.0
 """So long after a disturbance nothing counts as normal."""
 NORMAL_PERCENT = 99.0
 
 
 class Result(TypedDict):
-    """The JSON of a soak. Levels and the counters at the end include the warm-up, all else not."""
+    """The JSON of a soak. Levels, the counters at the end and what is said of the beginning include
+    the warm-up, all else not."""
 
     seconds: float
     runtime: str
@@ -43,6 +45,12 @@ class Result(TypedDict):
     frames_failed_open: int
     faces_seen: int
     faces_enhanced: int
+    first_frame_s: float | None
+    """From the start of the call until the output has its first frame; None: it got none."""
+    first_enhanced_s: float | None
+    """Until the first frame with an enhanced face."""
+    first_10_s: dict[str, int]
+    """Frames that were taken, dropped and failed open in these."""
 
 
 class Log:
@@ -61,6 +69,8 @@ class Log:
         self._samples = 0
         self._disturbed: list[int] = []
         self._levels = np.zeros(len(LADDER), np.int64)
+        self._enhanced_s: float | None = None
+        self._beginning = (0, 0)
         self._started_s = time.monotonic()
 
     def taken(self, frame: Frame, now_ns: int) -> None:
@@ -72,6 +82,8 @@ class Log:
         self._ages_ms[place] = (now_ns - frame.captured_ns) / 1e6
         self._indices[place] = frame.index
         self._frames += 1
+        if self._enhanced_s is None and any(f.patch and f.patch.weight > 0.0 for f in frame.faces):
+            self._enhanced_s = float(self._taken_s[place])
 
     def worked(self, level: int) -> None:
         """The worker has finished a frame at this step of the ladder."""
@@ -80,6 +92,11 @@ class Log:
     def disturbed(self, frame: Frame) -> None:
         """A stage is about to sleep on this frame."""
         self._disturbed.append(frame.index)
+
+    def count(self, metrics: Metrics) -> None:
+        """Look at the counters, now and then."""
+        if time.monotonic() - self._started_s <= BEGINNING_S:
+            self._beginning = (metrics.counter(DROPPED), metrics.counter(FAILED_OPEN))
 
     def sample_memory(self) -> None:
         """Write down how much memory there is now."""
@@ -126,6 +143,15 @@ class Log:
             frames_failed_open=metrics.counter(FAILED_OPEN),
             faces_seen=metrics.counter(FACES),
             faces_enhanced=metrics.counter(ENHANCED),
+            first_frame_s=round(float(times_s[0]), 2) if len(times_s) else None,
+            first_enhanced_s=None if self._enhanced_s is None else round(self._enhanced_s, 2),
+            first_10_s=dict(
+                zip(
+                    ("frames", "dropped", "failed_open"),
+                    (int((times_s <= BEGINNING_S).sum()), *self._beginning),
+                    strict=True,
+                )
+            ),
         )
 
     def _until_normal(self, warm_up_s: float) -> list[int]:

@@ -39,6 +39,9 @@ class BicubicRuntime:
         self.encoded.append(exemplars)
         return (np.array([exemplars[0].shape[0] // self.scale], np.float32),)
 
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        return True
+
     def enhance(self, crop: Image, features: Features | None) -> Image:
         assert self.is_open, "used outside of `with`"
         side = crop.shape[0]
@@ -67,9 +70,13 @@ class BicubicRuntime:
 class OneFace:
     """A detector that sees the face where it is: a large one, then a far one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, later: bool = False) -> None:
         self.width = 170.0
         self.closed = False
+        self.loaded = not later
+
+    def load(self) -> None:
+        self.loaded = True
 
     def detect(
         self, image: Image, region: tuple[int, int, int, int] | None = None, model: str = "short"

@@ -25,7 +25,7 @@ README = Path(__file__).parent.parent / "README.md"
 def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
     """Stands in for the detector and the runtime."""
     one = OneFace()
-    monkeypatch.setattr("stream.graph.FaceDetector", lambda: one)
+    monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
 
     def open_runtime(name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
         report(f"bicubic runs x{scale}")

@@ -113,6 +113,9 @@ def test_floats_and_pictures_are_compared() -> None:
         def encode(self, exemplars: list[runtime.Image]) -> runtime.Features:
             return ()
 
+        def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+            return True
+
         def enhance(self, crop: runtime.Image, features: object) -> runtime.Image:
             return np.full((64, 64, 3), 100 + self.levels, np.uint8)
 

@@ -76,7 +76,7 @@ def test_of_a_face_that_is_too_wide_for_the_budget_no_part_is_enhanced() -> None
 
 @pytest.mark.parametrize(
     ("measured_px", "largest_px"),
-    [(None, 96), (160, 160), (999, 160), (128, 128), (112, 96), (64, 64), (48, 48), (0, 48)],
+    [(None, 48), (160, 160), (999, 160), (128, 128), (112, 96), (64, 64), (48, 48), (0, 48)],
 )
 def test_a_call_begins_with_the_largest_crop_that_was_measured_to_keep_up(
     measured_px: int | None, largest_px: int

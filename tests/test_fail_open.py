@@ -242,3 +242,49 @@ def test_age_is_back_within_two_frames_after_a_short_sleep() -> None:
     assert ages[slept] > 0.2
     # Not each of them: the machine that runs this may be busy with something else.
     assert np.median(ages[slept + 2 :]) < 0.1
+
+
+def test_start_up_work_is_no_failure_and_no_frame_waits_for_it() -> None:
+    bench = Bench(Do("compositor", draw))
+    guard, done = bench.guard, list[int]()
+
+    def load() -> None:
+        bench.clock.now_s += 100.0
+        assert guard.is_late()
+        assert guard.plain(frame(0)).output is not None
+        done.append(len(done))
+
+    assert guard.prepare([load, load])
+    assert done == [0, 1]
+    assert not guard.is_late()
+    assert bench.metrics.counter(FAILED_OPEN) == 0
+    assert guard.plain(frame(1)).output is not None, "captured while it became ready"
+    assert bench.metrics.counter(FAILED_OPEN) == 0
+
+
+def test_who_stops_while_it_begins_leaves_out_the_rest() -> None:
+    bench = Bench(Do("compositor", draw))
+    done: list[str] = []
+    steps = [lambda: done.append("first"), lambda: done.append("second")]
+    assert not bench.guard.prepare(steps, lambda: bool(done))
+    assert done == ["first"]
+    assert bench.guard.is_late(), "nothing works"
+
+
+def test_what_some_stages_took_says_nothing_of_what_all_would_take() -> None:
+    bench = Bench(Do("framing", look), Do("enhancer", look), Do("compositor", draw))
+    complete = []
+    for work in (look, broken, look, *[broken] * FAILURES):
+        bench.stages[1].work = work
+        bench.run()
+        complete.append(bench.guard.complete)
+    bench.stages[1].work = look
+    bench.run()
+    assert [*complete, bench.guard.complete] == [True, False, True] + [False] * (FAILURES + 1)
+    seen: list[int] = []
+    pipeline = Pipeline(
+        Camera(FAILURES + 5), [Do("tracker", broken), Do("compositor", draw)], [Keep()],
+        whole=WHOLE, on_worked=lambda one, worked_s: seen.append(one.index),
+    )  # fmt: skip
+    pipeline.run()
+    assert not seen

@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stream.budget import FULL, LADDER, Budget, first_level
+from stream.budget import FIRST_PX, FULL, LADDER, Budget, first_level
 from stream.frame import Face, Frame, Patch
-from stream.governor import DOWN, FRAMES, LEVEL, UP, UP_AFTER_S, Governor
+from stream.governor import DOWN, FRAMES, LEVEL, LOOKED_AT, UP, UP_AFTER_S, Governor
 from stream.metrics import Metrics
 
 RATE = 30
@@ -222,3 +222,53 @@ def test_a_small_face_does_not_open_the_way_for_one_that_would_stop_the_picture(
         call = Call(partial(same_time, speed * 18.0), side=side)
         call.governor.start(3)
         assert call.run(60.0) == level, side
+
+
+def begins(crop_ms: float, rest_ms: float, faces: int = 1) -> Call:
+    """A call on a machine that nobody measured."""
+
+    def cost(budget: Budget, faces: int, index: int) -> float:
+        side = min(160, budget.largest_px)
+        shown = faces > 0 and index % budget.enhance_every == 0
+        return rest_ms + shown * crop_ms * (side / FIRST_PX) ** 2
+
+    call = Call(cost, faces, side=160)
+    call.governor.start(first_level(None), crop_ms / 1e3)
+    return call
+
+
+@pytest.mark.parametrize("faces", [0, 1])
+@pytest.mark.parametrize(
+    ("crop_ms", "rest_ms", "largest_px"),
+    [(1.0, 8.0, 160), (2.0, 8.0, 128), (4.0, 8.0, 96), (8.0, 8.0, 64), (17.0, 8.0, 48)],
+)
+def test_where_nobody_measured_the_first_frames_say_how_much_there_is_time_for(
+    crop_ms: float, rest_ms: float, largest_px: int, faces: int
+) -> None:
+    call = begins(crop_ms, rest_ms, faces)
+    assert call.budget.largest_px == FIRST_PX
+    call.run((LOOKED_AT - 2) / RATE)
+    assert call.budget.largest_px == FIRST_PX, "not before they were looked at"
+    call.run(4.0 / RATE)
+    assert call.budget.largest_px == largest_px, "at once, not step by step"
+    assert call.metrics.counter(UP) == 0, "a beginning is no step up"
+    call.faces = 1
+    call.run(4.0)
+    assert call.budget.largest_px == largest_px
+    assert call.metrics.counter(DOWN) == 0, "it was not too much"
+
+
+def test_where_not_even_the_smallest_crop_keeps_up_it_goes_down_from_there() -> None:
+    call = begins(40.0, 8.0)
+    call.run(3.0)
+    assert call.governor.level == len(LADDER) - 1
+
+
+def test_the_first_frames_choose_once() -> None:
+    call = begins(1.0, 40.0)
+    call.run(LOOKED_AT / RATE + 1.0)
+    low = call.governor.level
+    assert call.budget.largest_px == FIRST_PX
+    call.cost = machine(0.1)
+    call.run(1.0)
+    assert call.governor.level == low, "from now on slowly"

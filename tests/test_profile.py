@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -185,8 +186,8 @@ def test_a_call_begins_with_the_crops_that_hold_its_rate() -> None:
         finally:
             stages.close()
 
-    assert begins_with("onnxruntime-cpu") == 96, "nobody measured"
-    store(MEASURED)
-    assert begins_with("onnxruntime-cpu") == 48
+    assert begins_with("onnxruntime-cpu") == 48, "nobody measured"
+    store(replace(MEASURED, choices={4: replace(MEASURED.choices[4], largest_px=64)}))
+    assert begins_with("onnxruntime-cpu") == 64
     store(Profile("2026-11-21", 30.0, {4: Choice("abacus", "fp32", 1, 160)}))
-    assert begins_with("onnxruntime-cpu") == 96, "another runtime was measured"
+    assert begins_with("onnxruntime-cpu") == 48, "another runtime was measured"

@@ -20,7 +20,7 @@ from tests.relays import FRAGMENT, publisher, received, relay, viewer
 def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
     """Stands in for the detector, and the network's runtime."""
     one = OneFace()
-    monkeypatch.setattr("stream.graph.FaceDetector", lambda: one)
+    monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
     monkeypatch.setattr("stream.graph.open_runtime", OpenedRuntimes())
     return one
 

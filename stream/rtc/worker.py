@@ -84,6 +84,7 @@ class Worker:
         self._guard: FailOpen | None = None
         self._shape: tuple[tuple[int, int], Mode] | None = None
         self._building = self._broken = False
+        self._closed = threading.Event()
         self._trouble = ""
         # Its level is this call's, the metrics are those of all calls: it is in `figures`.
         self._governor = Governor(self._apply, float(1 / RATE), Metrics())
@@ -127,8 +128,9 @@ class Worker:
         """The camera's picture as it would be framed; from any thread, takes milliseconds."""
         guard = self._guard
         self.recent.add(picture.arrived_ns)
-        if guard is None:
+        if self._broken:
             self._metrics.count(FAILED_OPEN)
+        if guard is None:
             return picture
         return self._drawn(picture, guard.plain(_frame(picture)))
 
@@ -147,7 +149,8 @@ class Worker:
 
     def figures(self) -> Figures:
         """What is going on, for people to read."""
-        state = self._trouble or ("the models are being loaded" if self._guard is None else "")
+        loading = self._guard is None or self._guard.preparing
+        state = self._trouble or ("the models are being loaded" if loading else "")
         return self.recent.figures(
             trouble=state,
             strength=self.strength,
@@ -158,6 +161,7 @@ class Worker:
 
     def close(self) -> None:
         """Let no more pictures in. The thread wipes what it knows and ends; `join` waits for it."""
+        self._closed.set()
         self._link.close()
 
     def join(self) -> None:
@@ -190,12 +194,15 @@ class Worker:
             self._broken = True
             self._say(f"nothing can be enhanced: {' '.join(str(error).split())}")
             return
+        if guard is None:
+            return  # the picture is as old as the models took to load
         assert self._stages is not None
         self._stages.compositor.strength = self._strength
         try:
             started_s = time.monotonic()
             done = guard(_frame(picture))
-            self._governor(done, time.monotonic() - started_s)
+            if guard.complete:
+                self._governor(done, time.monotonic() - started_s)
             made = self._drawn(picture, done)
         except Exception as error:
             self._say(f"a picture cannot be read: {' '.join(str(error).split())}")
@@ -203,32 +210,35 @@ class Worker:
         self._count(picture, done)
         self._deliver(made)
 
-    def _guard_for(self, size: tuple[int, int]) -> FailOpen:
-        """The stages under guard, made or fitted to the picture and the framing."""
+    def _guard_for(self, size: tuple[int, int]) -> FailOpen | None:
+        """The stages under guard, fitted to the picture and the framing; None when they have just
+        been made."""
         shape = size, self._framing
-        if self._guard is not None and shape == self._shape:
-            return self._guard
-        self._building = self._stages is None
+        if self._stages is None:
+            self._make(size, self._framing)
+            self._shape = shape
+            return None
+        if shape != self._shape:
+            self._stages = self._stages.reframed(size, RATE, self._framing)
+            self._guard = self._guarded(self._stages)
+            self._shape = shape
+        return self._guard
+
+    def _make(self, size: tuple[int, int], framing: Mode) -> None:
+        self._building = True
         try:
-            if self._stages is None:
-                self._stages = Stages.build(
-                    size,
-                    RATE,
-                    framing=self._framing,
-                    runtime=self._model,
-                    camera=self._camera,
-                    eager=True,
-                )
-            else:
-                self._stages = self._stages.reframed(size, RATE, self._framing)
+            self._stages = Stages.build(
+                size, RATE, framing=framing, runtime=self._model, camera=self._camera, live=True
+            )
+            guard = self._guarded(self._stages)
+            guard.preparing = True
+            self._guard = guard
         finally:
             self._building = False
-        stages = self._stages
-        if self._shape is None:
-            self._governor.start(stages.first_level)
-        self._shape = shape
-        self._guard = FailOpen(stages.all, self._metrics, stages.whole, self._say)
-        return self._guard
+        guard.prepare(self._stages.steps(self._governor), self._closed.is_set)
+
+    def _guarded(self, stages: Stages) -> FailOpen:
+        return FailOpen(stages.all, self._metrics, stages.whole, self._say)
 
     def _apply(self, budget: Budget) -> None:
         if self._stages is not None:

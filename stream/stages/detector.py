@@ -50,13 +50,23 @@ class FaceDetector:
     at the end of a program in which it was left open.
     """
 
-    def __init__(self, min_score: float = MIN_SCORE) -> None:
+    def __init__(self, min_score: float = MIN_SCORE, *, later: bool = False) -> None:
         """Load both networks and run each once, so that the first frame is not slower.
 
         Args:    min_score: detections below it are not returned, 0..1.
+                 later: `load` does that.
         Raises:  ModelError: the models cannot be fetched, or mediapipe cannot be loaded.
         """
-        short, full = models.load(models.SHORT_RANGE, models.FULL_RANGE)
+        self._min_score = min_score
+        self._networks: dict[Model, Any] = {}
+        # Fetched here in any case: that may take minutes, and must be interruptible.
+        self._buffers = models.load(models.SHORT_RANGE, models.FULL_RANGE)
+        if not later:
+            self.load()
+
+    def load(self) -> None:
+        """Load the networks, where that was left for later. Raises: ModelError."""
+        short, full = self._buffers
         keep_reports_here()
         # Imported here: it takes 0.6 s (it brings matplotlib), which a command line that only
         # prints its help, or stops at a wrong option, need not wait for.
@@ -68,7 +78,6 @@ class FaceDetector:
             raise _not_loaded(error) from error
         self._to_mediapipe: Any = mp_image.Image
         self._rgb: Any = mp_image.ImageFormat.SRGB
-        self._networks: dict[Model, Any] = {}
         buffers: tuple[tuple[Model, bytes], ...] = (("short", short), ("full", full))
         try:
             with _without_log_noise():
@@ -76,7 +85,7 @@ class FaceDetector:
                     self._networks[name] = face_detector.FaceDetector.create_from_options(
                         face_detector.FaceDetectorOptions(
                             base_options=BaseOptions(model_asset_buffer=data),
-                            min_detection_confidence=min_score,
+                            min_detection_confidence=self._min_score,
                         )
                     )
                     self.detect(np.zeros((64, 64, 3), np.uint8), model=name)

@@ -6,7 +6,7 @@ frame to frame in the crop becomes flicker in the patch.
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,34 +15,23 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from engines.runtime import BUCKETS, Features, Runtime
-from stream.budget import FULL
+from engines.runtime import BUCKETS, SCALES, Features, Runtime
+from stream.budget import FIRST_PX, FULL
 from stream.crop import cut_square
 from stream.frame import Face, Frame, Image, Patch, View
+from stream.stages.cut import LEAVE, STEPS_PER_OCTAVE, TAKE, Cut
+from stream.stages.exemplars import PICKS
 from stream.stages.placing import Numbers, Placing
 from stream.stages.steady import Steady, carried
 from stream.stages.trial import Trial
 
-SMALLEST_X4 = BUCKETS[4][0]
-LEAVE = 1.03
-"""What began below a limit goes on until it is this much above it, so that nothing flaps."""
-TAKE, KEEP = 1.015, 1.06
-"""A bucket is taken by headshots this much larger, and kept up to the second: at the headshot's
-border the patch is faded out anyway, and the next bucket costs half as much again."""
 MIN_ZOOM = 1.2
 STAY_ZOOM = 1.15
-X8_ZOOM = 4.01
-"""x8 only where x4 would be enlarged further; a hair above 4, where a virtual camera may rest."""
-STILL_PX = 1.5
-"""The crop stays where it is while the face's centre is this near to its own; then it follows by
-no more than it must, so that noise of a pixel around any place ends in rest."""
-STEPS_PER_OCTAVE = 8
-STEP_SLACK = 0.75
-"""The size step changes when the headshot is this many steps away (0.5 would flap)."""
 FADE_S = 0.5
 FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
+TRIES = 5
 Key = tuple[int, int, int, int, int]
 """Exemplars' version and placing, scale, bucket, size step: features are valid as long as these
 are."""
@@ -55,10 +44,7 @@ class _Track:
     last_s: float
     weight: float = 0.0
     wanted: bool = False
-    scale: int = 4
-    bucket: int = 0
-    step: int = 0
-    corner: tuple[int, int] | None = None
+    cut: Cut = field(default_factory=Cut)
     kept: Patch | None = field(default=None, repr=False)
     """The last patch, where patches are used for more than one frame."""
     center: tuple[float, float] = (0.0, 0.0)
@@ -99,6 +85,9 @@ class Enhancer:
         """How much to do; takes effect with the next frame, from any thread."""
         self.idle = False
         """Follow the faces, but without the network: they get no patches."""
+        self.patient = True
+        """Wait while the network is made ready for another size of crop, as recordings do; a call
+        takes a size that is ready meanwhile, or shows the face as it is."""
         self._frames = 0
         self._runtimes: dict[int, Runtime] = {}
         self._opened = ExitStack()
@@ -107,13 +96,33 @@ class Enhancer:
         self.encodes = 0
         """How often exemplars were encoded so far."""
 
-    def warm_up(self) -> None:
-        """Open the runtime of scale 4 now, not with the first far face: it may take seconds, which
+    def warm_up(self, scale: int = 4) -> None:
+        """Open the runtime of a scale now, not with the first far face: it may take seconds, which
         a call has before its start and nowhere else.
 
         Raises: EngineError: it cannot be opened.
         """
-        self._runtime(4)
+        self._runtime(scale)
+
+    def try_out(self, scale: int = 4) -> float:
+        """Run the network of a scale as for a face with close-ups, on a blank crop of `FIRST_PX`.
+
+        Returns: seconds that it takes; the first run, which may compile something, does not count.
+        Raises:  EngineError: it cannot be opened.
+        """
+        runtime, side = self._runtime(scale), FIRST_PX * SCALES[0] // scale
+        crop = np.zeros((side, side, 3), np.uint8)
+        closeup = np.zeros((scale * side, scale * side, 3), np.uint8)
+        runtime.enhance(crop, None)
+        features = runtime.encode([closeup] * PICKS)
+        runtime.enhance(crop, features)
+        taken_s = []
+        for _ in range(TRIES):
+            started_s = time.perf_counter()
+            runtime.enhance(crop, features)
+            taken_s.append(time.perf_counter() - started_s)
+        # The fastest: other work makes it slower, nothing faster.
+        return min(taken_s)
 
     def __call__(self, frame: Frame) -> Frame:
         """Enhance the faces of one frame.
@@ -138,18 +147,22 @@ class Enhancer:
         faces = []
         for face in frame.faces:
             track = self._tracks[face.track_id]
-            target = 1.0 if face.track_id in chosen and track.wanted else 0.0
+            size = (
+                self._size(track.cut, face, view, largest_px) if face.track_id in chosen else None
+            )
+            target = 1.0 if size and track.wanted else 0.0
             track.weight = _towards(track.weight, target, step_s / FADE_S)
-            show = face.track_id in chosen and track.weight > 0.0
-            if show and self.idle:
+            if not size or track.weight <= 0.0:
+                size = None
+            elif self.idle:
                 # Features are encoded, from the same exemplars, when they are needed next.
-                _fit(track, face, view, largest_px)
+                track.cut.put(face, *size)
                 track.placing.meet(face.exemplars, face.exemplars_version)
-                show = False
-            if not show:
+                size = None
+            if size is None:
                 track.kept = None
                 track.steady.forget()
-            patch = self._patch(frame, face, view, step_s, largest_px) if show else None
+            patch = self._patch(frame, face, size, step_s) if size else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
@@ -212,8 +225,8 @@ class Enhancer:
         needed = []
         for face in faces:
             track = self._tracks[face.track_id]
-            steady = 2.0 ** (track.step / STEPS_PER_OCTAVE)
-            side = face.headshot_side_px if track.corner is None else steady
+            steady = 2.0 ** (track.cut.step / STEPS_PER_OCTAVE)
+            side = face.headshot_side_px if track.cut.corner is None else steady
             needed.append(next((b for b in allowed if side <= b * TAKE), allowed[-1]))
 
         def pixels(largest_px: int) -> int:
@@ -233,23 +246,37 @@ class Enhancer:
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
 
-    def _patch(self, frame: Frame, face: Face, view: View, step_s: float, largest_px: int) -> Patch:
+    def _size(self, cut: Cut, face: Face, view: View, largest_px: int) -> tuple[int, int] | None:
+        """Scale and bucket of the crop; None: nothing of which the face would gain is ready."""
+        side = face.headshot_side_px
+        x8 = self.patient or 8 in self._runtimes
+        scale, bucket = cut.wanted(side, view.zoom, largest_px, x8=x8)
+        if self.patient:
+            return scale, bucket
+        ready = self._runtime(scale).at_once
+        if ready(bucket, soon=True):
+            return scale, bucket
+        others = cut.instead(side, scale, bucket, largest_px)
+        return next(((scale, other) for other in others if ready(other)), None)
+
+    def _patch(self, frame: Frame, face: Face, size: tuple[int, int], step_s: float) -> Patch:
         track = self._tracks[face.track_id]
+        cut = track.cut
         budget = self.budget
         # Several faces take turns.
         if track.kept is not None and (self._frames + face.track_id) % budget.enhance_every:
             grown = face.headshot_side_px / track.side_px
             patch = carried(track.kept, track.center, face.center, grown)
             return replace(patch, weight=track.weight)
-        _fit(track, face, view, largest_px)
+        cut.put(face, *size)
         track.placing.meet(face.exemplars, face.exemplars_version)
-        assert track.corner is not None
-        x0, y0 = track.corner
-        box = (x0, y0, x0 + track.bucket, y0 + track.bucket)
+        assert cut.corner is not None
+        x0, y0 = cut.corner
+        box = (x0, y0, x0 + cut.bucket, y0 + cut.bucket)
         crop = cut_square(frame.image, box)
         image = self._enhance(crop, face, track, frame.time_s, step_s)
         image = track.steady(image, box, crop)
-        patch = Patch(image, box, track.scale, track.weight)
+        patch = Patch(image, box, cut.scale, track.weight)
         track.kept = patch if budget.enhance_every > 1 else None
         track.center, track.side_px = face.center, face.headshot_side_px
         return patch
@@ -258,7 +285,7 @@ class Enhancer:
         self, crop: Image, face: Face, track: _Track, now_s: float, step_s: float
     ) -> Image:
         """Run the network, with the close-ups as far as they pay; both ways to find that out."""
-        runtime = self._runtime(track.scale)
+        runtime = self._runtime(track.cut.scale)
         if not face.exemplars:
             track.key = track.features = None
             track.trial = Trial()
@@ -269,13 +296,13 @@ class Enhancer:
         if trial.is_due(now_s):
             with_them = runtime.enhance(crop, self._features(runtime, face, track))
             without = runtime.enhance(crop, None)
-            trial.judge(with_them, without, track.scale, now_s)
+            trial.judge(with_them, without, runtime.scale, now_s)
         share = trial.fade(step_s, shown=track.weight > step_s / FADE_S)
         if share > 0.0 and with_them is None:
             with_them = runtime.enhance(crop, self._features(runtime, face, track))
         if with_them is not None:
             every_s = self.budget.lay_every_s
-            if track.placing.look(with_them, track.bucket, now_s, every_s):
+            if track.placing.look(with_them, track.cut.bucket, now_s, every_s):
                 trial.meet_again()
         if share < 1.0 and without is None:
             without = runtime.enhance(crop, None)
@@ -287,16 +314,11 @@ class Enhancer:
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
     def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features:
-        key = (
-            face.exemplars_version,
-            track.placing.laid,
-            track.scale,
-            track.bucket,
-            track.step,
-        )
+        cut, laid = track.cut, track.placing.laid
+        key = (face.exemplars_version, laid, cut.scale, cut.bucket, cut.step)
         if track.features is None or key != track.key:
-            side = track.scale * 2.0 ** (track.step / STEPS_PER_OCTAVE)
-            track.features = runtime.encode(track.placing.lay(side, track.scale * track.bucket))
+            side = cut.scale * 2.0 ** (cut.step / STEPS_PER_OCTAVE)
+            track.features = runtime.encode(track.placing.lay(side, cut.scale * cut.bucket))
             track.key = key
             self.encodes += 1
         return track.features
@@ -309,35 +331,3 @@ class Enhancer:
 
 def _towards(value: float, target: float, step: float) -> float:
     return min(value + step, target) if target > value else max(value - step, target)
-
-
-def _fit(track: _Track, face: Face, view: View, largest_px: int) -> None:
-    """Choose scale, bucket, size step and place of the crop; keep the old ones if they will do."""
-    side = face.headshot_side_px
-    fresh = track.corner is None
-    x8_limit = SMALLEST_X4 * (LEAVE if not fresh and track.scale == 8 else 1.0)
-    scale = 8 if view.zoom > X8_ZOOM and side <= x8_limit else 4
-    allowed = [b for b in BUCKETS[scale] if b <= largest_px]
-    bucket = next((b for b in allowed if side <= b * TAKE), allowed[-1])
-    if not fresh and scale == track.scale and bucket > track.bucket and side <= track.bucket * KEEP:
-        bucket = track.bucket
-
-    # Above the largest bucket, where the middle is enhanced, the exemplar keeps growing.
-    exact = STEPS_PER_OCTAVE * math.log2(max(side, 1.0))
-    if fresh or abs(exact - track.step) > STEP_SLACK:
-        track.step = round(exact)
-
-    x, y = (c - bucket / 2.0 for c in face.center)
-    if track.corner is None or bucket != track.bucket:
-        track.corner = (round(x), round(y))
-    else:
-        track.corner = (_drag(track.corner[0], x), _drag(track.corner[1], y))
-    track.scale, track.bucket = scale, bucket
-
-
-def _drag(old: int, wanted: float) -> int:
-    if wanted > old + STILL_PX:
-        return math.ceil(wanted - STILL_PX)
-    if wanted < old - STILL_PX:
-        return math.floor(wanted + STILL_PX)
-    return old
