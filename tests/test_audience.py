@@ -47,6 +47,15 @@ def test_who_nods_is_expected_where_he_is() -> None:
             assert abs(one.ahead(1.0)[1] - 360.0) < 0.8 * 45.0
 
 
+def test_who_sets_off_aside_is_expected_farther_than_who_bends_down() -> None:
+    way = [0.5 * 900.0 * (i / RATE) ** 2 for i in range(8)]
+    (aside,) = watched([(640.0, 360.0, 45.0)] * 25 + [(640.0 + d, 360.0, 45.0) for d in way]).people
+    (down,) = watched([(640.0, 360.0, 45.0)] * 25 + [(640.0, 360.0 + d, 45.0) for d in way]).people
+    walks = aside.ahead(1.0, at_worst=True)[0] - aside.last[0]
+    bends = down.ahead(1.0, at_worst=True)[1] - down.last[1]
+    assert walks > 1.5 * bends > 0.0
+
+
 def test_a_jump_of_one_frame_is_no_motion() -> None:
     audience = watched([(640.0 if i < 40 else 658.0, 360.0, 45.0) for i in range(45)])
     (one,) = audience.people

@@ -56,6 +56,24 @@ def test_the_view_turns_when_the_head_does(name: str, own: float) -> None:
     assert row.reversals <= own + 2.0, "and once in 30 s more, between moving in and following"
 
 
+@pytest.mark.parametrize(
+    ("name", "most", "nearly_all"),
+    [
+        ("quick walk", 3.5, 2.6),
+        ("leaves", 7.7, 4.0),
+        ("stands up", 6.1, 5.2),
+        ("comes close", 4.4, 4.0),
+    ],
+)
+def test_whoever_is_quick_is_followed_without_a_jolt(
+    name: str, most: float, nearly_all: float
+) -> None:
+    row = measure(next(motion for motion in MOTIONS if motion.name == name), 25)
+    assert row.acceleration_max < most
+    assert row.acceleration_p99 < nearly_all
+    assert row.cut == 0.0
+
+
 def test_a_row_for_several_has_the_greatest_and_the_means() -> None:
     one, other = (measure(motion, 10) for motion in (MOTIONS[0], MOTIONS[4]))
     row = together("two", [one, other])

@@ -35,11 +35,12 @@ SURGE_S = 0.2
 """A change of speed is believed to go on for so long."""
 SLOW, SLOW_SIZE = 0.5, 0.1
 """Face widths a second, of place and size: less is no way to anywhere, twice as much is one ..."""
-REST_S, FARTHER = 0.5, np.array([2.5, 2.5, 5.0])
+REST_S, FARTHER = 0.5, np.array([5.0, 2.5, 5.0])
 """... and nobody is expected to go farther than so many times as he has come from where he was of
-late, on average over so long."""
-COAST_S = 0.5
-"""People stop: a speed is expected to fade with this time constant, at worst with twice of it."""
+late, on average over so long: aside most of all, for up and down people nod."""
+COAST_S, COAST_WORST_S = 0.5, np.array([3.0, 3.0, 1.0])
+"""People stop: a speed is expected to fade with this time constant; at worst later: aside, up or
+down, nearer. Whoever walks may walk on and out; whoever comes near stops before the camera."""
 BACK_S = 0.25
 """Whoever was lost and is found again stands still, for so long."""
 
@@ -97,8 +98,8 @@ class Person:
         """Where it will be; where it is, if it hardly moves."""
         place = self.last if at_worst else self.head
         width = float(place[2])
-        coast_s = 2.0 * COAST_S if at_worst else COAST_S
-        way_s = coast_s * (1.0 - math.exp(-after_s / coast_s))
+        coast_s = COAST_WORST_S if at_worst else COAST_S
+        way_s = coast_s * (1.0 - np.exp(-after_s / coast_s))
         surge_s = min(after_s, SURGE_S)
         gain_s2 = surge_s * (after_s - 0.5 * surge_s)
         # Only a start is counted: to believe in a stop would be to be late.

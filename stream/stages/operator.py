@@ -66,7 +66,7 @@ class Operator:
         self._audience = Audience(whole)
         self._glide = Glide(self._full)
         self._goal = self._full.copy()
-        self._heading: Vector = np.zeros(3)  # of the goal's middle and width: -1, 0 or 1
+        self._aim: Vector = np.array([*self._middle(self._full), self._full[2]])
         self._moving = False
         self._unease = 0.0
         self._haste = 1.0
@@ -85,7 +85,8 @@ class Operator:
 
     def _choose(self, step_s: float) -> None:
         """Decide where to go, and how quickly; stay where we are while the wish is near."""
-        wish = self._ideal()
+        aim = self._ideal()
+        wish = self._around(aim)
         heads = self._heads_ahead()
         needed = 1.0
         if not self._moving:
@@ -99,7 +100,8 @@ class Operator:
             if self._moving:
                 self._haste = 1.0
         if self._moving:
-            self._goal = self._with_play(wish)
+            self._aim = self._with_play(aim)
+            self._goal = self._around(self._aim)
             needed = self._needed(self._goal, heads)
             near = float(np.abs(self._goal - self._glide.at).max() / self._goal[2])
             self._moving = near > SETTLED or self._glide.pace > SETTLED
@@ -153,23 +155,28 @@ class Operator:
         return max(left - head[0], top - head[1], head[2] - right, head[3] - bottom) / wide
 
     def _with_play(self, wish: Vector) -> Vector:
-        """The wish; but a part of it that turns back stays until that exceeds the play.
+        """The wish; but whatever of it does not go on as the view goes follows with play.
 
-        Whether it turns is told from where the goal last went, not from where the view goes: on the
-        way aside a view that has its height already goes nowhere up or down.
+        What has arrived goes nowhere: on the way aside the last hair of the way up or down has a
+        direction, too, and each sway of the head would turn it.
         """
-        wanted, present = (np.array([*self._middle(view), view[2]]) for view in (wish, self._goal))
-        step = wanted - present
+        aim = self._aim
+        at = np.array([*self._middle(self._glide.at), self._glide.at[2]])
         play = np.array([SLACK_PAN, SLACK_PAN, SLACK_ZOOM]) * wish[2]
-        step[(step * self._heading < 0.0) & (np.abs(step) < play)] = 0.0
-        self._heading = np.where(step != 0.0, np.sign(step), self._heading)
-        x, y, wide = present + step
+        drawn = wish + np.clip(aim - wish, -play, play)
+        goes_on = ((wish - aim) * (aim - at) > 0.0) & (np.abs(aim - at) > SETTLED * wish[2])
+        return np.where(goes_on, wish, drawn)
+
+    def _around(self, aim: Vector) -> Vector:
+        """The view with this middle and width, or the nearest in the picture."""
+        x, y, wide = aim
         return self._inside(np.array([x - wide / 2.0, y - wide / self._aspect / 2.0, wide]))
 
     def _ideal(self) -> Vector:
+        """Middle and width of the view to wish for; a part of it may lie beside the picture."""
         people = self._audience.people
         if not people:
-            return self._full
+            return np.array([*self._middle(self._full), self._full[2]])
         # Where they will be when the view has come there: who walks has room before him.
         heads = np.array([one.ahead(lead_s) for lead_s in LEADS_S for one in people])
         x, y, width = heads[:, 0], heads[:, 1], heads[:, 2]
@@ -186,7 +193,7 @@ class Operator:
         middle_y = (float(y.min()) + float(y.max())) / 2.0 + (0.5 - FACE_AT) * high
         # Head room first, then what is below.
         middle_y = min(max(middle_y, bottom - high / 2.0), top + high / 2.0)
-        return self._inside(np.array([middle_x - wide / 2.0, middle_y - high / 2.0, wide]))
+        return np.array([middle_x, middle_y, wide])
 
     def _catch_up(self, step_s: float) -> None:
         """Push the view as much as it must be to hold, a moment later, whoever is in it now."""
