@@ -76,10 +76,12 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def clock_options(kind: str, time_base: Fraction) -> dict[str, str]:
-    """What makes a container of this kind (of `FORMATS`' values) keep times in `time_base`."""
+def muxer_options(kind: str, time_base: Fraction) -> dict[str, str]:
+    """What makes a container of this kind (of `FORMATS`' values) keep times in `time_base`, and
+    come out the same twice."""
     if kind == "matroska":
-        return {}
+        # Otherwise file and tracks get names by chance.
+        return {"fflags": "+bitexact"}
     # Otherwise the writer chooses a clock of its own, and rounds the start to 1 ms.
     clock = str(time_base.denominator)
     return {"video_track_timescale": clock, "movie_timescale": clock}
@@ -250,7 +252,7 @@ class FileSink:
             return self._container, self._stream
         kind = FORMATS[self.path.suffix.lower()]
         options = {} if self._companion is None else self._companion.options(kind)
-        options |= clock_options(kind, self._time_base)
+        options |= muxer_options(kind, self._time_base)
         container = av.open(
             f"file:{part_path(self.path).absolute()}",
             mode="w",

@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from stream.media.companion import Companion
-from stream.media.file_sink import FORMATS, clock_options, part_path, writing
+from stream.media.file_sink import FORMATS, muxer_options, part_path, writing
 from stream.media.provenance import Provenance
 
 
@@ -92,7 +92,7 @@ class Join:
             f"file:{part_path(target).absolute()}",
             mode="w",
             format=kind,
-            options={**options, **clock_options(kind, base)},
+            options={**options, **muxer_options(kind, base)},
         ) as container:
             add_pictures = partial(_add_pictures, container, template, rate)
             if companion is None:
