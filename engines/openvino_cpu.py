@@ -101,7 +101,8 @@ class OpenVinoCpu(CpuRuntime):
             missing = not all(key in self._enhancers for key in keys)
         if missing and soon:
             self._ahead.want(bucket)
-        return not missing or self._ahead.failed(bucket)
+        # Where it can never be, `enhance` says why.
+        return not missing or self._ahead.failed(bucket) or not self._open
 
     def _encode_half(self, exemplars: Array) -> Features:
         self._encoder.set_tensor("exemplars", self._share(exemplars))

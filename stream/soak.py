@@ -60,10 +60,12 @@ class Disturbance:
         self._every_s = every_s
         self._sleep_s = sleep_s
         self._log = log
-        self._next_s = time.monotonic() + every_s
+        self._next_s: float | None = None
 
     def __call__(self, frame: Frame) -> Frame:
         """The same frame, sometimes late."""
+        if self._next_s is None:  # the models are there
+            self._next_s = time.monotonic() + self._every_s
         if time.monotonic() >= self._next_s:
             self._next_s += self._every_s
             self._log.disturbed(frame)

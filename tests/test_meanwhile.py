@@ -99,6 +99,26 @@ def test_each_bucket_changes_by_itself() -> None:
         assert runtime.enhance(CROP, None).min() == 165
 
 
+def test_nobody_waits_for_the_first_where_the_other_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setup = Setup()
+    asked: list[tuple[int, bool]] = []
+
+    def compiling(bucket: int, *, soon: bool = False) -> bool:
+        asked.append((bucket, soon))
+        return False
+
+    monkeypatch.setattr(setup.first, "at_once", compiling)
+    setup.better.go.set()
+    with setup.runtime as runtime:
+        assert not runtime.at_once(16, soon=True)
+        assert asked == [(16, True)]
+        assert runtime.wait(16, 5)
+        assert runtime.at_once(16)
+        assert not runtime.at_once(24)
+
+
 @pytest.mark.parametrize("error", [EngineError("no room"), RuntimeError("a surprise")])
 def test_a_failed_build_is_one_line_and_the_first_goes_on(error: Exception) -> None:
     setup = Setup()

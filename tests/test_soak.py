@@ -6,16 +6,17 @@ import itertools
 import json
 import threading
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from stream import soak
-from stream.frame import Frame
+from stream.frame import Face, Frame, Patch
 from stream.governor import DOWN
 from stream.media.rehearsal import Rehearsal
-from stream.metrics import DROPPED, Metrics
+from stream.metrics import DROPPED, FAILED_OPEN, Metrics
 from stream.soak_log import Log
 from tests.helpers import need_models
 
@@ -115,6 +116,26 @@ def test_frames_until_the_age_is_normal() -> None:
     assert result["age_ms"]["max"] == pytest.approx(250.0)
 
 
+def test_the_first_frame_and_the_first_enhanced_one() -> None:
+    log, metrics = Log(100, 10), Metrics()
+    box, keypoints = np.zeros(4, np.float32), np.zeros((6, 2), np.float32)
+    for index in range(50):
+        weight = 0.0 if index < 20 else 0.5
+        one = Face(1, box, keypoints, 1.0, patch=Patch(BLANK, (0, 0, 1, 1), 4, weight))
+        time_s = log._started_s + 0.3 + index / 4
+        log.taken(replace(frame_at(index, time_s), faces=(one,)), round(time_s * 1e9))
+    metrics.count(DROPPED, 3)
+    metrics.count(FAILED_OPEN, 2)
+    log.count(metrics)
+    metrics.count(DROPPED, 4)
+    result = log.result(metrics, 0.0, "none")
+    assert (result["first_frame_s"], result["first_enhanced_s"]) == (0.3, 5.3)
+    assert result["first_10_s"] == {"frames": 39, "dropped": 3, "failed_open": 2}
+    assert result["frames_dropped"] == 7
+    empty = Log(100, 10).result(Metrics(), 0.0, "none")
+    assert (empty["first_frame_s"], empty["first_enhanced_s"]) == (None, None)
+
+
 def test_memory_that_grows_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     log = filled()
     clock = itertools.count(log._started_s, 60.0)
@@ -130,12 +151,15 @@ def test_memory_that_grows_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_short_soak_of_the_real_stages(capsys: pytest.CaptureFixture[str]) -> None:
     need_models()
-    size = ["--size", "320x240", "--rate", "10", "--minutes", "0.15", "--warm-up", "3"]
+    size = ["--size", "320x240", "--rate", "10", "--minutes", "0.25", "--warm-up", "3"]
     assert soak.main([*size, "--disturb", "2", "--json", "--runtime", "onnxruntime-cpu"]) == 0
     said = capsys.readouterr()
     result = json.loads(said.out)
     assert result["frames"] > 5
     assert result["faces_seen"] > 0
+    assert 0.0 < result["first_frame_s"] < 15.0
+    assert 5 < result["first_10_s"]["frames"] <= 101, "the warm-up is in it"
+    assert set(result["first_10_s"]) == {"frames", "dropped", "failed_open"}
     assert result["disturbances"] >= 1
     assert result["age_ms"]["max"] >= 200.0
     assert sum(result["levels"].values()) == pytest.approx(1.0, abs=0.01)
