@@ -62,6 +62,7 @@ class Governor:
         self._intervals_s: deque[float] = deque(maxlen=FRAMES)
         self._before: Frame | None = None
         self._room_since_s: float | None = None
+        self._patches = 0
         self._up_at_s = -REGRET_S
         self._patience_s = UP_AFTER_S
         self._level = 0
@@ -93,6 +94,10 @@ class Governor:
         """Take note of a frame and of the time that all stages together took for it."""
         self._worked_s.append(worked_s)
         self._note_interval(frame)
+        patches = sum(face.patch is not None for face in frame.faces)
+        if patches > self._patches:
+            self._room_since_s = None  # there was, while there was less to do
+        self._patches = patches
         if self._first_left > 0:
             self._first_left -= 1
             if not self._first_left:

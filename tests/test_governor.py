@@ -272,3 +272,16 @@ def test_the_first_frames_choose_once() -> None:
     call.cost = machine(0.1)
     call.run(1.0)
     assert call.governor.level == low, "from now on slowly"
+
+
+def test_room_while_nobody_is_far_is_none_for_whoever_comes() -> None:
+    call = begins(17.0, 8.0, faces=0)
+    call.run(20.0)
+    low, alone = call.governor.level, len(call.levels)
+    call.faces = 1
+    call.run(20.0)
+    assert call.budget.largest_px == FIRST_PX
+    assert set(call.levels[alone:]) == {low}, "64 px would be too much, and was not tried"
+    call.cost = machine(0.1)
+    call.run(60.0)
+    assert call.governor.level == 0
