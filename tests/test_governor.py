@@ -237,13 +237,15 @@ def begins(crop_ms: float, rest_ms: float, faces: int = 1) -> Call:
     return call
 
 
-@pytest.mark.parametrize("faces", [0, 1])
 @pytest.mark.parametrize(
-    ("crop_ms", "rest_ms", "largest_px"),
-    [(1.0, 8.0, 160), (2.0, 8.0, 128), (4.0, 8.0, 96), (8.0, 8.0, 64), (17.0, 8.0, 48)],
+    ("crop_ms", "rest_ms", "faces", "largest_px"),
+    [
+        *((1.0, 8.0, 1, 160), (2.0, 8.0, 1, 128), (4.0, 8.0, 1, 96), (8.0, 8.0, 1, 64)),
+        *((0.5, 8.0, 0, 160), (1.0, 8.0, 0, 128), (2.0, 8.0, 0, 96), (8.0, 8.0, 0, 48)),
+    ],
 )
 def test_where_nobody_measured_the_first_frames_say_how_much_there_is_time_for(
-    crop_ms: float, rest_ms: float, largest_px: int, faces: int
+    crop_ms: float, rest_ms: float, faces: int, largest_px: int
 ) -> None:
     call = begins(crop_ms, rest_ms, faces)
     assert call.budget.largest_px == FIRST_PX
@@ -251,11 +253,20 @@ def test_where_nobody_measured_the_first_frames_say_how_much_there_is_time_for(
     assert call.budget.largest_px == FIRST_PX, "not before they were looked at"
     call.run(4.0 / RATE)
     assert call.budget.largest_px == largest_px, "at once, not step by step"
-    assert call.metrics.counter(UP) == 0, "a beginning is no step up"
-    call.faces = 1
     call.run(4.0)
     assert call.budget.largest_px == largest_px
+    assert call.metrics.counter(UP) == 0, "a beginning is no step up"
     assert call.metrics.counter(DOWN) == 0, "it was not too much"
+
+
+def test_with_the_first_far_face_it_looks_again() -> None:
+    call = begins(4.0, 8.0, faces=0)
+    call.run(3.0)
+    assert call.budget.largest_px == 64, "it does not know what else there is to do with a face"
+    call.faces = 1
+    call.run((LOOKED_AT + 4) / RATE)
+    assert call.budget.largest_px == 96
+    assert call.metrics.counter(UP) == 0
 
 
 def test_where_not_even_the_smallest_crop_keeps_up_it_goes_down_from_there() -> None:
