@@ -55,6 +55,13 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
         await asyncio.sleep(0.02)
 
 
+def track_class() -> Any:
+    """EnhancedVideoTrack, which is imported when it is asked for."""
+    from stream.rtc import EnhancedVideoTrack
+
+    return EnhancedVideoTrack
+
+
 class Clip(MediaStreamTrack):
     """A camera: numbered pictures at a steady rate; `size` may be changed on the way."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines import profile
+from tests.fakes import OneFace, OpenedRuntimes
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,3 +24,19 @@ def ctrl_c() -> Iterator[None]:
 def no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing was measured yet, whatever this machine's owner has measured."""
     monkeypatch.setattr(profile, "folder", lambda: tmp_path / "no speed profile")
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
+    """Stands in for the detector."""
+    one = OneFace()
+    monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
+    return one
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
+    """Stands in for the network."""
+    runtimes = OpenedRuntimes()
+    monkeypatch.setattr("stream.graph.open_runtime", runtimes)
+    return runtimes

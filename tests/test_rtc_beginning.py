@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import pytest
 
@@ -11,28 +10,6 @@ from stream.metrics import FAILED_OPEN, Metrics
 from tests import calls
 from tests.calls import Clip, Watcher, add_stage, inverted, is_inverted, until
 from tests.fakes import OneFace, OpenedRuntimes
-
-
-def track_class() -> Any:
-    from stream.rtc import EnhancedVideoTrack
-
-    return EnhancedVideoTrack
-
-
-@pytest.fixture
-def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
-    """Stands in for the detector."""
-    one = OneFace()
-    monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
-    return one
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
-    """Stands in for the network."""
-    runtimes = OpenedRuntimes()
-    monkeypatch.setattr("stream.graph.open_runtime", runtimes)
-    return runtimes
 
 
 def test_pictures_pass_while_the_models_are_loaded_and_that_is_no_failure(
@@ -44,7 +21,7 @@ def test_pictures_pass_while_the_models_are_loaded_and_that_is_no_failure(
 
     async def program() -> None:
         clip, metrics, said = Clip(), Metrics(), list[str]()
-        track = track_class()(clip, framing="fixed", metrics=metrics, say=said.append)
+        track = calls.track_class()(clip, framing="fixed", metrics=metrics, say=said.append)
         watcher = Watcher(track)
         await until(lambda: len(watcher.frames) > 20, "nothing came while models were loaded")
         assert track.figures().why == "the models are being loaded"
@@ -74,7 +51,7 @@ def test_a_call_that_ends_while_the_models_are_loaded(
 
     async def program() -> None:
         said: list[str] = []
-        track = track_class()(Clip(), say=said.append)
+        track = calls.track_class()(Clip(), say=said.append)
         await until(begun.is_set)
         track.stop()
         loaded.set()

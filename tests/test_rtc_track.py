@@ -24,28 +24,6 @@ from tests.helpers import backdrop, need_models, scene_with_face
 README = Path(__file__).parent.parent / "README.md"
 
 
-def track_class() -> Any:
-    from stream.rtc import EnhancedVideoTrack
-
-    return EnhancedVideoTrack
-
-
-@pytest.fixture
-def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
-    """Stands in for the detector."""
-    one = OneFace()
-    monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
-    return one
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
-    """Stands in for the network."""
-    runtimes = OpenedRuntimes()
-    monkeypatch.setattr("stream.graph.open_runtime", runtimes)
-    return runtimes
-
-
 def test_readme_shows_a_program_that_runs() -> None:
     need_models()
     section = README.read_text(encoding="utf-8").split("## In an aiortc program")[1]
@@ -83,7 +61,7 @@ def test_far_faces_are_enhanced_and_the_close_ups_forgotten(
             camera.width = max(40.0, 0.97 * camera.width)
             return scene_with_face(camera.width, size)
 
-        track = track_class()(clip, framing="fixed", say=said.append)
+        track = calls.track_class()(clip, framing="fixed", say=said.append)
         watcher = Watcher(track)
         await until(lambda: len(track.closeups()) > 1, "no close-ups were kept")
         assert track.figures().enhanced == 0
@@ -121,7 +99,7 @@ def test_tracks_share_a_model_and_keep_their_own_memory(
         with Model() as model:
             clips = [Clip((640, 480)), Clip((640, 480))]
             clips[0].scene = lambda size: scene_with_face(camera.width, size)
-            tracks = [track_class()(clip, framing="fixed", model=model) for clip in clips]
+            tracks = [calls.track_class()(clip, framing="fixed", model=model) for clip in clips]
             watchers = [Watcher(track) for track in tracks]
             await until(lambda: tracks[0].closeups(), "no close-ups were kept")
             await until(lambda: all(track._worker._stages for track in tracks))
@@ -151,7 +129,7 @@ def test_a_line_that_loses_and_reorders(
 
         @callee.on("track")
         def on_track(track: Any) -> None:
-            tracks.append(track_class()(track, framing="fixed"))
+            tracks.append(calls.track_class()(track, framing="fixed"))
             callee.addTrack(tracks[0])
 
         caller.addTrack(clip)
@@ -185,7 +163,7 @@ def test_a_slow_stage_makes_no_queue(
 
     async def program() -> None:
         clip = Clip()
-        track = track_class()(clip, framing="fixed")
+        track = calls.track_class()(clip, framing="fixed")
         await until(lambda: track.figures().why != "the models are being loaded")
         watcher = Watcher(track)
         ages: list[int] = []
@@ -217,7 +195,7 @@ def test_the_size_changes_in_the_middle_of_a_call(
 
     async def program() -> None:
         clip = Clip((320, 240))
-        track = track_class()(clip)
+        track = calls.track_class()(clip)
         watcher = Watcher(track)
         for size in ((320, 240), (640, 360), (320, 180), (301, 203)):
             clip.size = size
@@ -247,7 +225,7 @@ def test_whatever_fails_the_cameras_picture_comes_through(
 
     async def program(what: str) -> None:
         clip, said = Clip(), list[str]()
-        track = track_class()(clip, say=said.append)
+        track = calls.track_class()(clip, say=said.append)
         watcher = Watcher(track)
         await until(lambda: len(watcher.frames) > 40)
         await until(lambda: said)
@@ -280,7 +258,7 @@ def test_a_publisher_that_vanishes_and_a_source_that_raises(
 
     async def program() -> None:
         said: list[str] = []
-        track = track_class()(Broken(), say=said.append)
+        track = calls.track_class()(Broken(), say=said.append)
         watcher = Watcher(track)
         await until(lambda: watcher.ended)
         assert said == ["the source failed: unplugged"]
@@ -292,7 +270,7 @@ def test_a_publisher_that_vanishes_and_a_source_that_raises(
 def test_a_program_that_forgets_its_track_ends(camera: OneFace, opened: OpenedRuntimes) -> None:
     async def program() -> None:
         clip = Clip()
-        track = track_class()(clip)
+        track = calls.track_class()(clip)
         for _ in range(3):
             await track.recv()
         # neither stopped nor closed: ending the loop ends the thread
@@ -303,15 +281,15 @@ def test_a_program_that_forgets_its_track_ends(camera: OneFace, opened: OpenedRu
 def test_what_is_refused(camera: OneFace, opened: OpenedRuntimes) -> None:
     async def program() -> None:
         with pytest.raises(ValueError, match="video"):
-            track_class()(Tone())
+            calls.track_class()(Tone())
         with pytest.raises(ConfigError, match="strength"):
-            track_class()(Clip(), strength=2.0)
+            calls.track_class()(Clip(), strength=2.0)
         with pytest.raises(ConfigError, match='not "round"'):
-            track_class()(Clip(), framing="round")
+            calls.track_class()(Clip(), framing="round")
 
     calls.run(program())
     with pytest.raises(RuntimeError, match="no running event loop"):
-        track_class()(Clip())
+        calls.track_class()(Clip())
 
 
 def test_bar_codes() -> None:
