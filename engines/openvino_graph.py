@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,13 @@ TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 FLOAT, HALF = ov.Type.f32, ov.Type.bf16
 
 
+@cache
 def open_core() -> Any:
-    """OpenVINO, taught to read DeformConv."""
+    """OpenVINO, taught to read DeformConv; one for the whole program, for good.
+
+    Its CPU plugin gives the thread that loads it a stack for signals, and takes the memory away
+    with the last network. Freed in another thread, the next Ctrl-C would end in a crash.
+    """
     core = ov.Core()
     core.add_extension(ConversionExtension("DeformConv", _deform_conv))
     return core

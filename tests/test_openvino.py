@@ -121,6 +121,24 @@ def test_failures_are_one_line(
         OpenVinoCpu(4)
 
 
+def test_signals_are_heard_after_it_was_closed_in_another_thread() -> None:
+    program = (
+        "import gc, signal, threading\n"
+        "from engines.openvino_cpu import OpenVinoCpu\n"
+        "held = [OpenVinoCpu(8)]\n"
+        "def end():\n"
+        "    held.pop().__exit__(None, None, None)\n"
+        "    gc.collect()\n"
+        "thread = threading.Thread(target=end)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n")
+
+
 def test_it_reports_to_nobody(tmp_path: Path) -> None:
     pytest.importorskip("openvino_telemetry", reason="nothing that could report is installed")
     program = (
