@@ -143,8 +143,8 @@ class Log:
             frames_failed_open=metrics.counter(FAILED_OPEN),
             faces_seen=metrics.counter(FACES),
             faces_enhanced=metrics.counter(ENHANCED),
-            first_frame_s=round(float(times_s[0]), 2) if len(times_s) else None,
-            first_enhanced_s=None if self._enhanced_s is None else round(self._enhanced_s, 2),
+            first_frame_s=round(float(times_s[0]), 4) if len(times_s) else None,
+            first_enhanced_s=None if self._enhanced_s is None else round(self._enhanced_s, 4),
             first_10_s=dict(
                 zip(
                     ("frames", "dropped", "failed_open"),
