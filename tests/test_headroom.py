@@ -58,11 +58,15 @@ def test_bounds_with_the_shipped_network(people: Path) -> None:
     assert rows[3][1] == pytest.approx(rows[1][1], abs=0.05)
 
 
-def test_command_line(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["--data", str(people), "--scale", "8", "--size", "16"]
     assert headroom.main([*argv, "--pool", "3", "--limit", "4"]) == 0
     assert "16 px x8, clean, 4 headshots, hime_x8_clean" in capsys.readouterr().out
-    for more in (["--pool", "2"], ["--pool", "9"], ["--data", str(people / "none")]):
+    damaged = tmp_path / "people.zip"
+    damaged.write_bytes(b"no zip")
+    wrong = {"--pool": ("2", "9"), "--limit": ("0", "-3"), "--size": ("8", "17")}
+    cases = [[name, value] for name, values in wrong.items() for value in values]
+    for more in (*cases, ["--data", str(people / "none")], ["--data", str(damaged)]):
         assert headroom.main([*argv, *more]) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: ")

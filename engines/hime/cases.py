@@ -67,8 +67,12 @@ def make_cases(
     Args:   size: side of the crops, px. degradation: "clean" or "call".
             limit: use about this many headshots, evenly over all people.
             slots: close-ups to draw; people with fewer other photos are left out.
-    Raises: ValueError: too few people or photos.
+    Raises: ValueError: too few people or photos, or such crops cannot be made.
     """
+    if size < 16 or size % 2:
+        raise ValueError("--size must be an even number of at least 16")
+    if limit is not None and limit < 1:
+        raise ValueError("--limit must be at least 1")
     usable = [p for p in people if len(p.photos) > slots]
     if len(usable) < 2:
         raise ValueError(

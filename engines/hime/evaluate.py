@@ -162,8 +162,6 @@ def measure(
 
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
-    if size < 16 or size % 2:
-        raise ValueError("--size must be an even number of at least 16")
     weights = args.weights or best_weights(scale, args.degradation)
     network = load_network(weights)
     if network.config.scale != scale:

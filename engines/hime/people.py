@@ -37,17 +37,20 @@ def _files(source: Path) -> Iterator[tuple[str, str, bytes]]:
             if path.suffix.lower() in SUFFIXES:
                 yield path.parent.name, str(path), path.read_bytes()
         return
-    with zipfile.ZipFile(source) as archive:
-        for name in sorted(archive.namelist()):
-            if name.lower().endswith(SUFFIXES) and "/" in name:
-                yield name.split("/")[-2], name, archive.read(name)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(archive.namelist()):
+                if name.lower().endswith(SUFFIXES) and "/" in name:
+                    yield name.split("/")[-2], name, archive.read(name)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{source}: neither a folder nor a whole zip file ({error})") from error
 
 
 def load_people(source: Path, min_side: int = 0) -> list[Person]:
     """Read a folder, or a zip, that holds a folder of square headshots for each person.
 
     Args:    min_side: smaller photos are left out, px.
-    Raises:  ValueError: no picture was found, or one is not square.
+    Raises:  ValueError: no picture was found, or one is not square; a damaged zip. OSError.
     """
     photos: dict[str, list[Image]] = {}
     for person, name, data in _files(source):
