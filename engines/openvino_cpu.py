@@ -89,7 +89,7 @@ class OpenVinoCpu(CpuRuntime):
         # A call's thread and the one that compiles ahead of it both look there.
         self._lock = threading.Lock()
         self._ahead = Ahead(self._make_ready)
-        super().__init__(scale, precision, self._graph.channels)
+        super().__init__(scale, precision)
 
     def at_once(self, bucket: int, *, soon: bool = False) -> bool:
         """See `Runtime.at_once`: with exemplars and without."""
