@@ -23,6 +23,7 @@ from bench.pictures import (
     steepness,
     temporal_variance,
 )
+from engines.hime.detail import Detail, detail
 from engines.hime.haarpsi import similarity
 from stream.crop import Rect, Size, resample
 from stream.frame import Exemplar, Face, Floats, Frame, Image, View
@@ -35,7 +36,7 @@ RING = (0.7, 1.06)
 CORE, RIM = 0.75, 0.5
 """All of it shows up to the first; from the second on to there is its rim."""
 SLOW_EVERY, LIKENESS_EVERY = 4, 8
-"""SSIM, HaarPSI, seams and grain, and likeness, in every so many-th frame."""
+"""SSIM, HaarPSI, detail, tOF, seams and grain, and likeness, in every so many-th frame."""
 SETTLED_S = 0.7
 """After the scene froze; by then every patch has faded in."""
 WAYS = ("bicubic", "alone", "closeup")
@@ -65,6 +66,12 @@ class Seen:
     the truth's."""
     identity: tuple[float, ...] | None = None
     landmarks: tuple[float, ...] | None = None
+    detail: tuple[Detail, ...] | None = None
+    """Of what lies above the camera's Nyquist frequency."""
+    tof: tuple[float, ...] | None = None
+    """Error of the optical flow between frames, px of the output."""
+    zoom: float = 1.0
+    """Px of the output for each of the camera's."""
     exemplars: tuple[int | None, ...] = ()
     """Whose they are; None where it cannot be told."""
 
@@ -160,6 +167,7 @@ class Judge:
             covered=_is_covered(true, true_faces),
             psnr=tuple(psnr(cut, truth) for cut in cuts),
             exemplars=tuple(self._owner(e) for face in matches for e in face.exemplars),
+            zoom=view.zoom,
         )
         if self._last is not None and self._last.index == frame.index - 1:
             before = self._truth(frame.index - 1, window, view)
@@ -171,7 +179,14 @@ class Judge:
                 )
                 for last, cut in zip(self._last.outputs, cuts, strict=True)
             )
+            if frame.index % SLOW_EVERY == 0:
+                seen.tof = tuple(
+                    Motion(_cut(last, window), cut).apart(motion)
+                    for last, cut in zip(self._last.outputs, cuts, strict=True)
+                )
         if frame.index % SLOW_EVERY == 0:
+            if view.zoom >= 1.0:
+                seen.detail = tuple(detail(cut, truth, view.zoom) for cut in cuts)
             seen.ssim = tuple(ssim(cut, truth) for cut in cuts)
             seen.haarpsi = tuple(similarity(cut, truth) for cut in cuts)
             self._look_at_patch(frame, seen, matches, true, outputs, view)

@@ -139,9 +139,7 @@ def warp(picture: Image, flow: Floats) -> Image:
     here = np.arange(side, dtype=np.float32)
     columns, rows = flow[..., 0] + here, flow[..., 1] + here[:, None]
     return np.asarray(
-        cv2.remap(
-            picture, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-        ),
+        cv2.remap(picture, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101),
         np.uint8,
     )
 

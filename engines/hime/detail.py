@@ -35,9 +35,7 @@ class Detail:
     """Re<X, T>"""
 
     def __add__(self, other: Detail) -> Detail:
-        return Detail(
-            self.made + other.made, self.truth + other.truth, self.common + other.common
-        )
+        return Detail(self.made + other.made, self.truth + other.truth, self.common + other.common)
 
     @property
     def sharpness(self) -> float:

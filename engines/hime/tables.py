@@ -103,7 +103,10 @@ def wide(column: int) -> int:
 def plain(table: Table) -> str:
     """Plain text, with differences to the first row."""
     lines = [TITLES, *table.cells()]
-    return "\n".join(f"{x[0]:<14}" + "".join(f"{word:>{wide(i)}}" for i, word in enumerate(x[1:], 1)) for x in lines)
+    return "\n".join(
+        f"{x[0]:<14}" + "".join(f"{word:>{wide(i)}}" for i, word in enumerate(x[1:], 1))
+        for x in lines
+    )
 
 
 def markdown(tables: list[Table]) -> str:

@@ -15,13 +15,14 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from engines.alignment import raised
 from engines.runtime import BUCKETS, SCALES, Features, Runtime
 from stream.budget import FIRST_PX, FULL
 from stream.crop import cut_square
 from stream.frame import Face, Frame, Image, Patch, View
 from stream.stages.cut import LEAVE, STEPS_PER_OCTAVE, TAKE, Cut
 from stream.stages.exemplars import PICKS
-from stream.stages.placing import Numbers, Placing
+from stream.stages.exemplar_alignment import ExemplarAlignment
 from stream.stages.steady import Steady, carried
 from stream.stages.trial import Trial
 
@@ -32,9 +33,9 @@ FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
 TRIES = 5
-Key = tuple[int, int, int, int, int]
-"""Exemplars' version and placing, scale, bucket, size step: features are valid as long as these
-are."""
+DETAIL = 1.0
+"""As `--detail`: the default of the command line and of the API."""
+Numbers = dict[str, float | None]
 
 
 @dataclass
@@ -52,9 +53,10 @@ class _Track:
     side_px: float = 0.0
     """Of the face's headshot in it."""
     steady: Steady = field(default_factory=Steady, repr=False)
-    key: Key | None = None
+    aligned: int | None = None
+    """For which alignment the features were encoded."""
     features: Features | None = field(default=None, repr=False)
-    placing: Placing = field(default_factory=Placing, repr=False)
+    alignment: ExemplarAlignment = field(default_factory=ExemplarAlignment, repr=False)
     trial: Trial = field(default_factory=Trial)
 
 
@@ -65,6 +67,7 @@ class Enhancer:
             needed; closed with the stage. rate: nominal frames a second.
             restore_in_place: also faces that the view does not enlarge.
             max_faces: at most so many in one frame; the others pass through.
+            detail: 0 shows what is surest, 1 is about as sharp as the truth.
     """
 
     name = "enhancer"
@@ -76,11 +79,13 @@ class Enhancer:
         *,
         restore_in_place: bool = False,
         max_faces: int = 3,
+        detail: float = DETAIL,
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
         self.restore_in_place = restore_in_place
         self._max_faces = max_faces
+        self.detail = detail
         self.budget = FULL
         """How much to do; takes effect with the next frame, from any thread."""
         self.idle = False
@@ -112,7 +117,7 @@ class Enhancer:
         """
         runtime, side = self._runtime(scale), FIRST_PX * SCALES[0] // scale
         crop = np.zeros((side, side, 3), np.uint8)
-        closeup = np.zeros((scale * side, scale * side, 3), np.uint8)
+        closeup = np.zeros((scale * side, scale * side, 4), np.uint8)
         runtime.enhance(crop, None)
         features = runtime.encode([closeup] * PICKS)
         runtime.enhance(crop, features)
@@ -157,11 +162,11 @@ class Enhancer:
             elif self.idle:
                 # Features are encoded, from the same exemplars, when they are needed next.
                 track.cut.put(face, *size)
-                track.placing.meet(face.exemplars, face.exemplars_version)
                 size = None
             if size is None:
                 track.kept = None
                 track.steady.forget()
+                track.alignment.forget()
             patch = self._patch(frame, face, size, step_s) if size else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
@@ -171,10 +176,7 @@ class Enhancer:
     def verdicts(self) -> dict[int, Numbers]:
         """By track_id, what was concluded from the network's results: that alone does not come
         out the same when the same frames are seen again while `idle`."""
-        return {
-            track_id: vars(track.trial) | track.placing.numbers()
-            for track_id, track in self._tracks.items()
-        }
+        return {track_id: dict(vars(track.trial)) for track_id, track in self._tracks.items()}
 
     def recall(self, verdicts: Mapping[int, Numbers]) -> None:
         """Take the verdicts of an earlier run at the same frame."""
@@ -182,13 +184,13 @@ class Enhancer:
             if track_id in verdicts:
                 kept = verdicts[track_id]
                 vars(track.trial).update({name: kept[name] for name in vars(track.trial)})
-                track.placing.recall(kept)
 
     def forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
             track.kept = None
             track.steady.forget()
+            track.alignment.forget()
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
@@ -269,7 +271,6 @@ class Enhancer:
             patch = carried(track.kept, track.center, face.center, grown)
             return replace(patch, weight=track.weight)
         cut.put(face, *size)
-        track.placing.meet(face.exemplars, face.exemplars_version)
         assert cut.corner is not None
         x0, y0 = cut.corner
         box = (x0, y0, x0 + cut.bucket, y0 + cut.bucket)
@@ -287,39 +288,48 @@ class Enhancer:
         """Run the network, with the close-ups as far as they pay; both ways to find that out."""
         runtime = self._runtime(track.cut.scale)
         if not face.exemplars:
-            track.key = track.features = None
+            track.aligned = track.features = None
             track.trial = Trial()
             return runtime.enhance(crop, None)
         trial = track.trial
         trial.meet(face.exemplars_version, face.headshot_side_px)
         with_them = without = None
         if trial.is_due(now_s):
-            with_them = runtime.enhance(crop, self._features(runtime, face, track))
+            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
             without = runtime.enhance(crop, None)
             trial.judge(with_them, without, runtime.scale, now_s)
         share = trial.fade(step_s, shown=track.weight > step_s / FADE_S)
         if share > 0.0 and with_them is None:
-            with_them = runtime.enhance(crop, self._features(runtime, face, track))
-        if with_them is not None:
-            every_s = self.budget.lay_every_s
-            if track.placing.look(with_them, track.cut.bucket, now_s, every_s):
-                trial.meet_again()
+            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
         if share < 1.0 and without is None:
             without = runtime.enhance(crop, None)
         if with_them is None or share <= 0.0:
             assert without is not None
             return without
+        sure = track.alignment.sure
+        if sure is not None:
+            with_them = raised(with_them, runtime.scale, sure, self.detail)
         if without is None or share >= 1.0:
             return with_them
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
-    def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features:
-        cut, laid = track.cut, track.placing.laid
-        key = (face.exemplars_version, laid, cut.scale, cut.bucket, cut.step)
-        if track.features is None or key != track.key:
-            side = cut.scale * 2.0 ** (cut.step / STEPS_PER_OCTAVE)
-            track.features = runtime.encode(track.placing.lay(side, cut.scale * cut.bucket))
-            track.key = key
+    def _features(
+        self, runtime: Runtime, crop: Image, face: Face, track: _Track, now_s: float
+    ) -> Features:
+        cut, alignment = track.cut, track.alignment
+        assert cut.corner is not None
+        side = cut.scale * 2.0 ** (cut.step / STEPS_PER_OCTAVE)
+        aligned = alignment.align(
+            face.exemplars,
+            crop,
+            cut.corner,
+            (face.exemplars_version, cut.scale, cut.bucket, side),
+            now_s,
+            self.budget.align_every_s,
+        )
+        if track.features is None or track.aligned != alignment.aligned:
+            track.features = runtime.encode(aligned)
+            track.aligned = alignment.aligned
             self.encodes += 1
         return track.features
 
