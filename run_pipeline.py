@@ -29,28 +29,28 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from engines.manifest import weights_used
 from engines.runtime import EngineError, scales_in_int8
-from stream.command_line import parse
-from stream.config import DEMO_OUTPUT, ArchiveOptions, Common, LiveOptions, Options
-from stream.doctor import examine, format_findings, healthy
+from engines.weights.manifest import weights_used
+from stream.cli.arguments import parse
+from stream.cli.doctor import examine, format_findings, healthy
+from stream.cli.provenance_options import shows_faces
 from stream.errors import CloseupError, ConfigError
 from stream.live import run_call
-from stream.media.demo import DemoSource
-from stream.media.demo_sheet import DemoSheet
-from stream.media.file_sink import check_output, check_place
-from stream.media.guard.source import open_source
-from stream.media.window import check_display
-from stream.progress import JsonProgress, MakeMeter, Progress
-from stream.recordings.archive import run_archive
-from stream.recordings.gallery import Gallery
-from stream.recordings.honesty import shows_faces
+from stream.media.demo.demo_sheet import DemoSheet
+from stream.media.demo.demo_source import DemoSource
+from stream.media.sandbox.sandboxed_source import open_source
+from stream.media.sinks.file_sink import check_output, check_place
+from stream.media.sinks.window import check_display
+from stream.options import DEMO_OUTPUT, ArchiveOptions, Common, LiveOptions, Options
+from stream.recordings.batch.batch import run_archive
+from stream.recordings.batch.task import workplace_of
 from stream.recordings.job import provenance_of, run_demo, run_recording
-from stream.recordings.page import PAGE, check_page, write_page
-from stream.recordings.task import workplace_of
-from stream.recordings.workplace import clear_work
-from stream.report import Report, format_report, write_report
-from stream.rtc.options import RelayOptions
+from stream.recordings.report.collector import Gallery
+from stream.recordings.report.html import PAGE, check_page, write_page
+from stream.recordings.resume.work_dir import clear_work
+from stream.rtc.relay_options import RelayOptions
+from stream.telemetry.progress import JsonProgress, MakeMeter, Progress
+from stream.telemetry.report import Report, format_report, write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

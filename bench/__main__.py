@@ -21,18 +21,18 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.actors import Actor, Clip, Photo
-from bench.call import Call
-from bench.cases import CASES, QUICK
-from bench.figures import figures, table
-from bench.judge import Notes
-from bench.likeness import Likeness
+from bench.measures.contact_sheet import write_pictures, write_sheet, write_video
+from bench.measures.evaluator import Notes
+from bench.measures.likeness import Likeness
+from bench.measures.summary import figures, table
 from bench.run import run
-from bench.sheet import write_pictures, write_sheet, write_video
+from bench.scenes.call import Call
+from bench.scenes.cases import CASES, QUICK
+from bench.scenes.synthetic_people import Actor, Clip, Photo
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
-from stream.media.demo_scene import DemoScene
-from stream.stages.detector import FaceDetector
+from stream.media.demo.demo_scene import DemoScene
+from stream.stages.tracking.face_detector import FaceDetector
 
 KINDS = (".mp4", ".mkv", ".mov", ".webm")
 QUICK_PACE = 0.6

@@ -21,17 +21,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.motions import FALSE_PX, MOTIONS, SIZE, Cast, Motion, Spot
-from bench.recorded import recorded, recordings
-from bench.wander import wandering
-from stream.crop import Rect
-from stream.detection import Detection
+from bench.motion.motions import FALSE_PX, MOTIONS, SIZE, Cast, Motion, Spot
+from bench.motion.random_motions import wandering
+from bench.motion.recorded_motions import recorded, recordings
 from stream.errors import InputError
 from stream.frame import Face, Frame, Image
-from stream.stages.detector import FaceDetector
-from stream.stages.framing import Framing
-from stream.stages.track import Track
-from stream.stages.tracker import HOLD_S, LOST_S
+from stream.image.detection import Detection
+from stream.image.resample import Rect
+from stream.stages.framing.framing import Framing
+from stream.stages.tracking.face_detector import FaceDetector
+from stream.stages.tracking.track import Track
+from stream.stages.tracking.tracker import HOLD_S, LOST_S
 
 NOISE = 0.01
 """Of a detection, standard deviation, in face widths: faces of 40 px with noise and a codec."""

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.motions import MOTIONS, SIZE
-from bench.pictures import luma
-from stream.crop import Rect
+from bench.measures.image_measures import luma
+from bench.motion.motions import MOTIONS, SIZE
 from stream.frame import Face, Floats, Frame, Image, View
-from stream.stages.compositor import Compositor
-from stream.stages.framing import Framing
+from stream.image.resample import Rect
+from stream.stages.compositing.compositor import Compositor
+from stream.stages.framing.framing import Framing
 
 RATE = 25
 AT = (400, 220, 880, 500)

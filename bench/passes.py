@@ -20,24 +20,24 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.actors import RATE, Actor, Clip, Photo
-from bench.call import Call, TrueFace
-from bench.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
-from bench.pictures import psnr
-from bench.roles import Mark, Role
+from bench.measures.image_measures import psnr
+from bench.scenes.call import Call, TrueFace
+from bench.scenes.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
+from bench.scenes.synthetic_people import RATE, Actor, Clip, Photo
+from bench.scenes.trajectories import Mark, Role
 from engines.runtime import RUNTIMES, EngineError
-from stream.command_line import parse
-from stream.config import Options
-from stream.crop import Rect, Size, resample
+from stream.cli.arguments import parse
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Image
-from stream.media.demo_scene import DemoScene
-from stream.media.encoder import Encoding
-from stream.media.file_sink import FileSink
-from stream.media.file_source import FileSource
+from stream.image.resample import Rect, Size, resample
+from stream.media.demo.demo_scene import DemoScene
+from stream.media.sinks.encoder import Encoding
+from stream.media.sinks.file_sink import FileSink
+from stream.media.sources.file_source import FileSource
+from stream.options import Options
 from stream.recordings.job import run_recording
-from stream.report import Report
-from stream.stages.detector import FaceDetector
+from stream.stages.tracking.face_detector import FaceDetector
+from stream.telemetry.report import Report
 
 WINDOW = 1.5
 """The face and its hair, in widths of the face box."""

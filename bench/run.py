@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.call import Call
-from bench.judge import Judge, Notes
-from bench.likeness import Likeness
+from bench.measures.evaluator import Judge, Notes
+from bench.measures.likeness import Likeness
+from bench.scenes.call import Call
 from stream.frame import Frame
 from stream.graph import Stages
-from stream.parts import Stage
+from stream.protocols import Stage
 
 
 def run(

@@ -20,14 +20,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bench.harm import read
+from bench.scenes.corruptions import read
 from stream.errors import CloseupError
 from stream.frame import Exemplar, Frame, Image
-from stream.media.demo_room import draw_room
-from stream.media.demo_scene import PHOTO_BOX, read_portrait
-from stream.stages.bank import Bank
-from stream.stages.detector import FaceDetector
-from stream.stages.tracker import Tracker
+from stream.media.demo.demo_room import draw_room
+from stream.media.demo.demo_scene import PHOTO_BOX, read_portrait
+from stream.stages.exemplars.bank import Bank
+from stream.stages.tracking.face_detector import FaceDetector
+from stream.stages.tracking.tracker import Tracker
 
 SIZE = (640, 360)
 RATE = 15

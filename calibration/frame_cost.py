@@ -6,12 +6,12 @@ import time
 from fractions import Fraction
 from statistics import fmean
 
-from stream.budget import LADDER, Budget
 from stream.frame import Frame
-from stream.governor import FRAMES, OUTLIERS
 from stream.graph import Stages
-from stream.media.demo import Sensor
-from stream.media.demo_scene import FAR_S, DemoScene, DemoTruth
+from stream.media.demo.demo_scene import FAR_S, DemoScene, DemoTruth
+from stream.media.demo.demo_source import Sensor
+from stream.quality_controller import FRAMES, OUTLIERS
+from stream.quality_ladder import LADDER, Budget
 
 SIZE, RATE = (1280, 720), Fraction(30)
 WARM_UP, FRAMES_TIMED = 15, 45

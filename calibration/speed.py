@@ -30,7 +30,6 @@ import numpy as np
 from calibration.frame_cost import rest_ms
 from engines.benchmark import pictures
 from engines.machine import cores, processor
-from engines.profile import Choice, Profile, store
 from engines.runtime import (
     BUCKETS,
     BY_NAME_ONLY,
@@ -42,8 +41,9 @@ from engines.runtime import (
     WeightsError,
     runtime_class,
 )
+from engines.speed_profile import Choice, Profile, store
 from stream.errors import CloseupError
-from stream.governor import TOO_MUCH
+from stream.quality_controller import TOO_MUCH
 
 EXEMPLARS = 3
 TYPICAL = {4: 48, 8: 24}

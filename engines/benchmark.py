@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.cpu import CpuRuntime, default_threads
 from engines.machine import processor
 from engines.runtime import (
     BUCKETS,
@@ -37,6 +36,7 @@ from engines.runtime import (
     WeightsError,
     runtime_class,
 )
+from engines.runtimes.cpu import CpuRuntime, default_threads
 
 if TYPE_CHECKING:
     from engines.hime.reference import Reference

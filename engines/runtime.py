@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from engines.profile import Choice
+    from engines.speed_profile import Choice
 
 Image = NDArray[np.uint8]
 Features = tuple[NDArray[np.float32], ...]
@@ -140,18 +140,18 @@ class RuntimeClass(Protocol):
 
 
 RUNTIMES = (
-    ("tensorrt", "engines.tensorrt_gpu:TensorrtGpu"),
-    ("tensorrt-rtx", "engines.tensorrt_gpu:TensorrtRtx"),
-    ("torch-cuda", "engines.torch_cuda:TorchCuda"),
-    ("openvino-cpu", "engines.openvino_cpu:OpenVinoCpu"),
-    ("onnxruntime-cpu", "engines.onnxruntime_cpu:OnnxRuntimeCpu"),
+    ("tensorrt", "engines.runtimes.tensorrt_gpu:TensorrtGpu"),
+    ("tensorrt-rtx", "engines.runtimes.tensorrt_gpu:TensorrtRtx"),
+    ("torch-cuda", "engines.runtimes.torch_cuda:TorchCuda"),
+    ("openvino-cpu", "engines.runtimes.openvino_cpu:OpenVinoCpu"),
+    ("onnxruntime-cpu", "engines.runtimes.onnxruntime_cpu:OnnxRuntimeCpu"),
 )
 """Name and "module:class" of each runtime, in the order in which "auto" tries them. A module is
 imported when its runtime is tried, and imports its own packages only when it is opened."""
 
 LIVE = {
-    "tensorrt": "engines.tensorrt_gpu:LiveTensorrt",
-    "tensorrt-rtx": "engines.tensorrt_gpu:LiveTensorrtRtx",
+    "tensorrt": "engines.runtimes.tensorrt_gpu:LiveTensorrt",
+    "tensorrt-rtx": "engines.runtimes.tensorrt_gpu:LiveTensorrtRtx",
 }
 """What "auto" opens under a name instead: with the CPU until the engines are built."""
 BY_NAME_ONLY = ("torch-cuda",)
@@ -248,7 +248,7 @@ def _open(name: str, scale: int, precision: str | None, threads: int | None = No
 
 def _measured(scale: int, report: Callable[[str], None]) -> Choice | None:
     """What was measured to be the fastest; None, with the reason reported: nothing that holds."""
-    from engines.profile import ProfileError, load
+    from engines.speed_profile import ProfileError, load
 
     try:
         choice = load().choices.get(scale)

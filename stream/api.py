@@ -6,7 +6,8 @@
         sharp = enhancer(image)
 
 This is the whole road of `stream.graph` for one picture at a time, in the caller's thread. (The
-stage that runs the network is called the same, `stream.stages.enhancer.Enhancer`; it is a part.)
+stage that runs the network is called the same, `stream.stages.enhancement.enhancer.Enhancer`; it is
+a part.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
-from stream.stages.framing import Mode
+from stream.stages.framing.framing import Mode
 
 CLOCK = Fraction(1, 90_000)
 

@@ -33,8 +33,8 @@ class CameraProfile:
     least_px: float = 96.0
     """A headshot of this side or more may serve while there is nothing better."""
     least_sharpness: float = 0.05
-    """No close-up is blunter than this (`stream.stages.quality.sharpness`). The default is below
-    any usable recording and above a face out of focus."""
+    """No close-up is blunter than this (`stream.stages.exemplars.quality.sharpness`). The default
+    is below any usable recording and above a face out of focus."""
     noise: tuple[float, float] | None = None
     """Standard deviation of a channel where it is 0, and where it is 255, in 8-bit levels; the
     variance grows evenly between. Guessed from each picture where there is none, or less."""

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from stream.crop import resample
 from stream.frame import Frame, View
-from stream.metrics import FAILED_OPEN, Metrics
-from stream.parts import Stage
+from stream.image.resample import resample
+from stream.protocols import Stage
+from stream.telemetry.metrics import FAILED_OPEN, Metrics
 
 LATE_S = 0.25
 """Longer than any stage takes that keeps up, and shorter than a pause that disturbs a talk."""

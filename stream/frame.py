@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 """RGB uint8 (H, W, 3)."""
 Floats = NDArray[np.float32]
+EXEMPLARS_PER_FACE = 3
+"""Exemplars that the network is given for one face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Exemplar:
     pose: tuple[float, float]
     """(yaw, pitch) in units of the distance between the eyes; (0, 0) looks into the camera."""
     sharpness: float
-    """As of `stream.stages.quality`, higher is sharper."""
+    """As of `stream.stages.exemplars.quality`, higher is sharper."""
     time_s: float
     """When it was seen, seconds since the start of the source."""
 
@@ -128,7 +130,8 @@ class Frame:
     output: Image | None = None
     """Set by the compositor: RGB uint8 of `view.size`."""
     truth: Any = None
-    """What the scene really looks like, from sources that know it (`stream.media.demo`)."""
+    """What the scene really looks like, from sources that know it
+    (`stream.media.demo.demo_source`)."""
     native: VideoFrame | None = None
     """The picture as a recording holds it, in its own pixel format and not turned upright yet. It
     is for the sink that encodes, which may write into it; stages leave it alone."""

@@ -8,20 +8,20 @@ from fractions import Fraction
 from functools import partial
 
 from engines.runtime import PROFILE, SCALES, Runtime, measured_largest, open_runtime
-from stream.budget import Budget, first_level
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.crop import Size
 from stream.frame import View
-from stream.governor import Governor
-from stream.parts import Stage
-from stream.stages.bank import Bank
-from stream.stages.compositor import Compositor
-from stream.stages.cut import X8_ZOOM
-from stream.stages.detector import FaceDetector
-from stream.stages.enhancer import Enhancer
-from stream.stages.framing import Framing, Mode
-from stream.stages.guard import Guard
-from stream.stages.tracker import Tracker
+from stream.image.resample import Size
+from stream.protocols import Stage
+from stream.quality_controller import Governor
+from stream.quality_ladder import Budget, first_level
+from stream.stages.compositing.compositor import Compositor
+from stream.stages.enhancement.consistency_check import Guard
+from stream.stages.enhancement.crop_selector import X8_ZOOM
+from stream.stages.enhancement.enhancer import Enhancer
+from stream.stages.exemplars.bank import Bank
+from stream.stages.framing.framing import Framing, Mode
+from stream.stages.tracking.face_detector import FaceDetector
+from stream.stages.tracking.tracker import Tracker
 
 
 @dataclass
@@ -63,7 +63,8 @@ class Stages:
 
     @property
     def first_level(self) -> int:
-        """The step of `stream.budget.LADDER` that a call begins with, when its runtime is open."""
+        """The step of `stream.quality_ladder.LADDER` that a call begins with, when its runtime is
+        open."""
         return first_level(self._measured_px)
 
     @property

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from stream.config import VIRTUAL_CAMERA, LiveOptions, chosen_scale
 from stream.frame import Frame, Image
-from stream.governor import Governor
 from stream.graph import Stages
-from stream.media.camera import CameraSource
-from stream.media.file_sink import FileSink
-from stream.media.preview import Preview
-from stream.media.virtual_camera import VirtualCamera
-from stream.metrics import DROPPED, EXEMPLARS, FAILED_OPEN, Metrics
-from stream.parts import Sink
+from stream.media.sinks.file_sink import FileSink
+from stream.media.sinks.preview import Preview
+from stream.media.sinks.virtual_camera import VirtualCamera
+from stream.media.sources.camera_source import CameraSource
+from stream.options import VIRTUAL_CAMERA, LiveOptions, chosen_scale
 from stream.pipeline import Pipeline
-from stream.progress import Progress
-from stream.prometheus import serve
-from stream.report import Report, make_report
-from stream.stats import Stats
+from stream.protocols import Sink
+from stream.quality_controller import Governor
+from stream.telemetry.metrics import DROPPED, EXEMPLARS, FAILED_OPEN, Metrics
+from stream.telemetry.progress import Progress
+from stream.telemetry.prometheus import serve
+from stream.telemetry.report import Report, make_report
+from stream.telemetry.stats import Stats
 
 TICK_S = 0.1
 PATIENCE_S = 1.0

@@ -18,8 +18,8 @@ from functools import partial
 from stream.fail_open import FailOpen
 from stream.frame import Frame, View
 from stream.link import Link
-from stream.metrics import DROPPED, ENHANCED, FACES, FRAMES, Metrics, age_of
-from stream.parts import Sink, Source, Stage
+from stream.protocols import Sink, Source, Stage
+from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FRAMES, Metrics, age_of
 
 WAITING_FRAMES = 4
 """Frames that wait in an ordered link: enough to even out bumps, little enough memory at 4K."""

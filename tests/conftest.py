@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engines import profile
+from engines import speed_profile
 from tests.fakes import OneFace, OpenedRuntimes
 
 
@@ -23,7 +23,7 @@ def ctrl_c() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing was measured yet, whatever this machine's owner has measured."""
-    monkeypatch.setattr(profile, "folder", lambda: tmp_path / "no speed profile")
+    monkeypatch.setattr(speed_profile, "folder", lambda: tmp_path / "no speed profile")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from engines import forms
+from engines.onnx_variants import variants
 
 Operation = Callable[[], None]
 NAMES = {
@@ -278,7 +278,7 @@ class _Engine:
         self.session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
-        self.ports = forms.ports(model)
+        self.ports = variants.ports(model)
         self.num_io_tensors = len(self.ports)
 
     def get_tensor_name(self, index: int) -> str:

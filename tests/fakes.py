@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from engines.runtime import Features
-from stream.detection import Detection
 from stream.frame import Image
-from tests.helpers import detection
+from stream.image.detection import Detection
+from tests.pictures import detection
 
 
 class BicubicRuntime:

@@ -29,10 +29,10 @@ import pytest
 from av.video.stream import VideoStream
 
 from run_pipeline import main
-from stream.media.file_source import FileSource
-from tests.damage import ANYWHERE, special
-from tests.recordings import picture, write_recording
-from tests.roads import lay_road
+from stream.media.sources.file_source import FileSource
+from tests.damaged_files import ANYWHERE, special
+from tests.fake_stages import lay_road
+from tests.recording_files import picture, write_recording
 
 HANGS_S = 300.0
 KINDS = ((".mp4", "libx264"), (".mkv", "libx264"), (".avi", "mjpeg"), (".webm", "vp8"),

@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 
 from stream.frame import Image
-from stream.media.demo_scene import AWAY_S, FAR_S, DemoScene, DemoTruth
-from stream.rtc.options import RelayOptions
+from stream.media.demo.demo_scene import AWAY_S, FAR_S, DemoScene, DemoTruth
+from stream.rtc.relay_options import RelayOptions
 from tests.browser import browser, write_clip
-from tests.relays import Server
+from tests.rtc_relays import Server
 
 SIZE = (960, 540)
 FPS = 8

@@ -16,8 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-CHECKED = ("engines/build.py", "engines/engine.py")
+from tests.places import ROOT
+
+CHECKED = ("engines/tensorrt/build.py", "engines/tensorrt/engine.py")
 """Every file that calls TensorRT (tests/test_architecture.py)."""
 PICK = "trt = api.module"
 """How these files take the module that was found at run time; here it is a known one."""

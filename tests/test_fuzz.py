@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from run_pipeline import main
+from tests.fake_stages import lay_road
 from tests.fuzz import good_ones, judge, randoms, specials
-from tests.recordings import times_of
-from tests.roads import lay_road
+from tests.recording_files import times_of
 
 SEED = 20_261_121
 RANDOMS = 10

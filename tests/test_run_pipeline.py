@@ -18,10 +18,10 @@ from engines.runtime import WeightsError
 from stream.errors import ModelError
 from stream.frame import Frame
 from stream.graph import Opener
-from stream.media.demo import DemoSource
-from stream.media.file_source import FileSource
-from tests.recordings import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
-from tests.roads import lay_road, run_main
+from stream.media.demo.demo_source import DemoSource
+from stream.media.sources.file_source import FileSource
+from tests.fake_stages import lay_road, run_main
+from tests.recording_files import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
 
 REPO = Path(run_pipeline.__file__).parent
 

@@ -28,7 +28,7 @@ from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
 from engines.hime.tables import Row, Table, markdown, plain, spread, write_pictures, write_sheet
-from engines.manifest import best_weights
+from engines.weights.manifest import best_weights
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""

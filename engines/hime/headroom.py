@@ -26,7 +26,7 @@ from engines.hime.data import load_people
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr
 from engines.hime.model import Hime
-from engines.manifest import best_weights
+from engines.weights.manifest import best_weights
 
 POOL = 7
 """Close-ups to choose the best three from."""

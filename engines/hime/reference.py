@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from engines.hime.checkpoint import load_network
 from engines.hime.data import to_tensor
 from engines.hime.model import DeformableConv
-from engines.manifest import weights_files
+from engines.weights.manifest import weights_files
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
@@ -22,7 +22,7 @@ Array = NDArray[np.float32]
 class Reference:
     """The shipped weights of one scale in PyTorch: eager, FP32, on the CPU.
 
-    Raises: WeightsError: as `engines.manifest.weights_files`.
+    Raises: WeightsError: as `engines.weights.manifest.weights_files`.
     """
 
     def __init__(self, scale: int) -> None:

@@ -21,7 +21,7 @@ from engines.hime.data import load_people
 from engines.hime.evaluate import evaluate
 from engines.hime.export import export
 from engines.hime.tables import Table, plain
-from engines.manifest import MANIFEST, WEIGHTS, network_name, sha256
+from engines.weights.manifest import MANIFEST, WEIGHTS, network_name, sha256
 
 SIZES = {4: 32, 8: 16}
 """Crop side at which a scale is scored, px (HIME, table 1)."""

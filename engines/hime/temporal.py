@@ -27,7 +27,7 @@ from engines.hime.data import Image, cut, shrink_bicubic, to_tensor
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr, ssim
 from engines.hime.model import Hime
-from engines.manifest import best_weights
+from engines.weights.manifest import best_weights
 
 INTERVALS = (1, 30, 60, 120)
 MEASURED = 24

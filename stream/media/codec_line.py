@@ -10,8 +10,8 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
 
-from stream.crop import Size
 from stream.frame import Image
+from stream.image.resample import Size
 from stream.media.colour import Colour, ToYuv, to_rgb
 
 Codec = Literal["h264", "vp8"]

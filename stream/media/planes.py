@@ -11,8 +11,8 @@ import numpy as np
 from av.video.format import VideoFormat
 from numpy.typing import NDArray
 
-from stream.crop import Rect, Size, resample
 from stream.frame import Floats
+from stream.image.resample import Rect, Size, resample
 from stream.media.colour import Colour
 
 Samples = NDArray[Any]

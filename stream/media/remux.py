@@ -10,8 +10,8 @@ from pathlib import Path
 
 import av
 
-from stream.media.companion import CopiedStreams
-from stream.media.file_sink import FORMATS, check_output, part_path, writing
+from stream.media.sinks.file_sink import FORMATS, check_output, part_path, writing
+from stream.media.stream_copy import CopiedStreams
 
 
 def copy_recording(source: Path, target: Path, *, overwrite: bool = False) -> None:

@@ -7,32 +7,32 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from stream.config import DEMO, Options, chosen_scale
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
-from stream.media.c2pa_signing import C2paSigner
-from stream.media.companion import CopiedStreams, EncodedSound
-from stream.media.demo import DemoSource
-from stream.media.demo_sheet import DemoSheet
-from stream.media.file_sink import FileSink, check_output
-from stream.media.file_source import FileSource
-from stream.media.guard.source import open_source
-from stream.media.provenance import Provenance
+from stream.media.demo.demo_sheet import DemoSheet
+from stream.media.demo.demo_source import DemoSource
 from stream.media.remux import copy_recording
-from stream.metrics import ENHANCED, Metrics
-from stream.parts import Sink
+from stream.media.sandbox.sandboxed_source import open_source
+from stream.media.sinks.c2pa_signing import C2paSigner
+from stream.media.sinks.file_sink import FileSink, check_output
+from stream.media.sinks.provenance import Provenance
+from stream.media.sources.file_source import FileSource
+from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.options import DEMO, Options, chosen_scale
 from stream.pipeline import Pipeline
-from stream.progress import MakeMeter, Progress
-from stream.recordings.album import Album
-from stream.recordings.check import check_recording
-from stream.recordings.gallery import Gallery
-from stream.recordings.look import Look
-from stream.recordings.memory import Memory
-from stream.recordings.segments import SegmentedSink
-from stream.recordings.workplace import Workplace
-from stream.report import Report, make_report
-from stream.stages.badge import Badge
+from stream.protocols import Sink
+from stream.recordings.first_pass import Look
+from stream.recordings.people.person_index import Album
+from stream.recordings.report.collector import Gallery
+from stream.recordings.resume.segments import SegmentedSink
+from stream.recordings.resume.stage_checkpoint import Memory
+from stream.recordings.resume.work_dir import Workplace
+from stream.recordings.verify import check_recording
+from stream.stages.compositing.badge import Badge
+from stream.telemetry.metrics import ENHANCED, Metrics
+from stream.telemetry.progress import MakeMeter, Progress
+from stream.telemetry.report import Report, make_report
 
 SECOND = "pass 2 of 2: "
 CONVERTED = "no face was found: the picture is not enhanced, only converted"

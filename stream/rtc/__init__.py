@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stream.model import Model
-    from stream.rtc.track import EnhancedVideoTrack
+    from stream.rtc.enhanced_track import EnhancedVideoTrack
+    from stream.shared_runtime import Model
 
 __all__ = ["EnhancedVideoTrack", "Model"]
 
@@ -19,11 +19,11 @@ __all__ = ["EnhancedVideoTrack", "Model"]
 def __getattr__(name: str) -> object:
     # Late: the command line asks for the relay's options before it knows that aiortc is there.
     if name == "EnhancedVideoTrack":
-        from stream.rtc.track import EnhancedVideoTrack
+        from stream.rtc.enhanced_track import EnhancedVideoTrack
 
         return EnhancedVideoTrack
     if name == "Model":
-        from stream.model import Model
+        from stream.shared_runtime import Model
 
         return Model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

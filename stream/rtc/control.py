@@ -19,8 +19,8 @@ from aiortc import RTCDataChannel
 
 from stream.errors import ConfigError
 from stream.frame import Image
+from stream.rtc.enhanced_track import EnhancedVideoTrack
 from stream.rtc.sound import DelayedSound
-from stream.rtc.track import EnhancedVideoTrack
 
 LABEL = "closeup"
 EVERY_S = 0.1

@@ -14,13 +14,13 @@ from importlib.resources import files
 from aiohttp import web
 
 from stream.errors import ConfigError, InputError
-from stream.model import Model
-from stream.prometheus import CONTENT_TYPE_LATEST, Exposition
-from stream.rtc.options import RelayOptions
+from stream.rtc.access_control import Gate, Handler
+from stream.rtc.connections import Sessions
 from stream.rtc.peer import media_settings
-from stream.rtc.sessions import Sessions
-from stream.rtc.trust import Gate, Handler
+from stream.rtc.relay_options import RelayOptions
 from stream.rtc.whip import Whip
+from stream.shared_runtime import Model
+from stream.telemetry.prometheus import CONTENT_TYPE_LATEST, Exposition
 
 PAGE = {"/": ("index.html", "text/html"), "/relay.css": ("relay.css", "text/css"),
         "/relay.js": ("relay.js", "text/javascript")}  # fmt: skip

@@ -14,10 +14,10 @@ import asyncio
 
 from aiohttp import web
 
-from stream.rtc.options import Limits, RelayOptions
-from stream.rtc.session import Kind, OfferError, Session
-from stream.rtc.sessions import FullError, Sessions
-from stream.rtc.trust import Handler
+from stream.rtc.access_control import Handler
+from stream.rtc.connection import Kind, OfferError, Session
+from stream.rtc.connections import FullError, Sessions
+from stream.rtc.relay_options import Limits, RelayOptions
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"

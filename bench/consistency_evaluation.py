@@ -1,0 +1,298 @@
+"""What the guards are made of: how well measures tell harm from gain, and what the guards save.
+
+    python -m bench.consistency_evaluation --data PEOPLE --scale 4 --size 32 --photos 3
+
+PEOPLE holds a folder of square headshots for each person, none of whom should be known to the
+network. Headshots are damaged as by a call, and covered, darkened, drowned in noise; the network
+gets good, strange, blurred, mirrored, blank, covered, shifted close-ups. Nothing is written but
+figures. `--identity` asks a face recogniser, too (extra `identity`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bench.measures.image_measures import psnr
+from bench.scenes.corruptions import close_ups, crops, read, shrunk
+from engines.hime.identity import Recogniser, missing
+from engines.runtime import EngineError, Runtime, open_runtime
+from stream.frame import Floats, Image
+from stream.stages.compositing.compositor import back_project
+from stream.stages.enhancement.consistency_check import DOUBT, difference
+from stream.stages.enhancement.exemplar_gate import LEAST_DETAIL, detail
+
+SEED = 7
+HARM_DB, ALLOWED = 0.2, 0.02
+"""Close-ups that cost more than this against none do harm; a threshold for a measure is put where
+all that it would wrongly drop is this part of what good close-ups bring."""
+ASIDE = (0.5, 1.0, 2.0)
+"""Patches are also shown so many pixels of the camera beside their place."""
+
+
+@dataclass
+class Result:
+    """One crop with one set of close-ups."""
+
+    crop: str
+    given: str
+    bicubic: float
+    none: float
+    """PSNR of the truth, dB: of bicubic enlargement, and of the network without close-ups."""
+    psnr: float
+    shown: float
+    """With these close-ups; and after the compositor's back-projection."""
+    differs: float
+    """As the guard measures it."""
+    aside: dict[float, tuple[float, float]] = field(default_factory=dict)
+    """The same patch shown beside its place: (difference, dB over bicubic when shown)."""
+    measures: dict[str, float] = field(default_factory=dict)
+    """Higher is more suspicious."""
+
+
+def measures(
+    crop: Image, patch: Image, without: Image, given: list[Image], scale: int
+) -> dict[str, float]:
+    """Candidates for a measure of harm by close-ups, all without the truth."""
+    side = crop.shape[0]
+    seen, one, other = (_luma(x) for x in (crop, patch, without))
+    off, off_without = (_luma(shrunk(x, side)) - seen for x in (patch, without))
+    fine = seen - _soft(seen, 1.0)
+    added = _high(one - other, scale / 2)
+    near = [_middle(_luma(shrunk(x, side))) for x in given]
+    return {
+        "less detail than without": -float(np.log(detail(patch, scale) / detail(without, scale))),
+        "less detail, coarser": -_log_ratio(_high(one, scale), _high(other, scale)),
+        "detail unlike without": -_alike(_high(one, scale / 2), _high(other, scale / 2)),
+        "further from crop, low": _rms(_soft(off, 1.5)) - _rms(_soft(off_without, 1.5)),
+        "further from crop": _log_ratio(off, off_without),
+        "smoother than crop": float(
+            np.sum(_middle(off_without - off) * _middle(fine)) / (np.sum(_middle(fine) ** 2) + 1e-6)
+        ),
+        "change unlike close-ups": -max(_alike(added, _high(_luma(x), scale / 2)) for x in given),
+        "close-ups have less detail": -max(
+            float(np.log(max(detail(x, scale), 1e-3) / detail(without, scale))) for x in given
+        ),
+        "close-ups unlike crop": -max(float(_alike_all(x, _middle(seen))) for x in near),
+    }
+
+
+def _luma(image: Image) -> Floats:
+    return np.asarray(image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
+
+
+def _soft(x: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(x, (0, 0), sigma), np.float32)
+
+
+def _high(x: Floats, sigma: float) -> Floats:
+    return x - _soft(x, sigma)
+
+
+def _middle(x: Floats) -> Floats:
+    edge = x.shape[0] // 8
+    return x[edge:-edge, edge:-edge]
+
+
+def _rms(x: Floats) -> float:
+    return float(np.sqrt(np.mean(_middle(x) ** 2)))
+
+
+def _log_ratio(x: Floats, y: Floats) -> float:
+    return float(np.log(max(_rms(x), 1e-6) / max(_rms(y), 1e-6)))
+
+
+def _alike(x: Floats, y: Floats) -> float:
+    return _alike_all(_middle(x), _middle(y))
+
+
+def _alike_all(x: Floats, y: Floats) -> float:
+    x, y = x - x.mean(), y - y.mean()
+    return float(np.sum(x * y) / np.sqrt(np.sum(x * x) * np.sum(y * y) + 1e-6))
+
+
+def run(
+    people: dict[str, list[Image]],
+    runtime: Runtime,
+    size: int,
+    photos: int,
+    look: Callable[[str, Image, Image, Image], None],
+) -> list[Result]:
+    """Everything that is measured. `look` sees (close-ups, crop enlarged, patch shown, truth)."""
+    scale = runtime.scale
+    names = list(people)
+    results = []
+    for number, name in enumerate(names):
+        for k in np.linspace(0, len(people[name]) - 1, photos).astype(int):
+            rng = np.random.default_rng([SEED, number, k])
+            own = [people[name][i] for i in rng.permutation(len(people[name])) if i != k][:3]
+            other = people[names[(number + 1 + int(rng.integers(len(names) - 1))) % len(names)]][:3]
+            known = close_ups(
+                [shrunk(x, scale * size) for x in own],
+                [shrunk(x, scale * size) for x in other],
+                scale,
+                rng,
+            )
+            features = {kind: runtime.encode(given) for kind, given in known.items()}
+            for damage, truth, crop in crops(shrunk(people[name][k], scale * size), scale, rng):
+                crop = np.ascontiguousarray(crop)
+                large = np.asarray(
+                    cv2.resize(crop, truth.shape[:2], interpolation=cv2.INTER_CUBIC), np.uint8
+                )
+                without = runtime.enhance(crop, None)
+                for kind, given in known.items():
+                    if damage != "call" and kind not in ("own", "stranger", "blurred"):
+                        continue
+                    patch = runtime.enhance(crop, features[kind])
+                    shown = back_project(patch, crop)
+                    base = psnr(large, truth)
+                    results.append(
+                        Result(
+                            damage,
+                            kind,
+                            base,
+                            psnr(without, truth),
+                            psnr(patch, truth),
+                            psnr(shown, truth),
+                            difference(patch, crop),
+                            measures=measures(crop, patch, without, given, scale),
+                        )
+                    )
+                    if kind == "own":
+                        for way in ASIDE:
+                            moved = np.roll(patch, round(way * scale), axis=1)
+                            gain = psnr(back_project(moved, crop), truth) - base
+                            results[-1].aside[way] = (difference(moved, crop), gain)
+                    if damage == "call" and kind in ("own", "stranger"):
+                        look(kind, large, shown, truth)
+    return results
+
+
+def gains(results: list[Result]) -> None:
+    """Print what close-ups bring and cost, without and with the trial."""
+    print(
+        f"{'crop':<8}{'close-ups':<17}{'none':>7}{'these':>7}{'trial':>7}{'harmed':>8}{'after':>7}"
+    )
+    groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    for result in results:
+        groups[result.crop, result.given].append(result)
+    for (crop, given), group in groups.items():
+        none = np.array([r.none - r.bicubic for r in group])
+        these = np.array([r.psnr - r.bicubic for r in group])
+        kept = np.array([_pays(r) for r in group])
+        after = np.where(kept, these, none)
+        print(
+            f"{crop:<8}{given:<17}{none.mean():>7.2f}{these.mean():>7.2f}{after.mean():>7.2f}"
+            f"{np.mean(these < none - HARM_DB):>8.0%}{np.mean(after < none - HARM_DB):>7.0%}"
+        )
+    print("dB over bicubic; harmed: cost more than", HARM_DB, "dB against none; after: the trial")
+
+
+def _pays(result: Result) -> bool:
+    return result.measures["less detail than without"] <= -math.log(LEAST_DETAIL)
+
+
+def separation(results: list[Result]) -> None:
+    """Print how well each measure tells close-ups that harm from those that help."""
+    change = np.array([r.psnr - r.none for r in results])
+    harm, good = change < -HARM_DB, change > 0.0
+    print(f"{'measure':<28}{'threshold':>10}{'cases':>8}{'dB':>7}")
+    for name in results[0].measures:
+        values = np.array([r.measures[name] for r in results])
+        order = np.argsort(-values[good])
+        lost = np.cumsum(change[good][order])
+        place = int(np.searchsorted(lost, ALLOWED * lost[-1]))
+        threshold = float(values[good][order][place])
+        caught = harm & (values > threshold)
+        part = change[caught].sum() / change[harm].sum() if harm.any() else float("nan")
+        found = caught.sum() / max(harm.sum(), 1)
+        print(f"{name:<28}{threshold:>10.3f}{found:>8.0%}{part:>7.0%}")
+    print(
+        f"{harm.sum()} harmed of {len(results)}; cases and dB: of the harm, what is caught by the "
+        f"threshold that costs {ALLOWED:.0%} of the gain"
+    )
+
+
+def places(results: list[Result]) -> None:
+    """Print what the guard measures of patches in their place and beside it."""
+    own = np.array([r.differs for r in results])
+    worse = np.mean([r.shown < r.bicubic - 0.1 for r in results])
+    print(f"{'patch':<14}{'least':>8}{'median':>8}{'most':>8}{'doubted':>9}{'below bicubic':>15}")
+    print(
+        f"{'in its place':<14}{own.min():>8.3f}{np.median(own):>8.3f}{own.max():>8.3f}"
+        f"{np.mean(own > DOUBT):>9.1%}{worse:>15.1%}"
+    )
+    for way in ASIDE:
+        moved = np.array([r.aside[way] for r in results if r.aside])
+        differs, gain = moved[:, 0], moved[:, 1]
+        print(
+            f"{f'{way} px aside':<14}{differs.min():>8.3f}{np.median(differs):>8.3f}"
+            f"{differs.max():>8.3f}{np.mean(differs > DOUBT):>9.1%}{np.mean(gain < -0.1):>15.1%}"
+        )
+
+
+class Identity:
+    """Asks a face recogniser whether a picture shows the same person as the truth.
+
+    Raises: ValueError: the extra `identity` is missing.
+    """
+
+    def __init__(self) -> None:
+        if reason := missing():
+            raise ValueError(reason)
+        self._recogniser = Recogniser()
+        self._seen: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def __call__(self, given: str, plain: Image, shown: Image, truth: Image) -> None:
+        """Take in one picture: cosine of bicubic and of ours to the truth."""
+        cosine = self._recogniser.cosine
+        self._seen[given].append((cosine(plain, truth), cosine(shown, truth)))
+
+    def print(self) -> None:
+        """One line for each kind of close-ups."""
+        for given, pairs in self._seen.items():
+            plain, ours = np.array(pairs).T
+            print(
+                f"identity, {given}: bicubic {plain.mean():.4f}, ours {ours.mean():.4f}, "
+                f"least margin {np.min(ours - plain):+.4f}, lower in {np.mean(ours < plain):.0%}"
+            )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    p = argparse.ArgumentParser(prog="python -m bench.consistency_evaluation", description=__doc__)
+    p.add_argument("--data", type=Path, required=True, help="a folder for each person")
+    p.add_argument("--scale", type=int, choices=(4, 8), default=4)
+    p.add_argument("--size", type=int, default=32, help="side of the crops, px (default 32)")
+    p.add_argument("--photos", type=int, default=3, help="of each person (default 3)")
+    p.add_argument("--runtime", default="onnxruntime-cpu")
+    p.add_argument("--identity", action="store_true", help="ask a face recogniser")
+    args = p.parse_args(argv)
+    try:
+        people = read(args.data)
+        identity = Identity() if args.identity else None
+        if args.size % 8 or args.size < 16 or args.photos < 1:
+            raise ValueError("--size must be a multiple of 8 from 16 on, --photos 1 or more")
+        with open_runtime(args.runtime, args.scale) as runtime:
+            results = run(people, runtime, args.size, args.photos, identity or (lambda *_: None))
+    except (OSError, ValueError, EngineError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for table in (gains, separation, places):
+        table(results)
+        print()
+    if identity:
+        identity.print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

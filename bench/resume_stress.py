@@ -1,0 +1,71 @@
+"""Interruptions: whether a recording that is killed again and again ends as one that is not.
+
+    python -m bench.resume_stress --input call.mp4 --times 10 --runtime openvino-cpu
+
+Works on the recording once without interruption, then kills the process (SIGKILL) at random
+moments and goes on, and compares SHA-256. Options that it does not know go to the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from stream.recordings.resume.fingerprint import sha256_of
+from stream.recordings.resume.work_dir import work_folder
+
+PROGRAM = Path(__file__).resolve().parents[1] / "run_pipeline.py"
+
+
+def main() -> int:
+    """Returns 0 when both are the same."""
+    parser = argparse.ArgumentParser(prog="python -m bench.resume_stress", description=__doc__)
+    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--times", type=int, default=10, help="how often it is killed (10)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
+    given, more = parser.parse_known_args()
+    chance = random.Random(given.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        whole, cut = (Path(folder) / f"{name}{given.input.suffix}" for name in ("whole", "cut"))
+        started_s = time.monotonic()
+        _run(given.input, whole, more).wait()
+        whole_s = time.monotonic() - started_s
+        print(f"whole: {whole_s:.1f} s, {sha256_of(whole)}", flush=True)
+        for number in range(given.times):
+            process = _run(given.input, cut, more)
+            try:
+                process.wait(whole_s * chance.uniform(0.05, 0.95))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            kept = len(list(work_folder(cut).glob(f"0*{cut.suffix}")))
+            done = ", done" if cut.exists() else ""
+            print(f"killed {number + 1}: {kept} segments kept{done}", flush=True)
+            if cut.exists():
+                # What there is so far is compared, and the next moments are those of a new run.
+                if sha256_of(cut) != sha256_of(whole):
+                    break
+                cut.unlink()
+        started_s = time.monotonic()
+        if not cut.exists():
+            _run(given.input, cut, more).wait()
+        print(f"cut: {time.monotonic() - started_s:.1f} s more, {sha256_of(cut)}")
+        same = sha256_of(cut) == sha256_of(whole)
+    print("the same" if same else "DIFFERENT")
+    return 0 if same else 1
+
+
+def _run(source: Path, target: Path, more: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(PROGRAM), "--input", str(source), "--output", str(target)]
+    return subprocess.Popen(
+        [*command, "--resume", *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""Soak: a call that lasts, on a made-up camera in real time, and what happens to age and memory.
+
+    python -m bench.soak --minutes 30
+    python -m bench.soak --size 640x480 --faces 3 --disturb 10 --json
+
+The real stages run as in a call without a window; the camera is `bench.synthetic_camera`, the
+output only measures. Exit status: 0 measured, 2 an error that one line on stderr explains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bench.soak_log import Log, Result
+from bench.synthetic_camera import MOST_PEOPLE, Rehearsal
+from engines.runtime import RUNTIMES, EngineError
+from stream.errors import CloseupError, ConfigError
+from stream.frame import Frame
+from stream.graph import Stages
+from stream.image.resample import Size
+from stream.live import Ending
+from stream.pipeline import Pipeline
+from stream.quality_controller import Governor
+from stream.telemetry.metrics import Metrics
+from stream.telemetry.stats import Stats
+
+TICK_S = 0.5
+TABLE_EVERY_S = 10.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured."""
+
+    size: Size
+    rate: Fraction
+    faces: int
+    minutes: float
+    warm_up_s: float
+    """At the start, not counted."""
+    disturb_s: float | None
+    """Seconds between disturbances; None for none."""
+    disturb_ms: float
+    runtime: str
+
+
+class Disturbance:
+    """A stage that sleeps now and then."""
+
+    name = "disturbance"
+
+    def __init__(self, every_s: float, sleep_s: float, log: Log) -> None:
+        self._every_s = every_s
+        self._sleep_s = sleep_s
+        self._log = log
+        self._next_s: float | None = None
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The same frame, sometimes late."""
+        if self._next_s is None:  # the models are there
+            self._next_s = time.monotonic() + self._every_s
+        if time.monotonic() >= self._next_s:
+            self._next_s += self._every_s
+            self._log.disturbed(frame)
+            time.sleep(self._sleep_s)
+        return frame
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class Observer:
+    """A sink that takes frames at once and writes down how old they are."""
+
+    name = "soak"
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def send(self, frame: Frame) -> None:
+        """Take one frame."""
+        self._log.taken(frame, time.monotonic_ns())
+
+    def close(self) -> None:
+        """Nothing to finish."""
+
+    abort = close
+
+
+def soak(case: Case, *, quiet: bool) -> Result:
+    """Run one case.
+
+    Args:   quiet: no progress and no figures on stderr.
+    Raises: CloseupError, EngineError: it cannot begin.
+    """
+
+    def drawn(part: float) -> None:
+        if not quiet:
+            print(f"\rdrawing the scene {part:4.0%}", end="", file=sys.stderr, flush=True)
+
+    seconds = 60.0 * case.minutes
+    camera = Rehearsal(case.size, case.rate, people=case.faces, duration_s=seconds, drawn=drawn)
+    if not quiet:
+        print(file=sys.stderr)
+    metrics = Metrics()
+    log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
+    stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, live=True)
+    governor = Governor(stages.apply, float(1 / case.rate), metrics)
+    road = list(stages.all)
+    if case.disturb_s is not None:
+        road.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))
+
+    def on_worked(frame: Frame, worked_s: float) -> None:
+        governor(frame, worked_s)
+        log.worked(governor.level)
+
+    def say(line: str) -> None:
+        print(f"note: {line}", file=sys.stderr)
+
+    pipeline = Pipeline(
+        camera,
+        road,
+        [Observer(log)],
+        metrics,
+        whole=stages.whole,
+        say=say,
+        on_worked=on_worked,
+        prepare=stages.steps(governor),
+    )
+    stats = nullcontext() if quiet else Stats(metrics, "table", sys.stderr, TABLE_EVERY_S)
+    with stats, Ending() as ending:
+        pipeline.start()
+        try:
+            while pipeline.running and not ending.asked:
+                time.sleep(TICK_S)
+                log.sample_memory()
+                log.count(metrics)
+        finally:
+            camera.stop()
+            pipeline.stop()
+            pipeline.wait()
+    taken = stages.opener.taken
+    return log.result(metrics, case.warm_up_s, taken.name if taken else "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.soak", description=__doc__.split("\n")[0]
+    )
+    add = parser.add_argument
+    add("--minutes", type=float, default=30.0)
+    add("--size", default="1280x720", metavar="WxH", help="of the camera (default 1280x720)")
+    add("--rate", type=float, default=30.0, metavar="N", help="pictures a second (default 30)")
+    add("--faces", type=int, default=1, choices=range(1, MOST_PEOPLE + 1), help="far ones")
+    add("--warm-up", type=float, metavar="S", help="seconds at the start that do not count "
+        "(default: 60, or a quarter of the time)")  # fmt: skip
+    add("--disturb", type=float, metavar="S", help="every S seconds a stage sleeps")
+    add("--disturb-ms", type=float, default=200.0, metavar="MS", help="for so long (default 200)")
+    add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
+    add("--json", action="store_true", help="the result as JSON on stdout")
+    add("--quiet", action="store_true", help="no figures on stderr meanwhile")
+    given = parser.parse_args(arguments)
+    try:
+        result = soak(_case(given), quiet=given.quiet)
+    except (CloseupError, EngineError) as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    print(json.dumps(result) if given.json else _table(result))
+    return 0
+
+
+def _case(given: argparse.Namespace) -> Case:
+    """Raises: ConfigError: a number is out of range."""
+    try:
+        width, height = (int(side) for side in given.size.split("x"))
+    except ValueError as error:
+        raise ConfigError(f"--size {given.size} is no size; give one like 1280x720") from error
+    if not (64 <= width <= 4096 and 64 <= height <= 4096):
+        raise ConfigError(f"--size {given.size} is out of range; give 64x64 to 4096x4096")
+    for name, value, least, most in (
+        ("--minutes", given.minutes, 0.1, 10_000.0),
+        ("--rate", given.rate, 1.0, 120.0),
+        ("--disturb", given.disturb, 0.5, 3600.0),
+        ("--disturb-ms", given.disturb_ms, 1.0, 10_000.0),
+        ("--warm-up", given.warm_up, 0.0, 50.0 * given.minutes),
+    ):
+        if value is not None and not least <= value <= most:
+            raise ConfigError(f"{name} {value:g} is out of range; give {least:g} to {most:g}")
+    return Case(
+        size=(width, height),
+        rate=Fraction(given.rate).limit_denominator(1001),
+        faces=given.faces,
+        minutes=given.minutes,
+        warm_up_s=min(60.0, 15.0 * given.minutes) if given.warm_up is None else given.warm_up,
+        disturb_s=given.disturb,
+        disturb_ms=given.disturb_ms,
+        runtime=given.runtime,
+    )
+
+
+def _table(result: Result) -> str:
+    lines = []
+    for name, value in result.items():
+        shown = "-" if value is None else value
+        if isinstance(value, dict):
+            shown = "   ".join(f"{key}: {one:g}" for key, one in value.items()) or "-"
+        lines.append(f"{name.replace('_', ' '):<28}{shown}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""How well people are known again, measured on photos of known people: where thresholds come from.
+
+    python -m calibration.reidentification --people FOLDER --people MORE.zip
+
+Each holds a folder for each person with headshots in it (`PERSON/SESSION_NUMBER.jpg`; what comes
+before the last `_` is the session). Two halves of one session are somebody who has left and come
+back; any two people are a chance for a false merge. One half is seen at --width, as from far away,
+with a camera's noise, and its keypoints are found again there; the other half is close.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import CloseupError, InputError
+from stream.frame import Face, Floats, Image
+from stream.recordings.people.dlib_descriptor import Describer, Recogniser
+from stream.recordings.people.hog_descriptor import Gradients, usable
+from stream.stages.tracking.face_detector import FaceDetector
+
+VIEWS = 8
+"""Photos of each half, evenly over it."""
+NOISE = 2.0
+"""Standard deviation, grey levels, of far faces."""
+WIDTHS = (0, 64, 40, 28)
+
+Half = list[Floats]
+"""Descriptions of some views."""
+
+
+class Result(TypedDict):
+    """What one way of describing faces does at one distance."""
+
+    describer: str
+    width_px: int
+    """Of the far half's face; 0: as close as the other."""
+    same: float
+    """The threshold in use."""
+    returns: int
+    """Sessions in two halves."""
+    recognised: int
+    """Of them: at least `same`."""
+    strangers: int
+    """Pairs of two people."""
+    merged: int
+    """Of them, wrongly: at least `same`."""
+    most_alike: list[float]
+    """The three pairs of two people who are most alike."""
+    returns_likeness: list[float]
+    """1st, 10th and 50th percentile of those who come back."""
+
+
+def photos(source: Path) -> Iterator[tuple[str, str, bytes]]:
+    """(person, session, file) of each photo, in order.
+
+    Raises: InputError: there is no folder of people.
+    """
+    if source.is_dir():
+        files = sorted(source.glob("*/*.jpg")) + sorted(source.glob("*/*.png"))
+        for path in files:
+            yield path.parent.name, path.stem.rpartition("_")[0], path.read_bytes()
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as packed:
+            for name in sorted(packed.namelist()):
+                path = Path(name)
+                if path.suffix in (".jpg", ".png"):
+                    yield path.parent.name, path.stem.rpartition("_")[0], packed.read(name)
+    else:
+        raise InputError(f"{source} is no folder and no zip file of people")
+
+
+def sessions(sources: list[Path]) -> dict[tuple[str, str], list[Image]]:
+    """Up to twice VIEWS photos of each (person, session), evenly over it."""
+    found: dict[tuple[str, str], list[bytes]] = {}
+    for source in sources:
+        for person, session, data in photos(source):
+            found.setdefault((person, session), []).append(data)
+    chosen: dict[tuple[str, str], list[Image]] = {}
+    for key, files in found.items():
+        places = np.unique(np.linspace(0, len(files) - 1, min(2 * VIEWS, len(files))).round())
+        pictures = [cv2.imdecode(np.frombuffer(files[int(p)], np.uint8), 1) for p in places]
+        chosen[key] = [np.ascontiguousarray(p[:, :, ::-1]) for p in pictures if p is not None]
+    return chosen
+
+
+def seen(
+    detector: FaceDetector, picture: Image, width_px: int, rng: np.random.Generator
+) -> tuple[Image, Face] | None:
+    """A headshot from `width_px` away (0: as it is) and the face in it; None: none to compare."""
+    if width_px:
+        side = 2 * width_px
+        far = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        noisy = far + rng.normal(0.0, NOISE, far.shape)
+        picture = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    middle = picture.shape[1] / 2.0
+    for one in detector.detect(picture):
+        face = Face(1, one.box, one.keypoints, one.score)
+        if abs(face.center[0] - middle) < 0.15 * picture.shape[1] and usable(face):
+            return picture, face
+    return None
+
+
+def likeness(one: Half, other: Half) -> float:
+    """Of two sets of views: of the two that are most alike, as the album has it."""
+    return float(np.max(np.stack(one) @ np.stack(other).T))
+
+
+class Likenesses(NamedTuple):
+    """How much faces are alike, 0..1."""
+
+    returns: NDArray[np.float64]
+    """Two halves of one session."""
+    strangers: NDArray[np.float64]
+    """Two people."""
+    trembles: NDArray[np.float64]
+    """By how much that of two people changes with the views that were taken."""
+
+
+def likenesses(
+    people: dict[tuple[str, str], list[Image]], describer: Describer, width_px: int
+) -> Likenesses:
+    """Everybody with everybody.
+
+    Args:   people: photos by (person, session). width_px: of the far half's faces; 0: close.
+    Raises: InputError: too few photos.
+    """
+    rng = np.random.default_rng(0)
+    far: dict[tuple[str, str], Half] = {}
+    close: dict[tuple[str, str], Half] = {}
+    whole: set[tuple[str, str]] = set()
+    with FaceDetector() as detector:
+        for key, pictures in people.items():
+            middle = (len(pictures) + 1) // 2
+            both = len(pictures) >= 4
+            for half, width, some in (
+                (far, width_px, pictures[:middle] if both else pictures),
+                (close, 0, pictures[middle:] if both else pictures),
+            ):
+                views = [seen(detector, one, width, rng) for one in some]
+                half[key] = [describer.describe(*view) for view in views if view]
+            if both and far[key] and close[key]:
+                whole.add(key)
+    returns = [likeness(far[key], close[key]) for key in sorted(whole)]
+    pairs = [
+        (one, other)
+        for a, one in far.items()
+        for b, other in close.items()
+        if a[0] != b[0] and one and other
+    ]
+    if not returns or not pairs:
+        raise InputError("too few photos: two people, and one with four photos of a session")
+    strangers = [likeness(one, other) for one, other in pairs]
+    trembles = [
+        likeness(one[::2], other) - likeness(one[1::2], other) for one, other in pairs if one[1:]
+    ]
+    return Likenesses(np.array(returns), np.array(strangers), np.array(trembles))
+
+
+def measure(
+    people: dict[tuple[str, str], list[Image]], describer: Describer, width_px: int
+) -> Result:
+    """What a way of describing faces does. Raises: InputError: too few photos."""
+    returns, strangers, _ = likenesses(people, describer, width_px)
+    return Result(
+        describer=describer.name,
+        width_px=width_px,
+        same=describer.same,
+        returns=len(returns),
+        recognised=int((returns >= describer.same).sum()),
+        strangers=len(strangers),
+        merged=int((strangers >= describer.same).sum()),
+        most_alike=[round(float(x), 4) for x in np.sort(strangers)[::-1][:3]],
+        returns_likeness=[round(float(x), 4) for x in np.percentile(returns, (1, 10, 50))],
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m calibration.reidentification",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--people", type=Path, action="append", required=True, metavar="FOLDER|ZIP")
+    add("--width", type=int, action="append", help="px of the far face; 0: close (0, 64, 40, 28)")
+    add("--describer", choices=("gradients", "dlib"), default="gradients")
+    add("--json", action="store_true", help="the results as JSON on stdout")
+    given = parser.parse_args(arguments)
+    results = []
+    try:
+        describer: Describer = Gradients() if given.describer == "gradients" else Recogniser()
+        people = sessions(given.people)
+        for width in given.width or WIDTHS:
+            results.append(measure(people, describer, width))
+            print(_line(results[-1]), file=sys.stderr, flush=True)
+    except (CloseupError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"error: {error}; pip install 'closeup[identity]'", file=sys.stderr)
+        return 2
+    if given.json:
+        print(json.dumps(results))
+    return 0
+
+
+def _line(result: Result) -> str:
+    width = f"{result['width_px']} px" if result["width_px"] else "close"
+    return (
+        f"{result['describer']} {width}: {result['recognised']} of {result['returns']} recognised, "
+        f"{result['merged']} of {result['strangers']} strangers merged at {result['same']}; "
+        f"most alike {result['most_alike']}, returns {result['returns_likeness']}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

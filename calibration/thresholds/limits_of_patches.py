@@ -1,0 +1,89 @@
+"""Limits of what may be shown: guard, trial and resemblance."""
+
+from __future__ import annotations
+
+from calibration.thresholds import gains, photos
+from calibration.thresholds.evidence import Evidence
+from calibration.thresholds.held_out import Halves
+from calibration.thresholds.limits import choose, choose_margin
+from calibration.thresholds.patches import patches
+from calibration.thresholds.rules import FewestMistakes, Gains, Keeping, MostGain, Precise, Scores
+from engines.hime.people import Person
+from engines.runtime import open_runtime
+
+GUARD, TRIAL = (
+    "stream.stages.enhancement.consistency_check",
+    "stream.stages.enhancement.exemplar_gate",
+)
+NEVER_USEFUL = 0.995
+"""Precision wanted of what is dropped at once."""
+KEPT = 0.95
+"""Share of far faces that must keep their own close-ups."""
+COVERED = 0.95
+"""Share of what trembles from frame to frame that must not reach from one limit to the other."""
+
+
+def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
+    """Guard and trial. Raises: EngineError, ValueError."""
+    with open_runtime(runtime, gains.SCALE) as network:
+        on, out = (patches(network, half) for half in (people.chosen_on, people.held_out))
+    doubt = choose(
+        f"{GUARD}:DOUBT",
+        Gains(on.differs, on.shown_db, upper=True),
+        Gains(out.differs, out.shown_db, upper=True),
+        FewestMistakes(),
+        "a patch in its place, aside, of another moment or person, or nonsense, that gains over "
+        "the camera's picture, and one that does not",
+    )
+    useless_on, useless_out = (
+        Scores(
+            [d for d, gain in zip(half.differs, half.shown_db, strict=True) if gain <= 0.0],
+            [d for d, gain in zip(half.differs, half.shown_db, strict=True) if gain > 0.0],
+        )
+        for half in (on, out)
+    )
+    nonsense = choose(
+        f"{GUARD}:NONSENSE",
+        useless_on,
+        useless_out,
+        # What lies between fades out.
+        Precise(NEVER_USEFUL, lost=1.0),
+        "such a patch that does not gain, dropped at once, and one that gains",
+    )
+    least = choose(
+        f"{TRIAL}:LEAST_DETAIL",
+        Gains(on.detail, on.given_db),
+        Gains(out.detail, out.given_db),
+        MostGain(),
+        "close-ups (fitting, out of focus, blank, a stranger's) that gain over none, and others",
+    )
+    differs, detail = (
+        (on.differs_again, out.differs_again),
+        (on.detail_again, out.detail_again),
+    )
+    evidence.add(
+        people.source,
+        doubt,
+        choose_margin(f"{GUARD}:SURE", doubt.name, doubt.chosen.limit, differs, COVERED, -1.0),
+        nonsense,
+        least,
+        choose_margin(
+            f"{TRIAL}:DETAIL_AGAIN", least.name, least.chosen.limit, detail, COVERED, 1.0
+        ),
+    )
+
+
+def of_resemblance(evidence: Evidence, people: Halves[Person]) -> None:
+    """Whose close-ups. Raises: ValueError."""
+    on, out = (Scores(*photos.resemblances(half)) for half in (people.chosen_on, people.held_out))
+    evidence.add(
+        people.source,
+        choose(
+            "stream.stages.exemplars.face_similarity:UNLIKE",
+            on,
+            out,
+            Keeping(KEPT),
+            "a far face of 32 px with noise before another background and its own close-ups, and "
+            "a stranger's",
+        ),
+    )

@@ -1,0 +1,97 @@
+"""What is shipped in engines/weights, and whether the files are still what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from engines.runtime import SCALES, WeightsError
+
+WEIGHTS = Path(__file__).parent
+MANIFEST = "manifest.json"
+HALVES = ("encode", "enhance")
+QUANTISED = "int8"
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
+    """The manifest: for each network its files, training and scores.
+
+    Raises: WeightsError: it is missing or damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: no manifest of weights; install Closeup again") from error
+    return manifest
+
+
+def network_name(scale: int, kind: str = "call") -> str:
+    """Name of the shipped network: made for calls (the default), or for "clean" shrinking."""
+    return f"hime_x{scale}" if kind == "call" else f"hime_x{scale}_{kind}"
+
+
+def best_weights(scale: int, kind: str, folder: Path = WEIGHTS) -> Path:
+    """The enhance half of the network made for a kind of damage."""
+    return folder / f"{network_name(scale, kind)}.enhance.onnx"
+
+
+def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
+    """Paths of the encode and enhance halves, after their checksums have been compared.
+
+    Raises: WeightsError: a file is missing or is not the one that the manifest names.
+            ValueError: no network of this scale exists.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {SCALES}, not {scale}")
+    name = network_name(scale)
+    entry = read_manifest(folder)["networks"].get(name)
+    if entry is None:
+        raise WeightsError(f"the manifest names no network that enlarges {scale} times")
+    paths = tuple(folder / f"{name}.{half}.onnx" for half in HALVES)
+    for path in paths:
+        if not path.is_file():
+            raise WeightsError(f"{path} is missing; install Closeup again")
+        if sha256(path) != entry["files"][path.name]:
+            raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
+    return paths[0], paths[1]
+
+
+def weights_used(quantised: Collection[int] = (), folder: Path = WEIGHTS) -> dict[str, str]:
+    """File name → SHA-256 of all the networks that calls and recordings are enhanced with.
+
+    Args:   quantised: the scales that run in INT8.
+    Raises: WeightsError: as `read_manifest`.
+    """
+    manifest = read_manifest(folder)
+    used = [
+        manifest["quantised" if scale in quantised else "networks"][network_name(scale)]
+        for scale in SCALES
+    ]
+    return {name: digest for network in used for name, digest in network["files"].items()}
+
+
+def quantised_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path] | None:
+    """Paths of the INT8 halves, after their checksums have been compared.
+
+    Returns: None: there are none, or they were made from other float32 weights than these.
+    Raises:  WeightsError: a file is missing or is not the one that the manifest names.
+    """
+    manifest = read_manifest(folder)
+    name = network_name(scale)
+    entry = manifest.get("quantised", {}).get(name)
+    if entry is None or entry["of"] != manifest["networks"][name]["files"]:
+        return None
+    paths = tuple(folder / f"{name}.{QUANTISED}.{half}.onnx" for half in HALVES)
+    for path in paths:
+        if not path.is_file() or sha256(path) != entry["files"][path.name]:
+            raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
+    return paths[0], paths[1]

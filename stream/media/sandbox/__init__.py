@@ -1,0 +1,9 @@
+"""Sandbox: recordings of strangers are opened, parsed and decoded in a process of their own.
+
+sandboxed_source  here: `FileSource` over pictures that come from the child
+child             there: opens, reads through, decodes; sends planes through shared memory
+shared_planes     how a picture lies in a slot of that memory
+chroma            where the colour samples of a picture lie
+sandbox_protocol  the messages between the two processes
+confine           what the child may not do
+"""

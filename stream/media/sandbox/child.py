@@ -1,0 +1,150 @@
+"""Child: the process that takes a recording apart. `sandboxed_source` starts it.
+
+First it gives up what it does not need (`confine`), then it opens the recording, looks through all
+of it once, packet by packet, and at last decodes, a picture into each free slot.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import time
+from itertools import chain
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from stream.errors import InputError
+from stream.media.sandbox.chroma import ChromaFinder
+from stream.media.sandbox.confine import MEMORY_BYTES, confine, more_time
+from stream.media.sandbox.sandbox_protocol import beside, describe, hear, say
+from stream.media.sandbox.shared_planes import Bytes, needed_bytes, without_palette, write_planes
+from stream.media.sources.file_source import FileSource, open_recording
+
+MAX_STREAMS = 64
+MAX_THREADS = 4
+"""More would need more memory than a recording may take."""
+CODE = {Path(str(module.__file__)).parents[1] for module in (av, np)} | {Path(os.__file__).parent}
+"""Packages that import more of themselves when they need it."""
+ALIVE_S = 0.5
+"""So often the survey says that it goes on."""
+
+
+class _Slots:
+    """The child's side of the shared memory."""
+
+    def __init__(self, connection: Connection, memory: int, codec: str) -> None:
+        self._connection = connection
+        self._chroma = ChromaFinder(codec)
+        self._memory = memory
+        self._slots: list[Bytes] = []
+        self._free: list[int] = []
+
+    def send(self, frame: av.VideoFrame, damaged: int) -> None:
+        """Wait for a free slot, fill it, and say so."""
+        frame = without_palette(frame)
+        needed = needed_bytes(frame)
+        if not self._slots or needed > self._slots[0].size:
+            self._grow(needed)
+        while not self._free:
+            self._free.append(int(hear(self._connection)["free"]))
+        slot = self._free.pop()
+        planes = write_planes(frame, self._slots[slot])
+        told = {
+            "slot": slot,
+            "planes": planes,
+            "width": frame.width,
+            "height": frame.height,
+            "format": frame.format.name,
+            "pts": frame.pts,
+            "duration": frame.duration,
+            "chroma": self._chroma(frame),
+            "colorspace": int(frame.colorspace),
+            "color_range": int(frame.color_range),
+            "color_primaries": int(frame.color_primaries),
+            "color_trc": int(frame.color_trc),
+            "damaged": damaged,
+        }
+        say(self._connection, {"picture": told})
+
+    def _grow(self, needed: int) -> None:
+        """Ask for larger slots; all of them are free by then."""
+        while len(self._free) < len(self._slots):
+            self._free.append(int(hear(self._connection)["free"]))
+        say(self._connection, {"grow": needed})
+        given = hear(self._connection)
+        number, size = int(given["slots"]), int(given["bytes"])
+        shared = np.frombuffer(mmap.mmap(self._memory, number * size), np.uint8)
+        self._slots = list(shared.reshape(number, size))
+        self._free = list(range(number))
+
+
+def survey(path: Path, connection: Connection) -> None:
+    """Read every packet once, so that whoever reads them afterwards meets no surprise.
+
+    Raises: InputError: it cannot be opened, or has too many streams.
+    """
+    said_s = time.monotonic()
+    with open_recording(path) as container:
+        if len(container.streams) > MAX_STREAMS:
+            raise InputError(
+                f"{path} has {len(container.streams)} streams, at most {MAX_STREAMS} are taken; "
+                "keep the ones you need"
+            )
+        packets, read = container.demux(), 0
+        while True:
+            try:
+                if next(packets, None) is None:
+                    return
+            except (FFmpegError, OSError):
+                # A recording that breaks off is read up to there.
+                return
+            read += 1
+            now_s = time.monotonic()
+            if now_s - said_s > ALIVE_S:
+                said_s = now_s
+                more_time()
+                say(connection, {"alive": read})
+
+
+def decode(path: Path, connection: Connection, memory: int) -> None:
+    """Send every picture of a recording. Raises: InputError."""
+    timed_s = time.monotonic()
+    with FileSource(path, threads=MAX_THREADS) as source:
+        slots = _Slots(connection, memory, source.facts(lambda _, stream: stream.codec.name))
+        frames = source.decoded()
+        first = next(frames)
+        say(connection, {"facts": source.facts(describe) | beside(first)})
+        for frame in chain([first], frames):
+            slots.send(frame, source.damaged)
+            if time.monotonic() - timed_s > ALIVE_S:
+                timed_s = time.monotonic()
+                more_time()
+        say(connection, {"end": {"damaged": source.damaged, "broke_off": source.broke_off}})
+
+
+def main() -> None:
+    """`-c main() CONNECTION MEMORY RECORDING`: two descriptors and a path."""
+    connection, memory, path = Connection(int(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3])
+    try:
+        try:
+            say(connection, {"holds": sorted(confine(path, CODE))})
+            survey(path, connection)
+            decode(path, connection, memory)
+        except InputError as error:
+            say(connection, {"error": str(error)})
+        except MemoryError:
+            gigabytes = MEMORY_BYTES / (1 << 30)
+            say(connection, {"error": f"{path} takes more than {gigabytes:.0f} GB to decode"})
+        except (EOFError, OSError):
+            # The parent has gone, or has had enough.
+            raise
+        except Exception as error:
+            kind = type(error).__name__
+            say(connection, {"error": f"{path} cannot be decoded ({kind}: {error})"})
+    except (EOFError, OSError):
+        os._exit(1)

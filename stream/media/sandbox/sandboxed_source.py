@@ -1,0 +1,241 @@
+"""GuardedSource: a recording whose file is opened, parsed and decoded by another process.
+
+A file that brings the decoder down, makes it wait for ever or asks for all the memory ends that
+process, and here it is one clear line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from stream.errors import InputError
+from stream.media.sandbox.chroma import ChromaSetter
+from stream.media.sandbox.confine import CPU_S
+from stream.media.sandbox.sandbox_protocol import (
+    Words,
+    hear,
+    one_line,
+    say,
+    understand,
+    understand_beside,
+)
+from stream.media.sandbox.shared_planes import Bytes, read_planes
+from stream.media.sources import file_source
+from stream.media.sources.file_source import FileSource
+from stream.media.video_format import Form
+
+PATIENCE_S = 90.0
+"""Without a picture or a step of the survey."""
+SLOTS, SLOTS_BYTES = 6, 128 << 20
+"""So many pictures are decoded ahead; fewer, but two, where they need more memory than this."""
+MOST_BYTES_A_PIXEL = 8
+"""Four channels of 16 bits."""
+START = "import sys; sys.path[:] = PATH; from stream.media.sandbox.child import main; main()"
+QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+"""The child computes nothing; threads that wait for nothing only cost addresses."""
+
+
+def open_source(path: Path) -> FileSource:
+    """A recording behind the guard; Windows cannot hand its memory on, and has none.
+
+    Raises: InputError: as `FileSource`.
+    """
+    return FileSource(path) if sys.platform == "win32" else GuardedSource(path)
+
+
+class GuardedSource(FileSource):
+    """As `FileSource`, at a distance. Linux and macOS.
+
+    Raises: InputError: also while iterating: the child died, was stopped, or exceeded a limit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Start the child, which opens the recording and decodes its first picture."""
+        self.holds: frozenset[str] = frozenset()
+        """What confines the child, see `stream.media.sandbox.confine`."""
+        self._child: subprocess.Popen[bytes] | None = None
+        self._slots: list[Bytes] = []
+        self._chroma = ChromaSetter()
+        super().__init__(path)
+
+    def close(self) -> None:
+        """End the child. May be called again."""
+        self._slots = []
+        child, self._child = self._child, None
+        if child is not None:
+            self._connection.close()
+            os.close(self._memory)
+            child.kill()
+            child.wait()
+
+    def peak_bytes(self) -> int | None:
+        """The most addresses the child has held so far; None where the system does not say."""
+        try:
+            status = Path(f"/proc/{self._child.pid if self._child else 0}/status").read_text()
+        except OSError:
+            return None
+        lines = (line.split() for line in status.splitlines())
+        return next((1024 * int(line[1]) for line in lines if line[0] == "VmPeak:"), None)
+
+    def _open(self) -> InputContainer:
+        self._start()
+        try:
+            words = self._hear()
+            self.holds = frozenset(map(str, words.get("holds", ())))
+            while "facts" not in words:
+                words = self._hear()
+            with self._understanding():
+                container = understand(words["facts"])
+                self._sides, self._interlaced = understand_beside(words["facts"])
+        except BaseException:
+            self.close()
+            raise
+        # It has what is asked of it here.
+        return cast(InputContainer, container)
+
+    def _chosen(self) -> VideoStream:
+        return cast(VideoStream, self._container.streams[0])
+
+    def _form(self, first: av.VideoFrame) -> Form:
+        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        return Form.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        while True:
+            words = self._hear()
+            with self._understanding():
+                if "end" in words:
+                    self.damaged = int(words["end"]["damaged"])
+                    self.broke_off = bool(words["end"]["broke_off"])
+                    return
+                if "grow" in words:
+                    self._grow(int(words["grow"]))
+                    continue
+                told = words["picture"]
+                self.damaged = int(told["damaged"])
+                slot = int(told["slot"])
+                frame = self._picture(told, self._slots[slot])
+            self._say({"free": slot})
+            yield frame
+
+    def _start(self) -> None:
+        self._connection, theirs = Pipe()
+        self._memory = _anonymous_memory()
+        path = json.dumps([one or os.getcwd() for one in sys.path])
+        passed = (theirs.fileno(), self._memory)
+        arguments = [*map(str, passed), str(self.path)]
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-c", START.replace("PATH", path), *arguments],
+                pass_fds=passed,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | QUIET,
+                # Ctrl-C is for us.
+                start_new_session=True,
+            )
+        except BaseException:
+            self._connection.close()
+            os.close(self._memory)
+            raise
+        finally:
+            theirs.close()
+
+    def _hear(self) -> Words:
+        """The child's next words, other than that it is alive."""
+        while True:
+            try:
+                if not self._connection.poll(PATIENCE_S):
+                    raise InputError(
+                        f"{self.path} gives no picture within {PATIENCE_S:.0f} s; is it damaged?"
+                    )
+                words = hear(self._connection)
+            except (EOFError, OSError, ValueError) as error:
+                raise InputError(f"{self.path} {self._death()}") from error
+            if "error" in words:
+                raise InputError(one_line(str(words["error"])))
+            if "alive" not in words:
+                return words
+
+    def _say(self, words: Words) -> None:
+        # A child that has gone is noticed when it is listened to.
+        with suppress(OSError):
+            say(self._connection, words)
+
+    @contextmanager
+    def _understanding(self) -> Iterator[None]:
+        """Turn words that make no sense, which only a child in strange hands says, into an error.
+
+        Raises: InputError.
+        """
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
+            raise InputError(
+                f"{self.path} makes the decoder give nonsense; do not use it"
+            ) from error
+
+    def _death(self) -> str:
+        """What became of the child, for a sentence about the recording."""
+        assert self._child is not None
+        self._child.kill()
+        status = self._child.wait()
+        died_of = signal.Signals(-status).name if status < 0 else f"status {status}"
+        if died_of == "SIGXCPU":
+            return f"takes more than {CPU_S} s of processor time to give a picture; is it damaged?"
+        return f"brings the decoder down ({died_of}); it is damaged, or made for that"
+
+    def _grow(self, needed: int) -> None:
+        """New slots, in memory that the child cannot shrink."""
+        if not 0 < needed <= file_source.MAX_PIXELS * MOST_BYTES_A_PIXEL:
+            raise ValueError(f"a picture of {needed} bytes")
+        number = max(2, min(SLOTS, SLOTS_BYTES // needed))
+        os.ftruncate(self._memory, max(number * needed, os.fstat(self._memory).st_size))
+        shared = np.frombuffer(mmap.mmap(self._memory, number * needed), np.uint8)
+        self._slots = list(shared.reshape(number, needed))
+        self._say({"slots": number, "bytes": needed})
+
+    def _picture(self, told: Words, slot: Bytes) -> av.VideoFrame:
+        width, height = int(told["width"]), int(told["height"])
+        if not 0 < width * height <= file_source.MAX_PIXELS:
+            raise ValueError(f"a picture of {width}x{height}")
+        planes = tuple((int(rows), int(row_bytes)) for rows, row_bytes in told["planes"])
+        frame = read_planes(slot, width, height, str(told["format"]), planes)
+        frame = self._chroma(frame, str(told["chroma"]))
+        frame.pts = None if told["pts"] is None else int(told["pts"])
+        frame.duration = int(told["duration"] or 0)
+        if self._stream.time_base is not None:
+            frame.time_base = self._stream.time_base
+        for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
+            setattr(frame, tag, int(told[tag]))
+        return frame
+
+
+def _anonymous_memory() -> int:
+    """A descriptor of memory without a name, still empty."""
+    if hasattr(os, "memfd_create"):
+        memory = os.memfd_create("closeup", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # A child that shrank it would bring us down when we read. Its limits keep it from growing.
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        return memory
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,341 @@
+"""FileSink: writes pictures, with what accompanies them, into a recording.
+
+Nothing appears under the output's name before it is complete: the file grows beside it as
+`.<name>.part` and gets its name at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.error import ArgumentError, FFmpegError, InvalidDataError, PatchWelcomeError
+from av.packet import Packet
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from stream.errors import CloseupError, OutputError
+from stream.frame import Frame, Image
+from stream.media.colour import Colour, ToYuv
+from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose_encoder
+from stream.media.sinks.native import Native
+from stream.media.sinks.provenance import Provenance
+from stream.media.stream_copy import Companion
+from stream.media.video_format import Form
+
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""Extension → FFmpeg's name of the container."""
+
+
+def check_output(
+    path: Path, overwrite: bool, recording: Path | None = None, encoding: Encoding | None = None
+) -> None:
+    """Whether a recording can be written there, before any work is done.
+
+    Args:   recording: the input, which must not be overwritten. encoding: as it will be written.
+    Raises: OutputError: it exists, is the input, is no known container or one that cannot hold the
+            codec, or its folder is missing.
+    """
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise OutputError(
+            f"{path} has no ending that names a kind of recording; use {', '.join(FORMATS)}"
+        )
+    if encoding is not None and (wrong := check_encoding(encoding, kind)):
+        raise OutputError(f"{path}: {wrong}")
+    check_place(path, overwrite)
+    if recording is not None and path.exists() and path.samefile(recording):
+        raise OutputError(f"{path} is the input itself; give the output another name")
+
+
+def check_place(path: Path, overwrite: bool) -> None:
+    """Whether any file can be written there.
+
+    Raises: OutputError: it exists, its folder is missing or closed to us.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"the folder {folder} does not exist; create it first")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; add --overwrite to replace it")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"the folder {folder} is closed for writing; choose another one")
+
+
+def part_path(path: Path) -> Path:
+    """Where a file grows until it is complete."""
+    return path.with_name(f".{path.name}.part")
+
+
+def muxer_options(kind: str, time_base: Fraction) -> dict[str, str]:
+    """What makes a container of this kind (of `FORMATS`' values) keep times in `time_base`, and
+    come out the same twice."""
+    if kind == "matroska":
+        # Otherwise file and tracks get names by chance.
+        return {"fflags": "+bitexact"}
+    # Otherwise the writer chooses a clock of its own, and rounds the start to 1 ms.
+    clock = str(time_base.denominator)
+    return {"video_track_timescale": clock, "movie_timescale": clock}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what FFmpeg and the system say while writing into one clear error.
+
+    Raises: OutputError: `path` cannot be written.
+    """
+    try:
+        yield
+    except CloseupError:
+        raise
+    except (FFmpegError, OSError) as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"{path} cannot be written: {reason}") from error
+
+
+class FileSink:
+    """Writes pictures with the times of the frames, and what accompanies them, into a recording."""
+
+    name = "write"
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        rate: Fraction,
+        time_base: Fraction,
+        *,
+        form: Form | None = None,
+        encoding: Encoding | None = None,
+        companion: Companion | None = None,
+        provenance: Provenance | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Check that it can be written; nothing is written before the first frame.
+
+        Args:   size: (width, height) px of the frames; an odd side loses its last line.
+                rate: frames per second on average, for the encoder's decisions only.
+                time_base: of the frames' pts, seconds.
+                form: of the recording that the frames come from: its pixel format, colours,
+                orientation and pixel aspect are kept. Left out: yuv420p, BT.709, upright.
+                encoding: how to encode; H.264 when left out.
+                companion: sound and titles; closed by the sink.
+                provenance: what the file says when a face was enhanced.
+        Raises: OutputError: see `check_output`, `choose_encoder`.
+                ValueError: the size is below 2 px a side.
+        """
+        if min(size) < 2:
+            raise ValueError(f"a recording of {size[0]}x{size[1]} px")
+        encoding = encoding or Encoding()
+        check_output(path, overwrite, encoding=encoding)
+        self.path = path
+        self._size = size
+        self._even = (size[0] // 2 * 2, size[1] // 2 * 2)
+        self._rate = rate
+        self._time_base = time_base
+        self._form = form or Form(self._even, "yuv420p", Colour(), _tags(Colour()))
+        self._coded = self._form.turn.turned(self._even)
+        self._companion = companion
+        self._provenance = provenance
+        self._enhanced = False
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._held: Packet[VideoStream] | None = None
+        self._first_dts: int | None = None
+        self._first_pts: int | None = None
+        self._last_pts: int | None = None
+        self._pictures = 0
+        self._last_step = max(1, round(1 / (rate * time_base)))
+        self.encoder: Encoder = choose_encoder(
+            encoding, self._form.format, self._coded, self._form.light
+        )
+        self._check_pixels()
+        self._native = Native(self._form, self._even, self.encoder.planar)
+        self._to_yuv = ToYuv(self._coded, self._form.colour, self.encoder.planar)
+        self._repack = VideoReformatter()
+        self.packets_left_out = 0
+        """Damaged packets of the companion that could not be written."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What did not go as asked for."""
+        return self.encoder.notes
+
+    def send(self, frame: Frame) -> None:
+        """Write a frame's output, or the camera's picture where there is none.
+
+        Of a frame that has its `native`, the parts that nothing changed are written as they are.
+
+        Raises: OutputError: it cannot be written.
+                ValueError: the picture has another size than announced.
+        """
+        image = frame.image if frame.output is None else frame.output
+        if image.shape != (self._size[1], self._size[0], 3):
+            raise ValueError(f"a picture {image.shape} for a recording of {self._size}")
+        self._pictures += 1
+        self._enhanced |= any(face.patch and face.patch.weight > 0.0 for face in frame.faces)
+        with writing(self.path):
+            container, stream = self._opened(frame)
+            for packet in stream.encode(self._picture(frame, image, stream)):
+                self._mux(container, packet)
+            self._accompany(container, frame.time_s)
+
+    def _check_pixels(self) -> None:
+        """FFmpeg's Matroska has no place for the shape of pixels, and these codecs neither."""
+        matroska = FORMATS[self.path.suffix.lower()] == "matroska"
+        square = self._form.pixel_aspect in (None, 1)
+        if matroska and not square and self.encoder.codec in ("av1", "vp9", "ffv1"):
+            raise OutputError(
+                f"{self.path}: {self.encoder.codec} in a .mkv file cannot say that pixels are not "
+                "square, as those of the input; use --codec h264 or hevc"
+            )
+
+    def _picture(self, frame: Frame, image: Image, stream: VideoStream) -> av.VideoFrame:
+        if frame.native is not None:
+            # At a variable frame rate the last picture may stay for long.
+            self._last_step = frame.native.duration or self._last_step
+            picture = self._native(frame)
+        else:
+            upright = image[: self._even[1], : self._even[0]]
+            picture = self._to_yuv(self._form.turn.undo(upright))
+        if picture.format.name != self.encoder.format:
+            picture = self._repack.reformat(picture, format=self.encoder.format)
+        context = stream.codec_context
+        picture.colorspace, picture.color_range = context.colorspace, context.color_range
+        picture.color_primaries, picture.color_trc = context.color_primaries, context.color_trc
+        picture.pts, picture.time_base = frame.pts, frame.time_base
+        return picture
+
+    def close(self) -> None:
+        """Finish the file and give it its name.
+
+        Raises: OutputError: it cannot be written, or no frame came.
+        """
+        if self._container is None or self._stream is None:
+            raise OutputError(f"{self.path} was not written: no picture came")
+        with writing(self.path):
+            for packet in self._stream.encode(None):
+                self._mux(self._container, packet)
+            self._mux(self._container, None)
+            self._accompany(self._container, math.inf)
+            self._container.close()
+            self._container = None
+            if self._provenance is not None:
+                self._provenance.finish(part_path(self.path), self.path, self._enhanced)
+            os.replace(part_path(self.path), self.path)
+        self._close_companion()
+
+    def abort(self) -> None:
+        """Remove the half-written file. May be called again, also after `close` failed."""
+        container, self._container = self._container, None
+        try:
+            if container is not None:
+                container.close()
+        except (FFmpegError, OSError):
+            # For example a full disk: the file goes anyway.
+            pass
+        finally:
+            part_path(self.path).unlink(missing_ok=True)
+            self._close_companion()
+
+    def _opened(self, frame: Frame) -> tuple[OutputContainer, VideoStream]:
+        if self._container is not None and self._stream is not None:
+            return self._container, self._stream
+        kind = FORMATS[self.path.suffix.lower()]
+        options = {} if self._companion is None else self._companion.options(kind)
+        options |= muxer_options(kind, self._time_base)
+        container = av.open(
+            f"file:{part_path(self.path).absolute()}",
+            mode="w",
+            format=kind,
+            options=options,
+        )
+        self._container = container
+        add_pictures = partial(self._add_pictures, container, frame.native is not None)
+        if self._companion is None:
+            self._stream = add_pictures()
+        else:
+            self._stream = self._companion.add_to(container, add_pictures)
+        if self._provenance is not None:
+            self._provenance.add_to(container.metadata)
+        container.start_encoding()
+        return container, self._stream
+
+    def _add_pictures(self, container: OutputContainer, native: bool) -> VideoStream:
+        form, encoder = self._form, self.encoder
+        stream = container.add_stream(encoder.name, rate=self._rate)
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        context.options = dict(encoder.options)
+        context.thread_count = encoder.threads
+        stream.width, stream.height = self._coded
+        stream.pix_fmt = encoder.format
+        context.time_base = self._time_base
+        # What players assume of silent recordings depends on the size: at another one they are
+        # told.
+        kept = native and self._coded == form.size and encoder.planar == form.format
+        tags = form.tags if kept else _tags(form.colour)
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = tags
+        if form.pixel_aspect is not None:
+            context.sample_aspect_ratio = form.pixel_aspect
+        if encoder.tag is not None and container.format.name != "matroska":
+            context.codec_tag = encoder.tag
+        if form.display_matrix is not None:
+            stream.set_display_matrix(_scaled(form.display_matrix, form.size, self._coded))
+        return stream
+
+    def _mux(self, container: OutputContainer, packet: Packet[VideoStream] | None) -> None:
+        """Write the packet before this one; None: it was the last.
+
+        An mp4 lasts as long as its packets in the order of decoding, and ends there for some
+        players. At a variable frame rate that is not where the last picture ends, unless the last
+        packet makes up for it.
+        """
+        held, self._held = self._held, packet
+        if held is None or held.dts is None or held.pts is None:
+            return
+        if self._pictures <= 2:
+            # Two pictures are in no other order than the one they came in. x265 learns its delay
+            # from the third: without one it reads memory that nothing was written to.
+            held.dts = held.pts
+        self._first_dts = held.dts if self._first_dts is None else self._first_dts
+        self._first_pts = held.pts if self._first_pts is None else self._first_pts
+        self._last_pts = max(held.pts, self._last_pts or held.pts)
+        if packet is None:
+            lasting = self._last_pts + self._last_step - self._first_pts
+            held.duration = max(1, lasting - (held.dts - self._first_dts))
+        container.mux(held)
+
+    def _accompany(self, container: OutputContainer, time_s: float) -> None:
+        if self._companion is not None:
+            for packet in self._companion.packets_until(time_s):
+                try:
+                    container.mux(packet)
+                except (ArgumentError, InvalidDataError, PatchWelcomeError):
+                    # The packet is damaged: the writer looks into it and refuses it.
+                    self.packets_left_out += 1
+
+    def _close_companion(self) -> None:
+        if self._companion is not None:
+            self._companion.close()
+
+
+def _tags(colour: Colour) -> tuple[int, int, int, int]:
+    return colour.matrix, colour.primaries, colour.transfer, colour.range_tag
+
+
+def _scaled(
+    matrix: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
+) -> tuple[int, ...]:
+    """A display matrix for pictures of another size: only its shift depends on it."""
+    a, b, u, c, d, v, x, y, w = matrix
+    return a, b, u, c, d, v, x * after[0] // before[0], y * after[1] // before[1], w

@@ -1,0 +1,153 @@
+"""Native: a recording's own pictures with the enhanced faces in them, never through RGB.
+
+The network works on RGB with 8 bits. Only what it changed is turned into YUV, as a difference, and
+added to the picture as the recording holds it: whatever nobody touched stays bit for bit, and 10
+bits stay 10 bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import av
+from av.video.frame import PictureType
+from av.video.reformatter import VideoReformatter
+
+from stream.frame import Floats, Frame, Image
+from stream.image.resample import Rect, Size, resample
+from stream.media.brightness import coded
+from stream.media.colour import BT709, to_format
+from stream.media.planes import Box, Layout, add, show
+from stream.media.video_format import Form
+
+
+class Native:
+    """Makes the pictures to encode, in the orientation and pixel format of the recording.
+
+    Args:   form: of the recording's pictures. size: (width, height) of the upright outputs, px.
+            name: FFmpeg's name of the pixel format to make, planar YUV or grey.
+    Raises: ValueError: it is of another kind.
+    """
+
+    def __init__(self, form: Form, size: Size, name: str) -> None:
+        layout = Layout.of(name)
+        if layout is None:
+            raise ValueError(f"{name} is not planar YUV")
+        self._layout = layout
+        self._form = form
+        self._upright = size
+        self._name = name
+        self._convert = VideoReformatter()
+        self.size = form.turn.turned(size)
+        """(width, height) px of the pictures as they are coded."""
+
+    def __call__(self, frame: Frame) -> av.VideoFrame:
+        """The picture of a frame that has its `native`; that one is used up.
+
+        Returns: without pts, without colour tags where it was enlarged.
+        """
+        assert frame.native is not None
+        form, turn = self._form, self._form.turn
+        picture = to_format(self._convert, frame.native, form.colour, form.size, self._name)
+        rect = (0.0, 0.0, float(self._upright[0]), float(self._upright[1]))
+        if frame.view is not None:
+            rect = frame.view.rect
+        rect = turn.undo_rect(rect, turn.turned(form.size))
+        whole = rect == (0.0, 0.0, float(form.size[0]), float(form.size[1]))
+        if not (whole and self.size == form.size):
+            picture = show(picture, self._layout, rect, self.size)
+        changed = list(changes(frame, form.colour.transfer))
+        if changed:
+            # The decoder may still need its picture to predict others.
+            picture.make_writable()
+        for box, difference in changed:
+            x0, y0, x1, y1 = (int(n) for n in turn.undo_rect(box, self._upright))
+            add(picture, self._layout, form.colour, (x0, y0, x1, y1), turn.undo(difference))
+        picture.pict_type = PictureType.NONE
+        return picture
+
+
+def changes(frame: Frame, transfer: int = BT709) -> Iterator[tuple[Box, Floats]]:
+    """Where the output differs from the mere view of the camera's picture, and by how much.
+
+    Args:    transfer: of the recording (ITU-T H.273); its frames are `ordinary`.
+    Returns: boxes that do not overlap, begin at even pixels and end there or at the edge, and the
+             differences, float32 (h, w, 3), RGB in 8-bit levels of the transfer; zero at the edges.
+    """
+    if frame.output is None or frame.output is frame.image:
+        return
+    high, wide = frame.output.shape[:2]
+    rect = (0.0, 0.0, float(wide), float(high)) if frame.view is None else frame.view.rect
+    zoom_x, zoom_y = wide / (rect[2] - rect[0]), high / (rect[3] - rect[1])
+    for x0, y0, x1, y1 in touched(frame, rect, (wide, high)):
+        place = (
+            rect[0] + x0 / zoom_x,
+            rect[1] + y0 / zoom_y,
+            rect[0] + x1 / zoom_x,
+            rect[1] + y1 / zoom_y,
+        )
+        plain = _plain(frame, place, (x1 - x0, y1 - y0))
+        drawn = frame.output[y0:y1, x0:x1]
+        difference = coded(drawn, transfer) - coded(plain, transfer)
+        if difference.any():
+            yield (x0, y0, x1, y1), difference
+
+
+def touched(frame: Frame, rect: Rect, size: Size) -> list[Box]:
+    """The parts of an output into which patches were drawn, grown to whole chroma samples.
+
+    Args: rect: what the output shows, xyxy px of the frame. size: (width, height) of the output.
+    """
+    zoom_x, zoom_y = size[0] / (rect[2] - rect[0]), size[1] / (rect[3] - rect[1])
+    boxes: list[Box] = []
+    for face in frame.faces:
+        if face.patch is None or face.patch.weight <= 0.0:
+            continue
+        left, top, right, bottom = face.patch.box
+        # Two more on each side: chroma is an average of neighbours.
+        box = (
+            max(0, _down((left - rect[0]) * zoom_x) - 2),
+            max(0, _down((top - rect[1]) * zoom_y) - 2),
+            min(size[0], _up((right - rect[0]) * zoom_x) + 2),
+            min(size[1], _up((bottom - rect[1]) * zoom_y) + 2),
+        )
+        if box[0] < box[2] and box[1] < box[3]:
+            boxes = _joined(boxes, box)
+    for mark in frame.marks:
+        boxes = _joined(boxes, mark)
+    return boxes
+
+
+def _plain(frame: Frame, place: Rect, size: Size) -> Image:
+    """What the output would be without patches."""
+    x0, y0, x1, y1 = (round(edge) for edge in place)
+    off_grid = abs(place[0] - x0) + abs(place[1] - y0)
+    if off_grid == 0.0 and size == (x1 - x0, y1 - y0):
+        return frame.image[y0:y1, x0:x1]
+    return resample(frame.image, place, size)
+
+
+def _joined(boxes: list[Box], box: Box) -> list[Box]:
+    """With one more; those that overlap become one."""
+    apart: list[Box] = []
+    for other in boxes:
+        if box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]:
+            box = (
+                min(box[0], other[0]),
+                min(box[1], other[1]),
+                max(box[2], other[2]),
+                max(box[3], other[3]),
+            )
+            # Grown, it may reach one that it missed before.
+            return _joined([one for one in boxes if one is not other], box)
+        apart.append(other)
+    return [*apart, box]
+
+
+def _down(length: float) -> int:
+    return 2 * math.floor(length / 2)
+
+
+def _up(length: float) -> int:
+    return 2 * math.ceil(length / 2)

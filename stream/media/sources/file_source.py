@@ -1,0 +1,297 @@
+"""FileSource: the pictures of a recording, upright and in RGB, with their times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import av
+from av.codec import CodecContext
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition, Stream
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from stream.errors import InputError
+from stream.frame import Frame
+from stream.media.brightness import ordinary
+from stream.media.colour import to_rgb
+from stream.media.video_format import Form
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf"
+)
+"""What may be opened: containers. Not playlists, which make FFmpeg open files they name."""
+MAX_PIXELS = 4096 * 4096
+"""Of one picture. A crafted file of 200 KB can ask for gigabytes."""
+Facts = TypeVar("Facts")
+MAX_BARREN = 100_000
+"""Packets in a row without a picture: an hour at 30 a second has lost what the rest needs."""
+MAX_APART = 2**31 - 1
+"""Ticks between two pictures; no mp4 can hold more."""
+MAX_TIME_S = 3e8
+"""Ten years: some recorders count from the day they were started, none from the epoch."""
+LOST_END_S = 0.25
+"""A recording that stops this much before its announced end has lost something."""
+
+
+def open_recording(path: Path) -> InputContainer:
+    """Open a media file, and never a playlist, a device or an address.
+
+    Raises: InputError: it does not exist, is no file, cannot be read or is no recording.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; give one recording, such as call.mp4")
+    try:
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is empty (0 bytes); record or copy it again")
+        return av.open(
+            f"file:{path.absolute()}",
+            mode="r",
+            options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+            # Titles in an old encoding are no reason to refuse a recording.
+            metadata_errors="replace",
+        )
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read: permission denied") from error
+    except (FFmpegError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a recording that can be read: it is of another kind, damaged, or its "
+            "end is missing; try to play it, or record or copy it again"
+        ) from error
+
+
+class FileSource:
+    """A recording. A context manager; iterate once.
+
+    Damaged pictures are passed on as far as they can be decoded, and a recording that ends early
+    is read up to there; `note` says so afterwards.
+    """
+
+    live = False
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        """Open the recording and decode its first picture.
+
+        Args:   threads: that decode, at most; 0 for as many as there are processors.
+        Raises: InputError: it cannot be opened, has no picture, or its pictures are too large.
+        """
+        self.path = path
+        self.damaged = 0
+        """Places in what was read so far that could not be decoded."""
+        self.broke_off = False
+        """Whether reading ended with an error."""
+        self._last_pts: int | None = None
+        self._frames_read = 0
+        self._threads = threads
+        self._rgb = VideoReformatter()
+        self._container = self._open()
+        try:
+            self._stream = self._chosen()
+            self._decoded = self._decode()
+            first = next(self._decoded, None)
+            if first is None:
+                raise InputError(f"no picture of {path} can be decoded; is it damaged?")
+        except BaseException:
+            self.close()
+            raise
+        self._first: av.VideoFrame | None = first
+        self.form = self._form(first)
+        """Of the pictures as they are coded."""
+        self.width, self.height = self.form.turn.turned(self.form.size)
+        """Of the upright pictures, px."""
+        self.time_base = self._stream.time_base or Fraction(1, 90_000)
+        self.rate = _plausible_rate(self._stream)
+        self.frames_total = self._count_frames()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. May be called again."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The pictures in the order of their presentation, each with a later pts."""
+        pictures = self.decoded()
+        decoded = next(pictures, None)
+        while decoded is not None:
+            pts = self._pts(decoded)
+            index, self._frames_read = self._frames_read, self._frames_read + 1
+            following = next(pictures, None)
+            if following is None:
+                decoded.duration = self._last_duration(decoded.duration)
+            rgb = to_rgb(self._rgb, decoded, self.form.colour, self.form.size)
+            yield Frame(
+                image=self.form.turn.apply(ordinary(rgb, self.form.colour.transfer)),
+                index=index,
+                pts=pts,
+                time_base=self.time_base,
+                captured_ns=time.monotonic_ns(),
+                native=decoded,
+            )
+            decoded = following
+
+    def decoded(self) -> Iterator[av.VideoFrame]:
+        """The pictures as the decoder gives them; instead of iterating over the source."""
+        first, self._first = self._first, None
+        if first is not None:
+            yield first
+            yield from self._decoded
+
+    def facts(self, describe: Callable[[InputContainer, VideoStream], Facts]) -> Facts:
+        """What somebody wants to know of the open file."""
+        return describe(self._container, self._stream)
+
+    @property
+    def note(self) -> str | None:
+        """What was wrong with the recording, one line; None when nothing was."""
+        found = []
+        if self._ended_early():
+            total = f" of about {self.frames_total}" if self.frames_total else ""
+            found.append(f"ends early: {self._frames_read}{total} frames could be read")
+        if self.damaged:
+            found.append(f"has {self.damaged} damaged places")
+        return f"{self.path.name} " + " and ".join(found) if found else None
+
+    def _open(self) -> InputContainer:
+        return open_recording(self.path)
+
+    def _chosen(self) -> VideoStream:
+        stream = _video_stream(self._container, self.path)
+        stream.codec_context.thread_count = self._threads
+        return stream
+
+    def _form(self, first: av.VideoFrame) -> Form:
+        return Form.of(first, self._stream.sample_aspect_ratio or Fraction(1))
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Every picture that can be decoded; a damaged packet costs only itself."""
+        packets, barren = self._container.demux(self._stream), 0
+        while True:
+            try:
+                packet = next(packets, None)
+            except (FFmpegError, OSError):
+                self.broke_off = True
+                packet = None
+            try:
+                # None at the end: what is still inside the decoder comes out.
+                frames = self._stream.decode(packet)
+            except FFmpegError as error:
+                if isinstance(error, EOFError):
+                    return
+                if isinstance(error, MemoryError):
+                    raise
+                self.damaged += 1
+                frames = []
+            barren = 0 if frames else barren + 1
+            if barren > MAX_BARREN:
+                raise InputError(f"{self.path} has {barren} packets in a row without a picture")
+            for frame in frames:
+                self.damaged += int(frame.is_corrupt)
+                yield frame
+            if packet is None or (packet.dts is None and packet.size == 0):
+                return
+
+    def _pts(self, frame: av.VideoFrame) -> int:
+        """The picture's time; made up where it is missing, pushed where it goes back."""
+        step = max(1, round(1 / (self.rate * self.time_base)))
+        last = self._last_pts
+        if frame.pts is None:
+            pts = 0 if last is None else last + step
+        else:
+            pts = frame.pts if last is None else max(frame.pts, last + 1)
+        apart = pts - (pts if last is None else last)
+        if apart > MAX_APART or abs(pts * self.time_base) > MAX_TIME_S:
+            seconds = float(pts * self.time_base)
+            raise InputError(f"{self.path} has a picture at {seconds:.3g} s; its times are damaged")
+        self._last_pts = pts
+        return pts
+
+    def _end_pts(self) -> int | None:
+        """Where the pictures should end, in `time_base`, as far as the file says so."""
+        if self._stream.duration:
+            return (self._stream.start_time or 0) + self._stream.duration
+        only_pictures = all(stream is self._stream for stream in self._container.streams)
+        if self._container.duration and only_pictures:
+            end_us = (self._container.start_time or 0) + self._container.duration
+            return round(Fraction(end_us, 1_000_000) / self.time_base)
+        return None
+
+    def _last_duration(self, said: int) -> int:
+        """How long the last picture stays; packets say how long until the next one is decoded."""
+        end = self._end_pts()
+        if end is None or self._last_pts is None or end <= self._last_pts or self._ended_early():
+            return said
+        return end - self._last_pts
+
+    def _count_frames(self) -> int | None:
+        if self._stream.frames:
+            return self._stream.frames
+        if self._container.duration:
+            return max(1, round(Fraction(self._container.duration, 1_000_000) * self.rate))
+        return None
+
+    def _ended_early(self) -> bool:
+        if self.broke_off:
+            return True
+        end = self._end_pts()
+        if end is None or self._last_pts is None:
+            return False
+        missing_s = float((end - self._last_pts) * self.time_base) - float(1 / self.rate)
+        # A variable frame rate may hold the last picture for long: then no frame is missing.
+        complete = self._stream.frames and self._frames_read >= self._stream.frames
+        return missing_s > LOST_END_S and not complete
+
+
+def _plausible_rate(stream: VideoStream) -> Fraction:
+    # Browsers write recordings that announce 1000 frames a second, or none.
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate is not None and 1 <= rate <= 240:
+            return rate
+    return Fraction(25)
+
+
+def pictures_of(container: InputContainer) -> VideoStream | None:
+    """The stream whose pictures are worked on: the first that moves; None without one."""
+    moving = (one for one in container.streams.video if not is_cover(one))
+    return next(moving, None)
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether it is a single picture beside the recording, such as a cover."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream of moving pictures, ready to decode."""
+    stream = pictures_of(container)
+    if stream is None:
+        raise InputError(f"{path} has no moving pictures; give a recording with video in it")
+    codec: CodecContext | None = stream.codec_context
+    if codec is None:
+        raise InputError(f"the pictures of {path} have an unknown format; convert it to H.264")
+    if stream.width * stream.height > MAX_PIXELS:
+        raise InputError(
+            f"the pictures of {path} are {stream.width}x{stream.height}; make a smaller copy of "
+            "it, at most 4096x4096"
+        )
+    # The decoder refuses pictures that turn out larger than the container announced.
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    stream.thread_type = "AUTO"
+    return stream

@@ -1,0 +1,160 @@
+"""Form: what the pictures of a recording are, so that others of the same kind can be written."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.sidedata.sidedata import SideData
+from numpy.typing import NDArray
+
+from stream.image.resample import Rect, Size
+from stream.media.colour import Colour, colour_of
+
+CHROMATICITY_STEPS = 50_000
+LUMINANCE_STEPS = 10_000
+"""Of mastering display metadata, per unit and per cd/m² (SMPTE ST 2086)."""
+SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+_MASTERING = struct.Struct("=22i")
+"""FFmpeg's AVMasteringDisplayMetadata: ten rationals, and whether they are set."""
+_LIGHT_LEVEL = struct.Struct("=2I")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A quarter turn or mirroring that brings a coded picture upright: transpose, then flip."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    def apply(self, image: NDArray[Any]) -> NDArray[Any]:
+        """(H, W, C) as coded -> upright; contiguous, the same array where nothing changes."""
+        if self.transpose:
+            image = image.transpose(1, 0, 2)
+        if self.flip_x:
+            image = image[:, ::-1]
+        if self.flip_y:
+            image = image[::-1]
+        return np.ascontiguousarray(image)
+
+    def undo(self, image: NDArray[Any]) -> NDArray[Any]:
+        """(H, W, C) upright -> as coded; a view."""
+        if self.flip_y:
+            image = image[::-1]
+        if self.flip_x:
+            image = image[:, ::-1]
+        return image.transpose(1, 0, 2) if self.transpose else image
+
+    def undo_rect(self, rect: Rect, size: Size) -> Rect:
+        """A rectangle of an upright picture of `size` -> the same place as coded, xyxy px."""
+        x0, y0, x1, y1 = rect
+        if self.flip_y:
+            y0, y1 = size[1] - y1, size[1] - y0
+        if self.flip_x:
+            x0, x1 = size[0] - x1, size[0] - x0
+        return (y0, x0, y1, x1) if self.transpose else (x0, y0, x1, y1)
+
+    def turned(self, size: Size) -> Size:
+        """(width, height) as coded <-> upright."""
+        return (size[1], size[0]) if self.transpose else size
+
+
+@dataclass(frozen=True)
+class Light:
+    """Static HDR metadata: the display it was mastered on, and the brightest there is."""
+
+    mastering: tuple[int, ...] | None
+    """Red, green, blue and white, x and y in 1/50000; then least and most light, 1/10000 cd/m²."""
+    levels: tuple[int, int] | None
+    """MaxCLL and MaxFALL, cd/m² (CTA-861.3)."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Of the pictures as they are coded, before they are turned upright."""
+
+    size: Size
+    """(width, height) px."""
+    format: str
+    """FFmpeg's name of the pixel format."""
+    colour: Colour
+    """What the numbers mean; assumed where the recording is silent."""
+    tags: tuple[int, int, int, int]
+    """What it says itself: matrix, primaries, transfer (ITU-T H.273), range (1 limited, 2 full)."""
+    turn: Turn = Turn()
+    display_matrix: tuple[int, ...] | None = None
+    """Nine numbers, as in the side data."""
+    pixel_aspect: Fraction | None = None
+    """Width of a pixel by its height."""
+    light: Light | None = None
+    interlaced: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        frame: av.VideoFrame,
+        pixel_aspect: Fraction | None = None,
+        *,
+        sides: Mapping[str, bytes] | None = None,
+        interlaced: bool = False,
+    ) -> Form:
+        """Read it off a decoded picture.
+
+        Args: sides, interlaced: what the picture has lost on its way, see `side_data_of`.
+        """
+        sides = side_data_of(frame) if sides is None else sides
+        matrix = sides.get("DISPLAYMATRIX")
+        numbers = None if matrix is None else np.frombuffer(matrix, np.int32)
+        tags = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range)
+        return cls(
+            size=(frame.width, frame.height),
+            format=frame.format.name,
+            colour=colour_of(frame),
+            tags=(int(tags[0]), int(tags[1]), int(tags[2]), int(tags[3])),
+            turn=Turn() if numbers is None else _turn(numbers),
+            display_matrix=None if numbers is None else tuple(int(n) for n in numbers),
+            pixel_aspect=pixel_aspect,
+            light=_light(sides),
+            interlaced=interlaced or frame.interlaced_frame,
+        )
+
+
+def _turn(matrix: NDArray[np.int32]) -> Turn:
+    """Read the display matrix: x' = a x + c y, y' = b x + d y, in rows (a b u), (c d v), …"""
+    a, b, _, c, d, *_ = (int(number) for number in matrix)
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Turn(False, flip_x=a < 0, flip_y=d < 0)
+    return Turn(True, flip_x=c < 0, flip_y=b < 0)
+
+
+def _light(sides: Mapping[str, bytes]) -> Light | None:
+    mastering, levels = None, None
+    data = sides.get("MASTERING_DISPLAY_METADATA")
+    if data is not None and len(data) >= _MASTERING.size:
+        *numbers, has_primaries, has_luminance = _MASTERING.unpack_from(data)
+        ratios = [n / d if d else 0.0 for n, d in zip(numbers[::2], numbers[1::2], strict=True)]
+        if has_primaries and has_luminance:
+            steps = [CHROMATICITY_STEPS] * 8 + [LUMINANCE_STEPS] * 2
+            pairs = zip(ratios, steps, strict=True)
+            mastering = tuple(round(ratio * step) for ratio, step in pairs)
+    data = sides.get("CONTENT_LIGHT_LEVEL")
+    if data is not None and len(data) >= _LIGHT_LEVEL.size:
+        most, average = _LIGHT_LEVEL.unpack_from(data)
+        levels = (int(most), int(average))
+    return Light(mastering, levels) if mastering or levels else None
+
+
+def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
+    """What lies beside a decoded picture and belongs to its form, by FFmpeg's name."""
+    found = {}
+    for name in SIDE_DATA:
+        data = frame.side_data.get(name)
+        if isinstance(data, SideData):
+            found[name] = bytes(data)
+    return found

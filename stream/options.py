@@ -1,0 +1,115 @@
+"""Config: what a run was asked for, as values that make sense together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from stream.camera_profile import ANY_CAMERA, CameraProfile
+from stream.errors import ConfigError
+from stream.media.sinks.encoder import Encoding
+from stream.media.sources.devices import Device
+
+DEMO = "demo"
+VIRTUAL_CAMERA = "virtualcam"
+DEMO_OUTPUT = Path("out/demo.mp4")
+MAX_SIDE_PX = 4096
+"""Of the output: what H.264 players take, and what fits into memory."""
+ENLARGED_UP_TO_PX = 720
+"""A recording whose shorter side is at most this is enlarged twice by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every run needs to know."""
+
+    overwrite: bool
+    framing: Literal["auto", "fixed"]
+    scale: float | None
+    """None: as `chosen_scale` says."""
+    strength: float
+    report: Path | None
+    runtime: str = "auto"
+    """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""
+    camera: CameraProfile = ANY_CAMERA
+    """What the camera gives: [camera] of a file of options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Common):
+    """A recording, or the demo."""
+
+    input: Path | None
+    """None: the demo."""
+    output: Path
+    passes: int = 1
+    """2: look through the recording for close-ups of everybody first."""
+    encoding: Encoding = field(default_factory=Encoding)
+    badge: bool = False
+    """A mark in the picture while a face is enhanced."""
+    c2pa_key: Path | None = None
+    c2pa_cert: Path | None = None
+    """Both or none: who signs the output."""
+    weights: tuple[tuple[str, str], ...] = ()
+    """Name and SHA-256 of the network's files, for the output to tell."""
+    progress: Literal["text", "json"] = "text"
+    """json: lines on stdout, for programs."""
+    resume: bool = False
+    """Go on where an earlier run was interrupted."""
+    segment: int = 250
+    """Pictures in a segment of work that can be interrupted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveOptions:
+    """Many recordings into a folder."""
+
+    inputs: tuple[str, ...]
+    """Files, folders, patterns."""
+    output: Path
+    """The folder."""
+    each: Options
+    """For every recording, whose own input and output take the place of these."""
+    jobs: int = 1
+    """Recordings at the same time, each in a process of its own."""
+    cluster: str | None = None
+    """Address of a Ray cluster; None: this machine, without Ray."""
+    cluster_cpus: float = 1.0
+    cluster_gpus: float = 0.0
+    """For each recording."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveOptions(Common):
+    """A call."""
+
+    device: Device
+    files: tuple[Path, ...]
+    """Recordings to write."""
+    virtual_camera: bool
+    headless: bool
+    """No preview window."""
+    stats: Literal["json", "table"] | None = None
+    """Figures on stdout, a line a second."""
+    metrics_port: int | None = None
+    """Of the Prometheus endpoint; 0 takes a free one."""
+
+
+def chosen_scale(size: tuple[int, int], options: Common) -> float:
+    """How much larger the canvas is than the picture of `size`, (width, height) px.
+
+    Raises: ConfigError: the canvas would be too large.
+    """
+    scale = options.scale
+    if scale is None:
+        small = min(size) <= ENLARGED_UP_TO_PX and 2 * max(size) <= MAX_SIDE_PX
+        scale = 2.0 if small and options.framing == "fixed" else 1.0
+    width, height = round(size[0] * scale), round(size[1] * scale)
+    if max(width, height) > MAX_SIDE_PX:
+        most = int(100 * MAX_SIDE_PX / max(size)) / 100
+        way_out = f"use --scale {most:g} or less" if most >= 1.0 else "make a smaller copy first"
+        raise ConfigError(
+            f"the output would be {width}x{height}, its sides may have {MAX_SIDE_PX}; {way_out}"
+        )
+    return scale

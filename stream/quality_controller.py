@@ -1,0 +1,217 @@
+"""Governor: keeps a call's stages within the time of a frame, by giving up quality, never age.
+
+It compares the time that the worker takes for a frame with the time between two frames. Too much
+of it for ten frames: one step down the ladder of `stream.quality_ladder`. Room for seconds: one
+step up; and if that turns out too much, it waits twice as long before it tries again.
+
+A call on a machine whose speed nobody measured begins low. What the network takes was tried out
+before its first frame, what all else takes is seen in the first `LOOKED_AT` frames; after them it
+goes up at once as far as there is room. With the first far face it looks again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from engines.runtime import BUCKETS
+from stream.frame import Frame
+from stream.quality_ladder import FIRST_PX, FULL, LADDER, Budget, first_level
+from stream.telemetry.metrics import Metrics
+
+LEVEL = "quality level"
+"""Gauge: 0 is full quality, each step of the ladder one more."""
+DOWN, UP = "quality steps down", "quality steps up"
+"""Counters."""
+TOO_MUCH = 0.85
+"""Of the time between frames; the rest is for what does not happen in every frame."""
+ROOM = 0.6
+"""Below this there is room for more: the dearest steps make a frame half as dear again."""
+FRAMES = 10
+"""So many make a judgement, after each step anew; half as many where they are very slow ones."""
+VERY_SLOW = 3.0
+OUTLIERS = 2
+"""So many of them, the slowest, do not count: a model that is loaded, another program's burst."""
+LOOKED_AT = 2 * FRAMES
+"""In the first of them faces are sought everywhere."""
+BESIDE = 2.0
+"""While nobody is far, a crop is taken for so many times as dear as the network alone: it is also
+cut, steadied, guarded and drawn (0.7 of the network's time, measured)."""
+UP_AFTER_S, UP_AFTER_MOST_S = 4.0, 64.0
+REGRET_S = 8.0
+"""A step up that is taken back within this time was one too many."""
+
+
+class Governor:
+    """Chooses the budget of a live pipeline. Called in the worker alone.
+
+    Args: apply: gives a budget to the stages. interval_s: nominal time between frames.
+          metrics: gets `LEVEL`, `DOWN` and `UP`. clock: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        apply: Callable[[Budget], None],
+        interval_s: float,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._apply = apply
+        self._nominal_s = interval_s
+        self._metrics = metrics
+        self._clock = clock
+        self._worked_s: deque[float] = deque(maxlen=FRAMES)
+        self._intervals_s: deque[float] = deque(maxlen=FRAMES)
+        self._before: Frame | None = None
+        self._room_since_s: float | None = None
+        self._patches = 0
+        self._up_at_s = -REGRET_S
+        self._patience_s = UP_AFTER_S
+        self._level = 0
+        self._first_left = 0
+        self._crop_s: float | None = None
+        metrics.set(LEVEL, 0)
+
+    def start(self, level: int, crop_s: float | None = None) -> None:
+        """Begin at this step of the ladder; that is no step down.
+
+        Args: crop_s: what the network takes for a crop of `FIRST_PX`, where the level is not that
+              of a measurement: the first frames choose it.
+        """
+        self._go_to(level)
+        self._first_left, self._crop_s = LOOKED_AT if crop_s else 0, crop_s
+
+    @property
+    def level(self) -> int:
+        """The step of the ladder, 0 for full quality."""
+        return self._level
+
+    @property
+    def budget(self) -> Budget:
+        """What the stages may spend now."""
+        return LADDER[self._level]
+
+    def __call__(self, frame: Frame, worked_s: float) -> None:
+        """Take note of a frame and of the time that all stages together took for it."""
+        self._worked_s.append(worked_s)
+        self._note_interval(frame)
+        patches = sum(face.patch is not None for face in frame.faces)
+        if patches > self._patches:
+            self._room_since_s = None  # there was, while there was less to do
+            self._first_left = LOOKED_AT if self._crop_s else 0
+        self._patches = patches
+        if self._first_left > 0:
+            self._first_left -= 1
+            if not self._first_left and self._crop_s:
+                self._choose(frame, self._crop_s)
+                return
+        if len(self._worked_s) < FRAMES // 2:
+            return
+        load = self._load()
+        if len(self._worked_s) < FRAMES and load < VERY_SLOW:
+            return
+        now_s = self._clock()
+        if load > TOO_MUCH:
+            self._room_since_s = None
+            self._step(self._cheaper(frame), now_s)
+        elif load > ROOM:
+            self._room_since_s = None
+        elif self._room_since_s is None:
+            self._room_since_s = now_s
+        elif now_s - self._room_since_s >= self._patience_s:
+            self._step(self._dearer(frame, load), now_s)
+
+    def _note_interval(self, frame: Frame) -> None:
+        """Cameras slow down in the dark: then there is more time than their nominal rate says."""
+        before, self._before = self._before, frame
+        if before is not None and frame.index > before.index:
+            span_s = (frame.captured_ns - before.captured_ns) / 1e9
+            self._intervals_s.append(span_s / (frame.index - before.index))
+
+    def _load(self) -> float:
+        """Time needed over time there is. A mean, since some work falls on some frames only."""
+        usual = sorted(self._worked_s)[: len(self._worked_s) - OUTLIERS]
+        return sum(usual) / len(usual) / self._between_s()
+
+    def _between_s(self) -> float:
+        if not self._intervals_s:
+            return self._nominal_s
+        return max(self._nominal_s, sorted(self._intervals_s)[len(self._intervals_s) // 2])
+
+    def _choose(self, frame: Frame, crop_s: float) -> None:
+        """Go up to the largest crop for which there is time beside what the first frames took."""
+        sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
+        shown = sum(side * side for side in sides)
+        room_s = (TOO_MUCH - self._load()) * self._between_s()
+        per_pixel_s = crop_s / FIRST_PX**2 * (1.0 if sides else BESIDE)
+        if sides:
+            self._crop_s = None  # this is the last word
+        fitting = [b for b in BUCKETS[4] if (b * b - shown) * per_pixel_s <= room_s]
+        level = first_level(max(fitting, default=0))
+        if level < self._level:
+            self._go_to(level)
+
+    def _step(self, level: int, now_s: float) -> None:
+        if level == self._level:
+            return
+        if level > self._level:
+            self._metrics.count(DOWN)
+            if now_s - self._up_at_s < REGRET_S:
+                self._patience_s = min(2.0 * self._patience_s, UP_AFTER_MOST_S)
+        else:
+            self._metrics.count(UP)
+            if now_s - self._up_at_s >= 2.0 * self._patience_s:
+                self._patience_s = UP_AFTER_S  # the last one was long ago, and was right
+            self._up_at_s = now_s
+        self._go_to(level)
+
+    def _go_to(self, level: int) -> None:
+        self._level = level
+        self._metrics.set(LEVEL, level)
+        self._apply(self.budget)
+        # What was measured before belongs to another budget.
+        self._worked_s.clear()
+        self._room_since_s = None
+
+    def _cheaper(self, frame: Frame) -> int:
+        """The next step down that makes this frame cheaper; where none does, the present one."""
+        sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
+        for level in range(self._level + 1, len(LADDER)):
+            old, new = LADDER[self._level], LADDER[level]
+            if (
+                new.search_every > old.search_every
+                or (new.follow_every > old.follow_every and frame.faces)
+                or len(sides) > new.max_faces
+                or max(sides, default=0) > new.largest_px
+                or sum(side * side for side in sides) > new.pixels
+                or (new.enhance_every > old.enhance_every and sides)
+            ):
+                return level
+        return self._level
+
+    def _dearer(self, frame: Frame, load: float) -> int:
+        """The next step up that changes something; else as far as it goes at no cost; the present
+        one while nobody shows what it would cost."""
+        sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
+        # Too wide for the budget, they have no patch.
+        far = [f.headshot_side_px for f in frame.faces if f.headshot_side_px <= FULL.widest_px]
+        waiting = max(far, default=0.0) > self.budget.widest_px
+        free = self._level
+        for level in range(self._level - 1, -1, -1):
+            old, new = LADDER[self._level], LADDER[level]
+            if not sides and not waiting and new.follow_every == old.follow_every > 1:
+                return self._level
+            if (
+                new.search_every < old.search_every
+                or new.follow_every < old.follow_every
+                or (new.max_faces > old.max_faces and len(frame.faces) > old.max_faces)
+                or (new.largest_px > old.largest_px and max(sides, default=0) >= old.largest_px)
+                or (new.widest_px > old.widest_px and waiting)
+                or new.enhance_every < old.enhance_every
+            ):
+                return level
+            # The next to come may take the largest crop; that must not stop the picture.
+            if sides and load * (new.largest_px / max(sides)) ** 2 <= VERY_SLOW:
+                free = level
+        return free

@@ -1,0 +1,89 @@
+"""Budget: what the stages of a call may spend on a frame, from everything to the least.
+
+When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
+dearest and seen least, large crops; then how often faces are looked for, how many are enhanced, how
+much around a face, at last how often. Recordings always have `FULL`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from engines.runtime import BUCKETS
+from stream.image.headshot import SIDE_PER_WIDTH
+
+LARGEST_FACE_PX = 90
+"""Faces wider than this are left as they are: the camera saw enough."""
+LARGEST_PX = BUCKETS[4][-1]
+TYPICAL_PX = 96
+"""Side of the crop of a face of 48 px."""
+FIRST_PX = 48
+"""Where nobody measured the machine's speed, a call begins with crops of this side, and goes on to
+larger ones as soon as it knows better. The smallest that `LADDER` has."""
+MOST_FACES = 3
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One step of the ladder."""
+
+    name: str
+    """In a few words, for people."""
+    search_every: int = 1
+    """New faces are looked for in every so many frames."""
+    follow_every: int = 1
+    """So are the faces that are known."""
+    max_faces: int = MOST_FACES
+    """So many faces of a frame are enhanced."""
+    largest_px: int = LARGEST_PX
+    """Side of the largest crop; of a larger headshot the middle is enhanced, which is the face."""
+    pixels: int = MOST_FACES * LARGEST_PX**2
+    """Of all crops of a frame together, by which the network's time grows; where they have more,
+    the largest become smaller."""
+    enhance_every: int = 1
+    """A face is enhanced in every so many frames; between them its last patch moves with it."""
+
+    align_every_s: float = 0.0
+    """While a crop stays in its place, exemplars are aligned and encoded this often at most."""
+
+    @property
+    def widest_px(self) -> float:
+        """Of the headshots that are enhanced: the largest crop shows the face box at least."""
+        return SIDE_PER_WIDTH * min(LARGEST_FACE_PX, self.largest_px)
+
+
+FULL = Budget("full quality")
+
+
+def _ladder() -> tuple[Budget, ...]:
+    steps = [FULL]
+    for name, change in (
+        ("large faces share", {"pixels": MOST_FACES * TYPICAL_PX**2}),
+        ("crops of 128 px", {"largest_px": 128}),
+        ("crops of 96 px", {"largest_px": TYPICAL_PX}),
+        ("new faces sought less often", {"search_every": 4, "align_every_s": 0.2}),
+        ("faces followed in every other frame", {"follow_every": 2}),
+        ("two faces", {"max_faces": 2}),
+        ("one face", {"max_faces": 1}),
+        ("crops of 64 px", {"largest_px": 64}),
+        ("crops of 48 px", {"largest_px": FIRST_PX}),
+        ("enhanced in every other frame", {"enhance_every": 2}),
+    ):
+        steps.append(replace(steps[-1], name=name, **change))
+    return tuple(steps)
+
+
+LADDER = _ladder()
+"""Each step keeps the economies of those before it."""
+
+
+def first_level(measured_px: int | None) -> int:
+    """The step of the ladder that a call begins with.
+
+    Args: measured_px: side of the largest crop that holds the frame rate, 0 for none; None where
+          nobody measured it.
+    """
+    holds_px = FIRST_PX if measured_px is None else measured_px
+    # Measured was one face: several large ones share its time.
+    shared = range(1, len(LADDER))
+    return next((n for n in shared if LADDER[n].largest_px <= holds_px), len(LADDER) - 1)

@@ -1,0 +1,105 @@
+"""Task: one recording of an archive, from the file to its record in the manifest."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.runtime import EngineError
+from stream.errors import CloseupError
+from stream.media.sandbox.sandboxed_source import open_source
+from stream.options import Options
+from stream.recordings.batch.manifest import Record
+from stream.recordings.job import run_recording
+from stream.recordings.resume.fingerprint import Stamp, model_of, settings_of, work_key
+from stream.recordings.resume.work_dir import Workplace
+from stream.shared_runtime import Model
+from stream.telemetry.progress import MakeMeter
+from stream.telemetry.report import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a process needs to know to work on one recording."""
+
+    options: Options
+    place: str
+    """Of the output in the archive, as in the manifest."""
+    settings: str
+    model: str
+    """SHA-256 of settings and networks."""
+
+    @property
+    def input(self) -> Path:
+        """The recording."""
+        assert self.options.input is not None
+        return self.options.input
+
+    def failed(self, error: str, source: Stamp | None = None) -> Record:
+        """The record of a recording that was not enhanced."""
+        return Record(
+            input=str(self.input),
+            output=self.place,
+            result="failed",
+            error=error,
+            settings=self.settings,
+            model=self.model,
+            source=source,
+        )
+
+
+def workplace_of(options: Options, weights: dict[str, str]) -> Workplace:
+    """Where a single recording is worked on, if it is to go on after an interruption.
+
+    Args: weights: name → SHA-256 of each file of the network.
+    """
+    assert options.input is not None
+    key = work_key(Stamp.of(options.input), settings_of(options), model_of(weights))
+    return Workplace(options.output, key, options.segment)
+
+
+def perform(task: Task, meter: MakeMeter, model: Model) -> Record:
+    """Enhance one recording. Whatever is wrong with it is in the record; only Ctrl-C is raised."""
+    source, said = None, io.StringIO()
+    try:
+        task.options.output.parent.mkdir(parents=True, exist_ok=True)
+        source = Stamp.of(task.input)
+        # What a single recording says to people is kept for the manifest here.
+        with redirect_stdout(said), redirect_stderr(said):
+            figures = _enhance(task, source, meter, model)
+        made = Stamp.of(task.options.output)
+    except (CloseupError, EngineError) as error:
+        return task.failed(" ".join(str(error).split()), source)
+    except OSError as error:
+        return task.failed(f"{error.filename or task.input}: {error.strerror}", source)
+    except Exception as error:
+        # A defect of ours costs one recording, not the archive.
+        return task.failed(f"{type(error).__name__}: {' '.join(str(error).split())}", source)
+    return Record(
+        input=str(task.input),
+        output=task.place,
+        result="done",
+        settings=task.settings,
+        model=task.model,
+        source=source,
+        made=made,
+        notes=tuple(line.removeprefix("note: ") for line in said.getvalue().splitlines()),
+        figures=_figures(figures),
+    )
+
+
+def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, model: Model) -> Report:
+    options = task.options
+    key = work_key(stamp, task.settings, task.model)
+    with (
+        open_source(task.input) as source,
+        Workplace(options.output, key, options.segment) as place,
+    ):
+        return run_recording(source, options, meter, place, opener=model.lend())
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    return {name: value for name, value in report.items() if name not in ("input", "output")}

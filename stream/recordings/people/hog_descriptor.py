@@ -1,0 +1,123 @@
+"""Appearance: what a face looks like, in numbers that do not change when its owner leaves the room.
+
+Only the inside of the face counts: whoever sits down on the same chair has the same background and
+the same light. And only gradients, each against its neighbourhood: so it is blind to exposure and
+contrast. It is no face recogniser: it knows somebody again in the same recording, rarely on
+another day or in another light. Where dlib is installed, `stream.recordings.people.dlib_descriptor`
+knows more.
+
+These are biometric figures of people: in memory only, overwritten with zeros when let go.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from stream.frame import Face, Floats, Image
+from stream.image.headshot import cut_headshot
+from stream.stages.exemplars import quality
+
+LEAST_WIDTH_PX = 24.0
+"""Of the face box. Smaller faces were not measured."""
+LEAST_SCORE = 0.6
+MAX_YAW, MAX_PITCH = 0.3, 0.3
+"""A head turned further shows another face; as of `stream.stages.exemplars.quality`."""
+# The face upright in a picture of 72x88: eyes and mouth where they are in most faces.
+SIZE = (72, 88)
+EYES_PX = 34.5
+"""Between the eyes."""
+PLACES = np.array([[18.75, 33.5], [53.25, 33.5], [36.0, 69.725]])
+"""Right eye, left eye, mouth, (x, y) px."""
+CELL_PX, DIRECTIONS = 8, 9
+NEIGHBOURHOOD_PX = 12.0
+"""Sigma of the local mean and contrast."""
+LEAST_VARIANCE = 20.0
+"""What is flatter than this is not amplified; squared grey levels, above a camera's noise."""
+MOST = 0.5
+"""Of one direction in a cell: a single strong edge, such as glasses, must not be all."""
+
+
+def usable(face: Face) -> bool:
+    """Whether a face shows enough of itself to be compared."""
+    if face.score < LEAST_SCORE or face.width_px < LEAST_WIDTH_PX:
+        return False
+    head = quality.pose(face.keypoints)
+    return abs(head.yaw) <= MAX_YAW and abs(head.pitch) <= MAX_PITCH
+
+
+class Gradients:
+    """Describes faces by histograms of gradients."""
+
+    name = "gradients"
+    same = 0.94
+    """Views of two faces this much alike are of one person. `calibration.reidentification` found
+    strangers who are alike up to 0.922, in 246,000 pairs; people of one studio are among them.
+    `calibration.thresholds` expects one in a million beyond; figures in its thresholds.toml."""
+
+    def describe(self, image: Image, face: Face) -> Floats:
+        """float32 (891,), unit length; the product of two of them is their likeness, 0..1.
+
+        Args:   image: RGB uint8 (H, W, 3). face: in its pixels, `usable`.
+        Source: Dalal and Triggs, "Histograms of Oriented Gradients", CVPR 2005, after a local
+                normalisation and with square roots in place of the counts.
+        """
+        grey = cv2.GaussianBlur(_level(_upright(image, face)), (0, 0), 1.0)
+        dx, dy = (np.asarray(cv2.Sobel(grey, cv2.CV_32F, *how)) for how in ((1, 0), (0, 1)))
+        strength = np.hypot(dx, dy)
+        turn = (np.arctan2(dy, dx) % (2.0 * np.pi)) * (DIRECTIONS / (2.0 * np.pi))
+        first = np.floor(turn).astype(np.int64)
+        part = turn - first
+        across, down = SIZE[0] // CELL_PX, SIZE[1] // CELL_PX
+        rows, columns = np.indices(grey.shape) // CELL_PX
+        cell = (rows * across + columns) * DIRECTIONS
+        counts = sum(
+            np.bincount(
+                (cell + (first + step) % DIRECTIONS).ravel(),
+                (strength * share).ravel(),
+                across * down * DIRECTIONS,
+            )
+            for step, share in ((0, 1.0 - part), (1, part))
+        )
+        cells = np.asarray(counts, np.float32).reshape(down, across, DIRECTIONS) / CELL_PX**2
+        around = cv2.blur(np.sum(cells**2, axis=2), (3, 3))
+        cells = np.minimum(cells / (np.sqrt(around) + 1e-3)[..., None], MOST)
+        described = np.sqrt(cells).ravel()
+        return np.asarray(described / max(float(np.linalg.norm(described)), 1e-6), np.float32)
+
+
+def _upright(image: Image, face: Face) -> Floats:
+    """The inside of the face: grey levels, float32 (88, 72)."""
+    side = max(2, round(face.headshot_side_px))
+    grey = cv2.cvtColor(cut_headshot(image, face.center, side), cv2.COLOR_RGB2GRAY)
+    corner = np.floor(np.array(face.center) - side / 2.0 + 0.5)
+    points = face.keypoints[[0, 1, 3]].astype(np.float64) - corner
+    factor = EYES_PX / max(float(np.hypot(*(points[1] - points[0]))), 1.0)
+    # To its size first: a warp alone would alias. At most twice the headshot's own rule.
+    small = min(max(2, round(side * factor)), 4 * SIZE[1])
+    how = cv2.INTER_AREA if small < side else cv2.INTER_CUBIC
+    grey = cv2.resize(grey, (small, small), interpolation=how)
+    # Pixel centres lie at halves.
+    points = (points + 0.5) * (small / side) - 0.5
+    moved = cv2.warpAffine(
+        grey, _onto(points), SIZE, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.float32)
+
+
+def _onto(points: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> cv2.typing.MatLike:
+    """The turn, scale and shift that bring eyes and mouth nearest to their places: (2, 3)."""
+    have, want = points - points.mean(axis=0), PLACES - PLACES.mean(axis=0)
+    extent = max(float(np.sum(have**2)), 1e-6)
+    a = float(np.sum(have * want)) / extent
+    b = float(np.sum(have[:, 0] * want[:, 1] - have[:, 1] * want[:, 0])) / extent
+    turn = np.array([[a, -b], [b, a]])
+    shift = PLACES.mean(axis=0) - turn @ points.mean(axis=0)
+    return np.column_stack([turn, shift])
+
+
+def _level(grey: Floats) -> Floats:
+    """Without the light: local mean 0, local contrast 1."""
+    flat = grey - cv2.GaussianBlur(grey, (0, 0), NEIGHBOURHOOD_PX)
+    variance = cv2.GaussianBlur(flat**2, (0, 0), NEIGHBOURHOOD_PX)
+    return np.asarray(flat / np.sqrt(variance + LEAST_VARIANCE), np.float32)

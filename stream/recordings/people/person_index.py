@@ -1,0 +1,188 @@
+"""Album: the people of a recording and the best close-ups of each, whenever they were seen.
+
+Somebody who was out of sight is a new track. Tracks of one person are put together where they look
+alike; in doubt they stay apart: somebody else's close-ups would be drawn into the face.
+
+Pictures of faces, so: in memory only, bounded, and overwritten with zeros at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from stream.camera_profile import ANY_CAMERA, CameraProfile
+from stream.frame import Face, Frame
+from stream.recordings.people.descriptor_set import Views
+from stream.recordings.people.dlib_descriptor import Describer, best_describer
+from stream.recordings.people.hog_descriptor import usable
+from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.exemplar_set import Exemplars
+from stream.stages.tracking.tracker import LOST_S
+
+MAX_PEOPLE = 64
+"""Of more people than this only those seen for longest keep close-ups: 150 MB."""
+CLEARLY = 0.036
+"""Somebody who is nearly as much like another person, who is in the picture with the first one,
+is neither. So far likeness changes with the views that were taken, in 95 of 100 pairs of people;
+chosen by `python -m calibration.thresholds`, figures in calibration/thresholds/thresholds.toml."""
+
+
+@dataclass
+class Person:
+    """Somebody in a recording; at first one track."""
+
+    tracks: set[int]
+    views: Views
+    exemplars: Exemplars = field(default_factory=Exemplars)
+    beside: set[int] = field(default_factory=set)
+    """Tracks seen at the same time: other people, whatever they look like."""
+    frames: int = 0
+    """In how many pictures the face was seen."""
+    last_s: float = 0.0
+
+    @property
+    def number(self) -> int:
+        """The first of the tracks."""
+        return min(self.tracks)
+
+
+class Album:
+    """Looks at every frame of a recording after the tracker has; then serves the second pass.
+
+    A context manager: at its end everything is wiped.
+
+    Args: camera: what it gives; by default any.
+          describer: what faces are compared by; the best that is installed when left out.
+    """
+
+    def __init__(
+        self, camera: CameraProfile = ANY_CAMERA, describer: Describer | None = None
+    ) -> None:
+        self._describer = describer
+        self._bank = Bank(camera, rolling=False)
+        self._running: dict[int, Person] = {}
+        self._people: list[Person] = []
+        self.number_of: dict[int, int] = {}
+        """track_id → number of the person; complete after `finish`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.wipe()
+
+    @property
+    def people(self) -> int:
+        """How many people were seen."""
+        return len(set(self.number_of.values()))
+
+    @property
+    def merged(self) -> int:
+        """How many tracks were found to be somebody who had been seen before."""
+        return len(self.number_of) - self.people
+
+    @property
+    def harvested(self) -> int:
+        """How many close-ups were taken in."""
+        return self._bank.harvested
+
+    def see(self, frame: Frame) -> None:
+        """Take in the close-ups of a frame that has its faces."""
+        self._bank(frame)
+        present = {face.track_id for face in frame.faces}
+        for face in frame.faces:
+            self._follow(face, frame, present)
+        over = [one for one, p in self._running.items() if frame.time_s - p.last_s > LOST_S]
+        self._end(over)
+
+    def finish(self) -> dict[int, Exemplars]:
+        """The recording has ended: the close-ups of everybody, by number; still the album's."""
+        self._end(list(self._running))
+        return {person.number: person.exemplars for person in self._people}
+
+    def wipe(self) -> None:
+        """Overwrite every picture with zeros and let go of it. May be called again."""
+        self._bank.close()
+        for person in [*self._people, *self._running.values()]:
+            _wipe(person)
+        self._people.clear()
+        self._running.clear()
+
+    def _comparing(self) -> Describer:
+        # Opened when first needed: dlib takes a second, a recording without a face none.
+        if self._describer is None:
+            self._describer = best_describer()
+        return self._describer
+
+    def _follow(self, face: Face, frame: Frame, present: set[int]) -> None:
+        person = self._running.get(face.track_id)
+        if person is None:
+            person = self._running[face.track_id] = Person({face.track_id}, Views())
+        person.frames += 1
+        person.last_s = frame.time_s
+        person.beside |= present - person.tracks
+        if usable(face) and person.views.wants():
+            person.views.add(self._comparing().describe(frame.image, face))
+
+    def _end(self, tracks: Iterable[int]) -> None:
+        """These tracks are over: whose were they?"""
+        for track_id in tracks:
+            person = self._running.pop(track_id)
+            person.exemplars = self._bank.take(track_id)
+            self.number_of[track_id] = track_id
+            self._people.append(person)
+            # Whoever has become better known may now be known again by others, too.
+            while (same := self._same_as(person)) is not None:
+                person = self._merge(same, person)
+            self._stay_bounded()
+
+    def _same_as(self, person: Person) -> Person | None:
+        """Who that is; None: somebody new, or not clear."""
+        likeness = {
+            id(one): one.views.likeness(person.views) for one in self._people if one is not person
+        }
+        others = [one for one in self._people if id(one) in likeness]
+        able = [one for one in others if not _together(one, person)]
+        best = max(able, key=lambda one: likeness[id(one)], default=None)
+        if best is None or likeness[id(best)] < self._comparing().same:
+            return None
+        # Who is seen beside either of them is surely neither.
+        rivals = [one for one in others if _together(one, best) or _together(one, person)]
+        closest = max((likeness[id(one)] for one in rivals), default=0.0)
+        return best if closest <= likeness[id(best)] - CLEARLY else None
+
+    def _merge(self, one: Person, other: Person) -> Person:
+        """One person of two."""
+        one.tracks |= other.tracks
+        one.beside |= other.beside
+        one.views.absorb(other.views)
+        one.exemplars.absorb(other.exemplars)
+        one.frames += other.frames
+        self._people.remove(other)
+        for track_id in one.tracks:
+            self.number_of[track_id] = one.number
+        return one
+
+    def _stay_bounded(self) -> None:
+        if len(self._people) > MAX_PEOPLE:
+            shortest = min(self._people, key=lambda one: one.frames)
+            _wipe(shortest)
+            self._people.remove(shortest)
+
+
+def _together(one: Person, other: Person) -> bool:
+    """Whether both were in the picture at one time."""
+    return bool(one.beside & other.tracks)
+
+
+def _wipe(person: Person) -> None:
+    person.exemplars.wipe()
+    person.views.wipe()

@@ -1,0 +1,179 @@
+"""Workplace: where a recording is worked on, so that it can go on after whatever interrupted it.
+
+A hidden folder beside the output, open to nobody else. It holds finished segments of the output,
+never a close-up or anything else that was remembered; it goes when the output is there. One that
+was left behind may be deleted at any time: the work begins anew.
+
+    .NAME.closeup/
+        job.json        what the segments were made of and with
+        000000.mp4 …    finished segments; each appears when it is whole and on the disk
+        000000.json …   what was known after it, in numbers
+        (`stream.recordings.resume.stage_checkpoint`) NAME            the output, while it is put
+        together result.json     the output's size and time, before it moves to its place
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from stream.errors import OutputError
+from stream.recordings.resume.lock import TakenError, held
+
+JOB, RESULT, LOCK = "job.json", "result.json", "lock"
+SEGMENT_FRAMES = 250
+"""By default a segment has so many pictures: as x264 has from key frame to key frame anyway."""
+
+
+def work_folder(output: Path) -> Path:
+    """Beside the output."""
+    return output.with_name(f".{output.name}.closeup")
+
+
+def clear_work(output: Path) -> None:
+    """Remove what was left of the work on an output; the output itself stays."""
+    shutil.rmtree(work_folder(output), ignore_errors=True)
+
+
+def was_published(output: Path) -> bool:
+    """Whether the output is what the work beside it ended with, when it was interrupted."""
+    try:
+        made = json.loads((work_folder(output) / RESULT).read_text(encoding="ascii"))
+        status = output.stat()
+        return bool(made == [status.st_size, status.st_mtime_ns])
+    except (OSError, ValueError):
+        return False
+
+
+class Workplace:
+    """The folder of one output, as long as it is worked on. A context manager.
+
+    What was left by work on the same output with the same key is gone on with; anything else that
+    is there is removed.
+
+    Args: output: where the result will be.
+          key: of everything that the result depends on.
+          segment_frames: pictures in a segment.
+    """
+
+    def __init__(self, output: Path, key: str, segment_frames: int = SEGMENT_FRAMES) -> None:
+        self.output = output
+        self.folder = work_folder(output)
+        self.segment_frames = segment_frames
+        self.target = self.folder / output.name
+        """The whole output, before it is moved to its place."""
+        self._job = {"key": key, "segment_frames": segment_frames}
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Make the folder, or find what is left in it.
+
+        Raises: OutputError: it cannot be made, or somebody else works there.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            if self.folder.is_symlink():
+                raise OutputError(f"{self.folder} is a link; remove it")
+            self._held.enter_context(held(self.folder / LOCK))
+            try:
+                self._tidy()
+            except BaseException:
+                self._held.close()
+                raise
+        except TakenError:
+            raise OutputError(f"another run works on {self.output}; wait for its end") from None
+        except OSError as error:
+            raise OutputError(f"{self.folder} cannot be used: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._held.close()
+
+    @property
+    def segments(self) -> list[Path]:
+        """The finished segments, from the first on without a gap."""
+        found: list[Path] = []
+        while (path := self._segment(len(found))).is_file():
+            found.append(path)
+        return found
+
+    @property
+    def growing(self) -> Path:
+        """Where a segment grows."""
+        return self.folder / f"growing{self.output.suffix}"
+
+    def memory(self) -> dict[str, Any]:
+        """What was known after the last finished segment; empty before the first."""
+        number = len(self.segments) - 1
+        if number < 0:
+            return {}
+        known: dict[str, Any] = json.loads(self._known(number).read_text(encoding="ascii"))
+        return known
+
+    def keep(self, number: int, known: dict[str, Any]) -> None:
+        """What has grown is the whole segment of this number.
+
+        Args:   known: after it; numbers and texts only.
+        Raises: OSError.
+        """
+        # First: a segment counts when it is there.
+        growing = self._known(number).with_suffix(".part")
+        growing.write_text(json.dumps(known), encoding="ascii")
+        _settle(growing, self._known(number))
+        _settle(self.growing, self._segment(number))
+
+    def publish(self) -> None:
+        """Move the whole output to its place.
+
+        Raises: OutputError: it cannot be moved.
+        """
+        try:
+            status = self.target.stat()
+            made = [status.st_size, status.st_mtime_ns]
+            (self.folder / RESULT).write_text(json.dumps(made), encoding="ascii")
+            _settle(self.target, self.output)
+        except OSError as error:
+            raise OutputError(f"{self.output} cannot be written: {error.strerror}") from error
+
+    def _known(self, number: int) -> Path:
+        return self.folder / f"{number:06}.json"
+
+    def _segment(self, number: int) -> Path:
+        return self.folder / f"{number:06}{self.output.suffix}"
+
+    def _tidy(self) -> None:
+        """Leave nothing but finished segments of this very job."""
+        job = self.folder / JOB
+        try:
+            same = json.loads(job.read_text(encoding="ascii")) == self._job
+        except (OSError, ValueError):
+            same = False
+        stays = {job, self.folder / LOCK}
+        if same:
+            for number, segment in enumerate(self.segments):
+                stays |= {segment, self._known(number)}
+        for path in self.folder.iterdir():
+            if path not in stays:
+                path.unlink()
+        if not same:
+            job.write_text(json.dumps(self._job), encoding="ascii")
+
+
+def _settle(path: Path, target: Path) -> None:
+    """Give a file its name once all of it is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(path, target)

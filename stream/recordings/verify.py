@@ -1,0 +1,207 @@
+"""Check: whether an output has all that its input had, at the same times.
+
+Both are read through packet by packet, nothing is decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TypedDict
+
+from av.error import FFmpegError
+from av.stream import Stream
+
+from stream.media.sources.file_source import is_cover, open_recording, pictures_of
+from stream.media.stream_copy import is_made_by_the_file
+
+MATROSKA_TICK = Fraction(1, 1000)
+"""FFmpeg writes the times of Matroska in milliseconds, whatever they were."""
+
+
+class Check(TypedDict):
+    """What was compared; times in seconds, None where a file does not say."""
+
+    same: bool
+    differences: list[str]
+    """One line each; nothing when all is the same."""
+    pictures: tuple[int, int]
+    """In the input and in the output; likewise below."""
+    duration_s: tuple[float | None, float | None]
+    """From the first picture to the last one; in mp4 and mov, which say how long that one stays,
+    to its end."""
+    tracks: tuple[int, int]
+    """Of every kind, covers and attachments included."""
+    sound_begins_s: tuple[float | None, float | None]
+    """The first packet of the first sound after the first picture."""
+    sound_ends_s: tuple[float | None, float | None]
+    """The last packet of the first sound after the last picture."""
+
+
+@dataclass
+class _Span:
+    """The packets of a track."""
+
+    packets: int = 0
+    first: Fraction | None = None
+    last: Fraction | None = None
+    """Where the last one begins."""
+    undated: int = 0
+
+    def add(self, start: Fraction | None) -> None:
+        self.packets += 1
+        if start is None:
+            self.undated += 1
+            return
+        self.first = start if self.first is None else min(self.first, start)
+        self.last = start if self.last is None else max(self.last, start)
+
+    @property
+    def dated(self) -> bool:
+        return self.packets > 0 and self.undated == 0
+
+
+@dataclass
+class _Content:
+    """What there is in a recording."""
+
+    pictures: _Span = field(default_factory=_Span)
+    sounds: list[_Span] = field(default_factory=list)
+    tracks: dict[str, int] = field(default_factory=dict)
+    chapters: int = 0
+    tick: Fraction = Fraction(0)
+    """How far a time may be off because the file counts in steps."""
+    lasting: Fraction | None = None
+    """How long the pictures last, where the file says so."""
+
+    def duration(self, *, to_end: bool) -> Fraction | None:
+        """Of the pictures: until the last one begins, or as long as the file says."""
+        span = self.pictures
+        if to_end:
+            return self.lasting
+        if not span.dated or span.first is None or span.last is None:
+            return None
+        return span.last - span.first
+
+    def apart(self, sound: int, at_end: bool) -> Fraction | None:
+        """How much later a sound begins than the pictures, or its last packet than the last."""
+        heard, seen = self.sounds[sound], self.pictures
+        a, b = (heard.last, seen.last) if at_end else (heard.first, seen.first)
+        return None if a is None or b is None or not (heard.dated and seen.dated) else a - b
+
+
+def check_recording(before: Path, after: Path) -> Check:
+    """Compare an output with its input.
+
+    Raises: InputError: one of them cannot be read.
+    """
+    old, new = _content(before), _content(after)
+    differences = []
+    if old.pictures.packets != new.pictures.packets:
+        differences.append(f"{new.pictures.packets} pictures instead of {old.pictures.packets}")
+    for kind in sorted({*old.tracks, *new.tracks}):
+        a, b = old.tracks.get(kind, 0), new.tracks.get(kind, 0)
+        if a != b:
+            differences.append(f"{b} {kind} tracks instead of {a}")
+    if old.chapters != new.chapters:
+        differences.append(f"{new.chapters} chapters instead of {old.chapters}")
+    # Each of two times may be rounded, in each of the files.
+    slack = 2 * (old.tick + new.tick)
+    to_end = old.lasting is not None and new.lasting is not None
+    lasting = (old.duration(to_end=to_end), new.duration(to_end=to_end))
+    differences += _late("the pictures last", *lasting, slack)
+    for sound in range(min(len(old.sounds), len(new.sounds))):
+        name = f"sound {sound + 1} "
+        heard = (old.sounds[sound].packets, new.sounds[sound].packets)
+        if heard[0] != heard[1]:
+            differences.append(f"{name}has {heard[1]} packets instead of {heard[0]}")
+            continue
+        for at_end, word in ((False, "begins"), (True, "ends")):
+            apart = (old.apart(sound, at_end), new.apart(sound, at_end))
+            differences += _late(f"{name}{word}", *apart, slack)
+    return Check(
+        same=not differences,
+        differences=differences,
+        pictures=(old.pictures.packets, new.pictures.packets),
+        duration_s=(_seconds(lasting[0]), _seconds(lasting[1])),
+        tracks=(sum(old.tracks.values()), sum(new.tracks.values())),
+        sound_begins_s=(_apart(old, False), _apart(new, False)),
+        sound_ends_s=(_apart(old, True), _apart(new, True)),
+    )
+
+
+def format_check(check: Check) -> str:
+    """One line, without a line break."""
+    if check["differences"]:
+        return "checked, the output differs from the input: " + "; ".join(check["differences"])
+    duration_s = check["duration_s"][1]
+    lasting = "" if duration_s is None else f", {duration_s:.3f} s"
+    tracks = check["tracks"][1]
+    in_step = ", sound in step" if check["sound_begins_s"][1] is not None else ""
+    return (
+        f"checked: as in the input, {check['pictures'][1]} pictures{lasting}, "
+        f"{tracks} track{'s' if tracks > 1 else ''}{in_step}"
+    )
+
+
+def _content(path: Path) -> _Content:
+    found = _Content()
+    with open_recording(path) as recording:
+        main = pictures_of(recording)
+        kind = recording.format.name
+        if main is not None and "mp4" in kind and main.duration and main.time_base:
+            found.lasting = main.duration * main.time_base
+        found.chapters = len(recording.chapters())
+        sounds: dict[int, _Span] = {}
+        for stream in recording.streams:
+            if is_made_by_the_file(stream):
+                continue
+            track = _kind(stream)
+            found.tracks[track] = found.tracks.get(track, 0) + 1
+            if stream.type == "audio":
+                sounds[stream.index] = _Span()
+        found.sounds = list(sounds.values())
+        read = [recording.streams[index] for index in sounds]
+        if main is not None:
+            read.append(main)
+        ticks = [stream.time_base or Fraction(0) for stream in read]
+        found.tick = MATROSKA_TICK if "matroska" in kind else max(ticks, default=Fraction(0))
+        packets = recording.demux(*read) if read else iter(())
+        while True:
+            try:
+                packet = next(packets, None)
+            except (FFmpegError, OSError):
+                # Broken off: what was there is compared.
+                break
+            if packet is None:
+                break
+            is_picture = packet.stream is main
+            # Pictures that an mp4 says not to show are not in the output.
+            if packet.size == 0 or (is_picture and packet.is_discard):
+                continue
+            span = found.pictures if is_picture else sounds[packet.stream.index]
+            start = None if packet.pts is None else packet.pts * packet.time_base
+            span.add(start)
+    return found
+
+
+def _kind(stream: Stream) -> str:
+    return "cover" if is_cover(stream) else "picture" if stream.type == "video" else stream.type
+
+
+def _late(what: str, old: Fraction | None, new: Fraction | None, slack: Fraction) -> list[str]:
+    if old is None or new is None or abs(new - old) <= slack:
+        return []
+    word = "later" if new > old else "earlier"
+    if what.endswith("last"):
+        word = "longer" if new > old else "less"
+    return [f"{what} {abs(float(new - old)) * 1000:.1f} ms {word}"]
+
+
+def _apart(content: _Content, at_end: bool) -> float | None:
+    return _seconds(content.apart(0, at_end)) if content.sounds else None
+
+
+def _seconds(time: Fraction | None) -> float | None:
+    return None if time is None else round(float(time), 6)

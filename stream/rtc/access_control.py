@@ -1,0 +1,119 @@
+"""Trust: who may talk to the relay, and how often. Everything else is the handlers' business.
+
+In this order: too many requests 429, a wrong Host 403 (see `Gate._host_known`), a page of another
+origin 403, no or a wrong bearer token 401.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from stream.rtc.relay_options import RelayOptions, is_loopback
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OPEN_PATHS = ("/", "/health", "/relay.css", "/relay.js")
+"""The page holds nothing, and a load balancer needs no secret to ask whether the relay works."""
+ADDRESSES = 4096
+"""So many clients' rates are remembered, the latest ones."""
+CORS = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Accept-Patch",
+    "Access-Control-Max-Age": "600",
+}
+SAFE = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+class Rate:
+    """Requests of each address: so many a second on average, with a burst before."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._per_second, self._burst = per_second, float(burst)
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allows(self, address: str, now_s: float) -> bool:
+        """Count one request; False when it is one too many."""
+        left, then_s = self._left.pop(address, (self._burst, now_s))
+        left = min(self._burst, left + (now_s - then_s) * self._per_second)
+        allowed = left >= 1.0
+        self._left[address] = (left - 1.0 if allowed else left, now_s)
+        if len(self._left) > ADDRESSES:
+            self._left.popitem(last=False)
+        return allowed
+
+
+class Gate:
+    """The relay's middleware; also gives every answer its headers."""
+
+    def __init__(self, options: RelayOptions) -> None:
+        self._options = options
+        limits = options.limits
+        self._rate = Rate(limits.requests_a_second, limits.burst)
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guard(request, handler)
+
+        self.middleware = middleware
+
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        headers = dict(SAFE)
+        try:
+            self._admit(request, headers)
+            if request.method == "OPTIONS":
+                answer: web.StreamResponse = await handler(request)
+            else:
+                self._check_token(request)
+                answer = await handler(request)
+        except web.HTTPException as refusal:
+            refusal.headers.update(headers)
+            raise
+        for name, value in headers.items():
+            answer.headers.setdefault(name, value)
+        return answer
+
+    def _admit(self, request: web.Request, headers: dict[str, str]) -> None:
+        if not self._rate.allows(request.remote or "", time.monotonic()):
+            raise web.HTTPTooManyRequests(text="too many requests", headers={"Retry-After": "2"})
+        if self._options.token is None and not self._host_known(request):
+            raise web.HTTPForbidden(text="this relay answers to its own host name alone")
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return
+        if origin in self._options.origins:
+            headers.update(CORS)
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Vary"] = "Origin"
+        elif urlsplit(origin).netloc != request.host or origin.split(":")[0] != request.scheme:
+            raise web.HTTPForbidden(text="pages of this origin may not use the relay (--origin)")
+
+    def _host_known(self, request: web.Request) -> bool:
+        """Whether the browser knows whom it talks to.
+
+        A page on the internet can give its own name this machine's loopback address (DNS
+        rebinding); then all that tells is the Host header. A token makes it harmless.
+        """
+        host = urlsplit(f"//{request.host}").hostname or ""
+        return is_loopback(host) or host == self._options.host
+
+    def _check_token(self, request: web.Request) -> None:
+        if self._options.token is None or request.path in OPEN_PATHS:
+            return
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        known = self._options.token.encode()
+        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), known):
+            raise web.HTTPUnauthorized(
+                text="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"}
+            )

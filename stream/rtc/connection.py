@@ -1,0 +1,233 @@
+"""Session: one connection of the relay: a call's page, somebody who publishes, or who watches.
+
+call       sends camera and microphone, gets the enhanced picture back (the relay's own page)
+publish    sends alone (WHIP)
+watch      gets what somebody publishes (WHEP)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from aiortc import RTCDataChannel, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+
+from stream.rtc.control import LABEL, Control
+from stream.rtc.enhanced_track import EnhancedVideoTrack
+from stream.rtc.fan_out import Fan
+from stream.rtc.peer import START_BITS, make_peer, with_start_bits
+from stream.rtc.relay_options import RelayOptions
+from stream.rtc.sound import DelayedSound
+from stream.shared_runtime import Model
+from stream.telemetry.metrics import Metrics
+
+Kind = Literal["call", "publish", "watch"]
+
+
+class OfferError(Exception):
+    """An offer or a candidate that cannot be used; `status` is the HTTP answer to it."""
+
+    def __init__(self, line: str, status: int) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+class Session:
+    """One connection and what belongs to it.
+
+    Args: kind: see above. name: of the stream that is published or watched.
+          watched: the session that publishes it, for kind "watch".
+          lost: called when its connection is gone.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        name: str,
+        options: RelayOptions,
+        model: Model,
+        metrics: Metrics,
+        lost: Callable[[Session, str], None],
+        watched: Session | None = None,
+    ) -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.etag = f'"{secrets.token_hex(8)}"'
+        self.kind: Kind = kind
+        self.name = name
+        self.began_s = time.monotonic()
+        self.video: EnhancedVideoTrack | None = None
+        self.sound: DelayedSound | None = None
+        self.fans: dict[str, Fan] = {}
+        self._options, self._model, self._metrics = options, model, metrics
+        self._lost = lost
+        self._watched = watched
+        self._control: Control | None = None
+        self._candidates = 0
+        self._mids: dict[str, str] = {}
+        self._peer = make_peer(options.stun)
+        self._peer.on("track", self._take)
+        self._peer.on("datachannel", self._listen)
+        self._peer.on("connectionstatechange", self._look)
+
+    @property
+    def connected(self) -> bool:
+        """Whether media can flow."""
+        return self._peer.connectionState == "connected"
+
+    async def answer(self, offer: str) -> str:
+        """Take an offer; returns the answer (SDP).
+
+        Raises: OfferError: it is malformed, or is no offer of what this session is for.
+        """
+        if not offer.startswith("v=0"):
+            raise OfferError("this is no offer (SDP)", 400)
+        try:
+            self._check(SessionDescription.parse(offer))
+            await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            if self._watched is not None:
+                self._show(self._watched)
+            await self._peer.setLocalDescription(await self._peer.createAnswer())
+        except OfferError:
+            raise
+        except Exception as error:
+            # aiortc answers bad SDP with whatever its parser stumbles over.
+            raise OfferError("the offer cannot be understood", 400) from error
+        answer = self._peer.localDescription.sdp
+        return with_start_bits(answer, min(START_BITS, self._options.bit_rate))
+
+    async def add_candidates(self, fragment: str) -> None:
+        """Take addresses that the peer found later (trickle ICE, RFC 8840).
+
+        Raises: OfferError: they are malformed, too many, or belong to an ICE restart.
+        """
+        mid: str | None = None
+        found = []
+        ended = False
+        for line in fragment.splitlines():
+            name, _, value = line.strip().partition(":")
+            if name == "a=ice-ufrag" and value not in self._mids.values():
+                raise OfferError("ICE restarts are not supported; begin anew", 422)
+            if name == "a=mid":
+                mid = value
+            elif name == "a=end-of-candidates":
+                ended = True
+            elif name == "a=candidate":
+                try:
+                    candidate = candidate_from_sdp(value)
+                except (AssertionError, ValueError, IndexError) as error:
+                    raise OfferError("a candidate cannot be understood", 400) from error
+                candidate.sdpMid = mid if mid in self._mids else next(iter(self._mids), None)
+                found.append(candidate)
+        self._count_candidates(len(found))
+        for candidate in found:
+            await self._peer.addIceCandidate(candidate)
+        if ended:
+            await self._peer.addIceCandidate(None)
+
+    def overdue(self) -> str:
+        """Why this session has to end now; empty when it may go on."""
+        limits, age_s = self._options.limits, time.monotonic() - self.began_s
+        if age_s > limits.session_s:
+            return "it lasted as long as it may"
+        if not self.connected:
+            return "no connection came about" if age_s > limits.connect_s else ""
+        if self.video is not None and self.video.silent_s > limits.idle_s:
+            return "no picture came any more"
+        return ""
+
+    def say(self, line: str) -> None:
+        """One line for the page, if this session has one."""
+        if self._control is not None:
+            self._control.say(line)
+
+    async def close(self) -> None:
+        """End it, and wait until nothing of it is left."""
+        if self._control is not None:
+            self._control.close()
+        for fan in self.fans.values():
+            fan.close()
+        for track in (self.video, self.sound):
+            if track is not None:
+                track.stop()
+        await self._peer.close()
+        if self.video is not None:
+            await self.video.closed()
+
+    def _check(self, offer: SessionDescription) -> None:
+        kinds = [media.kind for media in offer.media]
+        if any(kinds.count(kind) > 1 for kind in ("audio", "video")):
+            raise OfferError("at most one picture and one sound can be taken", 422)
+        if "video" not in kinds:
+            raise OfferError("the offer has no picture in it", 422)
+        sends = [media.direction in ("sendonly", "sendrecv") for media in offer.media
+                 if media.kind == "video"]  # fmt: skip
+        if self.kind == "watch" and not any(
+            media.direction in ("recvonly", "sendrecv") for media in offer.media
+        ):
+            raise OfferError("the offer wants to receive nothing", 422)
+        if self.kind != "watch" and not all(sends):
+            raise OfferError("the offer sends no picture", 422)
+        if any(media.ice is None or not media.ice.usernameFragment for media in offer.media):
+            raise OfferError("the offer has no ICE user name", 400)
+        if any(media.dtls is None or not media.dtls.fingerprints for media in offer.media):
+            raise OfferError("the offer has no DTLS fingerprint", 400)
+        self._mids = {m.rtp.muxId: str(m.ice and m.ice.usernameFragment) for m in offer.media}
+        self._count_candidates(sum(len(media.ice_candidates) for media in offer.media))
+
+    def _count_candidates(self, number: int) -> None:
+        if self._candidates + number > self._options.limits.candidates:
+            raise OfferError("that are too many candidates", 422)
+        self._candidates += number
+
+    def _take(self, track: MediaStreamTrack) -> None:
+        """Somebody sends a track."""
+        if self.kind == "watch" or track.kind in self.fans:
+            return
+        if track.kind == "video" and self.video is None:
+            self.video = EnhancedVideoTrack(
+                track,
+                framing=self._options.framing,
+                strength=self._options.strength,
+                camera=self._options.camera,
+                model=self._model,
+                metrics=self._metrics,
+                say=self._say_from_thread(),
+            )
+            self._give(self.video)
+        elif track.kind == "audio" and self.sound is None:
+            self.sound = DelayedSound(track, lambda: self.video.delay_ms if self.video else 0.0)
+            self._give(self.sound)
+
+    def _give(self, track: MediaStreamTrack) -> None:
+        if self.kind == "call":
+            self._peer.addTrack(track)
+        else:
+            self.fans[track.kind] = Fan(track)
+
+    def _show(self, watched: Session) -> None:
+        wanted = {transceiver.kind for transceiver in self._peer.getTransceivers()}
+        for kind, fan in watched.fans.items():
+            if kind in wanted:
+                self._peer.addTrack(fan.subscribe())
+
+    def _say_from_thread(self) -> Callable[[str], None]:
+        loop = asyncio.get_running_loop()
+
+        def say(line: str) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self.say, line)
+
+        return say
+
+    def _listen(self, channel: RTCDataChannel) -> None:
+        if self.kind == "call" and channel.label == LABEL and self.video and not self._control:
+            self._control = Control(channel, self.video, self.sound)
+
+    def _look(self) -> None:
+        if self._peer.connectionState in ("failed", "closed"):
+            self._lost(self, "the connection ended")

@@ -1,0 +1,178 @@
+"""EnhancedVideoTrack: a video track with far-away faces made sharp, for any aiortc program.
+
+source ─ reader (task) ─► worker (thread) ─► newest finished picture ─► recv
+
+Nothing queues and nothing runs on the event loop: the reader takes every picture from the source as
+soon as it is there, and on both sides of the worker a newer picture replaces an older one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import av
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from stream.camera_profile import ANY_CAMERA, CameraProfile
+from stream.frame import Image
+from stream.rtc.status import Figures
+from stream.rtc.track_worker import Picture, Worker
+from stream.shared_runtime import Model
+from stream.stages.framing.framing import Mode
+from stream.telemetry.metrics import Metrics
+
+
+class EnhancedVideoTrack(MediaStreamTrack):
+    """Another track's pictures, enhanced; times (pts, time_base) and size stay.
+
+    Made inside a running event loop; from then on it reads the source. Whatever fails, the camera's
+    picture comes through. It ends with its source, at `stop`, and when aiortc closes the connection
+    that sends it; then everything that it remembers of faces is wiped.
+
+    Args:   source: a video track; nobody else may read it (`MediaRelay` makes copies).
+            framing: "auto", a virtual camera follows the people; "fixed", the whole picture, faces
+            restored in place. May be set later, as `framing`.
+            strength: of the enhancement, 0..1. May be set later, as `strength`.
+            model: the network, to share it between tracks; None for one of its own.
+            camera: what it gives, where that was measured.
+            metrics: gets the times and counts of this track, or of all that share it.
+            say: gets one line, in any thread, when something fails or works again.
+    Raises: ConfigError: an argument is out of range. RuntimeError: no event loop is running.
+            ValueError: the source is not a video track.
+    """
+
+    kind = "video"
+
+    def __init__(
+        self,
+        source: MediaStreamTrack,
+        *,
+        framing: Mode = "auto",
+        strength: float = 1.0,
+        model: Model | None = None,
+        camera: CameraProfile = ANY_CAMERA,
+        metrics: Metrics | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        super().__init__()
+        if source.kind != "video":
+            raise ValueError(f"the source must be a video track, this one has {source.kind}")
+        self._home = asyncio.get_running_loop()
+        self._source = source
+        self._say = say
+        used = model or Model()
+        self._worker = Worker(
+            used,
+            self._deliver_from_thread,
+            ended=used.close if model is None else lambda: None,
+            framing=framing,
+            strength=strength,
+            camera=camera,
+            metrics=metrics,
+            say=say,
+        )
+        self._arrived = 0
+        self._heard_s = time.monotonic()
+        self._newest = -1
+        self._ready: av.VideoFrame | None = None
+        self._changed = asyncio.Event()
+        self._reader = self._home.create_task(self._read(), name="closeup reader")
+
+    @property
+    def framing(self) -> Mode:
+        """ "auto" or "fixed"; setting it raises ConfigError."""
+        return self._worker.framing
+
+    @framing.setter
+    def framing(self, framing: Mode) -> None:
+        self._worker.framing = framing
+
+    @property
+    def strength(self) -> float:
+        """Of the enhancement, 0..1; setting it raises ConfigError."""
+        return self._worker.strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        self._worker.strength = strength
+
+    @property
+    def delay_ms(self) -> float:
+        """What enhancing adds to the picture's delay lately; by this much sound should wait."""
+        return self._worker.recent.delay_ms
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago the source's last picture came, or the track began."""
+        return time.monotonic() - self._heard_s
+
+    def figures(self) -> Figures:
+        """What is going on."""
+        return self._worker.figures()
+
+    def closeups(self) -> list[Image]:
+        """What is kept of the people in the picture: RGB uint8 (256, 256, 3) each."""
+        return [one.image for one in self._worker.closeups()]
+
+    def forget(self) -> None:
+        """Wipe what is remembered of everybody."""
+        self._worker.forget()
+
+    async def recv(self) -> av.VideoFrame:
+        """The newest picture that was not received before; waits for it.
+
+        Raises: MediaStreamError: the track has ended.
+        """
+        while self._ready is None:
+            if self.readyState != "live":
+                raise MediaStreamError
+            self._changed.clear()
+            await self._changed.wait()
+        frame, self._ready = self._ready, None
+        return frame
+
+    def stop(self) -> None:
+        """End the track; `closed` waits until nothing of it is left."""
+        super().stop()
+        self._reader.cancel()
+        self._worker.close()
+        self._ready = None
+        self._changed.set()
+
+    async def closed(self) -> None:
+        """Wait until the track has ended, its thread is gone and its memory of faces wiped."""
+        await asyncio.to_thread(self._worker.join)
+
+    async def _read(self) -> None:
+        """Take every picture from the source, as long as it has some."""
+        try:
+            while True:
+                frame = await self._source.recv()
+                assert isinstance(frame, av.VideoFrame)
+                picture = Picture(frame, self._arrived, time.monotonic_ns())
+                self._arrived += 1
+                self._heard_s = time.monotonic()
+                if self._worker.late:
+                    self._deliver(await asyncio.to_thread(self._worker.plain, picture))
+                else:
+                    self._worker.put(picture)
+        except MediaStreamError:
+            pass  # the source has ended
+        except Exception as error:
+            self._say(f"the source failed: {' '.join(str(error).split())}")
+        finally:
+            self.stop()
+
+    def _deliver_from_thread(self, picture: Picture) -> None:
+        # A loop that is closed has nobody left who could want it.
+        with suppress(RuntimeError):
+            self._home.call_soon_threadsafe(self._deliver, picture)
+
+    def _deliver(self, picture: Picture) -> None:
+        if picture.index > self._newest and self.readyState == "live":
+            self._newest = picture.index
+            self._ready = picture.frame
+            self._changed.set()

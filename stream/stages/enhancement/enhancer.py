@@ -1,0 +1,342 @@
+"""Enhancer: runs the network on the faces that will be shown larger than the camera saw them.
+
+Crops lie at whole pixels and change their place and size as rarely as possible: what trembles from
+frame to frame in the crop becomes flicker in the patch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from engines.alignment import raised
+from engines.runtime import BUCKETS, SCALES, Features, Runtime
+from stream.frame import EXEMPLARS_PER_FACE, Face, Frame, Image, Patch, View
+from stream.image.resample import cut_square
+from stream.quality_ladder import FIRST_PX, FULL
+from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, Cut
+from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
+from stream.stages.enhancement.exemplar_gate import Trial
+from stream.stages.enhancement.temporal_filter import Steady, carried
+
+MIN_ZOOM = 1.2
+STAY_ZOOM = 1.15
+FADE_S = 0.5
+FORGET_S = 1.0
+"""A face that is gone for longer starts anew: features are dropped."""
+
+TRIES = 5
+DETAIL = 1.0
+"""As `--detail`: the default of the command line and of the API."""
+Numbers = dict[str, float | None]
+
+
+@dataclass
+class _Track:
+    """What the stage remembers of one face."""
+
+    last_s: float
+    weight: float = 0.0
+    wanted: bool = False
+    cut: Cut = field(default_factory=Cut)
+    kept: Patch | None = field(default=None, repr=False)
+    """The last patch, where patches are used for more than one frame."""
+    center: tuple[float, float] = (0.0, 0.0)
+    """Of the face in it, px of the frame."""
+    side_px: float = 0.0
+    """Of the face's headshot in it."""
+    steady: Steady = field(default_factory=Steady, repr=False)
+    aligned: int | None = None
+    """For which alignment the features were encoded."""
+    features: Features | None = field(default=None, repr=False)
+    alignment: ExemplarAlignment = field(default_factory=ExemplarAlignment, repr=False)
+    trial: Trial = field(default_factory=Trial)
+
+
+class Enhancer:
+    """Sets `face.patch` of the faces that gain by it.
+
+    Args:   open_runtime: opens the runtime of a scale (4 or 8); called once for each, when first
+            needed; closed with the stage. rate: nominal frames a second.
+            restore_in_place: also faces that the view does not enlarge.
+            max_faces: at most so many in one frame; the others pass through.
+            detail: 0 shows what is surest, 1 is about as sharp as the truth.
+    """
+
+    name = "enhancer"
+
+    def __init__(
+        self,
+        open_runtime: Callable[[int], Runtime],
+        rate: Fraction,
+        *,
+        restore_in_place: bool = False,
+        max_faces: int = 3,
+        detail: float = DETAIL,
+    ) -> None:
+        self._open_runtime = open_runtime
+        self._nominal_s = float(1 / rate)
+        self.restore_in_place = restore_in_place
+        self._max_faces = max_faces
+        self.detail = detail
+        self.budget = FULL
+        """How much to do; takes effect with the next frame, from any thread."""
+        self.idle = False
+        """Follow the faces, but without the network: they get no patches."""
+        self.patient = True
+        """Wait while the network is made ready for another size of crop, as recordings do; a call
+        takes a size that is ready meanwhile, or shows the face as it is."""
+        self._frames = 0
+        self._runtimes: dict[int, Runtime] = {}
+        self._opened = ExitStack()
+        self._tracks: dict[int, _Track] = {}
+        self._last_s: float | None = None
+        self.encodes = 0
+        """How often exemplars were encoded so far."""
+
+    def warm_up(self, scale: int = 4) -> None:
+        """Open the runtime of a scale now, not with the first far face: it may take seconds, which
+        a call has before its start and nowhere else.
+
+        Raises: EngineError: it cannot be opened.
+        """
+        self._runtime(scale)
+
+    def try_out(self, scale: int = 4) -> float:
+        """Run the network of a scale as for a face with close-ups, on a blank crop of `FIRST_PX`.
+
+        Returns: seconds that it takes; the first run, which may compile something, does not count.
+        Raises:  EngineError: it cannot be opened.
+        """
+        runtime, side = self._runtime(scale), FIRST_PX * SCALES[0] // scale
+        crop = np.zeros((side, side, 3), np.uint8)
+        closeup = np.zeros((scale * side, scale * side, 4), np.uint8)
+        runtime.enhance(crop, None)
+        features = runtime.encode([closeup] * EXEMPLARS_PER_FACE)
+        runtime.enhance(crop, features)
+        taken_s = []
+        for _ in range(TRIES):
+            started_s = time.perf_counter()
+            runtime.enhance(crop, features)
+            taken_s.append(time.perf_counter() - started_s)
+        # The fastest: other work makes it slower, nothing faster.
+        return min(taken_s)
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Enhance the faces of one frame.
+
+        Raises: ValueError: framing has not chosen a view.
+        """
+        view = frame.view
+        if view is None:
+            raise ValueError("the enhancer needs a view: framing comes first")
+        self._frames += 1
+        now_s = frame.time_s
+        step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
+        step_s = self._nominal_s if step_s <= 0.0 else min(step_s, FADE_S)
+        self._last_s = now_s
+
+        for face in frame.faces:
+            track = self._tracks.setdefault(face.track_id, _Track(now_s))
+            track.wanted = self._gains(face, view, track.wanted)
+            track.last_s = now_s
+        chosen = self._choose(frame.faces)
+        largest_px = self._share([face for face in frame.faces if face.track_id in chosen])
+        faces = []
+        for face in frame.faces:
+            track = self._tracks[face.track_id]
+            size = (
+                self._size(track.cut, face, view, largest_px) if face.track_id in chosen else None
+            )
+            target = 1.0 if size and track.wanted else 0.0
+            track.weight = _towards(track.weight, target, step_s / FADE_S)
+            if not size or track.weight <= 0.0:
+                size = None
+            elif self.idle:
+                # Features are encoded, from the same exemplars, when they are needed next.
+                track.cut.put(face, *size)
+                size = None
+            if size is None:
+                track.kept = None
+                track.steady.forget()
+                track.alignment.forget()
+            patch = self._patch(frame, face, size, step_s) if size else None
+            faces.append(replace(face, patch=patch))
+        self._fade_absent(frame.faces, now_s, step_s)
+        return replace(frame, faces=tuple(faces))
+
+    @property
+    def verdicts(self) -> dict[int, Numbers]:
+        """By track_id, what was concluded from the network's results: that alone does not come
+        out the same when the same frames are seen again while `idle`."""
+        return {track_id: dict(vars(track.trial)) for track_id, track in self._tracks.items()}
+
+    def recall(self, verdicts: Mapping[int, Numbers]) -> None:
+        """Take the verdicts of an earlier run at the same frame."""
+        for track_id, track in self._tracks.items():
+            if track_id in verdicts:
+                kept = verdicts[track_id]
+                vars(track.trial).update({name: kept[name] for name in vars(track.trial)})
+
+    def forget_patches(self) -> None:
+        """The next patches take nothing over from the last ones."""
+        for track in self._tracks.values():
+            track.kept = None
+            track.steady.forget()
+            track.alignment.forget()
+
+    def close(self) -> None:
+        """Forget all faces and close the runtimes."""
+        self._tracks.clear()
+        self._runtimes.clear()
+        self._opened.close()
+
+    def _gains(self, face: Face, view: View, was: bool) -> bool:
+        """Whether the viewer will see a difference."""
+        side = face.headshot_side_px
+        x, y = face.center
+        x0, y0, x1, y1 = view.rect
+        reach = side / 2.0
+        if x + reach <= x0 or x - reach >= x1 or y + reach <= y0 or y - reach >= y1:
+            return False
+        enlarged = self.restore_in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
+        return enlarged and 0.0 < side <= self.budget.widest_px * (LEAVE if was else 1.0)
+
+    def _choose(self, faces: tuple[Face, ...]) -> set[int]:
+        """The faces that get a patch: who has one keeps it, then the smallest first."""
+        candidates = [
+            face
+            for face in faces
+            if self._tracks[face.track_id].wanted or self._tracks[face.track_id].weight > 0.0
+        ]
+        candidates.sort(key=lambda f: (self._tracks[f.track_id].weight <= 0.0, f.headshot_side_px))
+        most = min(self._max_faces, self.budget.max_faces)
+        return {face.track_id for face in candidates[:most]}
+
+    def _share(self, faces: list[Face]) -> int:
+        """Side of the largest crop with which the crops of all these faces are within the budget;
+        the same for all, so that faces of nearly one size do not take turns."""
+        allowed = [b for b in BUCKETS[4] if b <= self.budget.largest_px]
+        needed = []
+        for face in faces:
+            track = self._tracks[face.track_id]
+            steady = 2.0 ** (track.cut.step / STEPS_PER_OCTAVE)
+            side = face.headshot_side_px if track.cut.corner is None else steady
+            needed.append(next((b for b in allowed if side <= b * TAKE), allowed[-1]))
+
+        def pixels(largest_px: int) -> int:
+            return sum(min(side, largest_px) ** 2 for side in needed)
+
+        fitting = [b for b in allowed if pixels(b) <= self.budget.pixels]
+        return fitting[-1] if fitting else allowed[0]
+
+    def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
+        present = {face.track_id for face in faces}
+        for track_id, track in list(self._tracks.items()):
+            if track_id in present:
+                continue
+            track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
+            track.kept = None
+            track.steady.forget()
+            if not 0.0 <= now_s - track.last_s <= FORGET_S:
+                del self._tracks[track_id]
+
+    def _size(self, cut: Cut, face: Face, view: View, largest_px: int) -> tuple[int, int] | None:
+        """Scale and bucket of the crop; None: nothing of which the face would gain is ready."""
+        side = face.headshot_side_px
+        x8 = self.patient or 8 in self._runtimes
+        scale, bucket = cut.wanted(side, view.zoom, largest_px, x8=x8)
+        if self.patient:
+            return scale, bucket
+        ready = self._runtime(scale).at_once
+        if ready(bucket, soon=True):
+            return scale, bucket
+        others = cut.instead(side, scale, bucket, largest_px)
+        return next(((scale, other) for other in others if ready(other)), None)
+
+    def _patch(self, frame: Frame, face: Face, size: tuple[int, int], step_s: float) -> Patch:
+        track = self._tracks[face.track_id]
+        cut = track.cut
+        budget = self.budget
+        # Several faces take turns.
+        if track.kept is not None and (self._frames + face.track_id) % budget.enhance_every:
+            grown = face.headshot_side_px / track.side_px
+            patch = carried(track.kept, track.center, face.center, grown)
+            return replace(patch, weight=track.weight)
+        cut.put(face, *size)
+        assert cut.corner is not None
+        x0, y0 = cut.corner
+        box = (x0, y0, x0 + cut.bucket, y0 + cut.bucket)
+        crop = cut_square(frame.image, box)
+        image = self._enhance(crop, face, track, frame.time_s, step_s)
+        image = track.steady(image, box, crop)
+        patch = Patch(image, box, cut.scale, track.weight)
+        track.kept = patch if budget.enhance_every > 1 else None
+        track.center, track.side_px = face.center, face.headshot_side_px
+        return patch
+
+    def _enhance(
+        self, crop: Image, face: Face, track: _Track, now_s: float, step_s: float
+    ) -> Image:
+        """Run the network, with the close-ups as far as they pay; both ways to find that out."""
+        runtime = self._runtime(track.cut.scale)
+        if not face.exemplars:
+            track.aligned = track.features = None
+            track.trial = Trial()
+            return runtime.enhance(crop, None)
+        trial = track.trial
+        trial.meet(face.exemplars_version, face.headshot_side_px)
+        with_them = without = None
+        if trial.is_due(now_s):
+            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
+            without = runtime.enhance(crop, None)
+            trial.judge(with_them, without, runtime.scale, now_s)
+        share = trial.fade(step_s, shown=track.weight > step_s / FADE_S)
+        if share > 0.0 and with_them is None:
+            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
+        if share < 1.0 and without is None:
+            without = runtime.enhance(crop, None)
+        if with_them is None or share <= 0.0:
+            assert without is not None
+            return without
+        sure = track.alignment.sure
+        if sure is not None:
+            with_them = raised(with_them, runtime.scale, sure, self.detail)
+        if without is None or share >= 1.0:
+            return with_them
+        return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
+
+    def _features(
+        self, runtime: Runtime, crop: Image, face: Face, track: _Track, now_s: float
+    ) -> Features:
+        cut, alignment = track.cut, track.alignment
+        assert cut.corner is not None
+        side = cut.scale * 2.0 ** (cut.step / STEPS_PER_OCTAVE)
+        aligned = alignment.align(
+            face.exemplars,
+            crop,
+            cut.corner,
+            (face.exemplars_version, cut.scale, cut.bucket, side),
+            now_s,
+            self.budget.align_every_s,
+        )
+        if track.features is None or track.aligned != alignment.aligned:
+            track.features = runtime.encode(aligned)
+            track.aligned = alignment.aligned
+            self.encodes += 1
+        return track.features
+
+    def _runtime(self, scale: int) -> Runtime:
+        if scale not in self._runtimes:
+            self._runtimes[scale] = self._opened.enter_context(self._open_runtime(scale))
+        return self._runtimes[scale]
+
+
+def _towards(value: float, target: float, step: float) -> float:
+    return min(value + step, target) if target > value else max(value - step, target)

@@ -1,0 +1,96 @@
+"""Trial: whether close-ups pay for one face, found out now and then by doing without them.
+
+The network is run with and without the close-ups on the same crop. Those that fit add detail. Those
+that do not (out of focus, blank) make the result smoother than the crop alone would give: then they
+are not used. Strangers' close-ups are ignored by the network itself. The limits are held to
+labelled data by `python -m calibration.thresholds`; `python -m bench.consistency_evaluation` says
+what other measures would have done.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from stream.frame import Image
+
+LEAST_DETAIL = 0.79
+"""Close-ups that leave less than this part of the detail are dropped. Measured (32 px x4): it takes
+away 90 % of the dB that bad close-ups cost, and 2 % of what good ones bring."""
+DETAIL_AGAIN = 0.9
+"""Dropped ones must leave this much to be taken up again: what is near the limit does not flap."""
+RETRY_S = 10.0
+"""How often close-ups are tried that stay the same: the face and the light change."""
+DOUBT_S = 0.4
+"""A verdict that would change what is seen is checked once more after so long."""
+OTHER_SIZE = 1.4
+"""Nor does a verdict hold for a face this much larger or smaller: what helps a far face may be too
+coarse for a near one."""
+FADE_S = 0.5
+
+
+class Trial:
+    """What is known of the close-ups of one face."""
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        """0..1: how much of the result with close-ups to show."""
+        self._version: int | None = None
+        self._side_px = 0.0
+        """Of the headshot when they were judged last."""
+        self._pays = False
+        self._judged = False
+        self._contradicted = False
+        self._due_s = -math.inf
+
+    def meet(self, version: int, side_px: float) -> None:
+        """Say which close-ups the face has now (`Face.exemplars_version`), and how large it is."""
+        larger, smaller = max(side_px, self._side_px), min(side_px, self._side_px)
+        if version != self._version or larger > OTHER_SIZE * smaller:
+            self._version, self._side_px = version, side_px
+            self._judged = self._contradicted = False
+
+    def meet_again(self) -> None:
+        """Say that they are laid over the face anew: those that were dropped are tried at once."""
+        if not self._pays:
+            self._judged = self._contradicted = False
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether to run the network both ways on this frame and `judge`."""
+        return not self._judged or not self._due_s - RETRY_S <= now_s < self._due_s
+
+    def judge(self, with_them: Image, without: Image, scale: int, now_s: float) -> None:
+        """Compare what the network makes of one crop with and without the close-ups.
+
+        Args: both: RGB uint8 (s*b, s*b, 3). scale: s.
+        """
+        part = detail(with_them, scale) / max(detail(without, scale), 1e-3)
+        pays = part >= (LEAST_DETAIL if self._pays or not self._judged else DETAIL_AGAIN)
+        if self._judged and pays != self._pays and not self._contradicted:
+            self._contradicted, self._due_s = True, now_s + DOUBT_S
+            return
+        self._pays, self._judged, self._contradicted = pays, True, False
+        self._due_s = now_s + RETRY_S
+
+    def fade(self, step_s: float, shown: bool) -> float:
+        """Move `share` on by a frame; at once where the face is not shown yet."""
+        target = 1.0 if self._pays else 0.0
+        step = step_s / FADE_S if shown else 1.0
+        self.share = min(max(target, self.share - step), self.share + step)
+        return self.share
+
+
+def detail(image: Image, scale: int) -> float:
+    """How much fine detail the middle of a patch shows: standard deviation, in 8-bit levels.
+
+    Fine is what is smaller than half a pixel of the crop that the patch was made from.
+
+    Args: image: RGB uint8 (s*b, s*b, 3). scale: s.
+    """
+    edge = image.shape[0] // 8
+    # Green stands for luma, in float: what is compared differs by fractions of a level.
+    green = image[edge:-edge, edge:-edge, 1].astype(np.float32)
+    fine = green - np.asarray(cv2.GaussianBlur(green, (0, 0), scale / 4.0), np.float32)
+    return float(fine.std())

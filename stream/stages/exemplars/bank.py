@@ -1,0 +1,262 @@
+"""Bank: remembers what each person looked like close up, and picks what serves the face now.
+
+It holds pictures of faces, so: in memory only, bounded, never logged, never written, and
+overwritten with zeros when a person has been gone for a minute, at `forget` and at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from stream.camera_profile import ANY_CAMERA, CameraProfile
+from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Face, Frame, Image
+from stream.image.headshot import cut_headshot, is_inside, to_exemplar
+from stream.stages.exemplars import quality
+from stream.stages.exemplars.exemplar_set import Exemplars
+from stream.stages.exemplars.face_similarity import UNLIKE, resemblance
+
+SMALL_SIDE_PX = 180
+"""A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
+# A face at the limit must not flap across it; it counts as small until it is this much larger.
+SMALL_HYSTERESIS = 1.1
+LOOK_EVERY = 5
+"""A person's face is measured every so many frames: a look takes 1 to 2 ms."""
+LEAST_GAP_S = 0.5
+"""Between two close-ups of one person: neighbouring frames show the same thing."""
+REPICK_S = 1.0
+"""A pick stays at least so long: each change costs an encoding."""
+GONE_S = 60.0
+"""The close-ups of somebody who was not seen for so long are wiped."""
+MAX_PEOPLE = 16
+"""Of more people than this, those not seen for longest are wiped."""
+# What makes a close-up usable; chosen by `python -m calibration.thresholds`, figures in
+# calibration/thresholds/thresholds.toml. Nearly frontal: what is turned further brings little.
+# Sharp: blur of 1 px of 256 costs a close-up 30 % of its sharpness, a twelfth of its worth. Lit: in
+# a dim room those of the same room serve; what is burnt out has lost what it would bring.
+MAX_YAW, MAX_PITCH, MAX_ROLL = 0.4, 0.3, 0.5
+LEAST_SCORE = 0.6
+SHARPNESS_OF_BEST = 0.713
+LEAST_LIGHT, MOST_LIGHT, MAX_CLIPPED = 18.0, 215.0, 0.2
+# What must lie inside the picture, in widths of the face box: the head with hair and chin. The
+# border of the headshot may be mirrored, as it is in the training data; otherwise a picture of 360
+# lines could never give a close-up.
+HEAD_WIDTHS = 1.5
+# While there is no real close-up, "close" means close to the largest this camera has shown of the
+# person: what it has is built from the upper end, and is replaced as the person comes closer.
+NEAR_LARGEST = 0.8
+COMPARE_S = 0.4
+"""So often a face is compared with its close-ups (0.7 ms). One that is unlike them twice, as nobody
+is who sneezes, does without them until it is like them again."""
+STRANGER_S = 5.0
+"""A close face that does not resemble them for so long is somebody else's: they are wiped."""
+
+
+@dataclass
+class _Person:
+    exemplars: Exemplars
+    picked: tuple[Exemplar, ...] = ()
+    version: int = 0
+    picked_s: float = -math.inf
+    seen_s: float = -math.inf
+    looked_at: int | None = None
+    admitted_s: float = -math.inf
+    largest_px: float = 0.0
+    is_small: bool = False
+    compared_s: float = -math.inf
+    doubted: bool = False
+    """Whether the face was unlike its close-ups when it was last compared."""
+    like_s: float = -math.inf
+    """When a close face last resembled them."""
+
+
+class Bank:
+    """Stage: sets `exemplars` and `exemplars_version` of each face that is small.
+
+    Args: camera: what it gives; by default any.
+          rolling: close-ups grow old and make room for newer ones, as in a call; False where the
+          whole recording is looked through first.
+    """
+
+    name = "bank"
+
+    def __init__(self, camera: CameraProfile = ANY_CAMERA, *, rolling: bool = True) -> None:
+        self._camera = camera
+        self._rolling = rolling
+        self._complete = False
+        self.harvested = 0
+        """How many close-ups were taken in so far."""
+        self._people: dict[int, _Person] = {}
+        self._version = 0
+        # `forget` is a user's wish and may come from another thread.
+        self._lock = threading.Lock()
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The frame, its faces with what was picked for them."""
+        with self._lock:
+            faces = tuple(self._serve(face, frame) for face in frame.faces)
+            if not self._complete:
+                self._let_go(frame.time_s)
+        return replace(frame, faces=faces)
+
+    def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
+        """What is kept of one person, oldest first; empty when nothing is."""
+        with self._lock:
+            person = self._people.get(track_id)
+            return person.exemplars.all() if person else ()
+
+    def take(self, track_id: int) -> Exemplars:
+        """Hand over what is kept of one person, who is forgotten; it is the caller's to wipe."""
+        with self._lock:
+            person = self._people.pop(track_id, None)
+            return person.exemplars if person else Exemplars(self._camera, rolling=self._rolling)
+
+    def start_with(self, people: Mapping[int, Exemplars]) -> None:
+        """Serve these people (by track_id) with these close-ups, which are the bank's from now on.
+
+        They are of the whole recording: none is taken in any more, and nobody is let go.
+        """
+        with self._lock:
+            self._complete = True
+            self._people = {one: _Person(exemplars) for one, exemplars in people.items()}
+
+    def forget(self) -> None:
+        """Wipe everything: pictures are overwritten with zeros. New ones may come after it.
+
+        Features that were computed from them are the enhancer's: it sees the picks change.
+        """
+        with self._lock:
+            for person in self._people.values():
+                person.exemplars.wipe()
+            self._people.clear()
+
+    def close(self) -> None:
+        """Wipe everything."""
+        self.forget()
+
+    def _serve(self, face: Face, frame: Frame) -> Face:
+        person = self._people.get(face.track_id)
+        if person is None:
+            exemplars = Exemplars(self._camera, rolling=self._rolling)
+            person = self._people[face.track_id] = _Person(exemplars)
+        person.seen_s = frame.time_s
+        # A score of 0 is a face that was held where it was, not seen.
+        if face.score >= LEAST_SCORE and not self._complete:
+            person.largest_px = max(person.largest_px, face.headshot_side_px)
+            self._harvest(person, face, frame)
+        self._pick(person, face, frame.image, frame.time_s)
+        return replace(face, exemplars=person.picked, exemplars_version=person.version)
+
+    def _harvest(self, person: _Person, face: Face, frame: Frame) -> None:
+        """Take the headshot in where it is a good close-up; the cheap questions first."""
+        if not self._is_close(person, face.headshot_side_px):
+            return
+        if person.looked_at is not None and 0 <= frame.index - person.looked_at < LOOK_EVERY:
+            return
+        if abs(frame.time_s - person.admitted_s) < LEAST_GAP_S:
+            return
+        side = round(face.headshot_side_px)
+        if not is_inside(frame.image, face.center, round(HEAD_WIDTHS * face.width_px)):
+            return
+        head = quality.pose(face.keypoints)
+        if abs(head.yaw) > MAX_YAW or abs(head.pitch) > MAX_PITCH or abs(head.roll) > MAX_ROLL:
+            return
+        person.looked_at = frame.index
+        image = to_exemplar(cut_headshot(frame.image, face.center, side))
+        sharpness = quality.sharpness(image)
+        least = max(
+            self._camera.least_sharpness, SHARPNESS_OF_BEST * person.exemplars.best_sharpness()
+        )
+        if sharpness < least or not _is_well_exposed(image):
+            return
+        if not self._is_same(person, image, frame.time_s):
+            return
+        image.setflags(write=False)
+        new = Exemplar(image, side, (head.yaw, head.pitch), sharpness, frame.time_s)
+        if person.exemplars.admit(new, in_use=person.picked):
+            person.admitted_s = frame.time_s
+            self.harvested += 1
+
+    def _is_close(self, person: _Person, side_px: float) -> bool:
+        near_px = self._camera.near_px
+        if side_px >= near_px:
+            return True
+        # A real close-up makes makeshift ones needless, once there are enough for a pick.
+        close = sum(one.side_px >= near_px for one in person.exemplars.all())
+        enough = max(self._camera.least_px, NEAR_LARGEST * person.largest_px)
+        return close < EXEMPLARS_PER_FACE and side_px >= enough
+
+    def _is_same(self, person: _Person, close_up: Image, time_s: float) -> bool:
+        """Whether a close-up is of the person whose others are kept; they are wiped if, for long,
+        none is: then somebody else has taken the place."""
+        kept = person.exemplars.all()
+        if not kept or _resembles(close_up, kept):
+            person.like_s = time_s
+            return True
+        if 0.0 <= time_s - person.like_s < STRANGER_S:
+            return False
+        self._set_picked(person, ())
+        person.exemplars.wipe()
+        person.like_s = time_s
+        return True
+
+    def _pick(self, person: _Person, face: Face, image: Image, time_s: float) -> None:
+        side = face.headshot_side_px
+        limit = SMALL_SIDE_PX * (SMALL_HYSTERESIS if person.is_small else 1.0)
+        person.is_small = side <= limit
+        if not person.is_small:
+            self._set_picked(person, ())
+            person.picked_s = person.compared_s = -math.inf
+            person.doubted = False
+            return
+        if not len(person.exemplars):
+            return
+        if self._is_doubted(person, face, image, time_s):
+            self._set_picked(person, ())
+            return
+        if person.picked and abs(time_s - person.picked_s) < REPICK_S:
+            return
+        # Reconsidered once a second, whether or not that changes anything: it takes 0.5 ms. Until
+        # there is a first pick, in every frame.
+        person.picked_s = time_s
+        head = quality.pose(face.keypoints)
+        chosen = person.exemplars.choose((head.yaw, head.pitch), side, person.picked)
+        self._set_picked(person, chosen)
+
+    def _is_doubted(self, person: _Person, face: Face, image: Image, time_s: float) -> bool:
+        """Whether to do without the close-ups because the face may be somebody else's."""
+        # A face that is held where it was may have gone: nothing to compare.
+        if face.score > 0.0 and abs(time_s - person.compared_s) >= COMPARE_S:
+            shown = cut_headshot(image, face.center, max(2, round(face.headshot_side_px)))
+            was, person.doubted = person.doubted, not _resembles(shown, person.exemplars.all())
+            person.compared_s = time_s
+            return person.doubted and (was or not person.picked)
+        return person.doubted and not person.picked
+
+    def _set_picked(self, person: _Person, chosen: tuple[Exemplar, ...]) -> None:
+        if {id(one) for one in chosen} == {id(one) for one in person.picked}:
+            return
+        # Counted over all people, so that a version alone tells what was picked.
+        self._version += 1
+        person.picked, person.version = chosen, self._version
+
+    def _let_go(self, time_s: float) -> None:
+        longest_gone = sorted(self._people, key=lambda one: self._people[one].seen_s)
+        surplus = max(0, len(longest_gone) - MAX_PEOPLE)
+        for position, track_id in enumerate(longest_gone):
+            person = self._people[track_id]
+            # Either way: a source that starts again begins at zero.
+            if position < surplus or abs(time_s - person.seen_s) > GONE_S:
+                person.exemplars.wipe()
+                del self._people[track_id]
+
+
+def _resembles(face: Image, close_ups: tuple[Exemplar, ...]) -> bool:
+    return resemblance(face, [one.image for one in close_ups]) >= UNLIKE
+
+
+def _is_well_exposed(image: Image) -> bool:
+    light = quality.exposure(image)
+    return LEAST_LIGHT <= light.mean <= MOST_LIGHT and light.clipped <= MAX_CLIPPED

@@ -1,0 +1,91 @@
+"""Framing: which part of the scene the output shows, and how large.
+
+`fixed` shows the whole picture, on a canvas `scale` times larger. `auto` is a virtual camera: it
+moves like a careful operator, only when there is a reason to, and then smoothly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Literal
+
+from stream.errors import ConfigError
+from stream.frame import Frame, View
+from stream.image.resample import Rect, Size
+from stream.stages.framing.camera_controller import Operator
+
+Mode = Literal["auto", "fixed"]
+
+
+class Framing:
+    """Sets `frame.view`.
+
+    Args:   mode: "auto" or "fixed". source_size: (width, height) of the camera's picture, px.
+            scale: output over source size, for "fixed". rate: nominal frames a second.
+    Raises: ConfigError: the scale or the size is out of range.
+    """
+
+    name = "framing"
+
+    def __init__(self, mode: Mode, source_size: Size, scale: float, rate: Fraction) -> None:
+        width, height = source_size
+        if width < 16 or height < 16:
+            raise ConfigError(f"a picture of {width}x{height} is too small to work with")
+        if not 0.25 <= scale <= 8.0:
+            raise ConfigError(f"the scale must lie between 0.25 and 8, not {scale:g}")
+        factor = scale if mode == "fixed" else 1.0
+        self.source_size = source_size
+        self.output_size: Size = (_even(width * factor), _even(height * factor))
+        self._whole = _largest(source_size, self.output_size)
+        self._nominal_s = float(1 / rate)
+        self._operator = (
+            None if mode == "fixed" else Operator(self._whole, source_size, self.output_size)
+        )
+        self._last_s: float | None = None
+        self._last_rect = self._whole
+
+    @property
+    def whole(self) -> View:
+        """As much of the picture as the output can show."""
+        return View(self._whole, self.output_size)
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Choose the view of this frame.
+
+        Raises: ValueError: the picture does not have the size that was announced.
+        """
+        height, width = frame.image.shape[:2]
+        if (width, height) != self.source_size:
+            raise ValueError(f"a picture of {width}x{height} in a run of {self.source_size}")
+        rect = self._whole
+        if self._operator is not None:
+            step_s = self._nominal_s if self._last_s is None else frame.time_s - self._last_s
+            self._last_s = frame.time_s
+            # A clock that stands still or jumps (a pause, a new stream) must not fling the view.
+            step_s = self._nominal_s if step_s <= 0.0 else min(step_s, 1.0)
+            rect = self._operator.follow(frame.faces, step_s)
+        moving, self._last_rect = rect != self._last_rect, rect
+        return replace(frame, view=View(rect, self.output_size, moving))
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def _even(length: float) -> int:
+    """The nearest even number of pixels: 4:2:0 pictures need it."""
+    return max(2, 2 * round(length / 2.0))
+
+
+def _largest(source_size: Size, output_size: Size) -> Rect:
+    """The largest rectangle with the output's aspect, in the middle of the source."""
+    width, height = float(source_size[0]), float(source_size[1])
+    if all(0 <= s - o < 2 for s, o in zip(source_size, output_size, strict=True)):
+        # An odd side loses its last line; resampling would change every pixel for it.
+        return (0.0, 0.0, float(output_size[0]), float(output_size[1]))
+    if source_size[0] * output_size[1] == source_size[1] * output_size[0]:
+        return (0.0, 0.0, width, height)
+    factor = min(width / output_size[0], height / output_size[1])
+    wide, high = output_size[0] * factor, output_size[1] * factor
+    left, top = (width - wide) / 2.0, (height - high) / 2.0
+    return (left, top, left + wide, top + high)

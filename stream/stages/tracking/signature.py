@@ -1,0 +1,58 @@
+"""Look: a coarse picture of a place, to tell whether the next frame still shows the same thing.
+
+Neighbouring frames of one scene resemble each other closely at this size, whatever noise and codec
+did to them; another scene, or another person at the same place, does not. It tells that something
+*changed*; it cannot tell who somebody is.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from stream.frame import Floats, Image
+from stream.image.headshot import cut_headshot
+
+FACE_SIDE = 16
+SCENE_SIZE = (32, 18)
+# Contrast below which a picture counts as blank (a covered lens, a fade through black): its
+# normalised look would be nothing but amplified noise.
+BLANK_LEVELS = 2.0
+
+
+def look_of_scene(image: Image) -> Floats:
+    """The look of a whole picture: float32 (576,), zero mean, unit length; zeros if blank."""
+    return _look(image, SCENE_SIZE)
+
+
+def look_of_face(image: Image, center: tuple[float, float], width_px: float) -> Floats:
+    """The look of a headshot: float32 (256,), zero mean, unit length; zeros if blank.
+
+    Args:    image: RGB uint8 (H, W, 3).
+             center: of the face box, (x, y) px, inside the picture or near it.
+             width_px: of the face box.
+    """
+    # 1.5 widths: the face with hair and chin, little of the background that it moves across.
+    headshot = cut_headshot(image, center, max(2, round(1.5 * width_px)))
+    return _look(headshot, (FACE_SIDE, FACE_SIDE))
+
+
+def likeness(one: Floats, other: Floats) -> float:
+    """Correlation of two looks, -1..1; two blank ones are alike (1), a blank one and another 0."""
+    if not one.any() and not other.any():
+        return 1.0
+    return float(one @ other)
+
+
+def _look(image: Image, size: tuple[int, int]) -> Floats:
+    # Green stands for luma. Reading every n-th pixel is enough: 4 samples a cell and side remain.
+    step = max(1, min(image.shape[1] // (4 * size[0]), image.shape[0] // (4 * size[1])))
+    green = np.ascontiguousarray(image[::step, ::step, 1])
+    how = cv2.INTER_AREA if green.shape[1] > size[0] else cv2.INTER_LINEAR
+    cells = cv2.resize(green, size, interpolation=how).astype(np.float32).ravel()
+    cells -= cells.mean()
+    spread = float(np.sqrt(np.mean(cells**2)))
+    if spread < BLANK_LEVELS:
+        return np.zeros_like(cells)
+    length = float(np.linalg.norm(cells))
+    return np.asarray(cells / length, np.float32)

@@ -1,0 +1,154 @@
+"""Report: what a run did, for people (a short table) and for programs (JSON)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from stream.errors import OutputError
+from stream.recordings.verify import Check, format_check
+from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
+
+
+class StageTimes(TypedDict):
+    """Time of one part for one frame."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class Report(TypedDict):
+    """The JSON of a run. Faces are counted once in every frame they appear in."""
+
+    input: str
+    output: str
+    frames: int
+    faces_seen: int
+    faces_enhanced: int
+    """Of those seen: a patch was shown."""
+    faces_passed_through: int
+    """Of those seen: the rest."""
+    exemplars: int
+    """Close-ups that the bank took in."""
+    people: int | None
+    """Different people, as far as that was clear; None where nobody looked first."""
+    merged_tracks: int | None
+    """How often somebody who had been out of sight was recognised; None likewise."""
+    frames_dropped: int
+    """Live: replaced by a newer one on the way to a sink."""
+    frames_failed_open: int
+    """Live: the camera's picture was let through, because a stage failed or was late."""
+    fps: float
+    """Frames per second of processing, start-up left out."""
+    duration_s: float
+    """How long the processing took."""
+    runtime: str
+    """What ran the network; empty when no face called for it."""
+    profile: str
+    """What "auto" said of the speed profile: which is in use, or why none is; else empty."""
+    passed_over: list[str]
+    """Runtimes that "auto" tried first, each with the reason why it was not taken."""
+    stages: dict[str, StageTimes]
+    """The stages, and the source and sinks, which run beside them in threads of their own."""
+    check: NotRequired[Check]
+    """Recordings: the output compared with the input."""
+
+
+def make_report(
+    metrics: Metrics,
+    *,
+    duration_s: float,
+    exemplars: int,
+    input_name: str,
+    output_name: str,
+    runtime: str = "",
+    profile: str = "",
+    passed_over: Sequence[str] = (),
+    people: int | None = None,
+    merged_tracks: int | None = None,
+    look: Metrics | None = None,
+) -> Report:
+    """Put together what was counted and measured.
+
+    Args: metrics: of the pipeline. duration_s: of the whole run. look: of a first pass.
+    """
+    frames, faces = metrics.counter(FRAMES), metrics.counter(FACES)
+    enhanced = metrics.counter(ENHANCED)
+    times = {f"look {name}": one for name, one in look.summaries().items()} if look else {}
+    times |= metrics.summaries()
+    return Report(
+        input=input_name,
+        output=output_name,
+        frames=frames,
+        faces_seen=faces,
+        faces_enhanced=enhanced,
+        faces_passed_through=faces - enhanced,
+        exemplars=exemplars,
+        people=people,
+        merged_tracks=merged_tracks,
+        frames_dropped=metrics.counter(DROPPED),
+        frames_failed_open=metrics.counter(FAILED_OPEN),
+        fps=round(frames / duration_s, 2) if duration_s > 0 else 0.0,
+        duration_s=round(duration_s, 3),
+        runtime=runtime,
+        profile=profile,
+        passed_over=list(passed_over),
+        stages={
+            name: StageTimes(
+                p50_ms=round(time.p50_ms, 3),
+                p95_ms=round(time.p95_ms, 3),
+                p99_ms=round(time.p99_ms, 3),
+            )
+            for name, time in times.items()
+        },
+    )
+
+
+def format_report(report: Report) -> str:
+    """The report as a short table, without a line break at its end."""
+    counts = [
+        ("frames", f"{report['frames']}"),
+        ("faces seen", f"{report['faces_seen']}"),
+        ("  enhanced", f"{report['faces_enhanced']}"),
+        ("  passed through", f"{report['faces_passed_through']}"),
+        ("exemplars", f"{report['exemplars']}"),
+        ("fps", f"{report['fps']:.1f}"),
+    ]
+    if report["people"] is not None:
+        counts.append(("people", f"{report['people']}"))
+    if report["merged_tracks"]:
+        counts.append(("recognised again", f"{report['merged_tracks']}"))
+    if report["frames_dropped"]:
+        counts.append(("dropped", f"{report['frames_dropped']}"))
+    if report["frames_failed_open"]:
+        counts.append(("failed open", f"{report['frames_failed_open']}"))
+    lines = [f"{name:<18}{value:>10}" for name, value in counts]
+    if report["runtime"]:
+        lines.append(f"network run by {report['runtime']}")
+    if report["profile"]:
+        lines.append(report["profile"])
+    lines.append(f"{'ms a frame':<18}{'p50':>10}{'p95':>10}{'p99':>10}")
+    for name, times in report["stages"].items():
+        row = "".join(f"{times[key]:>10.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))
+        lines.append(f"  {name:<16}{row}")
+    if "check" in report:
+        lines.append(format_check(report["check"]))
+    return "\n".join(lines)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the JSON; the file is there completely or not at all.
+
+    Raises: OutputError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error

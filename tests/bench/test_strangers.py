@@ -1,0 +1,54 @@
+"""Nobody is given somebody else's close-ups: real tracker, real bank, people who pass and swap."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.scenes.corruptions import read
+from bench.strangers import SCENES, made_up_people, watch
+from stream.frame import Image
+from tests.pictures import need_models
+from tests.stream.stages.exemplars.test_face_similarity import PEOPLE
+
+SURE = (
+    "cross",
+    "cross, quickly",
+    "swap, close",
+    "replaced at once",
+    "seat taken at once",
+    "hides behind",
+    "photo on the wall",
+    "face on a screen",
+)
+"""Scenes in which it must never happen; a dissolve may be noticed late."""
+LATE = ("dissolved in 0.5 s",)
+
+
+def show(name: str, people: list[Image]) -> None:
+    need_models()
+    scene, seconds = SCENES[name]
+    tally = watch(scene, seconds, people)
+    assert tally.faces > 40
+    assert tally.mixed == 0
+    if name in LATE:
+        assert tally.wrong <= 16, "a second, at 15 frames"
+    else:
+        assert tally.wrong == 0
+    if name not in ("swap, close",):
+        assert tally.served > 20, "the right ones are served"
+
+
+# Some of the scenes: the detector takes its time. All of them: python -m bench.strangers
+@pytest.mark.parametrize("name", ["cross", "replaced at once", "seat taken at once", SURE[-2]])
+def test_made_up_people(name: str) -> None:
+    show(name, made_up_people())
+
+
+@pytest.mark.parametrize("name", [*SURE, *LATE])
+def test_real_people(name: str) -> None:
+    if not os.environ.get(PEOPLE):
+        pytest.skip(f"real people are not shipped: set ${PEOPLE} to a folder of them")
+    show(name, [photos[0] for photos in read(Path(os.environ[PEOPLE])).values()])

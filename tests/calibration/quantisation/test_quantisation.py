@@ -1,0 +1,338 @@
+"""INT8: the real shipped network, few layers of it, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="the calibration extra is not installed")
+
+import onnx
+
+from calibration.quantisation import __main__ as quantize
+from calibration.quantisation import layers, material
+from calibration.quantisation.int8_report import Report, markdown
+from calibration.quantisation.int8_speed import Way, gain
+from calibration.quantisation.layers import Exact, Layer, Measured, Quantiser
+from calibration.quantisation.material import Sample, make_samples, split, spread
+from engines.hime.people import Person
+from engines.runtime import Image, UnavailableError, WeightsError, open_runtime
+from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
+from engines.tensorrt.build import load_api
+from engines.weights import manifest
+from engines.weights.manifest import WEIGHTS, quantised_files, sha256, weights_files
+from stream.stages.tracking import detector_weights
+from tests.engines.onnx_variants.test_variants import psnr
+from tests.pictures import hopper, scene_with_face
+
+
+def photos(seed: int, count: int = 4) -> tuple[Image, ...]:
+    """The portrait's head at several places and turns."""
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(count):
+        x, y = (int(middle + rng.integers(-12, 13)) for middle in (264, 237))
+        turn = cv2.getRotationMatrix2D((x, y), float(rng.normal(0, 5)), 1.0)
+        turned = cv2.warpAffine(hopper(), turn, (512, 600))
+        found.append(np.ascontiguousarray(turned[y - 128 : y + 128, x - 128 : x + 128], np.uint8))
+    return tuple(found)
+
+
+@pytest.fixture(scope="module")
+def people() -> list[Person]:
+    return [Person(f"p{seed}", photos(seed)) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def exact(people: list[Person]) -> Exact:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(material, "SIZES", {4: (16, 24)})
+        samples = make_samples(people, 4, 3, seed=1)
+    bare = Sample(samples[0].crop, (), samples[0].truth)
+    return Exact.of(4, weights_files(4), [*samples, bare])
+
+
+@pytest.fixture(scope="module")
+def quantiser(exact: Exact, tmp_path_factory: pytest.TempPathFactory) -> Quantiser:
+    return Quantiser(exact, tmp_path_factory.mktemp("int8"), 99.99)
+
+
+def all_layers() -> list[Layer]:
+    return [
+        layer
+        for half, path in zip(manifest.HALVES, weights_files(4), strict=True)
+        for layer in layers.convolutions(path, half, 4)
+    ]
+
+
+def body(number: int) -> list[Layer]:
+    return [one for one in all_layers() if one.weight.startswith("reconstruction.body")][:number]
+
+
+def test_samples_differ_in_size_and_light_and_have_a_truth(
+    people: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(material, "SIZES", {4: (16, 24)})
+    samples = make_samples(people, 4, 6, seed=1)
+    assert {len(one.crop) for one in samples} == {16, 24}
+    light = [float(one.crop.mean()) for one in samples]
+    assert max(light) > 1.4 * min(light)
+    for one in samples:
+        assert one.truth is not None
+        assert len(one.truth) == 4 * len(one.crop)
+        assert len(one.exemplars) == 3
+        small = cv2.resize(one.truth, one.crop.shape[:2], interpolation=cv2.INTER_AREA)
+        assert psnr(one.crop.astype(float), small.astype(float), 255.0) > 15
+    monkeypatch.setattr(material, "SIZES", {4: (32,)})
+    tiny = [Person("tiny", (np.zeros((64, 64, 3), np.uint8),))]
+    with pytest.raises(ValueError, match="no headshot has 128 px or more"):
+        make_samples(tiny, 4, 3, seed=1)
+
+
+def test_what_is_chosen_is_spread() -> None:
+    looks = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [-4.0]])
+    assert set(spread(looks, 3)) & {3, 4}
+    assert 5 in spread(looks, 3)
+    assert sorted(spread(looks, 6)) == list(range(6))
+
+
+def test_every_third_person_is_held_out(people: list[Person]) -> None:
+    rest, held = split(people)
+    assert [one.name for one in rest] == ["p0", "p1"]
+    assert [one.name for one in held] == ["p2"]
+    with pytest.raises(ValueError, match="at least 3 are needed"):
+        split(people[:2])
+
+
+def test_all_convolutions_but_the_sampler_are_candidates() -> None:
+    found = all_layers()
+    assert len({(one.half, one.weight) for one in found}) == len(found)
+    assert not any(one.weight == "alignment.out.weight" for one in found)
+    by_name = {one.weight: one.macs for one in found if one.half == "enhance"}
+    assert by_name["reconstruction.body.0.conv1.weight"] == 48 * 48 * 32 * 32 * 9
+    assert by_name["alignment.body.0.conv1.weight"] == 3 * 24 * 24 * 32 * 32 * 9
+
+
+def test_quantised_layers_have_the_form_that_all_runtimes_take(
+    exact: Exact, quantiser: Quantiser
+) -> None:
+    files = quantiser.files(body(3))
+    assert files[0] == exact.files[0], "a half without quantised layers is the file itself"
+    model = onnx.load(files[1])
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    points = {n.input[2] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    assert points
+    for name in points:
+        assert weights[name].dtype == np.uint8
+        assert weights[name] == 128
+    narrow = [w for w in weights.values() if w.dtype == np.int8 and w.ndim == 4]
+    assert len(narrow) == 3
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("DeformConv") == 1
+    near = layers.decibel(exact.mse(files))
+    assert 40 < near < 90
+
+
+def test_more_layers_cost_more_and_the_sampler_of_detail_most(
+    exact: Exact, quantiser: Quantiser
+) -> None:
+    """The last convolution makes the picture itself: one of its steps is seen at once."""
+    few, many = (exact.mse(quantiser.files(body(n))) for n in (1, 12))
+    assert many > few
+    one = body(1)
+    bicubic = [layer for layer in all_layers() if layer.weight == "reconstruction.bicubic"]
+    alone = {m.layer.weight: m.mse for m in layers.scan(exact, quantiser, one + bicubic)}
+    assert alone["reconstruction.bicubic"] > 10 * alone[one[0].weight]
+
+
+def test_layers_are_chosen_as_long_as_the_truth_allows(exact: Exact, quantiser: Quantiser) -> None:
+    bicubic = [layer for layer in all_layers() if layer.weight == "reconstruction.bicubic"]
+    measured = list(layers.scan(exact, quantiser, body(3) + bicubic))
+    ordered = layers.by_price(measured)
+    assert ordered[-1] == bicubic[0]
+    whole = layers.truth_loss(exact, quantiser.files(ordered))
+    assert layers.choose(exact, quantiser, measured, whole) == (ordered, whole)
+    fewer, loss = layers.choose(exact, quantiser, measured, whole - 1e-4)
+    assert fewer == ordered[: len(fewer)] != ordered
+    assert loss <= max(whole - 1e-4, 0.0)
+    assert layers.choose(exact, quantiser, measured, -99.0) == ([], 0.0)
+
+
+def test_runtimes_and_the_real_builder_take_the_files(exact: Exact, quantiser: Quantiser) -> None:
+    encode = [one for one in all_layers() if one.half == "encode"][1:4]
+    files = quantiser.files([*body(4), *encode], "whole")
+    sample = exact.samples[0]
+    pictures = []
+    for name in ("onnxruntime-cpu", "openvino-cpu"):
+        try:
+            kind: type[OnnxRuntimeCpu] = engine_class(name)
+            runtime = kind(4, "int8", 1, files)
+        except UnavailableError as error:
+            pytest.skip(str(error))
+        with runtime:
+            features = runtime.encode(list(sample.exemplars))
+            pictures.append(np.array(runtime.enhance_float(sample.crop, features)))
+    assert psnr(pictures[0], pictures[1]) > 40, "the same levels in both"
+    assert psnr(pictures[0], exact.pictures[0]) > 40
+    try:
+        load_api("tensorrt-rtx")
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    assert "built by tensorrt-rtx" in quantize.try_tensorrt(files, 4)
+
+
+def engine_class(name: str) -> type[OnnxRuntimeCpu]:
+    from engines.runtime import runtime_class
+
+    found: type[OnnxRuntimeCpu] = runtime_class(name)  # type: ignore[assignment]
+    return found
+
+
+def report() -> Report:
+    ways = [
+        Way("onnxruntime-cpu", "fp32", 30.0, 46.0, 13.0),
+        Way("onnxruntime-cpu", "int8", 17.0, 26.0, 8.0),
+        Way("openvino-cpu", "bf16", 16.0, 25.0, 13.0),
+        Way("openvino-cpu", "int8", 16.0, 25.0, 13.0),
+    ]
+    measured = {"half": "enhance", "node": "n", "weight": "a.weight", "macs": 1}
+    made = Report(
+        *(4, {"a": "1"}, {"b": "2"}, (3.6, 1.0), 4, 24, 50.0, 26.0, 25.98, 0.1, ways),
+        *("built", ["tensorrt: no card"], 0.05),
+    )
+    made.layers = [measured | {"alone_db": 60.0, "int8": True}]
+    return made
+
+
+def test_int8_pays_where_it_is_faster_and_near_enough() -> None:
+    one = report()
+    assert one.pays()
+    assert [one.pays_for(name) for name in one.runtimes()] == [True, False]
+    assert gain(one.ways, "tensorrt") is None
+    text = markdown(one)
+    assert "- onnxruntime-cpu: pays; 0.57 of the time" in text
+    assert "- openvino-cpu: does not pay; 1.00 of the time" in text
+    assert "- not measured: tensorrt: no card" in text
+    far = replace(one, truth_db_int8=25.94)
+    assert not far.pays()
+
+
+def test_shipped_files_are_taken_until_the_float_ones_change(
+    exact: Exact, quantiser: Quantiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, out = tmp_path / "weights", tmp_path / "out"
+    shutil.copytree(WEIGHTS, weights)
+    card = json.loads((weights / manifest.MANIFEST).read_text())
+    card.pop("quantised", None)
+    (weights / manifest.MANIFEST).write_text(json.dumps(card))
+    assert quantised_files(4, weights) is None
+    out.mkdir()
+    made = quantize._keep(quantiser.files(body(2)), 4, out)
+    one = replace(
+        report(),
+        files={path.name: sha256(path) for path in made},
+        of={path.name: sha256(path) for path in exact.files},
+    )
+    quantize.ship([one], out, weights)
+    found = quantised_files(4, weights)
+    assert found is not None
+    assert [path.name for path in found] == [path.name for path in made]
+    monkeypatch.setattr(quantised_files, "__defaults__", (weights,))
+    with open_runtime("onnxruntime-cpu", 4, "int8") as runtime:
+        assert runtime.enhance(exact.samples[0].crop, None).shape == (64, 64, 3)
+    found[0].write_bytes(b"other")
+    with pytest.raises(WeightsError, match="is not the file in the manifest"):
+        quantised_files(4, weights)
+    card = json.loads((weights / manifest.MANIFEST).read_text())
+    card["networks"]["hime_x4"]["files"]["hime_x4.enhance.onnx"] = "0"
+    (weights / manifest.MANIFEST).write_text(json.dumps(card))
+    with pytest.raises(UnavailableError, match=r"no INT8 weights .* x4; .*quantisation"):
+        open_runtime("onnxruntime-cpu", 4, "int8")
+
+
+def test_wrong_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        quantize.main(["--data", str(tmp_path / "nobody")])
+    assert "nobody does not exist" in capsys.readouterr().err
+    out = ["--out", str(tmp_path / "out")]
+    assert quantize.main(["--data", str(tmp_path), *out]) == 2
+    (tmp_path / "call.mp4").write_bytes(b"no recording")
+    assert quantize.main(["--data", str(tmp_path / "call.mp4"), *out]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("error: ") for line in lines)
+    assert not (tmp_path / "out").exists()
+
+
+def test_measured_price_is_error_for_work() -> None:
+    layer = Layer("enhance", "n", "w", 1000)
+    assert Measured(layer, 0.5).price == pytest.approx(0.0005)
+    assert layers.decibel(0.01) == pytest.approx(20.0)
+
+
+def recorded(path: Path) -> None:
+    """Close for a second, then far: the product itself asks for the far face to be enhanced."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10, options={"crf": "12", "preset": "ultrafast"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for index in range(24):
+            image = scene_with_face(130.0 if index < 12 else 24.0, (640, 360))
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(stream.encode())
+
+
+def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
+    if not detector_weights.cached():
+        pytest.skip("the face detection models are not in the cache")
+    recorded(tmp_path / "call.mp4")
+    found = material.watch(tmp_path / "call.mp4", 10.0)
+    assert found.people
+    assert all(photo.shape == (256, 256, 3) for one in found.people for photo in one.photos)
+    assert all(photo.any() for one in found.people for photo in one.photos), "not wiped with them"
+    samples = [one for scale in found.seen for one in found.seen[scale]]
+    assert 0 < len(samples) <= 2 * material.FAR_CROPS
+    assert all(one.truth is None for one in samples)
+
+
+def test_a_recording_and_people_become_files_and_a_report(
+    people: list[Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the command but for most layers, of which there are 92."""
+    if not detector_weights.cached():
+        pytest.skip("the face detection models are not in the cache")
+    recorded(tmp_path / "call.mp4")
+    for one in people:
+        home = tmp_path / "others" / one.name
+        home.mkdir(parents=True)
+        for number, photo in enumerate(one.photos):
+            cv2.imwrite(str(home / f"{number}.png"), photo[:, :, ::-1])
+    real = layers.convolutions
+    monkeypatch.setattr(layers, "convolutions", lambda *given: real(*given)[4:6])
+    monkeypatch.setattr(layers, "PERCENTILES", (99.99,))
+    monkeypatch.setattr(quantize, "QUICK", quantize.Effort(2, 1, 2, 1))
+    monkeypatch.setattr(material, "SIZES", {4: (16, 24)})
+    out = tmp_path / "out"
+    command = ["--data", str(tmp_path / "call.mp4"), "--held-out", str(tmp_path / "others")]
+    assert quantize.main([*command, "--scales", "4", "--quick", "--out", str(out)]) == 0
+    (made,) = json.loads((out / "report.json").read_text())["reports"]
+    # Two samples of the close-ups, and what the network was given in the recording.
+    assert made["samples"] > 2
+    assert (made["held_out_people"], made["held_out_samples"]) == (3, 2)
+    assert made["db_to_float32"] > 40
+    assert made["truth_db_float32"] > 15
+    ran = {(way["runtime"], way["precision"]) for way in made["ways"]}
+    assert {("onnxruntime-cpu", "fp32"), ("onnxruntime-cpu", "int8")} <= ran
+    assert all(way["enhance_ms"] > 0 < way["encode_cpu_ms"] for way in made["ways"])
+    text = (out / "report.md").read_text()
+    for runtime, precision in ran:
+        assert f"| {runtime} | {precision} | " in text
+    for name, checksum in made["files"].items():
+        assert sha256(out / name) == checksum
+        onnx.checker.check_model(str(out / name))

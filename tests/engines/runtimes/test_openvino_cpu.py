@@ -1,0 +1,164 @@
+"""OpenVINO on the CPU: buckets, slots, memory, and every failure in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("openvino", reason="the openvino extra is not installed")
+
+from engines.benchmark import pictures
+from engines.runtime import EngineError, UnavailableError, WeightsError
+from engines.runtimes import cpu
+from engines.runtimes.openvino_cpu import KEPT, OpenVinoCpu
+
+
+@pytest.fixture
+def runtime() -> OpenVinoCpu:
+    return OpenVinoCpu(4, "fp32")
+
+
+def test_fewer_exemplars_share_the_network_of_three(runtime: OpenVinoCpu) -> None:
+    crop, known = pictures(16, 4, 5)
+    for count in (0, 1, 2, 3, 4, 5):
+        runtime.enhance(crop, runtime.encode(known[:count]) if count else None)
+    assert [slots for _, slots in runtime._enhancers] == [0, 3, 4, 5]
+
+
+def test_a_slot_that_is_filled_up_has_no_say(runtime: OpenVinoCpu) -> None:
+    crop, (first, second, _) = pictures(24, 4, 3)
+    alone = runtime.enhance_float(crop, runtime.encode([first])).copy()
+    both = runtime.enhance_float(crop, runtime.encode([first, second])).copy()
+    assert not np.array_equal(alone, both)
+    exact = runtime._graph.build(24, 1, "fp32")
+    request = runtime._compile(exact)
+    hr, query = runtime.encode([first])
+    given = {"crop": crop.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)}
+    given |= {"hr": hr, "query": query, "validity": np.ones((1, 1), np.float32)}
+    request.infer(given)
+    assert np.abs(request.get_output_tensor(0).data[0] - alone).max() < 1e-5
+
+
+def test_pixels_are_the_rounded_floats(runtime: OpenVinoCpu) -> None:
+    crop, known = pictures(16, 4, 2)
+    features = runtime.encode(known)
+    floats = runtime.enhance_float(crop, features).copy()
+    pixels = runtime.enhance(crop, features)
+    assert np.array_equal(pixels, super(OpenVinoCpu, runtime)._pixels(floats))
+    kept = pixels.copy()
+    runtime.enhance(255 - crop, features)
+    assert np.array_equal(pixels, kept)  # a new array each time
+
+
+def test_old_networks_are_let_go(runtime: OpenVinoCpu) -> None:
+    for side in range(8, 8 + 2 * (KEPT + 2), 2):
+        runtime.enhance(pictures(side, 4, 0)[0], None)
+    assert len(runtime._enhancers) == KEPT
+    assert (8, 0) not in runtime._enhancers
+    runtime.__exit__(None, None, None)
+    assert not runtime._enhancers
+
+
+def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnavailableError, match="computes in bf16, fp32, int8, not fp16"):
+        OpenVinoCpu(4, "fp16")
+    monkeypatch.setitem(sys.modules, "engines.runtimes.openvino_graph", None)
+    with pytest.raises(
+        UnavailableError, match=r"install it with: pip install -U 'closeup\[openvino\]"
+    ):
+        OpenVinoCpu(4)
+
+
+def test_bf16_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from engines.runtimes import openvino_graph
+
+    core = openvino_graph.open_core()
+
+    class Plain:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["FP32", "INT8"]
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(core, name)
+
+    monkeypatch.setattr(openvino_graph, "open_core", Plain)
+    with pytest.raises(UnavailableError, match="no bfloat16 instructions"):
+        OpenVinoCpu(4, "bf16")
+    assert OpenVinoCpu(4).precision == "fp32"
+
+
+def test_failures_are_one_line(
+    runtime: OpenVinoCpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    crop, known = pictures(16, 4, 1)
+    features = runtime.encode(known)
+    broken = (features[0][:, :5], features[1])
+    with pytest.raises(EngineError) as caught:
+        runtime.enhance(crop, broken)
+    assert "\n" not in str(caught.value)
+    runtime.__exit__(None, None, None)
+    with pytest.raises(EngineError, match="openvino-cpu is closed"):
+        runtime.encode(known)
+    with pytest.raises(EngineError, match="openvino-cpu is closed"):
+        runtime.enhance(crop, None)
+    damaged = tmp_path / "x.onnx"
+    damaged.write_bytes(b"no network")
+    with pytest.raises(UnavailableError, match="cannot run the network") as unreadable:
+        OpenVinoCpu(4, files=(damaged, damaged))
+    assert "\n" not in str(unreadable.value)
+
+    def missing(scale: int) -> tuple[Path, Path]:
+        raise WeightsError("gone")
+
+    monkeypatch.setattr(cpu, "weights_files", missing)
+    with pytest.raises(WeightsError, match="gone"):
+        OpenVinoCpu(4)
+
+
+def test_signals_are_heard_after_it_was_closed_in_another_thread() -> None:
+    program = (
+        "import gc, signal, threading\n"
+        "from engines.runtimes.openvino_cpu import OpenVinoCpu\n"
+        "held = [OpenVinoCpu(8)]\n"
+        "def end():\n"
+        "    held.pop().__exit__(None, None, None)\n"
+        "    gc.collect()\n"
+        "thread = threading.Thread(target=end)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n")
+
+
+def test_it_reports_to_nobody(tmp_path: Path) -> None:
+    pytest.importorskip("openvino_telemetry", reason="nothing that could report is installed")
+    program = (
+        "import sys, threading\n"
+        "from engines.runtimes.openvino_cpu import OpenVinoCpu\n"
+        "OpenVinoCpu(4)\n"
+        "assert not any(name.startswith('openvino_telemetry') for name in sys.modules)\n"
+        "assert threading.active_count() == 1\n"
+        "import openvino_telemetry\n"
+    )
+    found = []
+    for first in ("", "import openvino\n"):
+        home = tmp_path / str(len(first))
+        home.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", first + program],
+            env=os.environ | {"HOME": str(home), "CI": "", "https_proxy": "http://127.0.0.1:9"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        found.append((done.returncode == 0, bool(list(home.rglob("*")))))
+        assert found[0][0], done.stderr
+    assert found[0] == (True, False), "nothing is kept to be reported"
+    assert found[1] == (False, True), "otherwise it would be"

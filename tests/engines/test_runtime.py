@@ -1,0 +1,190 @@
+"""The default runtime on the shipped weights: shapes, use of exemplars, damaged files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import engines.runtime
+from engines.runtime import (
+    SCALES,
+    EngineError,
+    Runtime,
+    UnavailableError,
+    WeightsError,
+    open_runtime,
+)
+from engines.weights import manifest
+from engines.weights.manifest import (
+    WEIGHTS,
+    best_weights,
+    network_name,
+    read_manifest,
+    sha256,
+    weights_files,
+)
+
+Image = NDArray[np.uint8]
+
+
+def smooth(side: int, seed: int) -> Image:
+    small = np.random.default_rng(seed).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+@pytest.fixture(scope="module", params=SCALES)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    return open_runtime("auto", request.param)
+
+
+@pytest.mark.parametrize("side", [16, 32, 48])
+def test_enlarges_with_any_number_of_exemplars(runtime: Runtime, side: int) -> None:
+    big = side * runtime.scale
+    crop = smooth(side, 0)
+    plain = cv2.resize(crop, (big, big), interpolation=cv2.INTER_CUBIC).astype(float)
+    for count in (0, 1, 3, 5):
+        features = runtime.encode([smooth(big, 1 + k) for k in range(count)]) if count else None
+        made = runtime.enhance(crop, features)
+        assert made.shape == (big, big, 3)
+        assert made.dtype == np.uint8
+        assert made.flags.c_contiguous
+        # other detail, the same picture
+        assert np.abs(made - plain).mean() < 12
+
+
+def test_exemplars_change_the_picture_and_stay_usable(runtime: Runtime) -> None:
+    crop, big = smooth(32, 0), 32 * runtime.scale
+    features = runtime.encode([smooth(big, 1)])
+    first = runtime.enhance(crop, features)
+    runtime.enhance(smooth(32, 5), features)
+    assert np.array_equal(runtime.enhance(crop, features), first)
+    assert not np.array_equal(runtime.enhance(crop, None), first)
+
+
+def test_wrong_pictures_are_refused(runtime: Runtime) -> None:
+    features = runtime.encode([smooth(32 * runtime.scale, 1)])
+    for crop in (smooth(31, 0), smooth(32, 0)[:16], smooth(32, 0).astype(np.float32)):
+        with pytest.raises(ValueError, match="a crop must be RGB uint8"):
+            runtime.enhance(crop, features)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="features for a crop of 32 px, crop of 48 px"):
+        runtime.enhance(smooth(48, 0), features)
+    with pytest.raises(ValueError, match="at least one and of one size"):
+        runtime.encode([])
+    with pytest.raises(ValueError, match="an exemplar must be RGB"):
+        runtime.encode([smooth(33 * runtime.scale, 1)])
+
+
+def test_an_unknown_runtime_is_named() -> None:
+    with pytest.raises(
+        UnavailableError, match='no runtime is named "abacus"; choose one of auto, '
+    ):
+        open_runtime("abacus")
+
+
+class Broken:
+    """A runtime that cannot run here."""
+
+    name = "broken"
+    precisions = ("fp32",)
+
+    def __init__(self, scale: int, precision: str | None = None) -> None:
+        raise EngineError("no driver; install one")
+
+
+CPU = ("onnxruntime-cpu", "engines.runtimes.onnxruntime_cpu:OnnxRuntimeCpu")
+
+
+def test_auto_says_why_others_were_passed_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(
+        engines.runtime, "RUNTIMES", (("broken", "tests.engines.test_runtime:Broken"), CPU)
+    )
+    lines: list[str] = []
+    assert open_runtime("auto", 4, report=lines.append).name == "onnxruntime-cpu"
+    assert lines == [
+        "speed profile passed over: none of this machine; python -m calibration.speed measures one",
+        "broken passed over: no driver; install one",
+        "onnxruntime-cpu runs x4",
+    ]
+    with caplog.at_level("WARNING"):
+        open_runtime()  # quiet unless somebody wants to know
+    assert not caplog.messages
+    with pytest.raises(EngineError, match="no driver"):
+        open_runtime("broken")
+
+
+def test_auto_gives_up_with_all_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = (
+        ("broken", "tests.engines.test_runtime:Broken"),
+        ("bad", "tests.engines.test_runtime:Broken"),
+    )
+    monkeypatch.setattr(engines.runtime, "RUNTIMES", broken)
+    with pytest.raises(UnavailableError, match=r"no driver.*; bad passed over"):
+        open_runtime("auto")
+
+
+def test_auto_does_not_pass_over_missing_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        engines.runtime, "RUNTIMES", (CPU, ("b", "tests.engines.test_runtime:Broken"))
+    )
+    monkeypatch.setattr(manifest.weights_files, "__defaults__", (Path("nowhere"),))
+    with pytest.raises(WeightsError, match="no manifest"):
+        open_runtime("auto")
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "engines.runtimes.openvino_graph"])
+def test_a_missing_package_is_passed_over(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    name, place = {"onnxruntime": CPU}.get(
+        package, ("openvino-cpu", "engines.runtimes.openvino_cpu:OpenVinoCpu")
+    )
+    monkeypatch.setattr(engines.runtime, "RUNTIMES", ((name, place),))
+    with pytest.raises(UnavailableError, match=f"{name} passed over: .* pip install"):
+        open_runtime("auto")
+
+
+def test_the_manifest_names_what_is_shipped() -> None:
+    networks = read_manifest()["networks"]
+    assert set(networks) == {network_name(s, kind) for s in SCALES for kind in ("call", "clean")}
+    quantised = read_manifest().get("quantised", {})
+    assert quantised.keys() <= networks.keys()
+    entries = [*networks.values(), *quantised.values()]
+    shipped = {path.name for path in WEIGHTS.glob("*.onnx")}
+    assert shipped == {name for entry in entries for name in entry["files"]}
+    for entry in networks.values():
+        assert {"data", "device", "minutes", "samples", "degradation"} <= entry["training"].keys()
+        for name, checksum in entry["files"].items():
+            assert sha256(WEIGHTS / name) == checksum
+            assert (WEIGHTS / name).stat().st_size < 5_000_000
+
+
+def test_each_damage_is_measured_with_the_weights_made_for_it() -> None:
+    assert best_weights(4, "clean").name == "hime_x4_clean.enhance.onnx"
+    assert best_weights(4, "call").name == "hime_x4.enhance.onnx"
+    assert best_weights(8, "clean").name == "hime_x8_clean.enhance.onnx"
+    assert best_weights(8, "call").name == "hime_x8.enhance.onnx"
+
+
+def test_missing_and_foreign_weights_are_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"no manifest of weights; install Closeup again"):
+        weights_files(4, tmp_path)
+    (tmp_path / manifest.MANIFEST).write_text(json.dumps({"networks": {}}))
+    with pytest.raises(WeightsError, match="names no network that enlarges 4 times"):
+        weights_files(4, tmp_path)
+    shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "hime_x4.enhance.onnx").write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="is not the file in the manifest"):
+        weights_files(4, tmp_path)
+    (tmp_path / "hime_x4.encode.onnx").unlink()
+    with pytest.raises(WeightsError, match=r"hime_x4.encode.onnx is missing"):
+        weights_files(4, tmp_path)
+    with pytest.raises(ValueError, match="scale must be one of"):
+        weights_files(3, tmp_path)

@@ -1,0 +1,151 @@
+"""Archives as a command: what is worked on, what is left alone, and what a failure costs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.cli.arguments import parse
+from stream.errors import ConfigError
+from stream.options import ArchiveOptions, Options
+from tests.batches import run_program, write_call
+from tests.pictures import need_models
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """calls/ with two recordings, one without a face, and one that is none."""
+    monkeypatch.chdir(tmp_path)
+    need_models()
+    (tmp_path / "calls" / "2024").mkdir(parents=True)
+    write_call(tmp_path / "calls" / "a.mp4")
+    write_call(tmp_path / "calls" / "2024" / "b.mkv", frames=8)
+    write_call(tmp_path / "calls" / "empty.mp4", frames=4, person=False)
+    (tmp_path / "calls" / "c.mp4").write_bytes(b"Hello\n" * 200)
+    return tmp_path
+
+
+def manifest(folder: Path) -> list[dict[str, Any]]:
+    text = (folder / "manifest.jsonl").read_text(encoding="ascii")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "manifest.jsonl"
+    }
+
+
+def test_an_archive_and_again(calls: Path) -> None:
+    first = run_program("--input", "calls", "--output", "out")
+    assert first.returncode == 1, first.stderr
+    errors = [line for line in first.stderr.splitlines() if line.startswith("error")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: calls/c.mp4: calls/c.mp4 is not a recording")
+    assert first.stdout == "done 3, unchanged 0, failed 1, skipped 0\n"
+    made = files(calls / "out")
+    assert set(made) == {"a.mp4", "2024/b.mkv", "empty.mp4"}
+    assert made["empty.mp4"] == (calls / "calls" / "empty.mp4").read_bytes()
+    lines = {line["output"]: line for line in manifest(calls / "out")}
+    assert lines["c.mp4"]["result"] == "failed"
+    assert lines["a.mp4"]["figures"]["faces_enhanced"] > 0
+    assert lines["a.mp4"]["output_bytes"] == len(made["a.mp4"])
+    assert lines["empty.mp4"]["notes"] == [
+        "no face was found: the recording was passed through unchanged"
+    ]
+
+    (calls / "calls" / "c.mp4").unlink()
+    (calls / "out" / "2024" / "b.mkv").unlink()  # missing
+    shutil.copy(calls / "calls" / "a.mp4", calls / "calls" / "empty.mp4")  # changed
+    again = run_program("--input", "calls", "--output", "out")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == "done 2, unchanged 1, failed 0, skipped 0\n"
+    assert [line["output"] for line in manifest(calls / "out")[4:]] == ["empty.mp4", "2024/b.mkv"]
+    same = files(calls / "out")
+    assert same["a.mp4"] == made["a.mp4"]
+    assert same["empty.mp4"] == made["a.mp4"]
+
+
+def test_what_is_not_ours_is_never_replaced(calls: Path) -> None:
+    for name in ("calls/c.mp4", "calls/empty.mp4", "calls/2024/b.mkv"):
+        (calls / name).unlink()
+    (calls / "out").mkdir()
+    (calls / "out" / "a.mp4").write_bytes(b"mine")
+    refused = run_program("--input", "calls", "--output", "out")
+    assert refused.returncode == 1
+    assert "is not of this archive; add --overwrite" in refused.stderr
+    assert (calls / "out" / "a.mp4").read_bytes() == b"mine"
+    assert run_program("--input", "calls", "--output", "out", "--overwrite").returncode == 0
+    assert (calls / "out" / "a.mp4").stat().st_size > 1000
+    (calls / "out" / "a.mp4").write_bytes(b"mine again")
+    changed = run_program("--input", "calls", "--output", "out", "--strength", "0.5")
+    assert "was changed by others; add --overwrite" in changed.stderr
+    assert (calls / "out" / "a.mp4").read_bytes() == b"mine again"
+
+
+def test_other_settings_make_it_anew(calls: Path) -> None:
+    more = ("--input", "calls/a.mp4", "--output", "out/")
+    assert run_program(*more).returncode == 0
+    before = files(calls / "out")
+    assert run_program(*more, "--scale", "1").stdout.startswith("done 1,")
+    assert run_program(*more, "--scale", "1").stdout.startswith("done 0, unchanged 1,")
+    assert files(calls / "out")["a.mp4"] != before["a.mp4"]
+
+
+def test_progress_for_programs(calls: Path) -> None:
+    result = run_program("--input", "calls", "--output", "out", "--progress", "json")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    states = [(e["input"], e["state"]) for e in events if e["event"] == "recording"]
+    last = {Path(name).name: state for name, state in states}
+    assert last == {"a.mp4": "done", "b.mkv": "done", "c.mp4": "failed", "empty.mp4": "done"}
+    assert events[-1] == {
+        **{"event": "archive", "state": "done", "recordings": 4, "finished": 4, "failed": 1},
+        "left_s": 0.0,
+    }
+    one = run_program("--input", "calls/a.mp4", "--output", "a.mp4", "--progress", "json")
+    lines = [json.loads(line) for line in one.stdout.splitlines()]
+    assert (lines[-1]["frames"], lines[-1]["frames_total"]) == (12, 12)
+    assert "faces seen" in one.stderr
+
+
+def test_what_makes_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
+    folder, one = str(tmp_path / "calls"), str(tmp_path / "a.mp4")
+    for inputs, output in (
+        ([folder], "out"), ([one, "b.mp4"], "out"), ([f"{folder}/*.mp4"], "out"),
+        ([one], "out/"), ([one], folder),
+    ):  # fmt: skip
+        words = [word for name in inputs for word in ("--input", name)]
+        options = parse([*words, "--output", output, "--jobs", "2"])
+        assert isinstance(options, ArchiveOptions)
+        assert (options.inputs, options.jobs) == (tuple(inputs), 2)
+        assert (options.each.framing, options.each.report) == ("fixed", None)
+    single = parse(["--input", one, "--output", "out.mp4"])
+    assert isinstance(single, Options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input", ".", "--output", "a", "--output", "b"], "one --output"),
+        (["--input", "."], "one --output"),
+        (["--input", ".", "--output", "better.mp4"], "several need a folder"),
+        (["--input", ".", "--output", "a", "--report", "r.json"], "manifest.jsonl"),
+        (["--input", ".", "--output", "a", "--jobs", "0"], "--jobs 0 is out of range"),
+        (["--input", "a.mp4", "--output", "b.mp4", "--jobs", "2"], "--jobs is for several"),
+        (["--input", "a.mp4", "--input", "webcam", "--output", "b"], "several inputs"),
+        (["--input", "webcam", "--progress", "json"], "--progress is for recordings"),
+        (["--input", "demo", "--resume"], "--resume is for recordings"),
+        (["--input", "a.mp4", "--output", "b.mp4", "--segment", "0"], "--segment 0 is out"),
+        (["--input", "webrtc", "--jobs", "2"], "--jobs is not for the relay"),
+    ],
+)
+def test_options_that_cannot_be_met(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(arguments)

@@ -1,0 +1,111 @@
+"""Appearance: what does not change when somebody comes back, and what does."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.frame import Face, Floats, Image
+from stream.recordings.people.dlib_descriptor import Recogniser, best_describer
+from stream.recordings.people.hog_descriptor import Gradients, usable
+from stream.stages.tracking.face_detector import FaceDetector
+from tests.pictures import HOPPER_FACE_CENTER, hopper, need_models, scene_with_face
+from tests.stream.stages.exemplars.test_bank import face as made_up
+
+
+@cache
+def other() -> Image:
+    """Somebody who is not there: the portrait with its features elsewhere."""
+    x, y = np.meshgrid(np.arange(512, dtype=np.float32), np.arange(600, dtype=np.float32))
+    cx, cy = HOPPER_FACE_CENTER
+    near = np.exp(-(((x - cx) / 90) ** 2) - ((y - cy) / 110) ** 2)
+    map_x = (x + near * (0.2 * (x - cx) + 6 * np.sin(y / 17))).astype(np.float32)
+    map_y = (y - near * (0.2 * (y - cy) + 6 * np.sin(x / 13))).astype(np.float32)
+    return np.asarray(cv2.remap(hopper(), map_x, map_y, cv2.INTER_LINEAR), np.uint8)
+
+
+def found(picture: Image) -> Face:
+    need_models()
+    with FaceDetector() as detector:
+        one = detector.detect(picture, (320, 40, 960, 680), "full")[0]
+        x, y = one.box[:2] + (one.box[2:] - one.box[:2]) / 2
+        half = 1.25 * one.width_px
+        region = (round(x - half), round(y - half), round(x + half), round(y + half))
+        one = detector.detect(picture, region)[0]
+    face = Face(1, one.box, one.keypoints, one.score)
+    assert usable(face)
+    return face
+
+
+def describe(picture: Image) -> Floats:
+    return Gradients().describe(picture, found(picture))
+
+
+@pytest.mark.parametrize("width", [40.0, 60.0])
+def test_a_far_face_is_the_same_person_and_another_one_is_not(width: float) -> None:
+    close = describe(scene_with_face(150))
+    # Some views, as the album takes them: each has another noise and lies elsewhere on the pixels.
+    scenes = [
+        scene_with_face(width, at=(640 + i / 4, 360 + i / 3), noise=2.0, seed=i) for i in range(4)
+    ]
+    far = max((describe(one) for one in scenes), key=lambda one: float(one @ close))
+    assert close.shape == (891,)
+    assert close.dtype == np.float32
+    assert float(np.linalg.norm(close)) == pytest.approx(1.0, abs=1e-5)
+    assert float(close @ far) > Gradients.same
+    assert float(close @ describe(scene_with_face(150, portrait=other()))) < Gradients.same
+
+
+def test_exposure_and_contrast_do_not_matter() -> None:
+    picture = scene_with_face(150)
+    close = describe(picture)
+    for gain, shift in ((0.5, 0), (0.6, 80)):
+        changed = np.clip(picture * gain + shift, 0, 255).astype(np.uint8)
+        assert float(close @ describe(changed)) > 0.97
+
+
+def test_the_background_hardly_matters() -> None:
+    picture = scene_with_face(150)
+    face = found(picture)
+    elsewhere = np.random.default_rng(0).integers(0, 256, picture.shape).astype(np.uint8)
+    x0, y0, x1, y1 = (round(float(v)) for v in face.box)
+    elsewhere[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
+    one, two = (Gradients().describe(image, face) for image in (picture, elsewhere))
+    assert float(one @ two) > 0.95
+
+
+def test_at_the_edge_of_the_picture_and_without_a_pattern() -> None:
+    blank = np.full((720, 1280, 3), 90, np.uint8)
+    flat = Gradients().describe(blank, made_up(150))
+    assert np.isfinite(flat).all()
+    cut = Gradients().describe(np.ascontiguousarray(scene_with_face(150)[:400]), made_up(150))
+    assert np.isfinite(cut).all()
+
+
+@pytest.mark.parametrize(
+    "face", [made_up(20), made_up(100, yaw=1.6), made_up(100, score=0.5), made_up(100, score=0.0)]
+)
+def test_small_turned_and_uncertain_faces_are_not_usable(face: Face) -> None:
+    assert usable(made_up(100))
+    assert not usable(face)
+
+
+def test_the_best_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.recordings.people.dlib_descriptor.find_spec", lambda name: None)
+    assert best_describer().name == "gradients"
+
+
+def test_the_recogniser_tells_people_apart() -> None:
+    if find_spec("dlib") is None or find_spec("face_recognition_models") is None:
+        pytest.skip("the extra identity is not installed: pip install 'closeup[identity]'")
+    recogniser = best_describer()
+    assert isinstance(recogniser, Recogniser)
+    pictures = (scene_with_face(150), scene_with_face(40), scene_with_face(150, portrait=other()))
+    close, far, odd = (recogniser.describe(one, found(one)) for one in pictures)
+    assert close.shape == (128,)
+    assert float(close @ far) > recogniser.same
+    assert float(close @ far) > float(close @ odd)

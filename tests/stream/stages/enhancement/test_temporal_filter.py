@@ -1,0 +1,156 @@
+"""Patches that stand still where the scene does, and follow where it moves."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.frame import Image, Patch
+from stream.stages.enhancement.temporal_filter import Steady, carried
+
+SIDE, SCALE = 48, 4
+BOX = (100, 60, 148, 108)
+
+
+def texture(seed: int = 0, side: int = 400) -> Image:
+    noise = np.random.default_rng(seed).standard_normal((side, side, 3))
+    smooth = cv2.GaussianBlur(noise, (0, 0), 4.0)
+    return np.asarray(np.clip(128 + 40 * smooth / smooth.std(), 0, 255), np.uint8)
+
+
+def piece(scene: Image, left: float, top: float) -> Image:
+    """A patch that shows the scene from (left, top) on, px of the patch."""
+    move = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
+    size = (SIDE * SCALE, SIDE * SCALE)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(scene, move, size, flags=flags), np.uint8)
+
+
+def seen(image: Image) -> Image:
+    """What the camera sends of it."""
+    side = image.shape[0] // SCALE
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def steadied(steady: Steady, image: Image, box: tuple[int, int, int, int] = BOX) -> Image:
+    return steady(image, box, seen(image))
+
+
+def noisy(image: Image, rng: np.random.Generator, sigma: float = 3.0) -> Image:
+    return np.asarray(np.clip(np.rint(image + rng.normal(0, sigma, image.shape)), 0, 255), np.uint8)
+
+
+def error(a: Image, b: Image) -> float:
+    middle = slice(16, -16)
+    return float(np.sqrt(np.mean((a[middle, middle].astype(float) - b[middle, middle]) ** 2)))
+
+
+def test_noise_falls_where_nothing_moves() -> None:
+    rng = np.random.default_rng(1)
+    still, steady = piece(texture(), 50, 50), Steady()
+    shown = [steadied(steady, noisy(still, rng), BOX) for _ in range(30)]
+    last = np.stack(shown[10:]).astype(float)
+    assert float(last.var(axis=0).mean()) < 0.35 * 9.0
+    assert error(shown[-1], still) < 2.0
+
+
+def test_what_stands_still_is_never_blurred() -> None:
+    still, steady = piece(texture(), 50, 50), Steady()
+    for _ in range(20):
+        assert np.array_equal(steadied(steady, still, BOX), still)
+
+
+def test_a_moving_scene_is_followed_and_still_loses_noise() -> None:
+    rng = np.random.default_rng(2)
+    scene, steady = texture(), Steady()
+    errors = []
+    for n in range(16):
+        clean = piece(scene, 60 + 3.3 * n, 80 - 1.7 * n)
+        errors.append(error(steadied(steady, noisy(clean, rng), BOX), clean))
+    assert np.mean(errors[4:]) < 0.8 * errors[0]
+
+
+def test_a_crop_that_moves_by_whole_pixels_is_the_same_scene() -> None:
+    rng = np.random.default_rng(3)
+    scene, steady = texture(), Steady()
+    for n in range(10):
+        box = (BOX[0] + 2 * n, BOX[1], BOX[2] + 2 * n, BOX[3])
+        clean = piece(scene, 50 + 2 * SCALE * n, 50)
+        shown = steadied(steady, noisy(clean, rng), box)
+    assert error(shown, clean) < 2.0
+
+
+def test_something_else_is_shown_at_once() -> None:
+    one, other = piece(texture(), 50, 50), piece(texture(9), 50, 50)
+    steady = Steady()
+    steadied(steady, one, BOX)
+    alone = error(steadied(steady, other, BOX), other)
+    assert alone < 0.1 * error(one, other)
+
+
+def test_what_the_camera_does_not_send_anew_comes_to_rest() -> None:
+    rng = np.random.default_rng(5)
+    still, steady = piece(texture(), 50, 50), Steady()
+    crop = seen(still)
+    shown = [steady(noisy(still, rng, 0.6), BOX, crop).astype(int) for _ in range(40)]
+    changes = [np.mean(np.abs(b - a)) for a, b in pairwise(shown)]
+    assert np.mean(changes[-10:]) < 0.3 * np.mean(changes[:3])
+    assert error(shown[-1].astype(np.uint8), still) < 0.6
+
+
+def test_a_part_that_rested_follows_what_the_camera_sends() -> None:
+    steady = Steady()
+    before = piece(texture(), 50, 50)
+    after = before.copy()
+    after[:, :96] = np.clip(after[:, :96].astype(int) + 5, 0, 255)
+    for _ in range(40):
+        steadied(steady, before)
+    first = steadied(steady, after)
+    assert error(first[:, 112:], before[:, 112:]) < 0.1
+    for _ in range(6):
+        last = steadied(steady, after)
+    assert error(last[:, :80], after[:, :80]) < 1.5 < error(last[:, :80], before[:, :80])
+
+
+def test_forgetting_another_size_and_a_jump_begin_anew() -> None:
+    one, other = piece(texture(), 50, 50), noisy(piece(texture(), 50, 50), np.random.default_rng(4))
+    steady = Steady()
+    steadied(steady, one, BOX)
+    steady.forget()
+    assert np.array_equal(steadied(steady, other, BOX), other)
+    far = (BOX[0] + 30, BOX[1], BOX[2] + 30, BOX[3])
+    assert np.array_equal(steadied(steady, one, far), one)
+    small = np.ascontiguousarray(other[:128, :128])
+    assert np.array_equal(steadied(steady, small, (100, 60, 132, 92)), small)
+
+
+def test_a_carried_patch_lies_where_the_face_is_to_a_fraction_of_a_pixel() -> None:
+    scene = texture()
+    patch = Patch(piece(scene, 50, 50), BOX, SCALE)
+    moved = carried(patch, (124.0, 84.0), (126.5, 83.25), 1.0)
+    # The face moved by 2.5 px, the box by 2 (or 3); the picture by the rest.
+    left = 50 + SCALE * (moved.box[0] - BOX[0] - 2.5)
+    top = 50 + SCALE * (moved.box[1] - BOX[1] + 0.75)
+    assert moved.box[2] - moved.box[0] == SIDE
+    assert error(moved.image, piece(scene, left, top)) < 1.5
+    assert error(patch.image, piece(scene, left, top)) > 6.0
+
+
+def test_a_carried_patch_grows_around_the_face() -> None:
+    yy, xx = np.mgrid[0:192, 0:192]
+    disc = ((xx - 95.5) ** 2 + (yy - 95.5) ** 2 < 60**2).astype(np.uint8) * 200
+    patch = Patch(np.repeat(disc[..., None], 3, axis=2), BOX, SCALE)
+    grown = carried(patch, (124.0, 84.0), (124.0, 84.0), 1.1)
+    wide = np.flatnonzero(grown.image[96, :, 0] > 100)
+    assert len(wide) == pytest.approx(132, abs=2)
+    assert wide.mean() == pytest.approx(95.5, abs=0.6)
+
+
+def test_what_moves_by_whole_pixels_keeps_its_picture() -> None:
+    patch = Patch(piece(texture(), 50, 50), BOX, SCALE)
+    moved = carried(patch, (124.0, 84.0), (129.0, 81.0), 1.0)
+    assert moved.image is patch.image
+    assert moved.box == (105, 57, 153, 105)

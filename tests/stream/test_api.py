@@ -1,0 +1,113 @@
+"""The Python API: README's example runs, and a picture comes out as it was promised."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stream
+from stream import Enhancer
+from stream.errors import ConfigError
+from tests.fakes import BicubicRuntime, OneFace
+from tests.pictures import backdrop, hopper, need_models, scene_with_face
+from tests.places import README
+from tests.recording_files import write_recording
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
+    """Stands in for the detector and the runtime."""
+    one = OneFace()
+    monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
+
+    def open_runtime(name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
+        report(f"bicubic runs x{scale}")
+        return BicubicRuntime(scale)
+
+    monkeypatch.setattr("stream.graph.open_runtime", open_runtime)
+    return one
+
+
+def test_readme_shows_an_example_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_models()
+    found = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    example = found.group(1)
+    assert len(example.strip().splitlines()) <= 12
+    write_recording(tmp_path / "call.mp4", size=(320, 240), sounds=0)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    sharp = names["sharp"]
+    assert isinstance(sharp, np.ndarray)
+    assert (sharp.shape, sharp.dtype) == ((240, 320, 3), np.uint8)
+
+
+def test_close_faces_are_remembered_and_far_ones_enhanced(camera: OneFace) -> None:
+    close, far = scene_with_face(170.0, (640, 480)), scene_with_face(30.0, (640, 480))
+    with Enhancer(framing="fixed", scale=2.0, rate=10) as enhancer:
+        for step in range(12):
+            assert enhancer(close, step / 10).shape == (960, 1280, 3)
+        assert enhancer._stages is not None
+        assert enhancer._stages.bank.harvested > 0
+        camera.width = 30.0
+        sharp = enhancer(far, 5.0)
+        enhancer.strength = 0.0
+        plain = enhancer(far, 5.1)
+        assert np.array_equal(plain[:200], sharp[:200])
+        assert not np.array_equal(plain, sharp)
+        enhancer.forget()
+        assert not enhancer._stages.bank.exemplars_of(1)
+        assert enhancer._stages.opener.taken is not None
+    assert camera.closed
+
+
+def test_the_callers_memory_is_neither_written_nor_kept(camera: OneFace) -> None:
+    image = backdrop((320, 240)).copy()
+    before = image.copy()
+    with Enhancer(strength=0.0) as enhancer:
+        out = enhancer(image)
+    assert np.array_equal(image, before)
+    assert not np.may_share_memory(out, image)
+
+
+def test_the_size_may_change_on_the_way(camera: OneFace) -> None:
+    with Enhancer() as enhancer:
+        for size in ((320, 180), (640, 360), (320, 240)):
+            assert enhancer(backdrop(size)).shape == (size[1], size[0], 3)
+
+
+def test_what_is_refused(camera: OneFace) -> None:
+    with pytest.raises(ConfigError, match="strength"):
+        Enhancer(strength=1.5)
+    with pytest.raises(ConfigError, match='needs framing "fixed"'):
+        Enhancer(scale=2.0)
+    with pytest.raises(ConfigError, match='not "round"'):
+        Enhancer(framing="round")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="rate"):
+        Enhancer(rate=0)
+    with Enhancer() as enhancer:
+        with pytest.raises(ValueError, match="RGB uint8"):
+            enhancer(np.zeros((48, 64), np.uint8))
+        with pytest.raises(ValueError, match="RGB uint8"):
+            enhancer(hopper().astype(np.float32))
+        with pytest.raises(ConfigError, match="too small"):
+            enhancer(np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(RuntimeError, match="closed"):
+        enhancer(backdrop((320, 240)))
+
+
+def test_the_package_itself_is_light() -> None:
+    program = "import sys, stream, stream.frame; print('mediapipe' in sys.modules, dir(stream))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("False")
+    with pytest.raises(AttributeError):
+        stream.nothing  # noqa: B018
