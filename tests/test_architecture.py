@@ -1,4 +1,4 @@
-"""Who may import whom, checked on the source: the house of README, kept standing."""
+"""Who may import whom, checked on the source: the rules of docs/architecture.md."""
 
 from __future__ import annotations
 
