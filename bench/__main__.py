@@ -194,8 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
-    add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame as "
-        "CASE/FACE/{truth,bicubic,alone,closeup}/FRAME.png, and index.json with their scales")  # fmt: skip
+    add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame: "
+        "CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
     add("--videos", choices=("mp4", "webp"), metavar="KIND", help="with --out: before, after and "
         "truth of every call, as mp4 or webp")  # fmt: skip
     return parser
