@@ -26,9 +26,9 @@ from engines.hime.data import (
     to_images,
     to_tensor,
 )
-from engines.hime.export import export, main
 from engines.hime.deformable import DeformableAlignment
 from engines.hime.evaluate import outputs
+from engines.hime.export import export, main
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
 from tests.noise_people import make_people
