@@ -53,7 +53,7 @@ def test_who_gives_another_picture_is_left_out() -> None:
             return super().enhance(crop, features) // 2
 
     crop = np.full((16, 16, 3), 200, np.uint8)
-    exemplar = np.zeros((64, 64, 3), np.uint8)
+    exemplar = np.zeros((64, 64, 4), np.uint8)
     notes: list[str] = []
     ways = [("fp32", BicubicRuntime(4)), ("int8", Dark(4)), ("bf16", BicubicRuntime(4))]
     candidates = [Candidate("any", kind, 1, runtime.__enter__()) for kind, runtime in ways]
