@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := stream engines calibration bench tests run_pipeline.py
+SOURCES := stream engines calibration bench examples tests run_pipeline.py
 
 # what OpenCV and MediaPipe load; desktops have them, bare servers and containers may not
 LIBRARIES := libGL.so.1 libgthread-2.0.so.0 libEGL.so.1 libGLESv2.so.2

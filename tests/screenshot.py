@@ -1,4 +1,4 @@
-"""Screenshot: README's picture of the relay's page, with the demo's scene for a camera.
+"""Screenshot: The documentation's picture of the relay's page, with the demo's scene for a camera.
 
     python -m tests.screenshot docs/relay.png
 

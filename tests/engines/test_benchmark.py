@@ -101,7 +101,7 @@ def test_arithmetic_is_counted() -> None:
 
     encode, enhance = Reference(4).gmacs(32, 3)
     assert Reference(4).gmacs(64, 3) == pytest.approx((4 * encode, 4 * enhance))
-    assert encode + enhance == pytest.approx(1.02, abs=0.05)  # of the README
+    assert encode + enhance == pytest.approx(1.02, abs=0.05)  # of docs/architecture.md
     assert Reference(4).gmacs(32, 0)[0] == 0
 
 

@@ -1,4 +1,4 @@
-"""The Python API: README's example runs, and a picture comes out as it was promised."""
+"""The Python API: the documented example runs, and a picture comes out as it was promised."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from stream import Enhancer
 from stream.errors import ConfigError
 from tests.fakes import BicubicRuntime, OneFace
 from tests.pictures import backdrop, hopper, need_models, scene_with_face
-from tests.places import README
+from tests.places import DOCS
 from tests.recording_files import write_recording
+
+PAGE = DOCS / "python.md"
 
 
 @pytest.fixture
@@ -34,16 +36,16 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
     return one
 
 
-def test_readme_shows_an_example_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_models()
-    found = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     example = found.group(1)
     assert len(example.strip().splitlines()) <= 12
     write_recording(tmp_path / "call.mp4", size=(320, 240), sounds=0)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(example, "README.md", "exec"), names)
+    exec(compile(example, str(PAGE), "exec"), names)
     sharp = names["sharp"]
     assert isinstance(sharp, np.ndarray)
     assert (sharp.shape, sharp.dtype) == ((240, 320, 3), np.uint8)

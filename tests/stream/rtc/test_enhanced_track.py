@@ -18,17 +18,19 @@ from stream.graph import Stages
 from tests import rtc_calls
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.pictures import backdrop, need_models, scene_with_face
-from tests.places import README
+from tests.places import DOCS
 from tests.rtc_calls import Clip, Tone, Watcher, add_stage, inverted, is_inverted, until
 
+PAGE = DOCS / "python.md"
 
-def test_readme_shows_a_program_that_runs() -> None:
+
+def test_documented_program_runs() -> None:
     need_models()
-    section = README.read_text(encoding="utf-8").split("## In an aiortc program")[1]
+    section = PAGE.read_text(encoding="utf-8").split("## A track for an aiortc program")[1]
     found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert found is not None
     names: dict[str, Any] = {}
-    exec(compile(found.group(1), "README.md", "exec"), names)
+    exec(compile(found.group(1), str(PAGE), "exec"), names)
 
     async def program() -> None:
         caller, clip = rtc_calls.peer(), Clip((320, 240))
