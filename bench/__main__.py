@@ -24,11 +24,11 @@ import numpy as np
 from bench.measures.contact_sheet import write_pictures, write_sheet, write_video
 from bench.measures.evaluator import Notes
 from bench.measures.likeness import Likeness
-from bench.measures.summary import figures, table
+from bench.measures.summary import summarise, table
 from bench.run import run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK
-from bench.scenes.synthetic_people import Actor, Clip, Photo
+from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
@@ -98,11 +98,11 @@ def measure(options: argparse.Namespace) -> list[str]:
                 write_video(options.out / f"{cast.name.replace(' ', '-')}.{options.videos}", notes)
             if options.pictures is not None:
                 index |= write_pictures(options.pictures, cast.name, notes)
-            print(table([figures(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
+            print(table([summarise(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
     if options.pictures is not None:
         (options.pictures / "index.json").write_text(json.dumps(index, indent=1) + "\n")
-    rows = [figures(name, [notes]) for name, notes in done]
-    whole = figures("all", [notes for _, notes in done])
+    rows = [summarise(name, [notes]) for name, notes in done]
+    whole = summarise("all", [notes for _, notes in done])
     text = table([*rows, whole])
     print(text)
     if options.out is not None:
@@ -135,15 +135,15 @@ def casting(
         if name == ONCE:
             yield from (Cast(name, (clip,)) for clip in clips)
             continue
-        needed = len(CASES[name](1.0).roles)
+        needed = len(CASES[name](1.0).trajectories)
         yield Cast(name, tuple(order[(turn + i) % len(order)] for i in range(needed)))
         turn += needed
 
 
-def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[Actor]:
+def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[SyntheticPerson]:
     if cast.clips:
         return [Clip(path, detector) for path in cast.clips]
-    needed = len(CASES[cast.case](1.0).roles)
+    needed = len(CASES[cast.case](1.0).trajectories)
     return [Photo(scene, other=number % 2 == 1) for number in range(needed)]
 
 
@@ -194,8 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
-    add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame as "
-        "CASE/FACE/{truth,bicubic,alone,closeup}/FRAME.png, and index.json with their scales")  # fmt: skip
+    add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame: "
+        "CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
     add("--videos", choices=("mp4", "webp"), metavar="KIND", help="with --out: before, after and "
         "truth of every call, as mp4 or webp")  # fmt: skip
     return parser

@@ -21,8 +21,8 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 SEARCH_PER_CELL = 2
-"""Pixels of the search pictures for each of the camera's. Flow from twice the camera's resolution is
-as good as from four times (coherence of the warped detail 0.610 and 0.609) for half the time."""
+"""Pixels of the search pictures for each of the camera's. Flow from twice the camera's resolution
+is as good as from four times (coherence of the warped detail 0.610 and 0.609) in half the time."""
 LEAST_SEARCH_PX = 64
 MOST_SEARCH_PX = 160
 BLUR_PX = 0.55
@@ -39,7 +39,7 @@ class Aligned(NamedTuple):
     """One exemplar, warped onto the face."""
 
     picture: Image
-    """RGBA (s b, s b, 4); A is the confidence: 255 where the exemplar shows what the camera sees."""
+    """RGBA (s b, s b, 4); A is the confidence, 255 where it shows what the camera sees."""
     flow: Floats
     """(n, n, 2), px of the search picture: where each pixel of the face is in the exemplar."""
 
@@ -97,9 +97,9 @@ def align(crop: Image, exemplars: list[Image]) -> list[Image]:
 def raised(picture: Image, scale: int, sure: Image, amount: float) -> Image:
     """Give fine detail the energy back that averaging has taken from it.
 
-    The best picture by PSNR shows detail weaker the less sure it is: its energy is the truth's times
-    the square of its coherence. What the picture shows beyond its own enlargement from the camera's
-    grid is raised, where exemplars agree with the camera; what the camera saw stays.
+    The best picture by PSNR shows detail weaker the less sure it is: its energy is the truth's
+    times the square of its coherence. What the picture shows beyond its own enlargement from the
+    camera's grid is raised, where exemplars agree with the camera; what the camera saw stays.
 
     Args:    picture: RGB uint8 (s b, s b, 3), from the network. scale: s.
              sure: uint8 (s b, s b), the confidence of the exemplars there.

@@ -1,4 +1,4 @@
-"""Budget: what the stages of a call may spend on a frame, from everything to the least.
+"""Quality ladder: what the stages of a call may spend on a frame, from everything to the least.
 
 When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
 dearest and seen least, large crops; then how often faces are looked for, how many are enhanced, how
@@ -24,7 +24,7 @@ MOST_FACES = 3
 
 
 @dataclass(frozen=True)
-class Budget:
+class QualityLevel:
     """One step of the ladder."""
 
     name: str
@@ -52,10 +52,10 @@ class Budget:
         return SIDE_PER_WIDTH * min(LARGEST_FACE_PX, self.largest_px)
 
 
-FULL = Budget("full quality")
+FULL = QualityLevel("full quality")
 
 
-def _ladder() -> tuple[Budget, ...]:
+def _ladder() -> tuple[QualityLevel, ...]:
     steps = [FULL]
     for name, change in (
         ("large faces share", {"pixels": MOST_FACES * TYPICAL_PX**2}),

@@ -1,4 +1,5 @@
-"""Sheet: the median and the worst far face of every call, beside the truth; and a short video."""
+"""Contact sheet: the median and the worst far face of every call, beside the truth; and a short
+video."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def write_pictures(folder: Path, cast: str, notes: Notes) -> dict[str, dict[str,
     """
     index: dict[str, dict[str, float]] = {}
     for moment in notes.moments:
-        place = f"{cast.replace(' ', '-')}/{moment.seen.actor}"
+        place = f"{cast.replace(' ', '-')}/{moment.seen.person}"
         index[place] = {"scale": moment.seen.zoom}
         for way, picture in zip((*WAYS, "truth"), moment.pictures, strict=True):
             path = folder / place / way / f"{moment.seen.index:06d}.png"
@@ -53,9 +54,9 @@ def write_pictures(folder: Path, cast: str, notes: Notes) -> dict[str, dict[str,
     return index
 
 
-def write_video(path: Path, notes: Notes, actor: int = 0) -> None:
-    """The far face of one actor, before, after, and as it is: an MP4, or a WebP that repeats."""
-    moments = [one for one in notes.moments if one.seen.actor == actor]
+def write_video(path: Path, notes: Notes, person: int = 0) -> None:
+    """The far face of one person, before, after, and as it is: an MP4, or a WebP that repeats."""
+    moments = [one for one in notes.moments if one.seen.person == person]
     size = (3 * VIDEO_PX + 2 * GAP_PX, VIDEO_PX)
     to_yuv = ToYuv(size, Colour())
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Judge: watches a call with its truth and writes down what the viewer got of every far face."""
+"""Evaluator: watches a call with its truth and writes down what the viewer got of every far
+face."""
 
 from __future__ import annotations
 
@@ -22,11 +23,12 @@ from bench.measures.image_measures import (
     temporal_variance,
 )
 from bench.measures.likeness import Likeness
+from bench.measures.windows import cut_out, in_frame, radius_around, size_of, square_around
 from bench.scenes.call import Call, TrueFace
 from engines.hime.detail import Detail, detail
 from engines.hime.haarpsi import similarity
-from stream.frame import Exemplar, Face, Floats, Frame, Image, View
-from stream.image.resample import Rect, Size, resample
+from stream.frame import Exemplar, Face, Frame, Image, View
+from stream.image.resample import resample
 
 WINDOW = 1.5
 """The face and its hair, in widths of the face box: what is compared with the truth."""
@@ -40,7 +42,7 @@ SLOW_EVERY, LIKENESS_EVERY = 4, 8
 SETTLED_S = 0.7
 """After the scene froze; by then every patch has faded in."""
 WAYS = ("bicubic", "alone", "closeup")
-"""The camera's picture enlarged; the pipeline without close-ups; the pipeline."""
+"""The camera's picture enlarged; the pipeline without exemplars; the pipeline."""
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Seen:
     """One far face in one frame; each tuple is in the order of WAYS."""
 
     index: int
-    actor: int
+    person: int
     weight: float
     """How much of the patch was shown, 0..1."""
     covered: bool
@@ -99,12 +101,12 @@ class Notes:
     seen: list[Seen] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list, repr=False)
     static: dict[int, float] = field(default_factory=dict)
-    """By actor: temporal variance of the output over that of the bicubic enlargement."""
+    """By person: temporal variance of the output over that of the bicubic enlargement."""
     stray: int = 0
     """Patches where nobody's face is."""
 
 
-class Judge:
+class Evaluator:
     """Give it every frame with both outputs, then take its notes."""
 
     def __init__(self, call: Call, likeness: Likeness | None) -> None:
@@ -117,7 +119,7 @@ class Judge:
         self._notes = Notes()
 
     def see(self, frame: Frame, alone: Frame) -> None:
-        """One frame as the pipeline made it, and as it is made without close-ups."""
+        """One frame as the pipeline made it, and as it is made without exemplars."""
         view = frame.view
         assert view is not None
         assert frame.output is not None
@@ -139,10 +141,10 @@ class Judge:
 
     def notes(self) -> Notes:
         """What was seen, complete after the last frame."""
-        for actor, (before, after) in self._still.items():
+        for person, (before, after) in self._still.items():
             if len(after) >= 10:
                 plain = temporal_variance(before)
-                self._notes.static[actor] = temporal_variance(after) / max(plain, 1e-6)
+                self._notes.static[person] = temporal_variance(after) / max(plain, 1e-6)
         return self._notes
 
     def _look(
@@ -154,15 +156,15 @@ class Judge:
         outputs: tuple[Image, ...],
         view: View,
     ) -> None:
-        window = _square(true, WINDOW, view)
+        window = square_around(true, WINDOW, view)
         if window is None:
             return
         truth = self._truth(frame.index, window, view)
-        cuts = [_cut(output, window) for output in outputs]
+        cuts = [cut_out(output, window) for output in outputs]
         weights = [face.patch.weight for face in matches if face.patch is not None]
         seen = Seen(
             index=frame.index,
-            actor=true.actor,
+            person=true.person,
             weight=max(weights, default=0.0),
             covered=_is_covered(true, true_faces),
             psnr=tuple(psnr(cut, truth) for cut in cuts),
@@ -174,14 +176,14 @@ class Judge:
             motion = Motion(before, truth)
             seen.flicker = tuple(
                 motion.change(
-                    _cut(last, window).astype(np.float32) - before,
+                    cut_out(last, window).astype(np.float32) - before,
                     cut.astype(np.float32) - truth,
                 )
                 for last, cut in zip(self._last.outputs, cuts, strict=True)
             )
             if frame.index % SLOW_EVERY == 0:
                 seen.tof = tuple(
-                    Motion(_cut(last, window), cut).apart(motion)
+                    Motion(cut_out(last, window), cut).apart(motion)
                     for last, cut in zip(self._last.outputs, cuts, strict=True)
                 )
         if frame.index % SLOW_EVERY == 0:
@@ -190,7 +192,7 @@ class Judge:
             seen.ssim = tuple(ssim(cut, truth) for cut in cuts)
             seen.haarpsi = tuple(similarity(cut, truth) for cut in cuts)
             self._look_at_patch(frame, seen, matches, true, outputs, view)
-        headshot = _square(true, HEADSHOT, view)
+        headshot = square_around(true, HEADSHOT, view)
         if headshot is not None and not seen.covered and frame.index % LIKENESS_EVERY == 0:
             self._compare(seen, headshot, outputs, view)
         self._hold(seen, window, cuts)
@@ -206,13 +208,13 @@ class Judge:
         outputs: tuple[Image, ...],
         view: View,
     ) -> None:
-        area = _square(true, 1.25 * HEADSHOT, view)
+        area = square_around(true, 1.25 * HEADSHOT, view)
         patched = [face for face in matches if face.patch is not None]
         if area is None or not patched:
             return
         truth = self._truth(frame.index, area, view)
-        cuts = [_cut(output, area) for output in outputs]
-        radius = _radius(patched[0], area, view, _size(area))
+        cuts = [cut_out(output, area) for output in outputs]
+        radius = radius_around(patched[0], area, view, size_of(area))
         ring = (radius > RING[0]) & (radius < RING[1])
         if ring.any():
             seen.seam = tuple(seam(cut, truth, ring) for cut in cuts)
@@ -220,12 +222,12 @@ class Judge:
         seen.jump = _ratios(
             (steepness(one, truth, rim), steepness(one, truth, radius > RING[1])) for one in cuts
         )
-        wide, high = (round(length / view.zoom) for length in _size(area))
+        wide, high = (round(length / view.zoom) for length in size_of(area))
         small = [
             np.asarray(cv2.resize(cut, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
             for cut in (*cuts, truth)
         ]
-        radius = _radius(patched[0], area, view, (wide, high))
+        radius = radius_around(patched[0], area, view, (wide, high))
         calm = flat(small[-1])
         seen.grain = _ratios(
             (grain(one, calm & (radius < CORE)), grain(one, calm & (radius > RING[1])))
@@ -242,7 +244,7 @@ class Judge:
         if self._likeness is None:
             return
         truth = self._truth(seen.index, headshot, view)
-        cuts = [_cut(output, headshot) for output in outputs]
+        cuts = [cut_out(output, headshot) for output in outputs]
         cosines = [self._likeness.cosine(cut, truth) for cut in cuts]
         known = [cosine for cosine in cosines if cosine is not None]
         seen.identity = tuple(known) if len(known) == len(cuts) else None
@@ -255,14 +257,14 @@ class Judge:
         frozen_s = self._call.case.frozen_s
         if frozen_s is None or seen.index / float(self._call.rate) < frozen_s + SETTLED_S:
             return
-        if seen.weight < 0.999 or self._still_at.setdefault(seen.actor, window) != window:
+        if seen.weight < 0.999 or self._still_at.setdefault(seen.person, window) != window:
             return
-        before, after = self._still[seen.actor]
+        before, after = self._still[seen.person]
         before.append(cuts[0].copy())
         after.append(cuts[-1].copy())
 
     def _truth(self, index: int, window: tuple[int, int, int, int], view: View) -> Image:
-        return self._call.render(index, _in_frame(window, view), _size(window))
+        return self._call.render(index, in_frame(window, view), size_of(window))
 
     def _whose(self, face: Face, true_faces: list[TrueFace]) -> TrueFace | None:
         """The true face that a tracked one is; None where it is nobody's."""
@@ -273,7 +275,7 @@ class Judge:
         return true_faces[int(np.argmin(apart))]
 
     def _owner(self, exemplar: Exemplar) -> int | None:
-        """Whose close-up it is: the actor whom it resembles, of those who were close then."""
+        """Whose exemplar it is: the person whom it resembles, of those who were close then."""
         if id(exemplar) not in self._owners:
             self._owners[id(exemplar)] = (exemplar, self._find_owner(exemplar))
         return self._owners[id(exemplar)][1]
@@ -288,7 +290,7 @@ class Judge:
             shown = self._call.render(index, (x - half, y - half, x + half, y + half), (64, 64))
             alike = float(np.mean(given * _normal(shown)))
             if alike > best:
-                best, owner = alike, true.actor
+                best, owner = alike, true.person
         return owner
 
 
@@ -302,39 +304,10 @@ def _normal(image: Image) -> NDArray[np.float32]:
 def _is_covered(true: TrueFace, others: list[TrueFace]) -> bool:
     x, y = true.center
     return any(
-        other.actor != true.actor
+        other.person != true.person
         and other.width_px > true.width_px
         and math.hypot(x - other.center[0], y - other.center[1]) < 2.0 * other.width_px
         for other in others
-    )
-
-
-def _square(true: TrueFace, widths: float, view: View) -> tuple[int, int, int, int] | None:
-    """A square around a true face, whole px of the output; None where it is not all in view."""
-    side = round(widths * true.width_px * view.zoom)
-    left = round((true.center[0] - view.rect[0]) * view.zoom - side / 2.0)
-    top = round((true.center[1] - view.rect[1]) * view.zoom - side / 2.0)
-    if left < 0 or top < 0 or left + side > view.size[0] or top + side > view.size[1]:
-        return None
-    return left, top, left + side, top + side
-
-
-def _cut(picture: Image, window: tuple[int, int, int, int]) -> Image:
-    return np.ascontiguousarray(picture[window[1] : window[3], window[0] : window[2]])
-
-
-def _size(window: tuple[int, int, int, int]) -> Size:
-    return window[2] - window[0], window[3] - window[1]
-
-
-def _in_frame(window: tuple[int, int, int, int], view: View) -> Rect:
-    left, top = view.rect[:2]
-    zoom = view.zoom
-    return (
-        left + window[0] / zoom,
-        top + window[1] / zoom,
-        left + window[2] / zoom,
-        top + window[3] / zoom,
     )
 
 
@@ -346,14 +319,3 @@ def _ratios(
     known = [(one, other) for one, other in found if one is not None and other is not None]
     ratios = tuple(one / max(other, 0.01) for one, other in known)
     return ratios if len(ratios) == len(found) else None
-
-
-def _radius(face: Face, area: tuple[int, int, int, int], view: View, size: Size) -> Floats:
-    """How far pixels of a part of the output lie from a face: float32 (h, w), 1 where its patch
-    ends. size: (width, height) at which the part is looked at."""
-    left, top, right, bottom = _in_frame(area, view)
-    width, height = size
-    across = np.linspace(left, right, width, dtype=np.float32) - face.center[0]
-    down = np.linspace(top, bottom, height, dtype=np.float32) - face.center[1]
-    half = face.headshot_side_px / 2.0
-    return np.asarray((((across / half) ** 4)[None, :] + ((down / half) ** 4)[:, None]) ** 0.25)

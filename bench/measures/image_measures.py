@@ -1,5 +1,5 @@
-"""Pictures: how near one comes to the truth, how it changes from frame to frame, its seams, its
-grain and how steep its edges are."""
+"""Image measures: how near one comes to the truth, how it changes from frame to frame, its seams,
+its grain and how steep its edges are."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def luma(image: Image) -> Floats:
 class Motion:
     """Where every pixel of a picture was in the picture before.
 
-    Args: before, now: RGB uint8 (H, W, 3) of two neighbouring frames; the truth's are without noise.
+    Args: before, now: RGB uint8 (H, W, 3) of two neighbouring frames, the truth's without noise.
     """
 
     _finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -32,7 +32,7 @@ from onnxruntime.quantization.calibrate import save_tensors_data
 
 from calibration.quantisation.material import Sample
 from engines.onnx_variants.graph_surgery import fix_shapes, shapes_of
-from engines.onnx_variants.variants import Form, feature_channels
+from engines.onnx_variants.variants import OnnxVariant, feature_channels
 from engines.runtime import Features
 from engines.runtimes.cpu import to_unit
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
@@ -82,7 +82,7 @@ def convolutions(path: Path, half: str, scale: int) -> list[Layer]:
     model = onnx.load(path)
     weights = {t.name: t for t in model.graph.initializer}
     padded = {name for node in model.graph.node if node.op_type == "Pad" for name in node.output}
-    sizes = Form(half, scale, TYPICAL_PX[scale]).sizes(feature_channels(model))
+    sizes = OnnxVariant(half, scale, TYPICAL_PX[scale]).sizes(feature_channels(model))
     shapes = shapes_of(fix_shapes(model, sizes))
     return [
         Layer(

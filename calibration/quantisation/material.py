@@ -2,9 +2,9 @@
 
 Headshots have a truth: they are shrunk and damaged as in a call (`engines.hime.degrade`), in
 several sizes and lights, with the noise and the codecs that it draws; exemplars are aligned to them
-(`engines.alignment`). Recordings go through the
-product's own stages: what the network is given there is taken as it is, and the close-ups that the
-bank has kept serve as headshots. Everything stays in memory.
+(`engines.alignment`). Recordings go through the product's own stages: what the network is given
+there is taken as it is, and the exemplars that the bank has kept serve as headshots. Everything
+stays in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engines.alignment import align
 from engines.hime import degrade
 from engines.hime.people import Person, cut, load_people, recolour
 from engines.runtime import Features, Image, Runtime, open_runtime
-from engines.runtimes.feature_cache import Held
+from engines.runtimes.feature_cache import FeatureCache
 from stream.errors import ModelError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
@@ -176,7 +176,7 @@ def watch(path: Path, seconds: float) -> Material:
             for frame in source:
                 if frame.time_s > seconds:
                     break
-                _take_close_ups(_through(stages, frame), stages, photos)
+                _take_exemplars(_through(stages, frame), stages, photos)
         finally:
             stages.close()
     people = [
@@ -191,7 +191,7 @@ def _through(stages: Stages, frame: Frame) -> Frame:
     return frame
 
 
-def _take_close_ups(frame: Frame, stages: Stages, photos: dict[int, tuple[Image, ...]]) -> None:
+def _take_exemplars(frame: Frame, stages: Stages, photos: dict[int, tuple[Image, ...]]) -> None:
     """Copies: the bank overwrites its own."""
     for face in frame.faces:
         kept = stages.bank.exemplars_of(face.track_id)
@@ -226,7 +226,7 @@ class _Heard:
     def __init__(self, runtime: Runtime, samples: list[Sample]) -> None:
         self.name, self.scale = runtime.name, runtime.scale
         self._runtime, self._samples = runtime, samples
-        self._exemplars: Held[tuple[Image, ...]] = Held()
+        self._exemplars: FeatureCache[tuple[Image, ...]] = FeatureCache()
 
     def encode(self, exemplars: list[Image]) -> Features:
         """See `Runtime.encode`."""

@@ -13,6 +13,7 @@ The best picture by PSNR has sharpness = coherence^2: it is smooth exactly where
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ class Detail:
     @property
     def coherence(self) -> float:
         """Re<X, T> / (|X| |T|)."""
-        return self.common / max((self.made * self.truth) ** 0.5, 1e-12)
+        return self.common / max(math.sqrt(self.made * self.truth), 1e-12)
 
 
 def band(picture: NDArray[np.generic], zoom: float) -> NDArray[np.complex128]:

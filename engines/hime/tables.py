@@ -87,7 +87,8 @@ class Table:
                 f"{r.sharpness:.3f}",
                 f"{r.right:.3f}",
                 f"{r.coherence:.3f}",
-                f"{r.face_psnr:.2f} {r.face_sharpness:.2f} {r.face_right:.2f} {r.face_coherence:.2f}",
+                f"{r.face_psnr:.2f} "
+                f"{r.face_sharpness:.2f} {r.face_right:.2f} {r.face_coherence:.2f}",
                 "-" if r.parameters is None else f"{r.parameters / 1e6:.2f}",
                 "-" if r.gmacs is None else f"{r.gmacs:.2f}",
             )

@@ -1,15 +1,15 @@
-"""Forms of the shipped ONNX files for runtimes that want fixed shapes or half precision: made by
-surgery on the graph, without the network's own code.
+"""Variants of the shipped ONNX files for runtimes that want fixed shapes or half precision: made
+by surgery on the graph, without the network's own code.
 
     shipped:  float32, any slots, height and width
-    form:     float32 or float16, one crop size, a fixed number of slots, and on request pictures as
+    variant:  float32 or float16, one crop size, a fixed number of slots, and on request pictures as
               uint8 (N, H, W, C) instead of float32 (N, C, H, W) in 0..1
 
-A form is strongly typed: every value has one type, written in the file, and a builder that follows
-it has no precision left to choose. In a float16 form these stay float32: packed pixels and the
-detail that is taken from them; sampling positions and the detail at the sampler (a half position
-is off by up to a tenth of a pixel); the weighted means over the exemplars (small over small);
-and the enlarged camera picture that all detail is added to.
+A variant is strongly typed: every value has one type, written in the file, and a builder that
+follows it has no precision left to choose. In a float16 variant these stay float32: packed pixels
+and the detail that is taken from them; sampling positions and the detail at the sampler (a half
+position is off by up to a tenth of a pixel); the weighted means over the exemplars (small over
+small); and the enlarged camera picture that all detail is added to.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ FLOAT, HALF, BYTE = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
 
 
 @dataclass(frozen=True)
-class Form:
-    """Which form: of one half of the network, for one bucket.
+class OnnxVariant:
+    """Which variant: of one half of the network, for one bucket.
 
     Raises: ValueError: no such precision, an odd bucket.
     """
@@ -76,18 +76,18 @@ class Form:
         return {"crop": (1, 3, b, b), **features, "validity": (1, s)}
 
 
-def make_form(path: Path, form: Form) -> bytes:
-    """Read a shipped ONNX file and make a form of it.
+def make_variant(path: Path, variant: OnnxVariant) -> bytes:
+    """Read a shipped ONNX file and make a variant of it.
 
     Returns: the bytes of an ONNX file (opset of the source).
     Raises:  ValueError: the file is not a half of the network. OSError.
     """
     try:
         model = onnx.load(path)
-        model = fix_shapes(with_signed(model), form.sizes(feature_channels(model)))
-        if form.precision == "fp16":
+        model = fix_shapes(with_signed(model), variant.sizes(feature_channels(model)))
+        if variant.precision == "fp16":
             model = with_half(model)
-        if form.pixels:
+        if variant.pixels:
             model = with_pixels(model)
         onnx.checker.check_model(model, full_check=True)
     except OSError:
@@ -100,7 +100,7 @@ def make_form(path: Path, form: Form) -> bytes:
 
 
 def ports(model: bytes) -> dict[str, tuple[tuple[int, ...], DTypeLike, bool]]:
-    """Inputs and outputs of a form: name: shape, type, whether it is an input."""
+    """Inputs and outputs of a variant: name: shape, type, whether it is an input."""
     graph = onnx.load_from_string(model).graph
     found: dict[str, tuple[tuple[int, ...], DTypeLike, bool]] = {}
     for values, is_input in ((graph.input, True), (graph.output, False)):
@@ -171,7 +171,7 @@ class _Graph:
 
 
 def _kept(model: ModelProto) -> set[int]:
-    """Nodes of a float16 form that stay in float32, by index.
+    """Nodes of a float16 variant that stay in float32, by index.
 
     Raises: ValueError: they are not there: another network.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from engines.contract import Features, Image
 from engines.errors import UnavailableError
-from engines.runtimes.background_compile import Ahead
+from engines.runtimes.background_compile import BackgroundCompiler
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 
 INSTALL = "pip install -U 'closeup[openvino]'"
@@ -127,7 +127,7 @@ class OpenVinoCpu(CpuRuntime):
             ) from error
         self._last: Any = None
         self._encoders, self._enhancers = _Compiled(), _Compiled()
-        self._ahead = Ahead(self._make_ready)
+        self._compiler = BackgroundCompiler(self._make_ready)
         super().__init__(scale, precision)
 
     def at_once(self, bucket: int, *, soon: bool = False) -> bool:
@@ -136,9 +136,9 @@ class OpenVinoCpu(CpuRuntime):
         found = [kept.get(bucket, slots) for kept, slots in self._needed()]
         missing = None in found
         if missing and soon:
-            self._ahead.want(bucket)
+            self._compiler.want(bucket)
         # Where it can never be, `enhance` says why.
-        return not missing or self._ahead.failed(bucket) or not self._open
+        return not missing or self._compiler.failed(bucket) or not self._open
 
     def _encode_half(self, exemplars: Array) -> Features:
         encoder = self._network(self._encoders, exemplars.shape[2] // self.scale, ANY)
@@ -192,10 +192,10 @@ class OpenVinoCpu(CpuRuntime):
         for kept, slots in self._needed():
             if kept.get(side, slots) is None:
                 compile_it = partial(self._compile, self._build(side, slots))
-                kept.put(side, slots, self._ahead.behind(compile_it))
+                kept.put(side, slots, self._compiler.behind(compile_it))
 
     def _close(self) -> None:
-        self._ahead.close()
+        self._compiler.close()
         # requests keep their buffers, and faces in them, until they are freed
         self._last = None
         self._encoders.clear()

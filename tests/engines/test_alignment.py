@@ -39,7 +39,7 @@ def shrunk(image: Image, scale: int = 4) -> Image:
 def moved(image: Image, degrees: float, growth: float, x: float, y: float) -> Image:
     side = image.shape[0]
     matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, growth)
-    matrix[:, 2] += (x, y)
+    matrix[:, 2] += np.array([x, y])
     return np.asarray(
         cv2.warpAffine(
             image, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT

@@ -1,9 +1,9 @@
 """Exemplar alignment: keeps the exemplars of one face aligned to it, from frame to frame.
 
-`engines.alignment` finds, for one crop, where each of its pixels is in each exemplar. Here that goes
-on in time: the flow of a frame starts from the flow of the last one, moved along with the crop, so
-it is refined rather than found anew and the detail does not boil; and where the camera sends the
-same picture again, nothing is aligned or encoded again.
+`engines.alignment` finds, for one crop, where each of its pixels is in each exemplar. Here that
+goes on in time: the flow of a frame starts from the flow of the last one, moved along with the
+crop, so it is refined rather than found anew and the detail does not boil; and where the camera
+sends the same picture again, nothing is aligned or encoded again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ExemplarAlignment:
 
     @property
     def sure(self) -> Image | None:
-        """Where at least one exemplar agrees with the camera: uint8 (s b, s b); None: not aligned."""
+        """Where an exemplar agrees with the camera: uint8 (s b, s b); None: nothing is aligned."""
         if not self._done:
             return None
         return np.asarray(np.max([one[..., 3] for one in self._done], axis=0), np.uint8)
@@ -150,7 +150,7 @@ def steadied(flow: Floats, earlier: Floats, agree: float) -> Floats:
 
 
 def _shifted(flow: Floats, moved: list[int], per_px: float) -> Floats:
-    """A flow after the crop has moved by whole px of the camera; the exemplars stay in its place."""
+    """A flow after the crop has moved by whole px of the camera and the exemplars with it."""
     x, y = (value * per_px for value in moved)
     where = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
     size = (flow.shape[1], flow.shape[0])

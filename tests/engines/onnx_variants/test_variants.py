@@ -1,4 +1,4 @@
-"""Forms of the ONNX files: the same pictures, other operators, types and borders."""
+"""Variants of the ONNX files: the same pictures, other operators, types and borders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from engines.onnx_variants import variants
 from engines.onnx_variants.graph_surgery import fix_shapes
-from engines.onnx_variants.variants import FEATURES, Form, make_form, ports
+from engines.onnx_variants.variants import FEATURES, OnnxVariant, make_variant, ports
 from engines.runtime import SCALES
 from engines.runtimes.cpu import to_unit
 from engines.tensorrt.bucket import probe_pictures
@@ -76,12 +76,12 @@ def test_forms_make_the_same_pictures(
 ) -> None:
     crop, exemplars = probe_pictures(bucket, scale)
     whole = [path.read_bytes() for path in files[scale]]
-    forms = [
-        make_form(path, Form(half, scale, bucket, precision=precision, pixels=False))
+    variants = [
+        make_variant(path, OnnxVariant(half, scale, bucket, precision=precision, pixels=False))
         for half, path in zip(HALVES, files[scale], strict=True)
     ]
     features = run(whole[0], {"exemplars": unit(exemplars)})
-    made = run(forms[0], {"exemplars": unit(exemplars)})
+    made = run(variants[0], {"exemplars": unit(exemplars)})
     for a, b in zip(made, features, strict=True):
         assert a.dtype == (np.float16 if precision == "fp16" else np.float32)
         assert psnr(a, b, float(np.abs(b).max())) > LEAST_DB[precision]
@@ -89,7 +89,7 @@ def test_forms_make_the_same_pictures(
         slots = np.array([validity], np.float32)
         given = {"crop": unit([crop]), "validity": slots}
         wanted = run(whole[1], given | dict(zip(FEATURES, features, strict=True)))[0]
-        picture = run(forms[1], given | dict(zip(FEATURES, made, strict=True)))[0]
+        picture = run(variants[1], given | dict(zip(FEATURES, made, strict=True)))[0]
         assert picture.dtype == np.float32
         assert psnr(picture, wanted) > LEAST_DB[precision]
 
@@ -100,7 +100,7 @@ def test_pictures_as_bytes(files: dict[int, tuple[Path, Path]]) -> None:
     results = []
     for pixels in (False, True):
         encode, enhance = (
-            make_form(path, Form(half, 4, 16, precision="fp32", pixels=pixels))
+            make_variant(path, OnnxVariant(half, 4, 16, precision="fp32", pixels=pixels))
             for half, path in zip(HALVES, files[4], strict=True)
         )
         features = run(encode, {"exemplars": np.stack(exemplars) if pixels else to_unit(exemplars)})
@@ -118,7 +118,7 @@ def test_pictures_as_bytes(files: dict[int, tuple[Path, Path]]) -> None:
 
 def test_a_form_is_static_and_strongly_typed() -> None:
     for half, path in zip(HALVES, weights_files(4), strict=True):
-        made = make_form(path, Form(half, 4, 32))
+        made = make_variant(path, OnnxVariant(half, 4, 32))
         model = onnx.shape_inference.infer_shapes(
             onnx.load_from_string(made), strict_mode=True, check_type=True
         )
@@ -139,11 +139,13 @@ def test_a_form_is_static_and_strongly_typed() -> None:
                 assert {types[name] for name in node.input} == {TensorProto.FLOAT}
                 modes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
                 assert modes == {"mode": b"bilinear", "padding_mode": b"zeros", "align_corners": 0}
-        assert make_form(path, Form(half, 4, 32)) == made, "a cache needs the same bytes again"
+        assert make_variant(path, OnnxVariant(half, 4, 32)) == made, (
+            "a cache needs the same bytes again"
+        )
 
 
 def test_ports_tell_shapes_types_and_directions() -> None:
-    found = ports(make_form(weights_files(8)[1], Form("enhance", 8, 16)))
+    found = ports(make_variant(weights_files(8)[1], OnnxVariant("enhance", 8, 16)))
     assert found == {
         "crop": ((1, 16, 16, 3), np.uint8, True),
         "hr": ((3, 32, 16, 16), np.float16, True),
@@ -151,7 +153,7 @@ def test_ports_tell_shapes_types_and_directions() -> None:
         "validity": ((1, 3), np.float32, True),
         "picture": ((1, 128, 128, 3), np.uint8, False),
     }
-    found = ports(make_form(weights_files(4)[0], Form("encode", 4, 16, 2, "fp32")))
+    found = ports(make_variant(weights_files(4)[0], OnnxVariant("encode", 4, 16, 2, "fp32")))
     assert found == {
         "exemplars": ((2, 64, 64, 4), np.uint8, True),
         "hr": ((2, 32, 16, 16), np.float32, False),
@@ -171,7 +173,7 @@ def test_what_stays_in_float32_is_worth_it(files: dict[int, tuple[Path, Path]]) 
     for kept in (variants._kept, lambda model: set()):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(variants, "_kept", kept)
-            made = make_form(files[8][1], Form("enhance", 8, 32, pixels=False))
+            made = make_variant(files[8][1], OnnxVariant("enhance", 8, 32, pixels=False))
         quality.append(psnr(run(made, given | halves)[0], wanted))
     assert quality[0] > quality[1] + 10
 
@@ -179,7 +181,7 @@ def test_what_stays_in_float32_is_worth_it(files: dict[int, tuple[Path, Path]]) 
 def test_another_network_has_no_half_precision() -> None:
     """One whose exemplars are not sampled once and weighed twice."""
     model = onnx.load(weights_files(4)[1])
-    form = Form("enhance", 4, 16)
+    form = OnnxVariant("enhance", 4, 16)
     fixed = fix_shapes(model, form.sizes(variants.feature_channels(model)))
     for node in fixed.graph.node:
         if node.op_type == "Tanh":
@@ -218,7 +220,7 @@ def test_a_quantised_file_stays_quantised(tmp_path: Path, precision: str) -> Non
     path = weights_files(4)[1]
     names = [f"reconstruction.body.{k}.conv1.weight" for k in range(5)]
     onnx.save(with_qdq(onnx.load(path), names), tmp_path / path.name)
-    made = make_form(tmp_path / path.name, Form("enhance", 4, 16, precision=precision))
+    made = make_variant(tmp_path / path.name, OnnxVariant("enhance", 4, 16, precision=precision))
     kinds = [node.op_type for node in onnx.load_from_string(made).graph.node]
     assert kinds.count("QuantizeLinear") == kinds.count("DequantizeLinear") == 10
 
@@ -238,10 +240,10 @@ def test_unsigned_levels_are_read_as_signed_ones(tmp_path: Path) -> None:
         onnx.save(model, tmp_path / path.name)
         if zero == 7:
             with pytest.raises(ValueError, match=r"q/zero is not in the middle: 7"):
-                make_form(tmp_path / path.name, Form("enhance", 4, 16))
+                make_variant(tmp_path / path.name, OnnxVariant("enhance", 4, 16))
         else:
-            form = Form("enhance", 4, 16, precision="fp32", pixels=False)
-            made.append(make_form(tmp_path / path.name, form))
+            variant = OnnxVariant("enhance", 4, 16, precision="fp32", pixels=False)
+            made.append(make_variant(tmp_path / path.name, variant))
     signed, unsigned = (run(one, given)[0] for one in made)
     assert np.array_equal(signed, unsigned)
     assert 20 < psnr(signed, run(path.read_bytes(), given)[0]) < 80
@@ -253,11 +255,11 @@ def test_another_file_is_one_line(tmp_path: Path, content: bytes | str) -> None:
     other = weights_files(4)[0].read_bytes()
     path.write_bytes(other if isinstance(content, str) else content)
     with pytest.raises(ValueError, match=r"^hime_x4.enhance.onnx is no half of the network: .+$"):
-        make_form(path, Form("enhance", 4, 32))
+        make_variant(path, OnnxVariant("enhance", 4, 32))
 
 
 @pytest.mark.parametrize(
-    "form",
+    "variant",
     [
         {"half": "decode", "bucket": 32},
         {"half": "encode", "bucket": 31},
@@ -265,6 +267,6 @@ def test_another_file_is_one_line(tmp_path: Path, content: bytes | str) -> None:
         {"half": "encode", "bucket": 32, "slots": 0},
     ],
 )
-def test_a_form_that_does_not_exist(form: dict[str, Any]) -> None:
+def test_a_form_that_does_not_exist(variant: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"half must be|no network of|precision must be"):
-        Form(scale=4, **form)
+        OnnxVariant(scale=4, **variant)

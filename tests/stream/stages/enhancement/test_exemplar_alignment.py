@@ -30,7 +30,7 @@ def exemplar(image: Image) -> Exemplar:
 def scene(headshot: Image, x: float = 0.0, degrees: float = 0.0) -> Image:
     """What the camera sees: a far head of 44 px (176 / 4) in a picture of 96x96 px."""
     turn = cv2.getRotationMatrix2D((127.5, 127.5), degrees, 44 * 4 / 256)
-    turn[:, 2] += (4 * (48 + x) - 127.5, 4 * 48 - 127.5)
+    turn[:, 2] += np.array([4 * (48 + x) - 127.5, 4 * 48 - 127.5])
     large = cv2.warpAffine(headshot, turn, (384, 384), borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(cv2.resize(large, (96, 96), interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -45,7 +45,7 @@ def test_a_turned_head_gets_its_own_detail(headshot: Image) -> None:
         (exemplar(headshot),), crop_of(scene(headshot, 1.0, 5.0)), (24, 24), PLACE, 0.0
     )
     turn = cv2.getRotationMatrix2D((127.5, 127.5), 5.0, 176 / 256)
-    turn[:, 2] += (95.5 + 4.0 - 127.5, 95.5 - 127.5)
+    turn[:, 2] += np.array([95.5 + 4.0 - 127.5, 95.5 - 127.5])
     truth = np.asarray(
         cv2.warpAffine(headshot, turn, (192, 192), borderMode=cv2.BORDER_REFLECT_101), np.uint8
     )
