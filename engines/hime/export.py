@@ -2,7 +2,7 @@
 
     python -m engines.hime.export --weights runs/x4/checkpoint.pt --out engines/weights
 
-writes `hime_x4.encode.onnx` and `hime_x4.enhance.onnx` (opset 19, DeformConv, float32):
+writes `hime_x4.encode.onnx` and `hime_x4.enhance.onnx` (opset 19, float32):
 
     encode:   exemplars (S, 4, s h, s w)                     -> hr (S, C, h, w), query (S, C', h, w)
     enhance:  crop (1, 3, h, w), hr, query, validity (1, S)  -> picture (1, 3, s h, s w)
@@ -62,7 +62,10 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
             the network is an ablation: the runtimes know one network only.
     """
     if network.config != Config(scale=network.config.scale):
-        raise ValueError("only the default network is exported, not its ablations")
+        raise ValueError(
+            f"only the default network is exported, not one with alignment "
+            f'"{network.config.alignment}" and aggregation "{network.config.aggregation}"'
+        )
     network = network.eval()
     s, c = network.config.scale, network.config.channels
     h, w, slots = 24, 32, 3

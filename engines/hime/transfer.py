@@ -9,14 +9,11 @@ Shapes: N = B S pictures, C channels, grid h x w, scale s; offsets in px of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from engines.hime.model import Config
+from engines.hime.blocks import ResidualBlock, bias_of, blocks
 
 REACH_PX = 4.0
 """The residual flow is at most this, px of the output."""
@@ -43,7 +40,7 @@ def resample(packed: Tensor, offset: Tensor, kernel: Tensor, scale: int) -> Tens
              the bicubic enlargement does it, by `kernel`.
     Returns: (N, s^2, h, w) float32.
     """
-    n, _, h, w = packed.shape
+    _, _, h, w = packed.shape
     with torch.autocast(packed.device.type, enabled=False):
         wide = F.pad(offset.float(), (2, 2, 2, 2), mode="replicate")
         fine = F.conv2d(wide, kernel.repeat(2, 1, 1, 1), groups=2)
@@ -69,22 +66,20 @@ def resample(packed: Tensor, offset: Tensor, kernel: Tensor, scale: int) -> Tens
 class DetailTransfer(nn.Module):
     """Refines the alignment of each exemplar's detail, and merges the detail of all."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, channels: int, scale: int, offset_blocks: int) -> None:
         super().__init__()
-        from engines.hime.model import ResidualBlock, blocks
-
-        c, cells = config.channels, config.scale**2
-        self.scale = config.scale
+        c, cells = channels, scale**2
+        self.scale = scale
         self.from_exemplar = nn.Conv2d(c, c, 3, padding=1)
         self.from_crop = nn.Conv2d(c, c, 3, padding=1, bias=False)
         self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
-        self.body = blocks(config.offset_blocks, c)
+        self.body = blocks(offset_blocks, c)
         self.up = nn.Conv2d(c, 4 * c, 3, padding=1)
         self.refine = ResidualBlock(c)
         self.out = nn.Conv2d(c, 2 + cells, 3, padding=1)
         self.merge = nn.Conv2d(cells, c, 3, padding=1, bias=False)  # no exemplar, no change
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(bias_of(self.out))
         self.merge.weight.data.mul_(0.1)
 
     def forward(

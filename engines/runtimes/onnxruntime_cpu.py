@@ -3,7 +3,7 @@
 Measured, 48 px x4, three exemplars, two cores; kept as they are for it: threads that spin while
 they wait gain 11 % and burn the cores that decode and encode the video; one session with fixed
 sides for each bucket gains nothing; bound output buffers gain 3 %; without the arena it takes 13 %
-longer. DeformConv takes 3 ms, GridSample in its place 5 ms and a matrix product more.
+longer.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """The shipped graph in the form in which OpenVINO runs it fast.
 
 - OpenVINO's own bfloat16 mode would round sampling positions and the exemplars' detail too. Here
-  each value has its type in the graph: convolutions in bfloat16; in float32 the sampler and the
-  enlarged camera picture that all detail is added to. It is the same speed and 8 dB nearer.
-- All sides are fixed: that gains a fifth, and costs 0.1 s of compilation for each bucket.
+  each value has its type in the graph: learnt convolutions in bfloat16; in float32 packed pixels,
+  the detail and the confidence taken from them, the sampler, and the enlarged camera picture that
+  all detail is added to. It is the same speed and 8 dB nearer.
+- All sides are fixed, which costs 0.1 s of compilation for each bucket and gains a fifth, in
+  `encode` a third; there the number of exemplars stays open.
 - Without exemplars nothing is aligned: a graph of its own leaves all of that out.
 """
 
@@ -25,8 +27,8 @@ with without_telemetry():
 
 Array = NDArray[np.float32]
 VERSION = str(ov.__version__).split("-")[0]
-TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
-"""Channels of (N, C, h, w) behind the sides, and back."""
+TO_LAST = [0, 2, 3, 1]
+"""Channels of (N, C, h, w) behind the sides."""
 FLOAT, HALF = ov.Type.f32, ov.Type.bf16
 
 
@@ -45,8 +47,41 @@ def share(array: Array) -> Any:
     return ov.Tensor(array, shared_memory=True)
 
 
+class EncodeGraph:
+    """A shipped `*.encode.onnx`, from which a model is built for each bucket.
+
+    Raises: RuntimeError: OpenVINO cannot read it. ValueError: it wants no RGBA.
+    """
+
+    def __init__(self, core: Any, path: Path) -> None:
+        self._model = core.read_model(path)
+        _keep_quantised(self._model)
+        channels = self._model.input("exemplars").get_partial_shape()[1]
+        if channels != ov.Dimension(4):
+            raise ValueError(f"exemplars of {channels} channels instead of 4")
+
+    def build(self, side: int, precision: str) -> Any:
+        """The model for exemplars of `side` px, any number of them.
+
+        Args:    precision: as of `EnhanceGraph.build`; inputs and outputs are float32 with all.
+        Returns: a model with the outputs hr and query.
+        Raises:  ValueError: the file holds another network.
+        """
+        model = self._model.clone()
+        model.reshape({"exemplars": ov.PartialShape([-1, 4, side, side])})
+        _fold(model)
+        if precision == "bf16":
+            nodes = model.get_ordered_ops()
+            learnt = set().union(*(_readers(node) for node in nodes if _is_learnt(node)))
+            detail = _readers(_only(model, "Subtract"))
+            results = {result.get_name() for result in model.get_results()}
+            _set_types(model, {node.get_name() for node in nodes} - learnt | detail | results)
+            model.validate_nodes_and_infer_types()
+        return model
+
+
 class EnhanceGraph:
-    """A shipped `*.enhance.onnx`, from which a model is built for each bucket.
+    """A shipped `*.enhance.onnx`, from which a model is built for each bucket and number of slots.
 
     Raises: RuntimeError: OpenVINO cannot read it.
     """
@@ -74,9 +109,7 @@ class EnhanceGraph:
             "query": [n, self.query_channels, side, side],
         }
         model.reshape({name: ov.PartialShape(shape) for name, shape in shapes.items()})
-        passes = Manager()
-        passes.register_pass(ConstantFolding())
-        passes.run_passes(model)
+        _fold(model)
         if not slots:
             # the exemplars' weighted means: the sum of their weights is zero, and so are they
             for mean in _mean_nodes(model):
@@ -91,6 +124,19 @@ class EnhanceGraph:
         model.validate_nodes_and_infer_types()
         pixels = op.result(_pixels(picture.input_value(0)))
         return ov.Model([picture, pixels], used, "enhance")
+
+
+def _fold(model: Any) -> None:
+    """Turn shape arithmetic into constants."""
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
+
+
+def _is_learnt(node: Any) -> bool:
+    """Whether it is a convolution with weights; bicubic enlargement is one behind a Pad."""
+    is_one = node.get_type_name() in ("Convolution", "GroupConvolution")
+    return is_one and _maker(node, 0).get_type_name() != "Pad"
 
 
 def _mean_nodes(model: Any) -> list[Any]:
