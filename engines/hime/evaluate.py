@@ -16,10 +16,11 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from engines.alignment import align
+from engines.alignment import Image, align, raised
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people, to_images, to_tensor
@@ -34,36 +35,59 @@ TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
 COUNTS = (0, 1, SLOTS)
 HARM = ("blank", "blurred", "mirrored")
+ROUNDS = 2
 SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48
 """Headshots that a recogniser looks at: it needs a tenth of a second for each."""
 
 
-def shown(network: Hime, case: Case, kind: str, exemplars: int) -> Tensor:
-    """Exemplars as the network wants them, aligned in pixels where it does: (n, 3 or 4, ...)."""
-    given = case.given(kind, exemplars)
-    if not network.in_pixels or exemplars == 0:
-        return given if network.inputs == given.shape[1] else given[:, :0]
-    (crop,) = to_images(case.crop[None])
-    return to_tensor(align(crop, to_images(given)))
+DETAIL = 0.5
+"""As in the product: see `engines.alignment.raised`."""
 
 
 @torch.inference_mode()
-def outputs(network: Hime, cases: list[Case], exemplars: int, kind: str = "own") -> Tensor:
-    """The network's pictures for all cases: (N, 3, s b, s b), 0..1.
+def outputs(
+    network: Hime, cases: list[Case], exemplars: int, kind: str = "own", fine: float = DETAIL
+) -> Tensor:
+    """The pictures of all cases, as the product shows them: (N, 3, s b, s b), 0..1.
 
-    Args: kind: of close-ups, see `Case.given`.
+    Exemplars that come aligned in pixels are aligned twice: to the crop, then to what the network
+    has made with them, as a stream does from its second frame on.
+
+    Args: kind: of exemplars, see `Case.given`. fine: how far detail is raised, 0..1.
     """
-    device = next(network.parameters()).device
     made = []
     for start in range(0, len(cases), 16):
         part = cases[start : start + 16]
-        crop = torch.stack([c.crop for c in part]).to(device)
-        given = torch.stack([shown(network, c, kind, exemplars) for c in part])
-        validity = torch.ones(len(part), exemplars, device=device)
-        made.append(network(crop, given.to(device), validity).float().cpu())
-    return torch.cat(made).clamp(0, 1)
+        given = [case.given(kind, exemplars) for case in part]
+        if network.in_pixels and exemplars:
+            made.append(_aligned_outputs(network, part, given, fine))
+        else:
+            stacked = torch.stack(given)
+            made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
+    return torch.cat(made)
+
+
+def _aligned_outputs(network: Hime, cases: list[Case], given: list[Tensor], fine: float) -> Tensor:
+    crops = to_images(torch.stack([case.crop for case in cases]))
+    exemplars = [to_images(pictures) for pictures in given]
+    shown: list[Image | None] = [None] * len(cases)
+    for _ in range(ROUNDS):
+        aligned = [align(*three) for three in zip(crops, exemplars, shown, strict=True)]
+        made = to_images(_run(network, cases, torch.stack([to_tensor(x) for x in aligned])))
+        shown = list(made)
+    sure = [np.max([one[..., 3] for one in slots], axis=0) for slots in aligned]
+    scale = network.config.scale
+    return to_tensor([raised(x, scale, y, fine) for x, y in zip(made, sure, strict=True)])
+
+
+def _run(network: Hime, cases: list[Case], exemplars: Tensor) -> Tensor:
+    device = next(network.parameters()).device
+    crop = torch.stack([case.crop for case in cases]).to(device)
+    validity = torch.ones(exemplars.shape[:2], device=device)
+    made: Tensor = network(crop, exemplars.to(device), validity)
+    return made.float().cpu().clamp(0, 1)
 
 
 @torch.inference_mode()
@@ -87,7 +111,7 @@ class Gains:
 def gains(network: Hime, cases: list[Case]) -> Gains:
     """Three exemplars against bicubic enlargement and against none."""
     truth = torch.stack([c.truth for c in cases])
-    pictures = bicubic(network, cases), *(outputs(network, cases, n) for n in (0, SLOTS))
+    pictures = bicubic(network, cases), *(outputs(network, cases, n, fine=0.0) for n in (0, SLOTS))
     base, none, three = (float(psnr(x, truth).mean()) for x in pictures)
     return Gains(three - base, three - none, details(pictures[-1], truth, network.config.scale))
 

@@ -106,7 +106,7 @@ def test_raised_detail_keeps_what_the_camera_saw() -> None:
 def test_parts_have_the_sizes_that_they_promise() -> None:
     crop = shrunk(picture())
     assert search_side(16) == 64
-    assert search_side(48) == 96
+    assert search_side(48) == 112
     assert search_picture(picture(), 48, 96).shape == (96, 96)
     still = warp(picture(), np.zeros((96, 96, 2), np.float32))
     assert np.array_equal(still, picture())

@@ -32,7 +32,7 @@ FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
 TRIES = 5
-DETAIL = 1.0
+DETAIL = 0.5
 """As `--detail`: the default of the command line and of the API."""
 Numbers = dict[str, float | None]
 
@@ -309,6 +309,7 @@ class Enhancer:
         if with_them is None or share <= 0.0:
             assert without is not None
             return without
+        track.alignment.remember(with_them)
         sure = track.alignment.sure
         if sure is not None:
             with_them = raised(with_them, runtime.scale, sure, self.detail)

@@ -13,7 +13,7 @@ import math
 import cv2
 import numpy as np
 
-from engines.alignment import Aligned, Floats, Guide, SearchPicture
+from engines.alignment import Aligned, Floats, Guide, SearchPicture, agreement, warp
 from stream.frame import Exemplar, Image
 
 SAME_LEVELS = 0.35
@@ -36,10 +36,15 @@ class ExemplarAlignment:
         self._exemplars: tuple[Exemplar, ...] = ()
         self._placement: Placement | None = None
         self._placed: list[Image] = []
-        self._searched: list[SearchPicture] = []
+        self._searched: dict[bool, list[SearchPicture]] = {}
+        """By whether the guide knows more than the camera."""
         self._flows: list[Floats] = []
         self._corner = (0, 0)
         self._crop: Image | None = None
+        self._fine = False
+        """Whether it was aligned to more than the camera sees."""
+        self._made: Image | None = None
+        """What the network has made of that crop."""
         self._done: list[Image] = []
         self._due_s = -math.inf
 
@@ -53,8 +58,16 @@ class ExemplarAlignment:
     def forget(self) -> None:
         """The next frame is aligned as if it were the first."""
         self._flows = []
-        self._crop = None
+        self._crop = self._made = None
         self._due_s = -math.inf
+
+    def remember(self, made: Image) -> None:
+        """Take what the network has made of the crop that was aligned last: the next one is aligned
+        to it, as far as it still shows the same.
+
+        Args: made: RGB uint8 (s b, s b, 3).
+        """
+        self._made = made
 
     def align(
         self,
@@ -73,43 +86,64 @@ class ExemplarAlignment:
         Returns: RGBA uint8 (s b, s b, 4) each; the same list while nothing has changed.
         """
         if placement != self._placement:
-            self._place(exemplars, crop.shape[0], placement)
+            self._place(exemplars, placement)
         moved = [a - b for a, b in zip(corner, self._corner, strict=True)]
         if self._crop is not None and not any(moved):
             waits = self._due_s - every_s <= now_s < self._due_s
-            if waits or float(cv2.absdiff(crop, self._crop).mean()) < SAME_LEVELS:
+            same = float(cv2.absdiff(crop, self._crop).mean()) < SAME_LEVELS
+            # once more, where the network has made something of it since
+            if waits or (same and (self._fine or self._made is None)):
                 return self._done
-        guide = Guide(crop)
+        guide = self._guide(crop)
+        searched = self._search_pictures(crop.shape[0], guide.fine)
         per_px = guide.side / crop.shape[0]
         found: list[Aligned] = []
         for slot, picture in enumerate(self._placed):
             start = self._flows[slot] if self._flows else None
             if start is not None and any(moved):
                 start = _shifted(start, moved, per_px)
-            flow = guide.flow(self._searched[slot], start)
+            flow = guide.flow(searched[slot], start)
             if start is not None:
                 flow = steadied(flow, start, AGREE_PX * per_px)
             found.append(guide.warped(picture, flow))
         self._flows = [one.flow for one in found]
         self._done = [one.picture for one in found]
-        self._crop, self._corner = crop.copy(), corner
+        self._crop, self._corner, self._made = crop.copy(), corner, None
+        self._fine = guide.fine
         self._due_s = now_s + every_s
         self.aligned += 1
         return self._done
 
-    def _place(self, exemplars: tuple[Exemplar, ...], cells: int, placement: Placement) -> None:
+    def _guide(self, crop: Image) -> Guide:
+        """The face as it is known: by the camera now, and by the network a frame ago."""
+        plain = Guide(crop)
+        if self._made is None or self._crop is None:
+            return plain
+        motion = plain.flow(SearchPicture(self._crop, plain.cells))
+        carried = warp(self._made, motion)
+        side = carried.shape[0]
+        same = cv2.resize(agreement(carried, crop), (side, side), interpolation=cv2.INTER_LINEAR)
+        seen = np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+        return Guide(crop, np.asarray(cv2.blendLinear(carried, seen, same, 1.0 - same), np.uint8))
+
+    def _search_pictures(self, cells: int, fine: bool) -> list[SearchPicture]:
+        if fine not in self._searched:
+            self._searched[fine] = [SearchPicture(one, cells, fine=fine) for one in self._placed]
+        return self._searched[fine]
+
+    def _place(self, exemplars: tuple[Exemplar, ...], placement: Placement) -> None:
         side, canvas = placement[3], placement[1] * placement[2]
         known = dict(zip(map(id, self._exemplars), self._flows, strict=False))
         same_grid = self._placement is not None and self._placement[1:3] == placement[1:3]
         self._exemplars = exemplars
         self._placed = [placed(one.image, side, canvas) for one in exemplars]
-        self._searched = [SearchPicture(picture, cells) for picture in self._placed]
+        self._searched = {}
         # exemplars that stay keep their flow: a new one beside them does not make them jump
         kept = [known.get(id(one)) for one in exemplars] if same_grid else [None]
         self._flows = [flow for flow in kept if flow is not None]
         if len(self._flows) != len(exemplars):
             self._flows = []
-        self._placement, self._crop, self._done = placement, None, []
+        self._placement, self._crop, self._made, self._done = placement, None, None, []
 
 
 def placed(exemplar: Image, side: float, canvas: int) -> Image:

@@ -68,6 +68,24 @@ def test_the_same_picture_is_not_aligned_again(headshot: Image) -> None:
     assert alignment.aligned == 2
 
 
+def test_what_the_network_made_refines_the_alignment_once(headshot: Image) -> None:
+    crop = crop_of(scene(headshot, 1.0, 5.0))
+    turn = cv2.getRotationMatrix2D((127.5, 127.5), 5.0, 176 / 256)
+    turn[:, 2] += np.array([95.5 + 4.0 - 127.5, 95.5 - 127.5])
+    truth = np.asarray(
+        cv2.warpAffine(headshot, turn, (192, 192), borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+    alignment, one = ExemplarAlignment(), exemplar(headshot)
+    (first,) = alignment.align((one,), crop, (24, 24), PLACE, 0.0)
+    alignment.remember(truth)
+    (second,) = alignment.align((one,), crop, (24, 24), PLACE, 0.1)
+    before, after = (detail(x[..., :3], truth, SCALE, 0.5).coherence for x in (first, second))
+    assert after > before
+    alignment.remember(truth)
+    alignment.align((one,), crop, (24, 24), PLACE, 0.2)
+    assert alignment.aligned == 2, "the same picture is refined once"
+
+
 def test_a_call_may_align_less_often_while_the_crop_stays(headshot: Image) -> None:
     alignment, one = ExemplarAlignment(), exemplar(headshot)
     crops = [crop_of(scene(headshot, 0.3 * k)) for k in range(3)]
