@@ -5,9 +5,9 @@
     with Enhancer() as enhancer:
         sharp = enhancer(image)
 
-These are all the stages of `stream.graph` for one picture at a time, in the caller's thread. (The
-stage that runs the network is called the same, `stream.stages.enhancement.enhancer.Enhancer`; it is
-a part.)
+This drives an `stream.session.EnhancementSession`, one picture at a time, in the caller's thread.
+(The stage that runs the network is called the same, `stream.stages.enhancement.enhancer.Enhancer`;
+it is a part.)
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
+from stream.session import EnhancementSession
 from stream.stages.framing.framing import Mode
 
 CLOCK = Fraction(1, 90_000)
@@ -65,7 +66,7 @@ class Enhancer:
         self._rate = Fraction(rate).limit_denominator(1001)
         self._runtime = runtime
         self._camera = camera
-        self._stages: Stages | None = None
+        self._session: EnhancementSession | None = None
         self._size = (0, 0)
         self._frames = 0
         self._started_s = time.monotonic()
@@ -82,8 +83,8 @@ class Enhancer:
         if not 0.0 <= strength <= 1.0:
             raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
         self._strength = strength
-        if self._stages is not None:
-            self._stages.compositor.strength = strength
+        if self._session is not None:
+            self._session.strength = strength
 
     def __call__(self, image: Image, time_s: float | None = None) -> Image:
         """Enhance the next picture.
@@ -104,27 +105,27 @@ class Enhancer:
             raise RuntimeError("the enhancer was closed; make a new one")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"a picture must be RGB uint8 (H, W, 3): {image.dtype} {image.shape}")
-        stages = self._stages_for((image.shape[1], image.shape[0]))
+        session = self._session_for((image.shape[1], image.shape[0]))
         now_s = time.monotonic() - self._started_s if time_s is None else time_s
         frame = Frame(image, self._frames, round(now_s / CLOCK), CLOCK, time.monotonic_ns())
         self._frames += 1
-        for stage in stages.all:
-            frame = stage(frame)
+        frame = session.process(frame)
+        session.hand_on(frame)
         assert frame.output is not None
         # The caller may use the picture's memory again for the next one.
         return frame.output.copy() if np.may_share_memory(frame.output, image) else frame.output
 
     def forget(self) -> None:
         """Wipe what is remembered of everybody; from any thread."""
-        if self._stages is not None:
-            self._stages.bank.forget()
+        if self._session is not None:
+            self._session.forget()
 
     def close(self) -> None:
         """Wipe what is remembered and give everything back. May be called again."""
         self._closed = True
-        stages, self._stages = self._stages, None
-        if stages is not None:
-            stages.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -137,9 +138,9 @@ class Enhancer:
     ) -> None:
         self.close()
 
-    def _stages_for(self, size: tuple[int, int]) -> Stages:
-        if self._stages is None:
-            self._stages = Stages.build(
+    def _session_for(self, size: tuple[int, int]) -> EnhancementSession:
+        if self._session is None:
+            stages = Stages.build(
                 size,
                 self._rate,
                 framing=self._framing,
@@ -148,7 +149,8 @@ class Enhancer:
                 runtime=self._runtime,
                 camera=self._camera,
             )
+            self._session = EnhancementSession(stages)
         elif size != self._size:
-            self._stages = self._stages.reframed(size, self._rate, self._framing, self._scale)
+            self._session.reframe(size, self._rate, self._framing, self._scale)
         self._size = size
-        return self._stages
+        return self._session
