@@ -6,6 +6,7 @@ It is checked as far as it can be without the input.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -31,9 +32,10 @@ from stream.options import (
 )
 from stream.rtc import relay_options as relay
 from stream.rtc.relay_options import WEBRTC, RelayOptions
+from stream.version import __version__
 
 DESCRIPTION = "Make far-away faces sharp with the same person's earlier close-ups."
-EPILOG = '"run_pipeline.py doctor" says what this machine has and what to install for more.'
+EPILOG = '"%(prog)s doctor" says what this machine has and what to install for more.'
 DEFAULTS: dict[str, Any] = {
     "input": None,
     "output": None,
@@ -122,7 +124,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     What is not given is absent from the result, so that a default never hides the file's value.
     """
     parser = _Parser(
-        prog="run_pipeline.py",
+        prog=_program(),
         description=DESCRIPTION,
         epilog=EPILOG,
         allow_abbrev=False,
@@ -174,7 +176,13 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     more.add_argument("--config", type=Path, action="append", metavar="FILE", help="a TOML file "
         "of these options, by the same names, or a camera's profile; of several the last wins, "
         "over all the command line")  # fmt: skip
+    more.add_argument("--version", action="version", version=f"closeup {__version__}")
     return parser, options
+
+
+def _program() -> str:
+    """What the user called: the console script, or the file in the source tree."""
+    return "closeup" if Path(sys.argv[0]).stem == "closeup" else "run_pipeline.py"
 
 
 def _recording(given: argparse.Namespace) -> Options:
