@@ -10,8 +10,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from engines.contract import SCALES
+from engines.errors import EngineError
 from engines.machine import describe
-from engines.runtime import SCALES, EngineError
 from engines.tensorrt.engine_cache import default_folder, read_own, write_whole
 from engines.weights.manifest import network_name, read_manifest
 

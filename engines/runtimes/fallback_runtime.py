@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from engines.runtime import EngineError, Features, Image, Runtime, check_crop, check_exemplars
+from engines.contract import Features, Image, Runtime, check_crop, check_exemplars
+from engines.errors import EngineError
 from engines.runtimes.feature_cache import Held
 
 _log = logging.getLogger("closeup.engines")
@@ -45,7 +46,7 @@ class _Known:
 
 
 class Meanwhile:
-    """See `engines.runtime.Runtime`. Owns both runtimes and closes them.
+    """See `engines.contract.Runtime`. Owns both runtimes and closes them.
 
     Args: first: answers at once. better: prepared in the background for the buckets that are used.
           tell: gets one line when building begins and ends, or when `better` is given up.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Generic, TypeVar
 
-from engines.runtime import Features
+from engines.contract import Features
 
 T = TypeVar("T")
 

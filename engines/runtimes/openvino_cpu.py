@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.runtime import Features, Image, UnavailableError
+from engines.contract import Features, Image
+from engines.errors import UnavailableError
 from engines.runtimes.background_compile import Ahead
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 

@@ -17,19 +17,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from engines.runtime import (
-    BUCKETS,
-    EngineError,
-    Features,
-    Image,
-    Runtime,
-    UnavailableError,
-    check_crop,
-    check_exemplars,
-    runtime_class,
-)
+from engines.contract import BUCKETS, Features, Image, Runtime, check_crop, check_exemplars
+from engines.errors import EngineError, UnavailableError
 from engines.runtimes.fallback_runtime import Meanwhile
 from engines.runtimes.feature_cache import Held
+from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
+from engines.runtimes.openvino_cpu import OpenVinoCpu
 from engines.tensorrt.bucket import SLOTS, Bucket, OnCard, probe_pictures
 from engines.tensorrt.build import Api, Options, Progress, build, load_api
 from engines.tensorrt.card import Card, Pinned
@@ -46,19 +39,19 @@ Face = tuple[Image, Features | None]
 
 def _exact(scale: int) -> Runtime:
     """Whose answer engines are tested by: float32, and installed everywhere."""
-    return runtime_class("onnxruntime-cpu")(scale, "fp32")
+    return OnnxRuntimeCpu(scale, "fp32")
 
 
 def _quick(scale: int) -> Runtime:
     """The fastest on the CPU that this machine has. Raises: UnavailableError, WeightsError."""
     try:
-        return runtime_class("openvino-cpu")(scale)
+        return OpenVinoCpu(scale)
     except UnavailableError:
-        return runtime_class("onnxruntime-cpu")(scale)
+        return OnnxRuntimeCpu(scale)
 
 
 class TensorrtGpu:
-    """See `engines.runtime.Runtime`. `prepare` may run in another thread meanwhile.
+    """See `engines.contract.Runtime`. `prepare` may run in another thread meanwhile.
 
     Args:   scale: 4 or 8. precision: "fp16", which is None too, or "fp32".
             files: other halves than the shipped ones, with Q/DQ nodes for INT8 or FP8.

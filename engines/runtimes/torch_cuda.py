@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from engines.runtime import (
-    EngineError,
-    Features,
-    Image,
-    UnavailableError,
-    check_crop,
-    check_exemplars,
-)
+from engines.contract import Features, Image, check_crop, check_exemplars
+from engines.errors import EngineError, UnavailableError
 from engines.runtimes.feature_cache import Held
 from engines.weights.manifest import weights_files
 
@@ -31,7 +25,7 @@ OnDevice = tuple["Tensor", "Tensor"]
 
 
 class TorchCuda:
-    """See `engines.runtime.Runtime`.
+    """See `engines.contract.Runtime`.
 
     Args:   precision: "fp16", which is None too, or "fp32" (without TF32).
             device: "cuda", "cuda:1"; "cpu" computes the same without graphs, for tests.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engines.runtime import EngineError, UnavailableError
+from engines.errors import EngineError, UnavailableError
 
 if TYPE_CHECKING:
     import tensorrt

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from stream.errors import OutputError
-from stream.recordings.verify import Check, format_check
+from stream.telemetry.check import Check, format_check
 from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
 
 

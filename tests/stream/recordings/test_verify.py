@@ -15,7 +15,8 @@ from stream.media.remux import copy_recording
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
-from stream.recordings.verify import check_recording, format_check
+from stream.recordings.verify import check_recording
+from stream.telemetry.check import format_check
 from tests.recording_files import VFR_PTS, write_recording
 
 
