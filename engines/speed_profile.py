@@ -1,4 +1,4 @@
-"""Profile: what runs the network fastest on this machine, as `calibration.speed` measured it.
+"""Speed profile: what runs the network fastest on this machine, as `calibration.speed` measured it.
 
 It lies in the cache folder and holds for one machine, one set of versions and one set of weights:
 what has changed since then makes it void, and is named.

@@ -24,7 +24,7 @@ from aiortc import (
 from aiortc.contrib.media import MediaPlayer
 from aiortc.mediastreams import MediaStreamError
 
-from stream.rtc import EnhancedVideoTrack, Model
+from stream.rtc import EnhancedVideoTrack, SharedRuntime
 
 LOCAL = RTCConfiguration(iceServers=[])
 """Both ends are on this machine; aiortc would ask a public STUN server otherwise."""
@@ -33,10 +33,10 @@ LOCAL = RTCConfiguration(iceServers=[])
 class Answerer:
     """Answers one call and sends its video back, enhanced."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, shared_runtime: SharedRuntime) -> None:
         self.connection = RTCPeerConnection(LOCAL)
         self.enhanced: EnhancedVideoTrack | None = None
-        self._model = model
+        self._shared_runtime = shared_runtime
         self.connection.on("track", self._on_track)
 
     async def answer(self, offer: RTCSessionDescription) -> RTCSessionDescription:
@@ -47,16 +47,18 @@ class Answerer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "video":
-            # One model may serve many calls; each track keeps its own memory of faces.
-            self.enhanced = EnhancedVideoTrack(track, model=self._model, framing="fixed")
+            # One runtime may serve many calls; each track keeps its own memory of faces.
+            self.enhanced = EnhancedVideoTrack(
+                track, shared_runtime=self._shared_runtime, framing="fixed"
+            )
             self.connection.addTrack(self.enhanced)
 
 
 async def call(recording: Path, seconds: float) -> int:
     """Run one call and return the number of frames that came back."""
     received = 0
-    with Model() as model:
-        caller, answerer = RTCPeerConnection(LOCAL), Answerer(model)
+    with SharedRuntime() as shared_runtime:
+        caller, answerer = RTCPeerConnection(LOCAL), Answerer(shared_runtime)
         camera = MediaPlayer(str(recording), loop=True).video
         assert camera is not None, "the recording has no picture"
         try:
@@ -72,7 +74,7 @@ async def call(recording: Path, seconds: float) -> int:
                     break
                 received += 1
             if answerer.enhanced is not None:
-                print(answerer.enhanced.figures())
+                print(answerer.enhanced.status())
         finally:
             await caller.close()
             await answerer.connection.close()

@@ -20,7 +20,7 @@ from stream.frame import Frame
 from stream.graph import Opener
 from stream.media.demo.demo_source import DemoSource
 from stream.media.sources.file_source import FileSource
-from tests.fake_stages import lay_road, run_main
+from tests.fake_stages import run_main, use_fake_stages
 from tests.recording_files import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
 
 REPO = Path(run_pipeline.__file__).parent
@@ -28,8 +28,8 @@ REPO = Path(run_pipeline.__file__).parent
 
 @pytest.fixture
 def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Replaces the real stages, which need models; see `lay_road`."""
-    lay = partial(lay_road, monkeypatch)
+    """Replaces the real stages, which need models; see `use_fake_stages`."""
+    lay = partial(use_fake_stages, monkeypatch)
     lay()
     return lay
 

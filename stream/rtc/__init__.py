@@ -1,6 +1,6 @@
 """WebRTC: a track for programs, and a relay for people. asyncio and aiortc live here alone.
 
-    from stream.rtc import EnhancedVideoTrack, Model
+    from stream.rtc import EnhancedVideoTrack, SharedRuntime
 
 `__all__` is the public API: the track, what it takes and gives, and the errors that it raises.
 Needs aiortc: pip install 'closeup[webrtc]'.
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from stream.camera_profile import CameraProfile
     from stream.errors import CloseupError, ConfigError, ModelError
     from stream.rtc.enhanced_track import EnhancedVideoTrack
-    from stream.rtc.status import Figures
-    from stream.shared_runtime import Model
+    from stream.rtc.status import Status
+    from stream.shared_runtime import SharedRuntime
 
 __all__ = [
     "CameraProfile",
@@ -25,9 +25,9 @@ __all__ = [
     "ConfigError",
     "EngineError",
     "EnhancedVideoTrack",
-    "Figures",
-    "Model",
     "ModelError",
+    "SharedRuntime",
+    "Status",
 ]
 _HOMES = {
     "CameraProfile": "stream.camera_profile",
@@ -35,9 +35,9 @@ _HOMES = {
     "ConfigError": "stream.errors",
     "EngineError": "engines.runtime",
     "EnhancedVideoTrack": "stream.rtc.enhanced_track",
-    "Figures": "stream.rtc.status",
-    "Model": "stream.shared_runtime",
     "ModelError": "stream.errors",
+    "SharedRuntime": "stream.shared_runtime",
+    "Status": "stream.rtc.status",
 }
 
 

@@ -1,4 +1,4 @@
-"""Words: what the two processes say to each other: JSON, because pickles can do anything.
+"""Sandbox protocol: the messages of the two processes, in JSON, because pickles can do anything.
 
 child → parent                                    parent → child
 {"holds": [...]}       what confines it
@@ -7,7 +7,7 @@ child → parent                                    parent → child
 {"grow": b}            a picture needs more       {"slots": n, "bytes": b}
 {"picture": {...}}     it lies in a slot          {"free": slot}
 {"end": {...}}         no more pictures
-{"error": "..."}       and no more words
+{"error": "..."}       and no more messages
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ LONGEST = 1 << 16
 LONGEST_LINE = 500
 MATRIX = bytes(9 * 4)
 
-Words = dict[str, Any]
+Message = dict[str, Any]
 
 
-def say(connection: Connection, words: Words) -> None:
+def send(connection: Connection, message: Message) -> None:
     """Raises: OSError: nobody listens any more."""
-    connection.send_bytes(json.dumps(words).encode())
+    connection.send_bytes(json.dumps(message).encode())
 
 
-def hear(connection: Connection) -> Words:
-    """Raises: EOFError, OSError: nobody speaks any more. ValueError: these are no words."""
+def receive(connection: Connection) -> Message:
+    """Raises: EOFError, OSError: the other side is gone. ValueError: this is no message."""
     try:
-        words = json.loads(connection.recv_bytes(LONGEST))
+        message = json.loads(connection.recv_bytes(LONGEST))
     except RecursionError as error:
         raise ValueError("too deep") from error
-    if not isinstance(words, dict):
+    if not isinstance(message, dict):
         raise ValueError("not an object")
-    return words
+    return message
 
 
 def one_line(text: str) -> str:
@@ -77,9 +77,9 @@ class Container:
         """Nothing of it is open on this side."""
 
 
-def describe(container: Any, stream: Any) -> Words:
-    """Facts of PyAV's container and stream, as words."""
-    facts: Words = {"duration": container.duration, "start_time": container.start_time}
+def describe(container: Any, stream: Any) -> Message:
+    """Facts of PyAV's container and stream, as part of a message."""
+    facts: Message = {"duration": container.duration, "start_time": container.start_time}
     facts["alone"] = all(one is stream for one in container.streams)
     facts["stream"] = {
         name: _pair(getattr(stream, name))
@@ -88,13 +88,13 @@ def describe(container: Any, stream: Any) -> Words:
     return facts
 
 
-def beside(frame: VideoFrame) -> Words:
-    """What planes do not tell of the first picture, as words."""
+def beside(frame: VideoFrame) -> Message:
+    """What planes do not tell of the first picture, as part of a message."""
     sides = {name: data.hex() for name, data in side_data_of(frame).items()}
     return {"sides": sides, "interlaced": frame.interlaced_frame}
 
 
-def understand_beside(facts: Words) -> tuple[dict[str, bytes], bool]:
+def understand_beside(facts: Message) -> tuple[dict[str, bytes], bool]:
     """Side data by name, and whether the pictures are interlaced.
 
     Raises: ValueError, KeyError, AttributeError: these are no facts.
@@ -105,7 +105,7 @@ def understand_beside(facts: Words) -> tuple[dict[str, bytes], bool]:
     return sides, bool(facts["interlaced"])
 
 
-def understand(facts: Words) -> Container:
+def understand(facts: Message) -> Container:
     """Raises: ValueError, KeyError, TypeError, ArithmeticError: these are no facts."""
     told = facts["stream"]
     fractions = {

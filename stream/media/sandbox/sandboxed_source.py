@@ -1,4 +1,4 @@
-"""GuardedSource: a recording whose file is opened, parsed and decoded by another process.
+"""SandboxedSource: a recording whose file is opened, parsed and decoded by another process.
 
 A file that brings the decoder down, makes it wait for ever or asks for all the memory ends that
 process, and here it is one clear line.
@@ -30,17 +30,17 @@ from stream.errors import InputError
 from stream.media.sandbox.chroma import ChromaSetter
 from stream.media.sandbox.confine import CPU_S
 from stream.media.sandbox.sandbox_protocol import (
-    Words,
-    hear,
+    Message,
     one_line,
-    say,
+    receive,
+    send,
     understand,
     understand_beside,
 )
 from stream.media.sandbox.shared_planes import Bytes, read_planes
 from stream.media.sources import file_source
 from stream.media.sources.file_source import FileSource
-from stream.media.video_format import Form
+from stream.media.video_format import VideoFormat
 
 PATIENCE_S = 90.0
 """Without a picture or a step of the survey."""
@@ -54,14 +54,14 @@ QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBY
 
 
 def open_source(path: Path) -> FileSource:
-    """A recording behind the guard; Windows cannot hand its memory on, and has none.
+    """A recording behind the sandbox; Windows cannot hand its memory on, and has none.
 
     Raises: InputError: as `FileSource`.
     """
-    return FileSource(path) if sys.platform == "win32" else GuardedSource(path)
+    return FileSource(path) if sys.platform == "win32" else SandboxedSource(path)
 
 
-class GuardedSource(FileSource):
+class SandboxedSource(FileSource):
     """As `FileSource`, at a distance. Linux and macOS.
 
     Raises: InputError: also while iterating: the child died, was stopped, or exceeded a limit.
@@ -98,13 +98,13 @@ class GuardedSource(FileSource):
     def _open(self) -> InputContainer:
         self._start()
         try:
-            words = self._hear()
-            self.holds = frozenset(map(str, words.get("holds", ())))
-            while "facts" not in words:
-                words = self._hear()
+            message = self._receive()
+            self.holds = frozenset(map(str, message.get("holds", ())))
+            while "facts" not in message:
+                message = self._receive()
             with self._understanding():
-                container = understand(words["facts"])
-                self._sides, self._interlaced = understand_beside(words["facts"])
+                container = understand(message["facts"])
+                self._sides, self._interlaced = understand_beside(message["facts"])
         except BaseException:
             self.close()
             raise
@@ -114,26 +114,26 @@ class GuardedSource(FileSource):
     def _chosen(self) -> VideoStream:
         return cast(VideoStream, self._container.streams[0])
 
-    def _form(self, first: av.VideoFrame) -> Form:
+    def _video_format(self, first: av.VideoFrame) -> VideoFormat:
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
-        return Form.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
+        return VideoFormat.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         while True:
-            words = self._hear()
+            message = self._receive()
             with self._understanding():
-                if "end" in words:
-                    self.damaged = int(words["end"]["damaged"])
-                    self.broke_off = bool(words["end"]["broke_off"])
+                if "end" in message:
+                    self.damaged = int(message["end"]["damaged"])
+                    self.broke_off = bool(message["end"]["broke_off"])
                     return
-                if "grow" in words:
-                    self._grow(int(words["grow"]))
+                if "grow" in message:
+                    self._grow(int(message["grow"]))
                     continue
-                told = words["picture"]
+                told = message["picture"]
                 self.damaged = int(told["damaged"])
                 slot = int(told["slot"])
                 frame = self._picture(told, self._slots[slot])
-            self._say({"free": slot})
+            self._send({"free": slot})
             yield frame
 
     def _start(self) -> None:
@@ -160,30 +160,30 @@ class GuardedSource(FileSource):
         finally:
             theirs.close()
 
-    def _hear(self) -> Words:
-        """The child's next words, other than that it is alive."""
+    def _receive(self) -> Message:
+        """The child's next message, other than that it is alive."""
         while True:
             try:
                 if not self._connection.poll(PATIENCE_S):
                     raise InputError(
                         f"{self.path} gives no picture within {PATIENCE_S:.0f} s; is it damaged?"
                     )
-                words = hear(self._connection)
+                message = receive(self._connection)
             except (EOFError, OSError, ValueError) as error:
                 raise InputError(f"{self.path} {self._death()}") from error
-            if "error" in words:
-                raise InputError(one_line(str(words["error"])))
-            if "alive" not in words:
-                return words
+            if "error" in message:
+                raise InputError(one_line(str(message["error"])))
+            if "alive" not in message:
+                return message
 
-    def _say(self, words: Words) -> None:
+    def _send(self, message: Message) -> None:
         # A child that has gone is noticed when it is listened to.
         with suppress(OSError):
-            say(self._connection, words)
+            send(self._connection, message)
 
     @contextmanager
     def _understanding(self) -> Iterator[None]:
-        """Turn words that make no sense, which only a child in strange hands says, into an error.
+        """Turn a message that makes no sense into an error; only a hostile child sends one.
 
         Raises: InputError.
         """
@@ -212,9 +212,9 @@ class GuardedSource(FileSource):
         os.ftruncate(self._memory, max(number * needed, os.fstat(self._memory).st_size))
         shared = np.frombuffer(mmap.mmap(self._memory, number * needed), np.uint8)
         self._slots = list(shared.reshape(number, needed))
-        self._say({"slots": number, "bytes": needed})
+        self._send({"slots": number, "bytes": needed})
 
-    def _picture(self, told: Words, slot: Bytes) -> av.VideoFrame:
+    def _picture(self, told: Message, slot: Bytes) -> av.VideoFrame:
         width, height = int(told["width"]), int(told["height"])
         if not 0 < width * height <= file_source.MAX_PIXELS:
             raise ValueError(f"a picture of {width}x{height}")

@@ -27,8 +27,8 @@ def process(source_path: Path, target: Path) -> None:
             (source.width, source.height),
             source.rate,
             source.time_base,
-            form=source.form,
-            companion=CopiedStreams(source_path),
+            video_format=source.video_format,
+            stream_copy=CopiedStreams(source_path),
         )
         for frame in source:
             sink.send(frame)

@@ -11,7 +11,7 @@ import pytest
 
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
-from stream.options import ArchiveOptions, Options
+from stream.options import BatchOptions, Options
 from tests.batches import run_program, write_call
 from tests.pictures import need_models
 
@@ -123,7 +123,7 @@ def test_what_makes_an_archive(tmp_path: Path) -> None:
     ):  # fmt: skip
         words = [word for name in inputs for word in ("--input", name)]
         options = parse([*words, "--output", output, "--jobs", "2"])
-        assert isinstance(options, ArchiveOptions)
+        assert isinstance(options, BatchOptions)
         assert (options.inputs, options.jobs) == (tuple(inputs), 2)
         assert (options.each.framing, options.each.report) == ("fixed", None)
     single = parse(["--input", one, "--output", "out.mp4"])
