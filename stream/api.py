@@ -23,6 +23,8 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
+from stream.option_table import RUNTIME
+from stream.picture_options import API_SCALE, FRAMING, RATE, STRENGTH
 from stream.stages.framing.framing import Mode
 
 CLOCK = Fraction(1, 90_000)
@@ -47,19 +49,18 @@ class Enhancer:
     def __init__(
         self,
         *,
-        framing: Mode = "auto",
+        framing: Mode = FRAMING.default,
         scale: float = 1.0,
-        strength: float = 1.0,
-        runtime: str = "auto",
-        rate: float = 30.0,
+        strength: float = STRENGTH.default,
+        runtime: str = RUNTIME.default,
+        rate: float = RATE.default,
         camera: CameraProfile = ANY_CAMERA,
     ) -> None:
-        if framing not in ("auto", "fixed"):
-            raise ConfigError(f'framing is "auto" or "fixed", not "{framing}"')
+        FRAMING.check(framing)
+        API_SCALE.check(scale)
+        RATE.check(rate)
         if framing == "auto" and scale != 1.0:
             raise ConfigError(f'scale {scale:g} needs framing "fixed"; "auto" keeps the size')
-        if not 1.0 <= rate <= 1000.0:
-            raise ConfigError(f"the rate must lie between 1 and 1000, not {rate:g}")
         self._framing: Mode = framing
         self._scale = scale
         self._rate = Fraction(rate).limit_denominator(1001)
@@ -79,9 +80,7 @@ class Enhancer:
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        if not 0.0 <= strength <= 1.0:
-            raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
-        self._strength = strength
+        self._strength = STRENGTH.check(strength)
         if self._stages is not None:
             self._stages.compositor.strength = strength
 

@@ -11,6 +11,8 @@ from engines.runtime import PROFILE, SCALES, Runtime, measured_largest, open_run
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import View
 from stream.image.resample import Size
+from stream.option_table import RUNTIME
+from stream.picture_options import STRENGTH
 from stream.protocols import Stage
 from stream.quality_controller import QualityController
 from stream.quality_ladder import QualityLevel, first_level
@@ -80,8 +82,8 @@ class Stages:
         *,
         framing: Mode,
         scale: float = 1.0,
-        strength: float = 1.0,
-        runtime: str | Opener = "auto",
+        strength: float = STRENGTH.default,
+        runtime: str | Opener = RUNTIME.default,
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
         live: bool = False,

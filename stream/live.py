@@ -18,7 +18,8 @@ from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
 from stream.media.sinks.virtual_camera import VirtualCamera
 from stream.media.sources.camera_source import CameraSource
-from stream.options import VIRTUAL_CAMERA, LiveOptions, chosen_scale
+from stream.option_table import VIRTUAL_CAMERA
+from stream.options import LiveOptions, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.quality_controller import QualityController

@@ -18,6 +18,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Image
+from stream.picture_options import FRAMING, STRENGTH
 from stream.rtc.status import Status
 from stream.rtc.track_worker import Picture, TrackWorker
 from stream.shared_runtime import SharedRuntime
@@ -50,8 +51,8 @@ class EnhancedVideoTrack(MediaStreamTrack):
         self,
         source: MediaStreamTrack,
         *,
-        framing: Mode = "auto",
-        strength: float = 1.0,
+        framing: Mode = FRAMING.default,
+        strength: float = STRENGTH.default,
         shared_runtime: SharedRuntime | None = None,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,

@@ -16,11 +16,11 @@ from fractions import Fraction
 import av
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.errors import ConfigError
 from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
+from stream.picture_options import FRAMING, STRENGTH
 from stream.quality_controller import QualityController
 from stream.quality_ladder import QualityLevel
 from stream.rtc.frame_conversion import to_frame, to_rgb
@@ -66,8 +66,8 @@ class TrackWorker:
         shared_runtime: SharedRuntime,
         deliver: Callable[[Picture], None],
         *,
-        framing: Mode = "auto",
-        strength: float = 1.0,
+        framing: Mode = FRAMING.default,
+        strength: float = STRENGTH.default,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
@@ -98,9 +98,7 @@ class TrackWorker:
 
     @framing.setter
     def framing(self, framing: Mode) -> None:
-        if framing not in ("auto", "fixed"):
-            raise ConfigError(f'framing is "auto" or "fixed", not "{framing}"')
-        self._framing: Mode = framing
+        self._framing: Mode = FRAMING.check(framing)
 
     @property
     def strength(self) -> float:
@@ -109,9 +107,7 @@ class TrackWorker:
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        if not 0.0 <= strength <= 1.0:
-            raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
-        self._strength = strength
+        self._strength = STRENGTH.check(strength)
 
     @property
     def late(self) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 from stream.frame import Frame, Image
 from stream.image.resample import resample
 from stream.media.sinks.window import CvWindow, Window
+from stream.picture_options import STRENGTH
 
 HELP = "b before/after (drag)   + - strength   f forget   h help   q quit"
 HELP_S = 8.0
@@ -175,9 +176,9 @@ class Preview:
         if key == "b":
             self._split = 0.5 if self._split is None else None
         elif key in ("+", "="):
-            self._controls.strength = min(1.0, round(self._controls.strength + STEP, 2))
+            self._controls.strength = STRENGTH.clamped(round(self._controls.strength + STEP, 2))
         elif key in ("-", "_"):
-            self._controls.strength = max(0.0, round(self._controls.strength - STEP, 2))
+            self._controls.strength = STRENGTH.clamped(round(self._controls.strength - STEP, 2))
         elif key == "f":
             self._controls.forget()
         elif key == "h":
