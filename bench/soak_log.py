@@ -94,7 +94,7 @@ class Log:
         self._disturbed.append(frame.index)
 
     def count(self, metrics: Metrics) -> None:
-        """FirstPass at the counters, now and then."""
+        """Look at the counters, now and then."""
         if time.monotonic() - self._started_s <= BEGINNING_S:
             self._beginning = (metrics.counter(DROPPED), metrics.counter(FAILED_OPEN))
 

@@ -111,7 +111,7 @@ def seen(
 
 
 def likeness(one: Half, other: Half) -> float:
-    """Of two sets of views: of the two that are most alike, as the person_index has it."""
+    """Of two sets of views: of the two that are most alike, as the person index has it."""
     return float(np.max(np.stack(one) @ np.stack(other).T))
 
 

@@ -183,7 +183,7 @@ def test_impossible_options(
     assert Path("old.mp4").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("place", ["look", "meet"])
+@pytest.mark.parametrize("place", ["first_pass", "meet"])
 @pytest.mark.parametrize(
     "error", [ModelError("the models cannot be fetched"), WeightsError("install a runtime")]
 )
@@ -214,7 +214,7 @@ def test_a_defect_keeps_its_traceback_and_leaves_nothing(
     assert names(recording.parent) == {"call.mp4"}
 
 
-@pytest.mark.parametrize("place", ["look", "meet"])
+@pytest.mark.parametrize("place", ["first_pass", "meet"])
 def test_ctrl_c_leaves_nothing(
     road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:

@@ -63,7 +63,7 @@ class Sightings:
 
 
 def sightings(folder: Path) -> list[Sightings]:
-    """FirstPass through every recording of a folder.
+    """Look through every recording of a folder.
 
     Raises: InputError: there are fewer than four people with a face. ModelError.
     """

@@ -39,7 +39,7 @@ class FirstPass:
         return self.metrics.counter(FACES)
 
     def run(self, source: Source, meter: MakeMeter = Progress) -> None:
-        """FirstPass through a whole recording.
+        """Look through a whole recording.
 
         Args:   meter: is told of every frame.
         Raises: CloseupError: it cannot be read, or the face detector cannot be had.

@@ -59,7 +59,7 @@ def test_bad_options(
 
 
 def test_whoever_was_far_is_served_by_the_close_up_of_the_end() -> None:
-    """Real tracker, person_index and bank, without the network; she leaves the picture in
+    """Real tracker, person index and bank, without the network; she leaves the picture in
     between."""
     need_models()
     call = Call(back(8.0), [Photo(DemoScene())], (640, 360))

@@ -29,7 +29,7 @@ RATE = 30
 BLANK = np.zeros((4, 4, 3), np.uint8)
 LARGE_SHARE = 1
 Cost = Callable[[QualityLevel, int, int], float]
-"""QualityLevel, faces, frame's number → ms of work."""
+"""Quality level, faces, frame's number → ms of work."""
 
 
 def step(name: str) -> int:

@@ -106,7 +106,7 @@ class PersonIndex:
 
     def finish(self) -> dict[int, Exemplars]:
         """The recording has ended: the exemplars of everybody, by number; still the
-        person_index's."""
+        index's."""
         self._end(list(self._running))
         return {person.number: person.exemplars for person in self._people}
 

@@ -84,7 +84,7 @@ class TemporalFilter:
         return np.asarray(np.where(same, self._rested + 1.0, 0.0), np.float32)
 
     def _moved(self, new: Image, box: Box, rested: Floats) -> Image | None:
-        """The last patch as it would refine now; None where there is none that fits."""
+        """The last patch as it would look now; None where there is none that fits."""
         last, then = self._last, self._box
         side = new.shape[0]
         if last is None or last.shape != new.shape or box[2] - box[0] != then[2] - then[0]:

@@ -47,7 +47,7 @@ BACK_S = 0.25
 
 @dataclass
 class Person:
-    """Somebody in the subjects."""
+    """Somebody whom the virtual camera follows."""
 
     head: Vector
     """float64 (3,): centre x, centre y and width of the face, px; smoothed."""

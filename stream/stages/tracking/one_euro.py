@@ -24,11 +24,11 @@ class OneEuro:
     """
 
     min_cutoff_hz: float
-    """CropSelector-off at rest: lower is steadier."""
+    """Cut-off at rest: lower is steadier."""
     beta: float
     """Hz of cut-off per unit of speed (value per second): higher lags less."""
     speed_cutoff_hz: float = 1.0
-    """CropSelector-off of the speed's own filter; the paper's 1 Hz."""
+    """Cut-off of the speed's own filter; the paper's 1 Hz."""
     max_lag: float = math.inf
     """The result is never farther than this from the value (in `unit`). Ours, not the paper's: its
     filter needs some tenths of a second to notice that a resting value has set off."""
