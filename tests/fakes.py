@@ -95,8 +95,10 @@ class OpenedRuntimes:
 
     def __init__(self) -> None:
         self.runtimes: list[BicubicRuntime] = []
+        self.names: list[str] = []
 
     def __call__(self, name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
         report(f"bicubic runs x{scale}")
+        self.names.append(name)
         self.runtimes.append(BicubicRuntime(scale))
         return self.runtimes[-1]
