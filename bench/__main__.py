@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.measures.contact_sheet import write_sheet, write_video
+from bench.measures.contact_sheet import write_pictures, write_sheet, write_video
 from bench.measures.evaluator import Notes
 from bench.measures.likeness import Likeness
 from bench.measures.summary import summarise, table
@@ -82,6 +82,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     pace = options.pace or (QUICK_PACE if options.quick else 1.0)
     scene = DemoScene()
     done: list[tuple[str, Notes]] = []
+    index: dict[str, dict[str, float]] = {}
     started_s = time.monotonic()
     with FaceDetector() as detector:
         likeness = None if options.no_identity else Likeness(detector)
@@ -95,7 +96,11 @@ def measure(options: argparse.Namespace) -> list[str]:
             done.append((cast.name, notes))
             if options.out is not None and options.videos:
                 write_video(options.out / f"{cast.name.replace(' ', '-')}.{options.videos}", notes)
+            if options.pictures is not None:
+                index |= write_pictures(options.pictures, cast.name, notes)
             print(table([summarise(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
+    if options.pictures is not None:
+        (options.pictures / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     rows = [summarise(name, [notes]) for name, notes in done]
     whole = summarise("all", [notes for _, notes in done])
     text = table([*rows, whole])
@@ -189,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
+    add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame: "
+        "CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
     add("--videos", choices=("mp4", "webp"), metavar="KIND", help="with --out: before, after and "
         "truth of every call, as mp4 or webp")  # fmt: skip
     return parser

@@ -3,7 +3,8 @@
     python -m calibration.speed [--rate 30] [--scales 4 8] [--runtimes ...] [--json F]
 
 Every runtime, precision and number of threads that works here is measured; then the fastest at
-every size of crop, and the rest of a frame (finding faces, framing, drawing) beside it. Other
+every size of crop, and the rest of a frame (finding faces, framing, drawing) beside it. A frame is
+one in which the face has moved: its exemplars are aligned and encoded anew. Other
 programs slow some measurements down and not others, so: all candidates are open at once and take
 turns, each turn gives a median, the median of the turns counts, and who is close to the fastest
 takes more turns. On a machine that is busy with something else nothing is kept.
@@ -28,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from calibration.frame_cost import rest_ms
-from engines.benchmark import pictures
+from engines.alignment import align
+from engines.benchmark import pictures, unaligned
 from engines.machine import cores, processor
 from engines.runtime import (
     BUCKETS,
@@ -145,7 +147,7 @@ def compare(candidates: list[Candidate], crop: Image, exemplars: list[Image], tu
     """Let candidates take turns, and the close ones twice as many more. Raises: EngineError."""
     calls = []
     for one in candidates:
-        call = partial(one.runtime.enhance, crop, one.runtime.encode(exemplars))
+        call = partial(run, one.runtime, crop, exemplars)
         call()
         calls.append((one, call))
     for more in range(3):
@@ -154,6 +156,11 @@ def compare(candidates: list[Candidate], crop: Image, exemplars: list[Image], tu
             for one, call in calls:
                 if not more or one.ms <= CLOSE * fastest:
                     one.turns_ms.append(turn_ms(call))
+
+
+def run(runtime: Runtime, crop: Image, exemplars: list[Image]) -> Image:
+    """What a frame needs of the network where the face has moved. Raises: EngineError."""
+    return runtime.enhance(crop, runtime.encode(exemplars))
 
 
 def choose(candidates: list[Candidate]) -> Candidate:
@@ -168,38 +175,49 @@ class Size:
     """One size of crop with the chosen candidate; ms."""
 
     bucket: int
-    enhance_ms: float
+    align_ms: float
+    """Of the exemplars, before the network."""
     encode_ms: float
+    enhance_ms: float
+
+    @property
+    def frame_ms(self) -> float:
+        """All that a frame needs where the face has moved."""
+        return self.align_ms + self.encode_ms + self.enhance_ms
 
 
 def measure_sizes(chosen: Candidate, scale: int, turns: int) -> list[Size]:
     """Every bucket, all in turn. Raises: EngineError."""
-    calls: dict[int, tuple[Callable[[], object], Callable[[], object]]] = {}
+    calls: dict[int, tuple[Callable[[], object], ...]] = {}
     for bucket in BUCKETS[scale]:
-        crop, exemplars = pictures(bucket, scale, EXEMPLARS)
+        crop, moved = unaligned(bucket, scale, EXEMPLARS)
+        exemplars = align(crop, moved)
         features = chosen.runtime.encode(exemplars)
         chosen.runtime.enhance(crop, features)
-        enhance = partial(chosen.runtime.enhance, crop, features)
-        calls[bucket] = (enhance, partial(chosen.runtime.encode, exemplars))
-    taken: dict[int, list[tuple[float, float]]] = {bucket: [] for bucket in calls}
+        calls[bucket] = (
+            partial(align, crop, moved),
+            partial(chosen.runtime.encode, exemplars),
+            partial(chosen.runtime.enhance, crop, features),
+        )
+    taken: dict[int, list[list[float]]] = {bucket: [] for bucket in calls}
     for _ in range(turns):
-        for bucket, pair in calls.items():
-            taken[bucket].append((turn_ms(pair[0]), turn_ms(pair[1], TURN_S / 4)))
+        for bucket, parts in calls.items():
+            taken[bucket].append([turn_ms(part, TURN_S / len(parts)) for part in parts])
     return [
-        Size(bucket, median(t[0] for t in times), median(t[1] for t in times))
+        Size(bucket, *(median(part) for part in zip(*times, strict=True)))
         for bucket, times in taken.items()
     ]
 
 
 def largest(sizes: list[Size], room_ms: float) -> int:
-    """Side of the largest crop that takes no more than this; 0: none."""
-    return max((size.bucket for size in sizes if size.enhance_ms <= room_ms), default=0)
+    """Side of the largest crop whose frame takes no more than this; 0: none."""
+    return max((size.bucket for size in sizes if size.frame_ms <= room_ms), default=0)
 
 
 def table(candidates: list[Candidate], chosen: Candidate, scale: int) -> str:
     """Candidates, the fastest first, in Markdown; ratio: to the fastest."""
     lines = [
-        f"| runtime, {TYPICAL[scale]} px x{scale} | precision | threads | enhance ms | ratio |",
+        f"| runtime, {TYPICAL[scale]} px x{scale} | precision | threads | network ms | ratio |",
         "|---|---|---|---|---|",
     ]
     ordered = sorted(candidates, key=lambda one: one.ms)
@@ -213,13 +231,14 @@ def table(candidates: list[Candidate], chosen: Candidate, scale: int) -> str:
 def size_table(sizes: list[Size], scale: int, rest: float, rate: float) -> str:
     """Sizes of crops and how many frames a second they leave, in Markdown."""
     lines = [
-        f"| crop x{scale} | enhance ms | encode ms | frames a second | holds {rate:g} |",
-        "|---|---|---|---|---|",
+        f"| crop x{scale} | align ms | encode ms | enhance ms | frames a second | holds {rate:g} |",
+        "|---|---|---|---|---|---|",
     ]
     for size in sizes:
-        per_s = 1e3 * TOO_MUCH / (size.enhance_ms + rest)
+        per_s = 1e3 * TOO_MUCH / (size.frame_ms + rest)
         holds = "yes" if per_s >= rate else "no"
-        cells = (f"{size.bucket} px", f"{size.enhance_ms:.1f}", f"{size.encode_ms:.1f}")
+        parts = (size.align_ms, size.encode_ms, size.enhance_ms)
+        cells = (f"{size.bucket} px", *(f"{part:.1f}" for part in parts))
         lines.append(f"| {' | '.join(cells)} | {per_s:.0f} | {holds} |")
     return "\n".join(lines)
 

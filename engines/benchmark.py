@@ -4,7 +4,8 @@
 
 prints a Markdown table. Times are wall-clock medians after a warm-up, each call from picture to
 picture. Every bucket is measured in the same run with the naive road: PyTorch, eager, FP32,
-everything computed again for each frame, on as many threads; `ratio` is enhance / naive. Without
+everything computed again for each frame, on as many threads; `ratio` is enhance / naive. Exemplars
+are aligned to the crop beforehand (`engines.alignment`), which has a column of its own. Without
 PyTorch (extra `train`) what needs it stays empty.
 """
 
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.alignment import align
 from engines.machine import processor
 from engines.runtime import (
     BUCKETS,
@@ -54,6 +56,8 @@ class Row:
     scale: int
     bucket: int
     exemplars: int
+    align_ms: float | None
+    """Alignment of the exemplars, for all runtimes the same."""
     encode_ms: float | None
     enhance_ms: float
     naive_ms: float | None
@@ -72,7 +76,17 @@ class Row:
 
 
 def pictures(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]:
-    """A crop and exemplars that show the same thing, a little moved: shapes, edges and noise."""
+    """A crop and exemplars that show the same thing, a little moved, and aligned to it: shapes,
+    edges and noise.
+
+    Returns: RGB uint8 (side, side, 3), and RGBA uint8 (scale side, scale side, 4) each.
+    """
+    crop, moved = unaligned(side, scale, exemplars)
+    return crop, align(crop, moved)
+
+
+def unaligned(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]:
+    """As `pictures`, before they are aligned: the exemplars are RGB."""
     big = side * scale
     y, x = np.mgrid[0:big, 0:big] / big
     waves = [np.sin(9 * x + 5 * y * c) + np.sign(np.sin(17 * y - 6 * x * c)) for c in (1, 2, 3)]
@@ -163,7 +177,9 @@ class Case:
         Raises: WeightsError.
         """
         reference = open_reference(self.scale)
-        crop, known = pictures(self.bucket, self.scale, self.exemplars)
+        crop, moved = unaligned(self.bucket, self.scale, self.exemplars)
+        known = align(crop, moved)
+        align_ms = times_ms(partial(align, crop, moved), max(5, self.repeat // 2))[0]
         naive_ms, right, gmacs = None, None, 0.0
         if reference is not None:
             naive = partial(reference.enhance, crop, known)
@@ -183,6 +199,7 @@ class Case:
                 top = self.peak.get(precision)
                 yield replace(
                     row,
+                    align_ms=align_ms if known else None,
                     naive_ms=naive_ms,
                     ratio=row.enhance_ms / naive_ms if naive_ms else None,
                     gmacs_per_s=rate,
@@ -212,6 +229,7 @@ class Case:
             psnr = None if right is None else psnr_to(right, runtime, crop, known)
         return Row(
             *(name, precision, self.scale, self.bucket, self.exemplars),
+            align_ms=None,
             encode_ms=encode[0],
             enhance_ms=enhance[0],
             naive_ms=None,
@@ -235,9 +253,9 @@ def markdown(rows: list[Row]) -> str:
         return "–" if value is None else f"{value:.{digits}f}"
 
     lines = [
-        "| runtime | precision | crop | exemplars | encode ms | enhance ms p50 / p95 / p99 "
-        "| naive ms | ratio | GMACs/s | of peak | dB to FP32 | MB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| runtime | precision | crop | exemplars | align ms | encode ms "
+        "| enhance ms p50 / p95 / p99 | naive ms | ratio | GMACs/s | of peak | dB to FP32 | MB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         share = "–" if row.share_of_peak is None else f"{row.share_of_peak:.0%}"
@@ -247,6 +265,7 @@ def markdown(rows: list[Row]) -> str:
             row.precision,
             f"{row.bucket} px x{row.scale}",
             str(row.exemplars),
+            show(row.align_ms),
             show(row.encode_ms),
             " / ".join(show(v) for v in spread),
             show(row.naive_ms),

@@ -34,9 +34,9 @@ class Runtime(Protocol):
     """s: 4 or 8."""
 
     def encode(self, exemplars: list[Image]) -> Features:
-        """Features of exemplars; run when the bank changes.
+        """Features of exemplars that are aligned to a crop, see `engines.alignment`.
 
-        Args:    exemplars: RGB uint8 (s*b, s*b, 3) each, at least one.
+        Args:    exemplars: RGBA uint8 (s*b, s*b, 4) each, at least one; A is the confidence.
         Returns: features for `enhance` with crops of side b.
         Raises:  ValueError: the list is empty or the sizes differ.
         """
@@ -84,15 +84,15 @@ def check_crop(crop: Image) -> int:
 
 
 def check_exemplars(exemplars: list[Image], scale: int) -> None:
-    """Raises: ValueError: not all are RGB uint8 (s b, s b, 3) of one size with an even b."""
+    """Raises: ValueError: not all are RGBA uint8 (s b, s b, 4) of one size with an even b."""
     shapes = {image.shape for image in exemplars}
     if len(shapes) != 1:
         raise ValueError(f"exemplars must be at least one and of one size: {sorted(shapes)}")
     (shape,) = shapes
     side = shape[0]
-    if shape != (side, side, 3) or side % (2 * scale):
+    if shape != (side, side, 4) or side % (2 * scale):
         raise ValueError(
-            f"an exemplar must be RGB uint8 ({scale} b, {scale} b, 3), b even: {shape}"
+            f"an aligned exemplar must be RGBA uint8 ({scale} b, {scale} b, 4), b even: {shape}"
         )
 
 

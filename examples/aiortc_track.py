@@ -33,10 +33,10 @@ LOCAL = RTCConfiguration(iceServers=[])
 class Answerer:
     """Answers one call and sends its video back, enhanced."""
 
-    def __init__(self, shared_runtime: SharedRuntime) -> None:
+    def __init__(self, runtime: SharedRuntime) -> None:
         self.connection = RTCPeerConnection(LOCAL)
         self.enhanced: EnhancedVideoTrack | None = None
-        self._shared_runtime = shared_runtime
+        self._runtime = runtime
         self.connection.on("track", self._on_track)
 
     async def answer(self, offer: RTCSessionDescription) -> RTCSessionDescription:
@@ -47,18 +47,16 @@ class Answerer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "video":
-            # One runtime may serve many calls; each track keeps its own memory of faces.
-            self.enhanced = EnhancedVideoTrack(
-                track, shared_runtime=self._shared_runtime, framing="fixed"
-            )
+            # One model may serve many calls; each track keeps its own memory of faces.
+            self.enhanced = EnhancedVideoTrack(track, shared_runtime=self._runtime, framing="fixed")
             self.connection.addTrack(self.enhanced)
 
 
 async def call(recording: Path, seconds: float) -> int:
     """Run one call and return the number of frames that came back."""
     received = 0
-    with SharedRuntime() as shared_runtime:
-        caller, answerer = RTCPeerConnection(LOCAL), Answerer(shared_runtime)
+    with SharedRuntime() as runtime:
+        caller, answerer = RTCPeerConnection(LOCAL), Answerer(runtime)
         camera = MediaPlayer(str(recording), loop=True).video
         assert camera is not None, "the recording has no picture"
         try:

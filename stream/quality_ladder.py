@@ -43,8 +43,8 @@ class QualityLevel:
     enhance_every: int = 1
     """A face is enhanced in every so many frames; between them its last patch moves with it."""
 
-    align_every_s: float = 0.2
-    """Exemplars are aligned to the moving face, and encoded anew, this often at most."""
+    align_every_s: float = 0.0
+    """While a crop stays in its place, exemplars are aligned and encoded this often at most."""
 
     @property
     def widest_px(self) -> float:
@@ -61,7 +61,7 @@ def _ladder() -> tuple[QualityLevel, ...]:
         ("large faces share", {"pixels": MOST_FACES * TYPICAL_PX**2}),
         ("crops of 128 px", {"largest_px": 128}),
         ("crops of 96 px", {"largest_px": TYPICAL_PX}),
-        ("new faces sought less often", {"search_every": 4, "align_every_s": 0.6}),
+        ("new faces sought less often", {"search_every": 4, "align_every_s": 0.2}),
         ("faces followed in every other frame", {"follow_every": 2}),
         ("two faces", {"max_faces": 2}),
         ("one face", {"max_faces": 1}),

@@ -34,7 +34,8 @@ class BicubicRuntime:
         if not exemplars:
             raise ValueError("no exemplars")
         sides = {image.shape for image in exemplars}
-        if len(sides) != 1 or exemplars[0].shape[0] != exemplars[0].shape[1]:
+        side = exemplars[0].shape[0]
+        if sides != {(side, side, 4)}:
             raise ValueError(f"exemplars of different or wrong sizes: {sides}")
         self.encoded.append(exemplars)
         return (np.array([exemplars[0].shape[0] // self.scale], np.float32),)

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from bench.measures.evaluator import Moment, Notes
+from bench.measures.evaluator import WAYS, Moment, Notes
 from bench.scenes.synthetic_people import RATE
 from stream.frame import Image
 from stream.media.colour import Colour, ToYuv
@@ -34,6 +34,24 @@ def write_sheet(path: Path, calls: Sequence[tuple[str, Notes]]) -> None:
     if rows:
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), np.vstack(rows)[:, :, ::-1])
+
+
+def write_pictures(folder: Path, cast: str, notes: Notes) -> dict[str, dict[str, float]]:
+    """Every far face of every frame, without loss: folder/CAST/FACE/WAY/FRAME.png.
+
+    Returns: {"CAST/FACE": {"scale": px of the output for each of the camera's}}.
+    Raises:  OSError: a file cannot be written.
+    """
+    index: dict[str, dict[str, float]] = {}
+    for moment in notes.moments:
+        place = f"{cast.replace(' ', '-')}/{moment.seen.person}"
+        index[place] = {"scale": moment.seen.zoom}
+        for way, picture in zip((*WAYS, "truth"), moment.pictures, strict=True):
+            path = folder / place / way / f"{moment.seen.index:06d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _, data = cv2.imencode(".png", picture[:, :, ::-1])
+            path.write_bytes(data.tobytes())
+    return index
 
 
 def write_video(path: Path, notes: Notes, person: int = 0) -> None:

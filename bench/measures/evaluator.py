@@ -23,10 +23,12 @@ from bench.measures.image_measures import (
     temporal_variance,
 )
 from bench.measures.likeness import Likeness
+from bench.measures.windows import cut_out, in_frame, radius_around, size_of, square_around
 from bench.scenes.call import Call, TrueFace
+from engines.hime.detail import Detail, detail
 from engines.hime.haarpsi import similarity
-from stream.frame import Exemplar, Face, Floats, Frame, Image, View
-from stream.image.resample import Rect, Size, resample
+from stream.frame import Exemplar, Face, Frame, Image, View
+from stream.image.resample import resample
 
 WINDOW = 1.5
 """The face and its hair, in widths of the face box: what is compared with the truth."""
@@ -36,7 +38,7 @@ RING = (0.7, 1.06)
 CORE, RIM = 0.75, 0.5
 """All of it shows up to the first; from the second on to there is its rim."""
 SLOW_EVERY, LIKENESS_EVERY = 4, 8
-"""SSIM, HaarPSI, seams and grain, and likeness, in every so many-th frame."""
+"""SSIM, HaarPSI, detail, tOF, seams and grain, and likeness, in every so many-th frame."""
 SETTLED_S = 0.7
 """After the scene froze; by then every patch has faded in."""
 WAYS = ("bicubic", "alone", "closeup")
@@ -66,6 +68,12 @@ class Seen:
     the truth's."""
     identity: tuple[float, ...] | None = None
     landmarks: tuple[float, ...] | None = None
+    detail: tuple[Detail, ...] | None = None
+    """Of what lies above the camera's Nyquist frequency."""
+    tof: tuple[float, ...] | None = None
+    """Error of the optical flow between frames, px of the output."""
+    zoom: float = 1.0
+    """Px of the output for each of the camera's."""
     exemplars: tuple[int | None, ...] = ()
     """Whose they are; None where it cannot be told."""
 
@@ -148,11 +156,11 @@ class Evaluator:
         outputs: tuple[Image, ...],
         view: View,
     ) -> None:
-        window = _square(true, WINDOW, view)
+        window = square_around(true, WINDOW, view)
         if window is None:
             return
         truth = self._truth(frame.index, window, view)
-        cuts = [_cut(output, window) for output in outputs]
+        cuts = [cut_out(output, window) for output in outputs]
         weights = [face.patch.weight for face in matches if face.patch is not None]
         seen = Seen(
             index=frame.index,
@@ -161,22 +169,30 @@ class Evaluator:
             covered=_is_covered(true, true_faces),
             psnr=tuple(psnr(cut, truth) for cut in cuts),
             exemplars=tuple(self._owner(e) for face in matches for e in face.exemplars),
+            zoom=view.zoom,
         )
         if self._last is not None and self._last.index == frame.index - 1:
             before = self._truth(frame.index - 1, window, view)
             motion = Motion(before, truth)
             seen.flicker = tuple(
                 motion.change(
-                    _cut(last, window).astype(np.float32) - before,
+                    cut_out(last, window).astype(np.float32) - before,
                     cut.astype(np.float32) - truth,
                 )
                 for last, cut in zip(self._last.outputs, cuts, strict=True)
             )
+            if frame.index % SLOW_EVERY == 0:
+                seen.tof = tuple(
+                    Motion(cut_out(last, window), cut).apart(motion)
+                    for last, cut in zip(self._last.outputs, cuts, strict=True)
+                )
         if frame.index % SLOW_EVERY == 0:
+            if view.zoom >= 1.0:
+                seen.detail = tuple(detail(cut, truth, view.zoom) for cut in cuts)
             seen.ssim = tuple(ssim(cut, truth) for cut in cuts)
             seen.haarpsi = tuple(similarity(cut, truth) for cut in cuts)
             self._look_at_patch(frame, seen, matches, true, outputs, view)
-        headshot = _square(true, HEADSHOT, view)
+        headshot = square_around(true, HEADSHOT, view)
         if headshot is not None and not seen.covered and frame.index % LIKENESS_EVERY == 0:
             self._compare(seen, headshot, outputs, view)
         self._hold(seen, window, cuts)
@@ -192,13 +208,13 @@ class Evaluator:
         outputs: tuple[Image, ...],
         view: View,
     ) -> None:
-        area = _square(true, 1.25 * HEADSHOT, view)
+        area = square_around(true, 1.25 * HEADSHOT, view)
         patched = [face for face in matches if face.patch is not None]
         if area is None or not patched:
             return
         truth = self._truth(frame.index, area, view)
-        cuts = [_cut(output, area) for output in outputs]
-        radius = _radius(patched[0], area, view, _size(area))
+        cuts = [cut_out(output, area) for output in outputs]
+        radius = radius_around(patched[0], area, view, size_of(area))
         ring = (radius > RING[0]) & (radius < RING[1])
         if ring.any():
             seen.seam = tuple(seam(cut, truth, ring) for cut in cuts)
@@ -206,12 +222,12 @@ class Evaluator:
         seen.jump = _ratios(
             (steepness(one, truth, rim), steepness(one, truth, radius > RING[1])) for one in cuts
         )
-        wide, high = (round(length / view.zoom) for length in _size(area))
+        wide, high = (round(length / view.zoom) for length in size_of(area))
         small = [
             np.asarray(cv2.resize(cut, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
             for cut in (*cuts, truth)
         ]
-        radius = _radius(patched[0], area, view, (wide, high))
+        radius = radius_around(patched[0], area, view, (wide, high))
         calm = flat(small[-1])
         seen.grain = _ratios(
             (grain(one, calm & (radius < CORE)), grain(one, calm & (radius > RING[1])))
@@ -228,7 +244,7 @@ class Evaluator:
         if self._likeness is None:
             return
         truth = self._truth(seen.index, headshot, view)
-        cuts = [_cut(output, headshot) for output in outputs]
+        cuts = [cut_out(output, headshot) for output in outputs]
         cosines = [self._likeness.cosine(cut, truth) for cut in cuts]
         known = [cosine for cosine in cosines if cosine is not None]
         seen.identity = tuple(known) if len(known) == len(cuts) else None
@@ -248,7 +264,7 @@ class Evaluator:
         after.append(cuts[-1].copy())
 
     def _truth(self, index: int, window: tuple[int, int, int, int], view: View) -> Image:
-        return self._call.render(index, _in_frame(window, view), _size(window))
+        return self._call.render(index, in_frame(window, view), size_of(window))
 
     def _whose(self, face: Face, true_faces: list[TrueFace]) -> TrueFace | None:
         """The true face that a tracked one is; None where it is nobody's."""
@@ -295,35 +311,6 @@ def _is_covered(true: TrueFace, others: list[TrueFace]) -> bool:
     )
 
 
-def _square(true: TrueFace, widths: float, view: View) -> tuple[int, int, int, int] | None:
-    """A square around a true face, whole px of the output; None where it is not all in view."""
-    side = round(widths * true.width_px * view.zoom)
-    left = round((true.center[0] - view.rect[0]) * view.zoom - side / 2.0)
-    top = round((true.center[1] - view.rect[1]) * view.zoom - side / 2.0)
-    if left < 0 or top < 0 or left + side > view.size[0] or top + side > view.size[1]:
-        return None
-    return left, top, left + side, top + side
-
-
-def _cut(picture: Image, window: tuple[int, int, int, int]) -> Image:
-    return np.ascontiguousarray(picture[window[1] : window[3], window[0] : window[2]])
-
-
-def _size(window: tuple[int, int, int, int]) -> Size:
-    return window[2] - window[0], window[3] - window[1]
-
-
-def _in_frame(window: tuple[int, int, int, int], view: View) -> Rect:
-    left, top = view.rect[:2]
-    zoom = view.zoom
-    return (
-        left + window[0] / zoom,
-        top + window[1] / zoom,
-        left + window[2] / zoom,
-        top + window[3] / zoom,
-    )
-
-
 def _ratios(
     pairs: Iterable[tuple[float | None, float | None]],
 ) -> tuple[float, ...] | None:
@@ -332,14 +319,3 @@ def _ratios(
     known = [(one, other) for one, other in found if one is not None and other is not None]
     ratios = tuple(one / max(other, 0.01) for one, other in known)
     return ratios if len(ratios) == len(found) else None
-
-
-def _radius(face: Face, area: tuple[int, int, int, int], view: View, size: Size) -> Floats:
-    """How far pixels of a part of the output lie from a face: float32 (h, w), 1 where its patch
-    ends. size: (width, height) at which the part is looked at."""
-    left, top, right, bottom = _in_frame(area, view)
-    width, height = size
-    across = np.linspace(left, right, width, dtype=np.float32) - face.center[0]
-    down = np.linspace(top, bottom, height, dtype=np.float32) - face.center[1]
-    half = face.headshot_side_px / 2.0
-    return np.asarray((((across / half) ** 4)[None, :] + ((down / half) ** 4)[:, None]) ** 0.25)

@@ -48,7 +48,7 @@ def luma(image: Image) -> Floats:
 class Motion:
     """Where every pixel of a picture was in the picture before.
 
-    Args: before, now: RGB uint8 (H, W, 3) without noise: the truth of two neighbouring frames.
+    Args: before, now: RGB uint8 (H, W, 3) of two neighbouring frames, the truth's without noise.
     """
 
     _finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -62,6 +62,12 @@ class Motion:
         self._y = np.asarray(rows + flow[..., 1], np.float32)
         self._inside = (self._x >= 0) & (self._x <= first.shape[1] - 1)
         self._inside &= (self._y >= 0) & (self._y <= first.shape[0] - 1)
+
+    def apart(self, other: Motion) -> float:
+        """End-point error between two flows, px of the picture (tOF: Chu et al. 2020, TecoGAN)."""
+        inside = self._inside & other._inside
+        error = np.hypot(self._x - other._x, self._y - other._y)[inside]
+        return float(error.mean()) if error.size else 0.0
 
     def change(self, before: Floats, now: Floats) -> float:
         """What changes in a picture beyond its motion: root mean square, 0..255.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.measures.evaluator import WAYS, Notes, Seen
+from engines.hime.detail import Detail
 from stream.stages.enhancement.consistency_check import IDENTITY_MARGIN
 
 WORSE_DB = 0.1
@@ -29,6 +30,14 @@ class Summary:
     haarpsi: dict[str, float] | None
     flicker: dict[str, float] | None
     """Change from frame to frame of what is wrong, beyond the motion, levels."""
+    sharpness: dict[str, float] | None
+    """Fine detail over the truth's, see `engines.hime.detail`; 1 is as sharp."""
+    right: dict[str, float] | None
+    """The part of the truth's fine detail that is there."""
+    coherence: dict[str, float] | None
+    """How much of the fine detail is true."""
+    tof: dict[str, float] | None
+    """Error of the optical flow between frames against the truth's, px of the output."""
     seam: dict[str, float] | None
     """Edges where the patch ends that the truth does not have, levels a pixel."""
     jump: dict[str, float] | None
@@ -87,6 +96,10 @@ def summarise(name: str, notes: Sequence[Notes]) -> Summary:
         ssim=_by_way(seen, lambda one: one.ssim),
         haarpsi=_by_way(seen, lambda one: one.haarpsi),
         flicker=_by_way(seen, lambda one: one.flicker),
+        sharpness=_of_detail(seen, lambda one: one.sharpness),
+        right=_of_detail(seen, lambda one: one.right),
+        coherence=_of_detail(seen, lambda one: one.coherence),
+        tof=_by_way(seen, lambda one: one.tof),
         seam=_by_way(seen, lambda one: one.seam),
         jump=_by_way(seen, lambda one: one.jump),
         grain=_by_way(seen, lambda one: one.grain, (*WAYS, "truth")),
@@ -114,6 +127,10 @@ COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("SSIM", lambda f: _pair(f.ssim, 3)),
     ("HaarPSI", lambda f: _pair(f.haarpsi, 3)),
     ("flicker", lambda f: _pair(f.flicker, 2)),
+    ("sharpness", lambda f: _pair(f.sharpness, 2)),
+    ("right", lambda f: _pair(f.right, 2)),
+    ("coherence", lambda f: _pair(f.coherence, 2)),
+    ("tOF", lambda f: _pair(f.tof, 3)),
     ("static", lambda f: _number(f.static, 2)),
     ("seam", lambda f: _pair(f.seam, 2)),
     ("jump", lambda f: _pair(f.jump, 2)),
@@ -147,6 +164,15 @@ def _by_way(
         return None
     means = np.mean(np.array(values, np.float64), axis=0)
     return {way: float(mean) for way, mean in zip(ways, means, strict=True)}
+
+
+def _of_detail(seen: Sequence[Seen], value: Callable[[Detail], float]) -> dict[str, float] | None:
+    """By way, of the energies of all faces together."""
+    found = [one.detail for one in seen if one.detail is not None]
+    if not found:
+        return None
+    sums = [sum(column, Detail(0.0, 0.0, 0.0)) for column in zip(*found, strict=True)]
+    return {way: value(one) for way, one in zip(WAYS, sums, strict=True)}
 
 
 def _mean(values: Sequence[bool]) -> float | None:

@@ -2,7 +2,7 @@
 
 Quantised are inputs, weights and outputs of convolutions alone (Q/DQ pairs, per tensor and per
 channel, symmetric), with onnxruntime.quantization: it needs `onnx` alone, and leaves what it does
-not know as it is, DeformConv among it. Activations are unsigned with the zero point in the middle:
+not know as it is, GridSample among it. Activations are unsigned with the zero point in the middle:
 the levels of int8, in the form for which ONNX Runtime has fast kernels
 (`engines.onnx_variants.graph_surgery`).
 """
@@ -32,7 +32,7 @@ from onnxruntime.quantization.calibrate import save_tensors_data
 
 from calibration.quantisation.material import Sample
 from engines.onnx_variants.graph_surgery import fix_shapes, shapes_of
-from engines.onnx_variants.variants import OnnxVariant
+from engines.onnx_variants.variants import OnnxVariant, feature_channels
 from engines.runtime import Features
 from engines.runtimes.cpu import to_unit
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
@@ -40,8 +40,9 @@ from engines.weights.manifest import HALVES
 
 Array = NDArray[np.float32]
 Files = tuple[Path, Path]
-KEPT = ("alignment.out.weight",)
-"""Makes the sampling positions; OpenVINO's graph takes its constants as they are."""
+KEPT = ("transfer.out.weight", "reconstruction.gain.weight", "reconstruction.last.weight")
+"""What they make is not smoothed by anything after them: sampling positions and the exemplars'
+shares, how much of their detail is shown, and the picture."""
 CHEAPEST = 0.9
 PERCENTILES = (None, 99.999, 99.99, 99.9)
 """How much of the values a range holds; None: all that were seen."""
@@ -74,24 +75,25 @@ class Measured:
 
 
 def convolutions(path: Path, half: str, scale: int) -> list[Layer]:
-    """The convolutions of one half that may be quantised."""
+    """The convolutions of one half that may be quantised: with learnt weights, but for `KEPT`.
+
+    Bicubic enlargement, of the camera's picture and of positions, is a convolution behind a Pad.
+    """
     model = onnx.load(path)
-    channels = next(
-        value.type.tensor_type.shape.dim[1].dim_value
-        for value in (*model.graph.input, *model.graph.output)
-        if value.name == "hr"
-    )
     weights = {t.name: t for t in model.graph.initializer}
-    shapes = shapes_of(
-        fix_shapes(model, OnnxVariant(half, scale, TYPICAL_PX[scale]).sizes(channels))
-    )
+    padded = {name for node in model.graph.node if node.op_type == "Pad" for name in node.output}
+    sizes = OnnxVariant(half, scale, TYPICAL_PX[scale]).sizes(feature_channels(model))
+    shapes = shapes_of(fix_shapes(model, sizes))
     return [
         Layer(
             *(half, node.name, node.input[1]),
             macs=int(np.prod(shapes[node.output[0]]) * np.prod(weights[node.input[1]].dims[1:])),
         )
         for node in model.graph.node
-        if node.op_type == "Conv" and node.input[1] in weights and node.input[1] not in KEPT
+        if node.op_type == "Conv"
+        and node.input[0] not in padded
+        and node.input[1] in weights
+        and node.input[1] not in KEPT
     ]
 
 

@@ -1,9 +1,10 @@
 """Material: what a network meets in calls, as samples: from headshots of people or recordings.
 
 Headshots have a truth: they are shrunk and damaged as in a call (`engines.hime.degrade`), in
-several sizes and lights, with the noise and the codecs that it draws. Recordings go through the
-product's own stages: what the network is given there is taken as it is, and the exemplars that the
-bank has kept serve as headshots. Everything stays in memory.
+several sizes and lights, with the noise and the codecs that it draws; exemplars are aligned to them
+(`engines.alignment`). Recordings go through the product's own stages: what the network is given
+there is taken as it is, and the exemplars that the bank has kept serve as headshots. Everything
+stays in memory.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.alignment import align
 from engines.hime import degrade
 from engines.hime.people import Person, cut, load_people, recolour
 from engines.runtime import Features, Image, Runtime, open_runtime
@@ -50,7 +52,7 @@ class Sample:
     crop: Image
     """RGB uint8 (b, b, 3)"""
     exemplars: tuple[Image, ...]
-    """RGB uint8 (s b, s b, 3) each; none works."""
+    """RGBA uint8 (s b, s b, 4) each, aligned to the crop; none works."""
     truth: Image | None
     """RGB uint8 (s b, s b, 3), where it is known."""
 
@@ -112,8 +114,9 @@ def make_samples(people: list[Person], scale: int, count: int, seed: int) -> lis
 
         truth = lit(photos[k])
         others = [photos[i] for i in rng.permutation(len(photos)) if i != k][:SLOTS]
-        exemplars = tuple(degrade.close_up(lit(photo), rng) for photo in others)
-        samples.append(Sample(degrade.call([truth], scale, rng)[0], exemplars, truth))
+        exemplars = [degrade.close_up(lit(photo), rng) for photo in others]
+        (crop,) = degrade.call([truth], scale, rng)
+        samples.append(Sample(crop, tuple(align(crop, exemplars)), truth))
     return samples
 
 

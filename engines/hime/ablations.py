@@ -30,9 +30,8 @@ class Pooling(nn.Module):
 
     def forward(self, aligned: Tensor, crop: Tensor, validity: Tensor) -> Tensor:
         """As `Aggregation`; for the maximum a slot counts or does not."""
-        weight = validity.view(*validity.shape, 1, 1, 1)
         if self.maximum:
-            known = aligned.masked_fill(weight <= 0, float("-inf")).amax(dim=1)
-            return known.masked_fill((weight <= 0).all(dim=1), 0)
-        mean = (weight * aligned.float()).sum(dim=1) / (weight.sum(dim=1) + 1e-3)
+            known = aligned.masked_fill(validity <= 0, float("-inf")).amax(dim=1)
+            return known.masked_fill((validity <= 0).all(dim=1), 0)
+        mean = (validity * aligned.float()).sum(dim=1) / (validity.sum(dim=1) + 1e-3)
         return mean.to(crop.dtype)

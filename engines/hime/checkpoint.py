@@ -34,7 +34,12 @@ def load_network(path: Path) -> Hime:
     head = state.get("hr_features.head.weight")
     if head is None:
         raise ValueError(f"{path}: holds no HIME network")
-    network = Hime(config or Config(scale=round(head.shape[1] ** 0.5)))
+    if config is None:
+        # s^2 pixels of luma, and the confidence where exemplars come aligned in pixels
+        scale = round(int(head.shape[1]) ** 0.5)
+        alignment = "pixels" if head.shape[1] > scale**2 else "deformable"
+        config = Config(scale=scale, alignment=alignment)
+    network = Hime(config)
     wanted = network.state_dict().keys()
     network.load_state_dict({name: state[name] for name in wanted})
     return network.eval()
@@ -53,12 +58,32 @@ def _from_onnx(path: Path) -> dict[str, Tensor]:
 
 
 def start_from(network: Hime, path: Path) -> list[str]:
-    """Copy the weights that fit from another network, of another scale too.
+    """Copy the weights that fit from another network, of another scale or alignment too.
 
     Returns: names of the parameters that did not fit and keep their first values.
     """
     given = load_network(path).state_dict()
     own = network.state_dict()
+    if network.transfer is not None and "alignment.deform.weight" in given:
+        given = _for_pixels(given)
     fitting = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
+    head = "hr_features.head.weight"
+    if head in given and head not in fitting and own[head].shape[1] == given[head].shape[1] + 1:
+        # the confidence is one more input, which says nothing at first
+        fitting[head] = torch.cat((given[head], torch.zeros_like(given[head][:, :1])), dim=1)
     network.load_state_dict(fitting, strict=False)
     return sorted(own.keys() - fitting.keys())
+
+
+def _for_pixels(given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a deformable alignment under the names of `DetailTransfer`: what finds offsets of
+    cells begins as what finds offsets of pixels."""
+    found = dict(given)
+    for name, tensor in given.items():
+        part = name.removeprefix("alignment.")
+        if part.startswith(("from_crop.", "down.", "body.", "up.", "refine.")):
+            found[f"transfer.{part}"] = tensor
+    # its modulation is a sigmoid: half at first
+    found["alignment.conv.weight"] = given["alignment.deform.weight"] / 2
+    found["alignment.conv.bias"] = given["alignment.deform.bias"]
+    return found

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from engines.alignment import align
 from engines.hime import degrade
 from engines.hime.people import Person as Person
 from engines.hime.people import cut as cut
@@ -40,6 +41,12 @@ def shrink_bicubic(truth: Tensor, scale: int) -> Tensor:
 def to_tensor(images: list[Image]) -> Tensor:
     """RGB uint8 (H, W, 3) each -> float32 (N, 3, H, W), 0..1."""
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(255)
+
+
+def to_images(pictures: Tensor) -> list[Image]:
+    """(N, C, H, W), 0..1 -> RGB uint8 (H, W, C) each."""
+    rounded = (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [np.ascontiguousarray(picture) for picture in rounded]
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Recipe:
     blurred: float = 0.04
     """Share of slots with a photo out of focus, and of samples with nothing else: a network that
     never saw them believes them."""
+    aligned: bool = True
+    """Exemplars are aligned to the crop in pixels, as the stream does it."""
     jitter: float = 0.02
     """Standard deviation of the detector's errors: shift, as a share of the side; the scale
     varies as much."""
@@ -81,7 +90,7 @@ class Batch:
     crop: Tensor
     """(B, 3, b, b)"""
     exemplars: Tensor
-    """(B, S, 3, s b, s b)"""
+    """(B, S, 3, s b, s b), or aligned in pixels (B, S, 4, s b, s b): RGB and confidence"""
     validity: Tensor
     """(B, S)"""
     truth: Tensor
@@ -136,11 +145,18 @@ class Batches(Dataset[Batch]):
         crops = [shrink_bicubic(truth_t[:clean], r.scale)] if clean else []
         if clean < count:
             crops.append(to_tensor(degrade.call(truths[clean:], r.scale, rng, r.sharpened)))
-        big = side * r.scale
-        refs_t = to_tensor(exemplars) if slots else torch.zeros(0, 3, big, big)
+        crop = torch.cat(crops)
+        big, channels = side * r.scale, 4 if r.aligned else 3
+        if r.aligned and slots:
+            exemplars = [
+                aligned
+                for k, picture in enumerate(to_images(crop))
+                for aligned in align(picture, exemplars[k * slots : (k + 1) * slots])
+            ]
+        refs_t = to_tensor(exemplars) if slots else torch.zeros(0, channels, big, big)
         return Batch(
-            torch.cat(crops),
-            refs_t.view(count, slots, 3, big, big),
+            crop,
+            refs_t.view(count, slots, channels, big, big),
             torch.tensor(np.array(validity, np.float32).reshape(count, slots)),
             truth_t,
         )

@@ -13,46 +13,81 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from engines.alignment import Image, align, raised
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network
-from engines.hime.data import load_people
+from engines.hime.data import load_people, to_images, to_tensor
+from engines.hime.detail import FACE, Detail, detail
 from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
-from engines.hime.tables import Row, Table, markdown, plain, spread, write_sheet
+from engines.hime.tables import Row, Table, markdown, plain, spread, write_pictures, write_sheet
 from engines.weights.manifest import best_weights
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
 COUNTS = (0, 1, SLOTS)
 HARM = ("blank", "blurred", "mirrored")
+ROUNDS = 2
 SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48
 """Headshots that a recogniser looks at: it needs a tenth of a second for each."""
 
 
-@torch.inference_mode()
-def outputs(network: Hime, cases: list[Case], exemplars: int, kind: str = "own") -> Tensor:
-    """The network's pictures for all cases: (N, 3, s b, s b), 0..1.
+DETAIL = 0.5
+"""As in the product: see `engines.alignment.raised`."""
 
-    Args: kind: of close-ups, see `Case.given`.
+
+@torch.inference_mode()
+def outputs(
+    network: Hime, cases: list[Case], exemplars: int, kind: str = "own", fine: float = DETAIL
+) -> Tensor:
+    """The pictures of all cases, as the product shows them: (N, 3, s b, s b), 0..1.
+
+    Exemplars that come aligned in pixels are aligned twice: to the crop, then to what the network
+    has made with them, as a stream does from its second frame on.
+
+    Args: kind: of exemplars, see `Case.given`. fine: how far detail is raised, 0..1.
     """
-    device = next(network.parameters()).device
     made = []
     for start in range(0, len(cases), 16):
         part = cases[start : start + 16]
-        crop = torch.stack([c.crop for c in part]).to(device)
-        given = torch.stack([c.given(kind, exemplars) for c in part])
-        validity = torch.ones(len(part), exemplars, device=device)
-        made.append(network(crop, given.to(device), validity).float().cpu())
-    return torch.cat(made).clamp(0, 1)
+        given = [case.given(kind, exemplars) for case in part]
+        if network.in_pixels and exemplars:
+            made.append(_aligned_outputs(network, part, given, fine))
+        else:
+            stacked = torch.stack(given)
+            made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
+    return torch.cat(made)
+
+
+def _aligned_outputs(network: Hime, cases: list[Case], given: list[Tensor], fine: float) -> Tensor:
+    crops = to_images(torch.stack([case.crop for case in cases]))
+    exemplars = [to_images(pictures) for pictures in given]
+    shown: list[Image | None] = [None] * len(cases)
+    for _ in range(ROUNDS):
+        aligned = [align(*three) for three in zip(crops, exemplars, shown, strict=True)]
+        made = to_images(_run(network, cases, torch.stack([to_tensor(x) for x in aligned])))
+        shown = list(made)
+    sure = [np.max([one[..., 3] for one in slots], axis=0) for slots in aligned]
+    scale = network.config.scale
+    return to_tensor([raised(x, scale, y, fine) for x, y in zip(made, sure, strict=True)])
+
+
+def _run(network: Hime, cases: list[Case], exemplars: Tensor) -> Tensor:
+    device = next(network.parameters()).device
+    crop = torch.stack([case.crop for case in cases]).to(device)
+    validity = torch.ones(exemplars.shape[:2], device=device)
+    made: Tensor = network(crop, exemplars.to(device), validity)
+    return made.float().cpu().clamp(0, 1)
 
 
 @torch.inference_mode()
@@ -62,12 +97,29 @@ def bicubic(network: Hime, cases: list[Case]) -> Tensor:
     return network.reconstruction.enlarge(crops).cpu().clamp(0, 1)
 
 
-def gains(network: Hime, cases: list[Case]) -> tuple[float, float]:
-    """dB over bicubic with three exemplars, and dB of three exemplars over none."""
+@dataclass(frozen=True)
+class Gains:
+    """What three exemplars bring."""
+
+    over_bicubic: float
+    """dB"""
+    over_none: float
+    """dB"""
+    detail: Detail
+
+
+def gains(network: Hime, cases: list[Case]) -> Gains:
+    """Three exemplars against bicubic enlargement and against none."""
     truth = torch.stack([c.truth for c in cases])
-    pictures = bicubic(network, cases), *(outputs(network, cases, n) for n in (0, SLOTS))
+    pictures = bicubic(network, cases), *(outputs(network, cases, n, fine=0.0) for n in (0, SLOTS))
     base, none, three = (float(psnr(x, truth).mean()) for x in pictures)
-    return three - base, three - none
+    return Gains(three - base, three - none, details(pictures[-1], truth, network.config.scale))
+
+
+def details(pictures: Tensor, truth: Tensor, scale: int, part: float = 1.0) -> Detail:
+    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`."""
+    pairs = zip(to_images(pictures), to_images(truth), strict=True)
+    return sum((detail(x, y, scale, part) for x, y in pairs), Detail(0.0, 0.0, 0.0))
 
 
 def evaluate(
@@ -76,26 +128,44 @@ def evaluate(
     counts: tuple[int, ...] = COUNTS,
     harm: bool = False,
     recogniser: Recogniser | None = None,
+    folder: Path | None = None,
 ) -> list[Row]:
     """Rows of the table: bicubic, numbers of exemplars, and exemplars that should do no harm.
 
     Args: harm: blank, blurred and mirrored ones too, not only another person's.
           recogniser: asked whether the faces are still the same people.
+          folder: gets every picture, as METHOD/NNNN.png.
+    Raises: ValueError: a picture cannot be written there. OSError.
     """
     some = spread(len(cases), IDENTITY)
     truth = torch.stack([c.truth for c in cases])
     side = cases[0].crop.shape[-1]
     parameters = sum(p.numel() for p in network.parameters())
 
+    if folder is not None:
+        write_pictures(folder / "truth", truth)
+        write_pictures(folder / "input", torch.stack([c.crop for c in cases]))
+
     def row(method: str, count: int, pictures: Tensor) -> Row:
+        if folder is not None:
+            name = method if method == "bicubic" else f"{method}-{count}"
+            write_pictures(folder / name, pictures)
         similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
+        whole, inner = (details(pictures, truth, network.config.scale, k) for k in (1.0, FACE))
         made = Row(
-            method,
-            count,
-            float(psnr(pictures, truth).mean()),
-            sum(similar) / len(similar),
-            float(haarpsi(pictures, truth).mean()),
-            recogniser.alike(pictures[some], truth[some]) if recogniser else None,
+            method=method,
+            exemplars=count,
+            psnr=float(psnr(pictures, truth).mean()),
+            ssim=sum(similar) / len(similar),
+            haarpsi=float(haarpsi(pictures, truth).mean()),
+            sharpness=whole.sharpness,
+            right=whole.right,
+            coherence=whole.coherence,
+            face_psnr=float(psnr(face(pictures), face(truth)).mean()),
+            face_sharpness=inner.sharpness,
+            face_right=inner.right,
+            face_coherence=inner.coherence,
+            identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
         )
         if method == "bicubic":
             return made
@@ -106,6 +176,12 @@ def evaluate(
     for kind in ("wrong", *(HARM if harm else ())):
         rows.append(row(f"hime-{kind}", SLOTS, outputs(network, cases, SLOTS, kind)))
     return rows
+
+
+def face(pictures: Tensor) -> Tensor:
+    """The inner half of headshots: (N, 3, H, W) -> (N, 3, H/2, W/2)."""
+    edge = pictures.shape[-1] // 4
+    return pictures[..., edge : pictures.shape[-2] - edge, edge : pictures.shape[-1] - edge]
 
 
 def sheet(network: Hime, cases: list[Case], path: Path) -> None:
@@ -151,6 +227,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--limit", type=int, help="use about this many headshots")
     p.add_argument("--json", type=Path, help="write the rows here")
     p.add_argument("--markdown", type=Path, help="write the tables here")
+    p.add_argument(
+        "--pictures",
+        type=Path,
+        help="write every picture here, as METHOD/NNNN.png: truth, input, bicubic, hime-0, ...",
+    )
     p.add_argument("--sheet", type=Path, help="write a picture of faces here (.png)")
     return p.parse_args(argv)
 
@@ -169,7 +250,11 @@ def measure(
     people = load_people(args.data, scale * size)
     slots = max(SLOTS, *counts)
     cases = make_cases(people, scale, size, args.degradation, args.limit, slots)
-    rows = evaluate(network, cases, counts, args.harm, Recogniser() if args.identity else None)
+    recogniser = Recogniser() if args.identity else None
+    folder = args.pictures
+    if folder is not None and args.table1:
+        folder = folder / f"{size}px_x{scale}"
+    rows = evaluate(network, cases, counts, args.harm, recogniser, folder)
     used = sum(len(p.photos) > slots for p in people)
     table = Table(scale, size, args.degradation, len(cases), used, weights.name, rows)
     print(table.title())

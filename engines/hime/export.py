@@ -2,10 +2,10 @@
 
     python -m engines.hime.export --weights runs/x4/checkpoint.pt --out engines/weights
 
-writes `hime_x4.encode.onnx` and `hime_x4.enhance.onnx` (opset 19, DeformConv, float32):
+writes `hime_x4.encode.onnx` and `hime_x4.enhance.onnx` (opset 19, float32):
 
-    encode:   exemplars (S, 3, s h, s w)                        -> hr, query (S, C, h, w)
-    enhance:  crop (1, 3, h, w), hr, query, validity (1, S)     -> picture (1, 3, s h, s w)
+    encode:   exemplars (S, 4, s h, s w)                     -> hr (S, C, h, w), query (S, C', h, w)
+    enhance:  crop (1, 3, h, w), hr, query, validity (1, S)  -> picture (1, 3, s h, s w)
 
 Pictures are RGB in 0..1; S, h and w are dynamic, h and w even. Parameters keep their names, so that
 `engines.hime.checkpoint.load_network` can read the files back.
@@ -62,7 +62,10 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
             the network is an ablation: the runtimes know one network only.
     """
     if network.config != Config(scale=network.config.scale):
-        raise ValueError("only the default network is exported, not its ablations")
+        raise ValueError(
+            f"only the default network is exported, not one with alignment "
+            f'"{network.config.alignment}" and aggregation "{network.config.aggregation}"'
+        )
     network = network.eval()
     s, c = network.config.scale, network.config.channels
     h, w, slots = 24, 32, 3
@@ -73,13 +76,13 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
     big = {0: slot, 2: 2 * s * half_h, 3: 2 * s * half_w}
     low = {2: 2 * half_h, 3: 2 * half_w}
     crop = torch.rand(1, 3, h, w)
-    exemplars = torch.rand(slots, 3, s * h, s * w)
-    features = torch.rand(slots, c, h, w)
+    exemplars = torch.rand(slots, network.inputs, s * h, s * w)
+    hr, query = (torch.rand(slots, n, h, w) for n in (c, network.query_channels))
     halves = (
         (Encode(network), (exemplars,), {"exemplars": big}, ["exemplars"], ["hr", "query"]),
         (
             Enhance(network),
-            (crop, features, features.clone(), torch.ones(1, slots)),
+            (crop, hr, query, torch.ones(1, slots)),
             {"crop": low, "hr": {0: slot, **low}, "query": {0: slot, **low}, "validity": {1: slot}},
             ["crop", "hr", "query", "validity"],
             ["picture"],
@@ -137,7 +140,7 @@ def check(network: Hime, encode: Path, enhance: Path) -> float:
     s = network.config.scale
     rng = np.random.default_rng(0)
     crop = rng.random((1, 3, 16, 40), np.float32)
-    exemplars = rng.random((2, 3, 16 * s, 40 * s), np.float32)
+    exemplars = rng.random((2, network.inputs, 16 * s, 40 * s), np.float32)
     validity = np.array([[1.0, 0.5]], np.float32)
     sessions = [
         onnxruntime.InferenceSession(p, providers=["CPUExecutionProvider"])

@@ -49,7 +49,7 @@ def gmacs(network: Hime, side: int, exemplars: int) -> float:
     big = side * network.config.scale
     example = next(network.parameters())
     crop = example.new_zeros(1, 3, side, side)
-    known = example.new_zeros(1, exemplars, 3, big, big)
+    known = example.new_zeros(1, exemplars, network.inputs, big, big)
     with FlopCounterMode(display=False) as counter:
         network(crop, known, example.new_ones(1, exemplars))
     return float(counter.get_total_flops()) / 2e9

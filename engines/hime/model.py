@@ -19,11 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.hime.ablations import Pooling, Unaligned
+from engines.hime.blocks import bias_of, blocks
+from engines.hime.deformable import DeformableAlignment
+from engines.hime.transfer import DetailTransfer, pack_detail
 
-ALIGNMENTS = ("deformable", "none")
+ALIGNMENTS = ("pixels", "deformable", "none")
 AGGREGATIONS = ("similarity", "average", "maximum")
-KERNEL = 3
-TAPS = KERNEL * KERNEL
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: the mono-channel map of section 3.1
 
 
@@ -46,8 +47,10 @@ class Config:
     for a quarter of the work."""
     groups: int = 8
     """Groups of channels that share one field of offsets."""
-    alignment: str = "deformable"
-    """Table 2: "none" has an ordinary convolution in place of the deformable one."""
+    alignment: str = "pixels"
+    """"pixels": exemplars come aligned in pixels, with a confidence (`engines.alignment`). The
+    paper's network is "deformable" (`engines.hime.deformable`); "none" (table 2) has an ordinary
+    convolution in its place."""
     aggregation: str = "similarity"
     """Table 3: "average" and "maximum" of the slots do not look at the crop."""
 
@@ -58,151 +61,21 @@ class Features(NamedTuple):
     hr: Tensor
     """(B, S, C, h, w): F_ref, high-resolution features packed into the grid of the crop."""
     query: Tensor
-    """(B, S, C, h, w): the exemplar's half of the first layer of the offset estimator. That layer
-    is linear, so its two halves can be computed apart and added."""
-
-
-class ResidualBlock(nn.Module):
-    """conv - ReLU - conv + skip, without normalisation."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        for conv in (self.conv1, self.conv2):
-            nn.init.kaiming_normal_(conv.weight)
-            # a deep stack without normalisation starts close to the identity
-            conv.weight.data.mul_(0.1)
-            nn.init.zeros_(_bias(conv))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = x + self.conv2(F.relu(self.conv1(x)))
-        return y
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    if conv.bias is None:
-        raise ValueError("a convolution without bias")
-    return conv.bias
-
-
-def _blocks(count: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
+    """(B, S, C', h, w): the exemplar's half of the first layer of the offset estimator. That layer
+    is linear, so its two halves can be computed apart and added. With alignment "pixels" also the
+    exemplar's detail, packed, and its confidence: C' = C + s^2 + 1."""
 
 
 class FeatureExtractor(nn.Module):
     """A convolution and k residual blocks (section 3.1)."""
 
-    def __init__(self, inputs: int, channels: int, blocks: int) -> None:
+    def __init__(self, inputs: int, channels: int, count: int) -> None:
         super().__init__()
         self.head = nn.Conv2d(inputs, channels, 3, padding=1)
-        self.body = _blocks(blocks, channels)
+        self.body = blocks(count, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.body(F.leaky_relu(self.head(x), 0.1))
-        return y
-
-
-def sample_taps(x: Tensor, offset: Tensor, groups: int) -> Tensor:
-    """Bilinear samples of `x` at the displaced taps of a 3x3 convolution; zero outside.
-
-    Always in float32, positions and features: in bfloat16 the exemplars' share of the quality
-    grows several times slower in training, and at run time positions beyond 64 cells are lost.
-
-    Args:    x: (N, C, h, w). offset: (N, groups * 9 * 2, h, w), cells, (dy, dx) for each tap.
-    Returns: (N, C, 9, h, w) float32.
-    Source:  Dai et al. 2017, equation 2; the layout of torchvision and of ONNX DeformConv.
-    """
-    n, c, h, w = x.shape
-    with torch.autocast(x.device.type, enabled=False):
-        x = x.float().reshape(n * groups, c // groups, h, w)
-        d = offset.float().reshape(n * groups, TAPS, 2, h, w)
-        rows = torch.arange(h, device=x.device, dtype=torch.float32)
-        cols = torch.arange(w, device=x.device, dtype=torch.float32)
-        ky = torch.arange(TAPS, device=x.device, dtype=torch.float32).div(3).floor() - 1
-        kx = torch.arange(TAPS, device=x.device, dtype=torch.float32).remainder(3) - 1
-        y = d[:, :, 0] + ky.view(1, TAPS, 1, 1) + rows.view(1, 1, h, 1)
-        z = d[:, :, 1] + kx.view(1, TAPS, 1, 1) + cols.view(1, 1, 1, w)
-        # align_corners=False: cell i has its centre at (2 i + 1) / size - 1
-        grid = torch.stack(((2 * z + 1) / w - 1, (2 * y + 1) / h - 1), dim=-1)
-        out = F.grid_sample(
-            x,
-            grid.reshape(n * groups, TAPS * h, w, 2),
-            mode="bilinear",
-            padding_mode="zeros",
-            align_corners=False,
-        )
-        return out.reshape(n, c, TAPS, h, w)
-
-
-class DeformableConv(nn.Module):
-    """Modulated deformable 3x3 convolution (Zhu et al. 2019), T in equation 1 of the supplement."""
-
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-        self.weight = nn.Parameter(torch.empty(channels, channels, KERNEL, KERNEL))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
-
-    def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """x (N, C, h, w), offset (N, 18 G, h, w) cells, mask (N, 9 G, h, w) -> (N, C, h, w)."""
-        n, c, h, w = x.shape
-        if torch.onnx.is_in_onnx_export():
-            out: Tensor = torch.onnx.ops.symbolic(
-                "DeformConv",
-                (x, self.weight, offset, self.bias, mask),
-                attrs={
-                    "kernel_shape": [KERNEL, KERNEL],
-                    "pads": [1, 1, 1, 1],
-                    "strides": [1, 1],
-                    "dilations": [1, 1],
-                    "group": 1,
-                    "offset_group": self.groups,
-                },
-                dtype=x.dtype,
-                shape=(n, self.weight.shape[0], h, w),
-                version=19,
-            )
-            return out
-        taps = sample_taps(x, offset, self.groups)
-        taps = taps.view(n, self.groups, c // self.groups, TAPS, h, w)
-        # One memory order from here to the end, forward and backward: a channels-last mask or
-        # gradient makes the product below ten times slower. Every tap is already in place, so
-        # what is left of the convolution is a matrix product.
-        weights = mask.float().contiguous().view(n, self.groups, 1, TAPS, h, w)
-        columns = (taps * weights).to(mask.dtype).view(n, c * TAPS, h * w)
-        y = torch.matmul(self.weight.reshape(-1, c * TAPS), columns)
-        return y.view(n, -1, h, w) + self.bias.view(1, -1, 1, 1)
-
-
-class Alignment(nn.Module):
-    """Reference feature alignment of the small model: offsets from features (supplement, A.1)."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        c = config.channels
-        self.groups = config.groups
-        self.from_exemplar = nn.Conv2d(c, c, 3, padding=1)
-        self.from_crop = nn.Conv2d(c, c, 3, padding=1, bias=False)
-        self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
-        self.body = _blocks(config.offset_blocks, c)
-        self.up = nn.Conv2d(c, 4 * c, 3, padding=1)
-        self.refine = ResidualBlock(c)
-        self.out = nn.Conv2d(c, 3 * TAPS * config.groups, 1)
-        self.deform = DeformableConv(c, config.groups)
-        # offsets start at zero, on whole cells: a cell packs s x s pixels into its channels, and
-        # sampling between cells would blend them before anything has been learnt
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(_bias(self.out))
-
-    def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """hr, query, key (N, C, h, w) -> aligned exemplar features (N, C, h, w)."""
-        wide = F.leaky_relu(query + key, 0.1)
-        deep = self.body(F.leaky_relu(self.down(wide), 0.1))
-        x = self.refine(wide + F.pixel_shuffle(self.up(deep), 2))
-        offset, mask = self.out(x).split((2 * TAPS * self.groups, TAPS * self.groups), dim=1)
-        y: Tensor = self.deform(hr, offset, torch.sigmoid(mask))
         return y
 
 
@@ -215,11 +88,12 @@ class Aggregation(nn.Module):
         self.g2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, aligned: Tensor, crop: Tensor, validity: Tensor) -> Tensor:
-        """aligned (B, S, C, h, w), crop (B, C, h, w), validity (B, S) in 0..1 -> (B, C, h, w)."""
+        """aligned (B, S, C, h, w), crop (B, C, h, w), validity in 0..1, (B, S, 1, 1, 1) or
+        (B, S, 1, h, w) -> (B, C, h, w)."""
         b, s, c, h, w = aligned.shape
         g1 = self.g1(aligned.flatten(0, 1)).view(b, s, c, h, w)
         score = torch.sigmoid((g1 * self.g2(crop).unsqueeze(1)).float().sum(dim=2, keepdim=True))
-        score = score * validity.view(b, s, 1, 1, 1)
+        score = score * validity
         # with no valid slot the sum is zero and so is the result: a network without exemplars
         mean = (score * aligned.float()).sum(dim=1) / (score.sum(dim=1) + 1e-3)
         return mean.to(crop.dtype)
@@ -261,13 +135,17 @@ class Reconstruction(nn.Module):
         super().__init__()
         c = config.channels
         self.scale = config.scale
-        self.body = _blocks(config.rec_blocks, c)
+        self.body = blocks(config.rec_blocks, c)
         doublings = config.scale.bit_length() - 1
         self.ups = nn.ModuleList(nn.Conv2d(c, 4 * c, 3, padding=1) for _ in range(doublings - 1))
         # the last doubling makes the picture directly: no layer runs at the output's resolution
         self.last = nn.Conv2d(c, 12, 3, padding=1)
         for conv in (*self.ups, self.last):
             icnr_(conv.weight, 2)
+        if config.alignment == "pixels":
+            self.gain = nn.Conv2d(c, config.scale**2, 3, padding=1)
+            nn.init.zeros_(self.gain.weight)
+            nn.init.constant_(bias_of(self.gain), -1.0)
         self.register_buffer("bicubic", bicubic_kernel(config.scale), persistent=False)
 
     def enlarge(self, crop: Tensor) -> Tensor:
@@ -276,11 +154,17 @@ class Reconstruction(nn.Module):
             y = F.conv2d(F.pad(crop, (2, 2, 2, 2), mode="replicate"), self.bicubic, groups=3)
         return F.pixel_shuffle(y, self.scale)
 
-    def forward(self, fused: Tensor, crop: Tensor) -> Tensor:
+    def forward(self, fused: Tensor, crop: Tensor, merged: Tensor | None = None) -> Tensor:
+        """fused (B, C, h, w), crop (B, 3, h, w), merged detail (B, s^2, h, w) -> the picture."""
         x = self.body(fused)
+        shown = None
+        if merged is not None:
+            # twice a sigmoid: 0..2, so that what several exemplars' mean has smoothed can be raised
+            shown = F.pixel_shuffle(2 * torch.sigmoid(self.gain(x)) * merged, self.scale)
         for up in self.ups:
             x = F.leaky_relu(F.pixel_shuffle(up(x), 2), 0.1)
-        return self.enlarge(crop) + F.pixel_shuffle(self.last(x), 2).to(crop.dtype)
+        made = self.enlarge(crop) + F.pixel_shuffle(self.last(x), 2).to(crop.dtype)
+        return made if shown is None else made + shown.to(crop.dtype)
 
 
 class Hime(nn.Module):
@@ -296,22 +180,48 @@ class Hime(nn.Module):
         if config.alignment not in ALIGNMENTS or config.aggregation not in AGGREGATIONS:
             raise ValueError(f"no such network: {config.alignment}, {config.aggregation}")
         c = config.channels
+        self.in_pixels = config.alignment == "pixels"
         self.lr_features = FeatureExtractor(3, c, config.lr_blocks)
-        self.hr_features = FeatureExtractor(config.scale**2, c, config.hr_blocks)
-        aligned = config.alignment == "deformable"
-        self.alignment = Alignment(config) if aligned else Unaligned(c)
+        self.hr_features = FeatureExtractor(config.scale**2 + self.in_pixels, c, config.hr_blocks)
+        self.alignment = (
+            DeformableAlignment(c, config.groups, config.offset_blocks)
+            if config.alignment == "deformable"
+            else Unaligned(c)
+        )
         weighted = config.aggregation == "similarity"
         self.aggregation = Aggregation(c) if weighted else Pooling(config.aggregation == "maximum")
+        self.transfer = (
+            DetailTransfer(c, config.scale, config.offset_blocks) if self.in_pixels else None
+        )
         self.reconstruction = Reconstruction(config)
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
 
+    @property
+    def inputs(self) -> int:
+        """Channels of an exemplar: RGB, and with alignment "pixels" its confidence."""
+        return 3 + self.in_pixels
+
+    @property
+    def query_channels(self) -> int:
+        """C': see `Features.query`."""
+        return self.config.channels + (self.config.scale**2 + 1) * self.in_pixels
+
     def encode(self, exemplars: Tensor) -> Features:
-        """Features of exemplars (B, S, 3, s h, s w), S >= 1; run when they change."""
+        """Features of exemplars (B, S, 3 or 4, s h, s w), S >= 1, see `inputs`; run when they
+        change."""
         b, n = exemplars.shape[:2]
         s = self.config.scale
         x = exemplars.flatten(0, 1)
-        hr = self.hr_features(F.pixel_unshuffle((x * self.luma).sum(dim=1, keepdim=True), s))
-        query = self.alignment.from_exemplar(self.lr_features(F.avg_pool2d(x, s)))
+        luma = (x[:, :3] * self.luma).sum(dim=1, keepdim=True)
+        packed = F.pixel_unshuffle(luma, s)
+        if self.transfer is None:
+            hr = self.hr_features(packed)
+            query = self.alignment.from_exemplar(self.lr_features(F.avg_pool2d(x, s)))
+            return Features(hr.unflatten(0, (b, n)), query.unflatten(0, (b, n)))
+        sure = F.avg_pool2d(x[:, 3:], s)
+        hr = self.hr_features(torch.cat((packed, sure), dim=1))
+        detail = pack_detail(luma, self.reconstruction.bicubic[: s * s], s)
+        query = torch.cat((self.transfer.from_exemplar(hr), detail, sure), dim=1)
         return Features(hr.unflatten(0, (b, n)), query.unflatten(0, (b, n)))
 
     def enhance(self, crop: Tensor, features: Features, validity: Tensor) -> Tensor:
@@ -324,13 +234,30 @@ class Hime(nn.Module):
         low = self.lr_features(crop)
         if features.hr.shape[1] == 0:
             return self.reconstruct(low, crop)
+        weight = validity.view(*validity.shape, 1, 1, 1)
+        if self.transfer is not None:
+            return self._with_detail(crop, low, features, weight)
         b, n = features.hr.shape[:2]
         key = self.alignment.from_crop(low).unsqueeze(1).expand(-1, n, -1, -1, -1)
         aligned = self.alignment(
             features.hr.flatten(0, 1), features.query.flatten(0, 1), key.flatten(0, 1)
         )
-        fused = low + self.aggregation(aligned.unflatten(0, (b, n)), low, validity)
+        fused = low + self.aggregation(aligned.unflatten(0, (b, n)), low, weight)
         return self.reconstruct(fused, crop)
+
+    def _with_detail(self, crop: Tensor, low: Tensor, features: Features, valid: Tensor) -> Tensor:
+        assert self.transfer is not None
+        c, cells = self.config.channels, self.config.scale**2
+        b, n = features.hr.shape[:2]
+        query, detail, sure = features.query.split((c, cells, 1), dim=2)
+        weight = valid * sure.float()
+        # another person's exemplars still help a little where they agree by chance: features are
+        # weighed by validity alone, the network knows the confidence from their first layer
+        aligned = self.alignment(features.hr.flatten(0, 1), query, query).unflatten(0, (b, n))
+        kernel = self.reconstruction.bicubic[:cells]
+        merged = self.transfer(query, detail, low, weight, kernel).to(low.dtype)
+        fused = low + self.aggregation(aligned, low, valid) + self.transfer.merge(merged)
+        return self.reconstruction(fused, crop, merged)  # type: ignore[no-any-return]
 
     def reconstruct(self, fused: Tensor, crop: Tensor) -> Tensor:
         """F_f (B, C, h, w) and the crop -> (B, 3, s h, s w)."""

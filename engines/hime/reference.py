@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from engines.hime.checkpoint import load_network
 from engines.hime.data import to_tensor
-from engines.hime.model import DeformableConv
+from engines.hime.measures import gmacs
 from engines.weights.manifest import weights_files
 
 Image = NDArray[np.uint8]
@@ -32,7 +32,7 @@ class Reference:
     def enhance(self, crop: Image, exemplars: list[Image]) -> Image:
         """The naive road, from picture to picture: everything is computed again for each frame.
 
-        Args:    crop: RGB uint8 (b, b, 3). exemplars: (s*b, s*b, 3) each, none works.
+        Args:    crop: RGB uint8 (b, b, 3). exemplars: RGBA (s*b, s*b, 4) each, none works.
         Returns: RGB uint8 (s*b, s*b, 3).
         """
         picture = torch.from_numpy(self.enhance_float(crop, exemplars))
@@ -44,7 +44,9 @@ class Reference:
     def enhance_float(self, crop: Image, exemplars: list[Image]) -> Array:
         """As `enhance`, before clipping and rounding: float32 (3, s*b, s*b), about 0..1."""
         side = len(crop) * self.scale
-        known = to_tensor(exemplars) if exemplars else torch.zeros(0, 3, side, side)
+        known = (
+            to_tensor(exemplars) if exemplars else torch.zeros(0, self._network.inputs, side, side)
+        )
         valid = torch.ones(1, len(exemplars))
         picture: Array = self._network(to_tensor([crop]), known[None], valid)[0].numpy()
         return picture
@@ -52,26 +54,13 @@ class Reference:
     @torch.inference_mode()
     def gmacs(self, side: int, exemplars: int) -> tuple[float, float]:
         """Multiply-accumulates of the convolutions in `encode` and in `enhance`, 1e9."""
-        done = 0
-
-        def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            nonlocal done
-            assert isinstance(module, nn.Conv2d | DeformableConv)
-            done += output.numel() * module.weight[0].numel()
-
-        layers = [m for m in self._network.modules() if isinstance(m, nn.Conv2d | DeformableConv)]
-        hooks = [layer.register_forward_hook(count) for layer in layers]
-        big = side * self.scale
-        try:
-            crop, known = torch.zeros(1, 3, side, side), torch.zeros(1, exemplars, 3, big, big)
-            if exemplars:
-                self._network.encode(known)
-            encode, done = done, 0
-            self._network(crop, known, torch.ones(1, exemplars))
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return encode / 1e9, (done - encode) / 1e9
+        whole, encode = gmacs(self._network, side, exemplars), 0.0
+        if exemplars:
+            big = side * self.scale
+            with FlopCounterMode(display=False) as counter:
+                self._network.encode(torch.zeros(1, exemplars, self._network.inputs, big, big))
+            encode = counter.get_total_flops() / 2e9
+        return encode, whole - encode
 
 
 def use_threads(count: int) -> None:

@@ -17,9 +17,10 @@ from engines.diagram import save
 Image = NDArray[np.uint8]
 HEAD = 26
 """Height of the sheet's line of titles, px."""
+FACE_TITLE = "face: dB S R C"
 TITLES = (
     *("method", "exemplars", "PSNR dB", "SSIM", "HaarPSI", "identity"),
-    *("+dB", "+SSIM", "params M", "GMACs"),
+    *("+dB", "+SSIM", "sharpness", "right", "coherence", FACE_TITLE, "params M", "GMACs"),
 )
 
 
@@ -32,6 +33,16 @@ class Row:
     psnr: float
     ssim: float
     haarpsi: float
+    sharpness: float
+    right: float
+    coherence: float
+    """Of the detail above the camera's Nyquist frequency, see `engines.hime.detail`; of all
+    headshots together."""
+    face_psnr: float
+    face_sharpness: float
+    face_right: float
+    face_coherence: float
+    """The same of the inner half of the headshot."""
     identity: float | None = None
     """Cosine similarity to the truth, to a face recogniser; None: nobody asked."""
     parameters: int | None = None
@@ -73,6 +84,11 @@ class Table:
                 "-" if r.identity is None else f"{r.identity:.4f}",
                 f"{r.psnr - base.psnr:+.2f}",
                 f"{r.ssim - base.ssim:+.4f}",
+                f"{r.sharpness:.3f}",
+                f"{r.right:.3f}",
+                f"{r.coherence:.3f}",
+                f"{r.face_psnr:.2f} "
+                f"{r.face_sharpness:.2f} {r.face_right:.2f} {r.face_coherence:.2f}",
                 "-" if r.parameters is None else f"{r.parameters / 1e6:.2f}",
                 "-" if r.gmacs is None else f"{r.gmacs:.2f}",
             )
@@ -80,10 +96,18 @@ class Table:
         ]
 
 
+def wide(column: int) -> int:
+    """Width of a column of plain text."""
+    return 22 if TITLES[column] == FACE_TITLE else 11
+
+
 def plain(table: Table) -> str:
     """Plain text, with differences to the first row."""
     lines = [TITLES, *table.cells()]
-    return "\n".join(f"{x[0]:<14}" + "".join(f"{word:>10}" for word in x[1:]) for x in lines)
+    return "\n".join(
+        f"{x[0]:<14}" + "".join(f"{word:>{wide(i)}}" for i, word in enumerate(x[1:], 1))
+        for x in lines
+    )
 
 
 def markdown(tables: list[Table]) -> str:
@@ -114,6 +138,17 @@ def write_sheet(path: Path, columns: dict[str, Tensor]) -> None:
         cv2.putText(head, title, (3, 17), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
         strips.append(np.concatenate([head, pixels.reshape(-1, side, 3).numpy()]))
     save(path, np.concatenate(strips, axis=1))
+
+
+def write_pictures(folder: Path, pictures: Tensor) -> None:
+    """Save pictures (N, 3, H, W), 0..1, as 0000.png and on, without loss.
+
+    Raises: OSError: the folder or a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rounded = (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    for index, picture in enumerate(rounded):
+        save(folder / f"{index:04d}.png", np.ascontiguousarray(picture))
 
 
 def spread(count: int, most: int) -> Tensor:

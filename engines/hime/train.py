@@ -60,6 +60,9 @@ MALLOC = {
 }
 
 
+DETAIL = ("sharpness", "right", "coherence")
+
+
 def rate(step: int, args: argparse.Namespace) -> float:
     """Learning rate: linear warm-up, then a cosine to 1 % of the top."""
     if step < args.warmup:
@@ -169,6 +172,7 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         clean=args.clean,
         sharpened=args.sharpened,
         blurred=args.blurred,
+        aligned=args.alignment == "pixels",
         slots=tuple(args.slots),
         slot_weights=tuple(args.slots.values()),
     )
@@ -238,10 +242,13 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
 
 
 def validate(network: Hime, cases: dict[str, list[Case]]) -> dict[str, float]:
-    """dB over bicubic and dB that three exemplars add, for each degradation."""
+    """dB over bicubic, dB that three exemplars add, and detail, for each degradation."""
     found = {}
     for name, these in cases.items():
-        found[name], found[f"{name}_3_over_0"] = gains(network, these)
+        gained = gains(network, these)
+        found[name], found[f"{name}_3_over_0"] = gained.over_bicubic, gained.over_none
+        for measure in DETAIL:
+            found[f"{name}_{measure}"] = getattr(gained.detail, measure)
     return found
 
 
@@ -262,7 +269,10 @@ def report(
     curves.draw(args.out / "log.csv", args.out / "curves.png")
     words = [f"step {run.step}/{args.steps}, {run.samples} samples, {speed:.0f}/s"]
     words += [f"{name} {value:.5f}" for name, value in means.items()]
-    words += [f"{name} {value:+.3f} dB" for name, value in scores.items()]
+    words += [
+        f"{name} {value:.3f}" if name.endswith(DETAIL) else f"{name} {value:+.3f} dB"
+        for name, value in scores.items()
+    ]
     print(", ".join(words), flush=True)
 
 

@@ -1,23 +1,22 @@
-"""Variants of the shipped ONNX files for runtimes that want fixed shapes, half precision, or no
-DeformConv: made by surgery on the graph, without the network's own code.
+"""Variants of the shipped ONNX files for runtimes that want fixed shapes or half precision: made
+by surgery on the graph, without the network's own code.
 
-    shipped:  DeformConv, float32, any slots, height and width
-    variant:  GridSample, float32 or float16, one crop size, a fixed number of slots, and on request
-              pictures as RGB uint8 (N, H, W, 3) instead of float32 (N, 3, H, W) in 0..1
+    shipped:  float32, any slots, height and width
+    variant:  float32 or float16, one crop size, a fixed number of slots, and on request pictures as
+              uint8 (N, H, W, C) instead of float32 (N, C, H, W) in 0..1
 
 A variant is strongly typed: every value has one type, written in the file, and a builder that
-follows it has no precision left to choose. In a float16 variant these stay float32: sampling
-positions and the features at the sampler (a half position is off by a hundredth of a cell), the
-aggregation's sums and quotient (small over small), and the enlarged camera picture that all detail
-is added to.
+follows it has no precision left to choose. In a float16 variant these stay float32: packed pixels
+and the detail that is taken from them; sampling positions and the detail at the sampler (a half
+position is off by up to a tenth of a pixel); the weighted means over the exemplars (small over
+small); and the enlarged camera picture that all detail is added to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -25,18 +24,14 @@ from numpy.typing import DTypeLike
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from engines.onnx_variants.graph_surgery import (
-    Array,
     drop_unused,
     fix_shapes,
     inferred,
     set_shape,
-    shapes_of,
     with_signed,
 )
 
 PRECISIONS = ("fp32", "fp16")
-SAMPLING = "sampling/"
-"""Prefix of the names of nodes and values that replace a DeformConv and stay in float32."""
 FEATURES = ("hr", "query")
 """Inputs and outputs that are features; the others are pictures and the validity."""
 FLOAT, HALF, BYTE = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
@@ -58,7 +53,8 @@ class OnnxVariant:
     """Exemplars; a slot that is not used has validity 0."""
     precision: str = "fp16"
     pixels: bool = True
-    """Pictures are RGB uint8 (N, H, W, 3): scaling and rounding are part of the graph."""
+    """Pictures are uint8 (N, H, W, C), RGB, of exemplars RGBA: scaling and rounding are part of the
+    graph."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -68,13 +64,16 @@ class OnnxVariant:
         if self.bucket < 8 or self.bucket % 2 or self.slots < 1:
             raise ValueError(f"no network of {self.slots} slots for a bucket of {self.bucket} px")
 
-    def sizes(self, channels: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of the inputs as the shipped file names them."""
+    def sizes(self, channels: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+        """Shapes of the inputs as the shipped file names them.
+
+        Args: channels: of the features by name, from `feature_channels`.
+        """
         b, s, big = self.bucket, self.slots, self.bucket * self.scale
         if self.half == "encode":
-            return {"exemplars": (s, 3, big, big)}
-        features = (s, channels, b, b)
-        return {"crop": (1, 3, b, b), "hr": features, "query": features, "validity": (1, s)}
+            return {"exemplars": (s, 4, big, big)}
+        features = {name: (s, channels[name], b, b) for name in FEATURES}
+        return {"crop": (1, 3, b, b), **features, "validity": (1, s)}
 
 
 def make_variant(path: Path, variant: OnnxVariant) -> bytes:
@@ -85,9 +84,7 @@ def make_variant(path: Path, variant: OnnxVariant) -> bytes:
     """
     try:
         model = onnx.load(path)
-        channels = _channels(model)
-        model = fix_shapes(with_signed(model), variant.sizes(channels))
-        model = with_grid_sample(model)
+        model = fix_shapes(with_signed(model), variant.sizes(feature_channels(model)))
         if variant.precision == "fp16":
             model = with_half(model)
         if variant.pixels:
@@ -115,122 +112,93 @@ def ports(model: bytes) -> dict[str, tuple[tuple[int, ...], DTypeLike, bool]]:
     return found
 
 
-def _channels(model: ModelProto) -> int:
-    """C, from the features among the inputs or outputs."""
-    for value in (*model.graph.input, *model.graph.output):
-        if value.name == "hr":
-            return int(value.type.tensor_type.shape.dim[1].dim_value)
-    raise ValueError("neither input nor output is named hr")
+def feature_channels(model: ModelProto) -> dict[str, int]:
+    """Channels of the features among the inputs or outputs, by name.
 
-
-def with_grid_sample(model: ModelProto) -> ModelProto:
-    """Replace each DeformConv by sampling, masking and a 1x1 convolution.
-
-    Args:    model: from `fix_shapes`.
-    Raises:  ValueError: a DeformConv that is not 3x3, stride 1, padding 1, with mask and bias.
-    Source:  Dai et al. 2017, equation 2; Zhu et al. 2019, equation 1.
+    Raises: ValueError: there are no such features.
     """
-    shapes, nodes = shapes_of(model), []
-    weights = {t.name: t for t in model.graph.initializer}
-    for index, node in enumerate(model.graph.node):
-        if node.op_type != "DeformConv":
-            nodes.append(node)
-            continue
-        own, constants = _sampler(node, f"{SAMPLING}{index}/", shapes[node.input[0]], weights)
-        nodes.extend(own)
-        model.graph.initializer.extend(constants)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    drop_unused(model)
-    return inferred(model)
+    values = {value.name: value for value in (*model.graph.input, *model.graph.output)}
+    if missing := [name for name in FEATURES if name not in values]:
+        raise ValueError(f"neither input nor output is named {missing[0]}")
+    return {name: int(values[name].type.tensor_type.shape.dim[1].dim_value) for name in FEATURES}
 
 
-def _sampler(
-    node: NodeProto, name: str, shape: tuple[int, ...], weights: dict[str, TensorProto]
-) -> tuple[list[NodeProto], list[TensorProto]]:
-    """Nodes and constants for one DeformConv over an input of `shape` (N, C, h, w)."""
-    given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    plain = (given.get("strides"), given.get("pads"), given.get("dilations"))
-    weight = numpy_helper.to_array(weights[node.input[1]])
-    if plain != ([1, 1], [1] * 4, [1, 1]) or weight.shape[2:] != (3, 3) or len(node.input) != 5:
-        raise ValueError(f"a DeformConv of another kind: {weight.shape} {plain}")
-    (n, c, h, w), groups, taps = shape, int(given["offset_group"]), 9
-    tap = np.arange(taps)
-    # cell i has its centre at (2 i + 1) / size - 1 (align_corners = 0); a tap is a fixed shift
-    x = np.arange(w) + (tap % 3 - 1)[:, None, None]
-    y = np.arange(h)[:, None] + (tap // 3 - 1)[:, None, None]
-    base = np.stack(np.broadcast_arrays((2 * x + 1) / w - 1, (2 * y + 1) / h - 1), axis=-1)
-    constants: dict[str, Array] = {
-        "base": base.reshape(1, taps * h, w, 2).astype(np.float32),
-        "cell": np.array([2 / w, 2 / h], np.float32),
-        "xy": np.array([1, 0]),
-        "pairs": np.array([n * groups, taps, 2, h, w]),
-        "grid_shape": np.array([n * groups, taps * h, w, 2]),
-        "cells": np.array([n * groups, c // groups, h, w]),
-        "mask_shape": np.array([n * groups, 1, taps * h, w]),
-        "columns_shape": np.array([n, c * taps, h, w]),
-    }
-    # the masked samples are the columns of an ordinary convolution: no neighbours are left in it
-    flat = weight.reshape(len(weight), -1, 1, 1)
-    features, _, offset, bias, mask = node.input
+class _Graph:
+    """Who reads what in a model; nodes by index."""
 
-    def make(op: str, result: str, *inputs: str, **attributes: Any) -> NodeProto:
-        return helper.make_node(op, inputs, [result], result.replace("/", "_"), **attributes)
+    def __init__(self, model: ModelProto) -> None:
+        self.nodes = model.graph.node
+        self._readers: dict[str, list[int]] = {}
+        self._makers: dict[str, int] = {}
+        for k, node in enumerate(self.nodes):
+            self._makers.update(dict.fromkeys(node.output, k))
+            for name in node.input:
+                self._readers.setdefault(name, []).append(k)
 
-    modes = {"mode": "bilinear", "padding_mode": "zeros", "align_corners": 0}
-    columns = name.removeprefix(SAMPLING)
-    nodes = [
-        make("Reshape", f"{name}offset", offset, f"{name}pairs"),
-        make("Gather", f"{name}swapped", f"{name}offset", f"{name}xy", axis=2),
-        make("Transpose", f"{name}last", f"{name}swapped", perm=[0, 1, 3, 4, 2]),
-        make("Reshape", f"{name}shift", f"{name}last", f"{name}grid_shape"),
-        make("Mul", f"{name}scaled", f"{name}shift", f"{name}cell"),
-        make("Add", f"{name}grid", f"{name}scaled", f"{name}base"),
-        make("Reshape", f"{name}features", features, f"{name}cells"),
-        make("GridSample", f"{name}sampled", f"{name}features", f"{name}grid", **modes),
-        make("Reshape", f"mask/{columns}", mask, f"{name}mask_shape"),
-        make("Mul", f"masked/{columns}", f"{name}sampled", f"mask/{columns}"),
-        make("Reshape", f"columns/{columns}", f"masked/{columns}", f"{name}columns_shape"),
-        make("Conv", node.output[0], f"columns/{columns}", f"{name}weight", bias),
-    ]
-    tensors = [numpy_helper.from_array(v, f"{name}{k}") for k, v in constants.items()]
-    return nodes, [*tensors, numpy_helper.from_array(flat, f"{name}weight")]
+    def of(self, *kinds: str) -> set[int]:
+        """All nodes of these operators."""
+        return {k for k, node in enumerate(self.nodes) if node.op_type in kinds}
 
+    def makers(self, node: int) -> set[int]:
+        """The nodes whose results this one reads."""
+        return {self._makers[name] for name in self.nodes[node].input if name in self._makers}
 
-def _kept(model: ModelProto) -> set[int]:
-    """Nodes of a float16 variant that stay in float32, by index."""
-    readers: dict[str, list[int]] = {}
-    makers: dict[str, int] = {}
-    nodes = model.graph.node
-    for k, node in enumerate(nodes):
-        makers.update(dict.fromkeys(node.output, k))
-        for name in node.input:
-            readers.setdefault(name, []).append(k)
+    def readers(self, name: str) -> set[int]:
+        """The nodes that read a value."""
+        return set(self._readers.get(name, ()))
 
-    def reach(seeds: Iterable[int], forward: bool) -> set[int]:
-        seen, todo = set(), list(seeds)
+    def after(self, seeds: Iterable[int]) -> set[int]:
+        """These nodes and all that depend on them."""
+        return self._reach(
+            seeds,
+            lambda k: {r for name in self.nodes[k].output for r in self._readers.get(name, ())},
+        )
+
+    def before(self, seeds: Iterable[int]) -> set[int]:
+        """These nodes and all that they depend on."""
+        return self._reach(seeds, self.makers)
+
+    @staticmethod
+    def _reach(seeds: Iterable[int], near: Callable[[int], set[int]]) -> set[int]:
+        seen: set[int] = set()
+        todo = list(seeds)
         while todo:
             k = todo.pop()
             if k not in seen:
                 seen.add(k)
-                ways = [readers.get(o, []) for o in nodes[k].output]
-                back = [[makers[i]] for i in nodes[k].input if i in makers]
-                todo += [other for way in (ways if forward else back) for other in way]
+                todo += near(k)
         return seen
 
-    def of(op: str) -> set[int]:
-        return {k for k, node in enumerate(nodes) if node.op_type == op}
 
-    sampling = {k for k, node in enumerate(nodes) if node.output[0].startswith(SAMPLING)}
-    weighing = reach(of("ReduceSum"), True) & reach(of("Div"), False)
-    return sampling | weighing | of("ReduceSum") | of("Div") | reach(of("Pad"), True)
+def _kept(model: ModelProto) -> set[int]:
+    """Nodes of a float16 variant that stay in float32, by index.
+
+    Raises: ValueError: they are not there: another network.
+    """
+    graph = _Graph(model)
+    # bicubic enlargement is a convolution behind a Pad, a learnt one pads by itself
+    pads = graph.of("Pad")
+    learnt = {k for k in graph.of("Conv") if not graph.makers(k) & pads}
+    samplers = graph.of("GridSample")
+    if not samplers:
+        return set(range(len(graph.nodes))) - graph.after(learnt)
+    # a quotient of two computed values; that of a position has the side below it
+    means = {k for k in graph.of("Div") if len(graph.makers(k)) == 2}
+    positions = graph.before(samplers) & graph.after(graph.of("Tanh"))
+    shares = samplers | graph.of("Sigmoid", "ReduceSum") | graph.readers("validity")
+    picture = graph.after(graph.readers("crop") & pads)
+    if len(samplers) != 1 or len(means) != 2 or not positions or not picture:
+        raise ValueError("the exemplars are not sampled and weighed as in HIME")
+    weighing = graph.after(shares) & graph.before(means)
+    return positions | weighing | picture | graph.of("ReduceSum")
 
 
 def with_half(model: ModelProto) -> ModelProto:
     """Weights and activations in float16, except where the module says.
 
-    Args: model: from `with_grid_sample`. Its features become float16, its pictures and the validity
-          stay float32.
+    Args:   model: from `fix_shapes`. Its features become float16, its pictures and the validity
+            stay float32.
+    Raises: ValueError: it is another network.
     """
     graph, kept = model.graph, _kept(model)
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info)}
@@ -280,9 +248,9 @@ def with_half(model: ModelProto) -> ModelProto:
 
 
 def with_pixels(model: ModelProto) -> ModelProto:
-    """Pictures in and out as RGB uint8 (N, H, W, 3): a quarter of the bytes, no work for the host.
+    """Pictures in and out as uint8 (N, H, W, C): a quarter of the bytes, no work for the host.
 
-    Args: model: static, with pictures as float32 (N, 3, H, W) in 0..1.
+    Args: model: static, with pictures as float32 (N, C, H, W) in 0..1.
     """
     graph, before, after = model.graph, [], []
     for value in graph.input:

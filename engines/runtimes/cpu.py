@@ -68,10 +68,9 @@ class CpuRuntime(ABC):
     precisions: tuple[str, ...]
     """What it can compute in, the best first: "fp32", "bf16"."""
 
-    def __init__(self, scale: int, precision: str, channels: int) -> None:
+    def __init__(self, scale: int, precision: str) -> None:
         self.scale = scale
         self.precision = precision
-        self._channels = channels
         self._open = True
 
     def encode(self, exemplars: list[Image]) -> Features:
@@ -109,7 +108,7 @@ class CpuRuntime(ABC):
 
     @abstractmethod
     def _encode_half(self, exemplars: Array) -> Features:
-        """(S, 3, s*b, s*b) in 0..1 -> hr, query (S, C, b, b), which stay valid."""
+        """(S, 4, s*b, s*b) in 0..1 -> hr (S, C, b, b), query (S, C', b, b), which stay valid."""
 
     @abstractmethod
     def _enhance_half(self, crop: Array, features: Features | None) -> Array:
@@ -145,6 +144,6 @@ class CpuRuntime(ABC):
 
 
 def to_unit(images: list[Image]) -> Array:
-    """RGB uint8 (H, W, 3) each -> float32 (N, 3, H, W), 0..1."""
+    """uint8 (H, W, C) each -> float32 (N, C, H, W), 0..1."""
     stacked = np.stack(images).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(stacked, dtype=np.float32) * np.float32(1 / 255)

@@ -3,7 +3,7 @@
 Measured, 48 px x4, three exemplars, two cores; kept as they are for it: threads that spin while
 they wait gain 11 % and burn the cores that decode and encode the video; one session with fixed
 sides for each bucket gains nothing; bound output buffers gain 3 %; without the arena it takes 13 %
-longer. DeformConv takes 3 ms, GridSample in its place 5 ms and a matrix product more.
+longer.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class OnnxRuntimeCpu(CpuRuntime):
         try:
             self._encode: Any = onnxruntime.InferenceSession(encode, options, providers)
             self._enhance: Any = onnxruntime.InferenceSession(enhance, options, providers)
-            channels = int(self._enhance.get_inputs()[1].shape[1])
+            self._channels = [int(given.shape[1]) for given in self._enhance.get_inputs()[1:3]]
         except Exception as error:  # the binding raises classes of its own, none of them public
             raise UnavailableError(
                 f"ONNX Runtime {onnxruntime.__version__} cannot run the network "
                 f"({first_line(error)}); it needs 1.25 or newer: "
                 'pip install -U "onnxruntime>=1.25"'
             ) from error
-        super().__init__(scale, precision or "fp32", channels)
+        super().__init__(scale, precision or "fp32")
 
     def _encode_half(self, exemplars: Array) -> Features:
         hr, query = self._encode.run(None, {"exemplars": exemplars})
@@ -72,7 +72,7 @@ class OnnxRuntimeCpu(CpuRuntime):
     def _enhance_half(self, crop: Array, features: Features | None) -> Array:
         if features is None:
             # no slot at all: everything about exemplars runs on empty arrays, in no time
-            hr = query = np.zeros((0, self._channels, *crop.shape[2:]), np.float32)
+            hr, query = (np.zeros((0, c, *crop.shape[2:]), np.float32) for c in self._channels)
         else:
             hr, query = features
         valid = np.ones((1, len(hr)), np.float32)

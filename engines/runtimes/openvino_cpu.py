@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,44 @@ SLOTS = 3
 """Fewer exemplars run in the network for so many, with validity 0 for the rest: a call that has
 just begun would otherwise stop twice more for a compilation."""
 KEPT = 6
-"""Compiled networks that are kept, the latest used; each takes 20 to 160 MB."""
+"""Compiled networks that are kept of each half, the latest used; each takes 20 to 160 MB."""
+ANY = -1
+"""Stands for the number of exemplars of an `encode` half, which takes any."""
+
+
+class _Compiled:
+    """Compiled networks by side and number of exemplars. A call's thread and the one that compiles
+    ahead of it both look here."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, side: int, slots: int) -> Any:
+        """The network, now the latest used; None where it is not compiled."""
+        with self._lock:
+            found = self._kept.get((side, slots))
+            if found is not None:
+                self._kept.move_to_end((side, slots))
+            return found
+
+    def put(self, side: int, slots: int, network: Any) -> None:
+        """Keep a network, in place of the one that was used the longest ago."""
+        with self._lock:
+            self._kept[side, slots] = network
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Free all."""
+        with self._lock:
+            self._kept.clear()
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(tuple(self._kept))
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
 
 class OpenVinoCpu(CpuRuntime):
@@ -73,10 +111,12 @@ class OpenVinoCpu(CpuRuntime):
             def compiled(model: Any) -> Any:
                 return core.compile_model(model, "CPU", options).create_infer_request()
 
+            self._encode_graph = graph.EncodeGraph(core, encode)
             self._graph = graph.EnhanceGraph(core, enhance)
-            self._graph.build(8, 1, precision)  # a network of another kind is noticed here
+            # a network of another kind is noticed here
+            self._encode_graph.build(8 * scale, precision)
+            self._graph.build(8, 1, precision)
             self._compile = compiled
-            self._encoder = compiled(core.read_model(encode))
             self._share = graph.share
         except UnavailableError:
             raise
@@ -86,36 +126,32 @@ class OpenVinoCpu(CpuRuntime):
                 f"tried with 2026.4: {INSTALL}"
             ) from error
         self._last: Any = None
-        self._enhancers: OrderedDict[tuple[int, int], Any] = OrderedDict()
-        # A call's thread and the one that compiles ahead of it both look there.
-        self._lock = threading.Lock()
+        self._encoders, self._enhancers = _Compiled(), _Compiled()
         self._compiler = BackgroundCompiler(self._make_ready)
-        super().__init__(scale, precision, self._graph.channels)
+        super().__init__(scale, precision)
 
     def at_once(self, bucket: int, *, soon: bool = False) -> bool:
         """See `Runtime.at_once`: with exemplars and without."""
-        keys = [(bucket, slots) for slots in (0, SLOTS)]
-        with self._lock:
-            for key in keys:
-                if key in self._enhancers:
-                    self._enhancers.move_to_end(key)
-            missing = not all(key in self._enhancers for key in keys)
+        # all three are looked up: who asks is about to use them
+        found = [kept.get(bucket, slots) for kept, slots in self._needed()]
+        missing = None in found
         if missing and soon:
             self._compiler.want(bucket)
         # Where it can never be, `enhance` says why.
         return not missing or self._compiler.failed(bucket) or not self._open
 
     def _encode_half(self, exemplars: Array) -> Features:
-        self._encoder.set_tensor("exemplars", self._share(exemplars))
-        self._encoder.infer()
+        encoder = self._network(self._encoders, exemplars.shape[2] // self.scale, ANY)
+        encoder.set_tensor("exemplars", self._share(exemplars))
+        encoder.infer()
         # copies: the request writes its next features into the same memory
-        hr, query = (np.array(self._encoder.get_output_tensor(k).data) for k in (0, 1))
+        hr, query = (np.array(encoder.get_output_tensor(k).data) for k in (0, 1))
         return hr, query
 
     def _enhance_half(self, crop: Array, features: Features | None) -> Array:
         side, given = crop.shape[2], 0 if features is None else len(features[0])
         slots = max(given, SLOTS) if given else 0
-        enhancer = self._enhancer(side, slots)
+        enhancer = self._network(self._enhancers, side, slots)
         enhancer.set_tensor("crop", self._share(crop))
         if features is not None:
             hr, query = features
@@ -134,33 +170,33 @@ class OpenVinoCpu(CpuRuntime):
         # rounded in the graph, on all threads
         return np.array(self._last.get_output_tensor(1).data[0])
 
-    def _enhancer(self, side: int, slots: int) -> Any:
-        """The network for this bucket, compiled when it is first needed (0.1 s)."""
-        key = (side, slots)
-        with self._lock:
-            if key in self._enhancers:
-                self._enhancers.move_to_end(key)
-                return self._enhancers[key]
-        made = self._compile(self._graph.build(side, slots, self.precision))
-        self._keep(key, made)
-        return made
+    def _needed(self) -> tuple[tuple[_Compiled, int], ...]:
+        """What a call needs of a bucket: where it is kept, for how many exemplars."""
+        return (self._enhancers, 0), (self._encoders, ANY), (self._enhancers, SLOTS)
+
+    def _network(self, kept: _Compiled, side: int, slots: int) -> Any:
+        """A network for this bucket, compiled when it is first needed (0.1 s)."""
+        found = kept.get(side, slots)
+        if found is None:
+            found = self._compile(self._build(side, slots))
+            kept.put(side, slots, found)
+        return found
+
+    def _build(self, side: int, slots: int) -> Any:
+        if slots == ANY:
+            return self._encode_graph.build(side * self.scale, self.precision)
+        return self._graph.build(side, slots, self.precision)
 
     def _make_ready(self, side: int) -> None:
         """Compile what is missing of a bucket, out of the way of a call."""
-        for slots in (0, SLOTS):
-            if (side, slots) not in self._enhancers:
-                model = self._graph.build(side, slots, self.precision)
-                made = self._compiler.behind(partial(self._compile, model))
-                self._keep((side, slots), made)
-
-    def _keep(self, key: tuple[int, int], made: Any) -> None:
-        with self._lock:
-            self._enhancers[key] = made
-            while len(self._enhancers) > KEPT:
-                self._enhancers.popitem(last=False)
+        for kept, slots in self._needed():
+            if kept.get(side, slots) is None:
+                compile_it = partial(self._compile, self._build(side, slots))
+                kept.put(side, slots, self._compiler.behind(compile_it))
 
     def _close(self) -> None:
         self._compiler.close()
         # requests keep their buffers, and faces in them, until they are freed
-        self._encoder = self._last = None
+        self._last = None
+        self._encoders.clear()
         self._enhancers.clear()

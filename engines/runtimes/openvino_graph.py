@@ -1,20 +1,16 @@
 """The shipped graph in the form in which OpenVINO runs it fast.
 
-- OpenVINO has no rule for ONNX's DeformConv, and its own deformable convolution takes more than a
-  third of the frame. Here the same is made of operators that have fast kernels, in a quarter of the
-  time. GridSample wants (x, y) side by side; convolutions write channels last, so all x behind all
-  y of a column come out as two columns, and no general transposition (a third of what is left) is
-  needed. Masked samples are the columns of an ordinary convolution, which is a matrix product.
-- OpenVINO's own bfloat16 mode would round sampling positions and the exemplars' features too. Here
-  each value has its type in the graph: convolutions in bfloat16; in float32 the sampler and the
-  enlarged camera picture that all detail is added to. It is the same speed and 8 dB nearer.
-- All sides are fixed: that gains a fifth, and costs 0.1 s of compilation for each bucket.
+- OpenVINO's own bfloat16 mode would round sampling positions and the exemplars' detail too. Here
+  each value has its type in the graph: learnt convolutions in bfloat16; in float32 packed pixels,
+  the detail and the confidence taken from them, the sampler, and the enlarged camera picture that
+  all detail is added to. It is the same speed and 8 dB nearer.
+- All sides are fixed, which costs 0.1 s of compilation for each bucket and gains a fifth, in
+  `encode` a third; there the number of exemplars stays open.
 - Without exemplars nothing is aligned: a graph of its own leaves all of that out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,42 +23,23 @@ from engines.runtimes.no_telemetry import without_telemetry
 with without_telemetry():
     import openvino as ov
     from openvino import opset13 as op
-    from openvino.frontend.onnx import ConversionExtension
     from openvino.passes import ConstantFolding, Manager
 
 Array = NDArray[np.float32]
 VERSION = str(ov.__version__).split("-")[0]
-TAPS = 9
-TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
-"""Channels of (N, C, h, w) behind the sides, and back."""
+TO_LAST = [0, 2, 3, 1]
+"""Channels of (N, C, h, w) behind the sides."""
 FLOAT, HALF = ov.Type.f32, ov.Type.bf16
 
 
 @cache
 def open_core() -> Any:
-    """OpenVINO, taught to read DeformConv; one for the whole program, for good.
+    """OpenVINO, one for the whole program, for good.
 
     Its CPU plugin gives the thread that loads it a stack for signals, and takes the memory away
     with the last network. Freed in another thread, the next Ctrl-C would end in a crash.
     """
-    core = ov.Core()
-    core.add_extension(ConversionExtension("DeformConv", _deform_conv))
-    return core
-
-
-def _deform_conv(node: Any) -> Any:
-    """ONNX DeformConv 19, 3x3, with mask and bias -> OpenVINO's and an addition."""
-    x, weight, offset, bias, mask = (node.get_input(k) for k in range(5))
-    ones, groups = [1, 1], node.get_attribute("offset_group")
-    if [node.get_attribute(k) for k in ("pads", "strides", "dilations")] != [[1] * 4, ones, ones]:
-        raise ValueError("a DeformConv of another kind")
-    y = op.deformable_convolution(
-        *(x, offset, weight, ones, ones, ones, ones),
-        mask=mask,
-        deformable_group=groups,
-        bilinear_interpolation_pad=True,  # zeros outside; False would repeat the border
-    )
-    return op.add(y, op.unsqueeze(bias, _ints([0, 2, 3]))).outputs()
+    return ov.Core()
 
 
 def share(array: Array) -> Any:
@@ -70,8 +47,41 @@ def share(array: Array) -> Any:
     return ov.Tensor(array, shared_memory=True)
 
 
+class EncodeGraph:
+    """A shipped `*.encode.onnx`, from which a model is built for each bucket.
+
+    Raises: RuntimeError: OpenVINO cannot read it. ValueError: it wants no RGBA.
+    """
+
+    def __init__(self, core: Any, path: Path) -> None:
+        self._model = core.read_model(path)
+        _keep_quantised(self._model)
+        channels = self._model.input("exemplars").get_partial_shape()[1]
+        if channels != ov.Dimension(4):
+            raise ValueError(f"exemplars of {channels} channels instead of 4")
+
+    def build(self, side: int, precision: str) -> Any:
+        """The model for exemplars of `side` px, any number of them.
+
+        Args:    precision: as of `EnhanceGraph.build`; inputs and outputs are float32 with all.
+        Returns: a model with the outputs hr and query.
+        Raises:  ValueError: the file holds another network.
+        """
+        model = self._model.clone()
+        model.reshape({"exemplars": ov.PartialShape([-1, 4, side, side])})
+        _fold(model)
+        if precision == "bf16":
+            nodes = model.get_ordered_ops()
+            learnt = set().union(*(_readers(node) for node in nodes if _is_learnt(node)))
+            detail = _readers(_only(model, "Subtract"))
+            results = {result.get_name() for result in model.get_results()}
+            _set_types(model, {node.get_name() for node in nodes} - learnt | detail | results)
+            model.validate_nodes_and_infer_types()
+        return model
+
+
 class EnhanceGraph:
-    """A shipped `*.enhance.onnx`, from which a model is built for each bucket.
+    """A shipped `*.enhance.onnx`, from which a model is built for each bucket and number of slots.
 
     Raises: RuntimeError: OpenVINO cannot read it.
     """
@@ -79,7 +89,9 @@ class EnhanceGraph:
     def __init__(self, core: Any, path: Path) -> None:
         self._model = core.read_model(path)
         _keep_quantised(self._model)
-        self.channels: int = self._model.input("hr").get_partial_shape()[1].get_length()
+        self.channels, self.query_channels = (
+            self._model.input(name).get_partial_shape()[1].get_length() for name in ("hr", "query")
+        )
 
     def build(self, side: int, slots: int, precision: str) -> Any:
         """The model for crops of `side` px.
@@ -89,21 +101,23 @@ class EnhanceGraph:
         Returns: a model with two outputs: the picture in float32, and as RGB uint8 (1, H, W, 3).
         Raises:  ValueError: the file holds another network.
         """
-        model, c, n = self._model.clone(), self.channels, max(slots, 1)
-        features = [n, c, side, side]
-        shapes = {"crop": [1, 3, side, side], "validity": [1, n], "hr": features, "query": features}
+        model, n = self._model.clone(), max(slots, 1)
+        shapes = {
+            "crop": [1, 3, side, side],
+            "validity": [1, n],
+            "hr": [n, self.channels, side, side],
+            "query": [n, self.query_channels, side, side],
+        }
         model.reshape({name: ov.PartialShape(shape) for name, shape in shapes.items()})
-        passes = Manager()
-        passes.register_pass(ConstantFolding())
-        passes.run_passes(model)
-        if slots:
-            made = _replace_deform_conv(model)
-        else:
-            # the exemplars' weighted mean: the sum of their weights is zero, and so is this
-            mean, made = _only(model, "Divide"), set()
-            _replace(mean.output(0), _floats(np.zeros((1, 1, 1, 1), np.float32)).output(0))
+        _fold(model)
+        if not slots:
+            # the exemplars' weighted means: the sum of their weights is zero, and so are they
+            for mean in _mean_nodes(model):
+                nothing = np.zeros(list(mean.get_output_shape(0)), np.float32)
+                _replace(mean.output(0), _floats(nothing).output(0))
         if precision == "bf16":
-            _set_types(model, made)
+            wide = _readers(_enlarging_pad(model)) | (_sampling(model) if slots else set())
+            _set_types(model, wide)
         used = [p for p in model.get_parameters() if _reaches(p)]
         (picture,) = model.get_results()
         model = ov.Model([picture], used, "enhance")
@@ -112,89 +126,61 @@ class EnhanceGraph:
         return ov.Model([picture, pixels], used, "enhance")
 
 
-@dataclass(frozen=True)
-class Sampler:
-    """Modulated deformable 3x3 convolution and the 1x1 convolution that makes its offsets."""
-
-    weight: Array
-    """(27 G, C): of the 1x1 convolution; (y, x) of each tap of each group, then the masks."""
-    bias: Array
-    """(27 G,)"""
-    deform: Array
-    """(C, C, 3, 3)"""
-    groups: int
-    """G: groups of channels that share offsets."""
-
-    def build(self, x: Any, hr: Any) -> Any:
-        """x, hr (S, C, b, b) -> aligned (S, C, b, b), without bias."""
-        (n, c, b, _), groups = x.get_shape(), self.groups
-        count, fields = 2 * TAPS * groups, n * groups
-        pairs = self.weight[:count].reshape(-1, 2, c)[:, ::-1].transpose(2, 0, 1) * np.float32(
-            2 / b
-        )
-        shift = op.convolution_backprop_data(x, _floats(pairs[:, :, None]), [1, 2])
-        grid = op.add(shift, _floats(self.base(b)))
-        samples = op.grid_sample(
-            op.reshape(hr, _ints([fields, c // groups, b, b]), False),
-            op.reshape(grid, _ints([fields, TAPS * b, b, 2]), False),
-            {"align_corners": False, "mode": "bilinear", "padding_mode": "zeros"},
-        )
-        flat = op.reshape(x, _ints([n, c, b * b]), False)
-        mask = op.matmul(_floats(self.weight[count:]), flat, False, False)
-        mask = op.sigmoid(op.add(mask, _floats(self.bias[count:, None])))
-        columns = op.multiply(
-            op.reshape(samples, _ints([fields, c // groups, TAPS * b * b]), False),
-            op.reshape(mask, _ints([fields, 1, TAPS * b * b]), False),
-        )
-        columns = op.reshape(columns, _ints([n, c * TAPS, b * b]), False)
-        product = op.matmul(_floats(self.deform.reshape(c, -1)), columns, False, False)
-        return op.reshape(product, _ints([n, c, b, b]), False)
-
-    def base(self, side: int) -> Array:
-        """Where the taps lie without x: (1, 9 G, b, 2 b), x and y in turn, the bias included.
-
-        Convention: cell i has its centre at (2 i + 1) / b - 1 (align_corners = False).
-        """
-        ky, kx = (k[:, None, None] - 1 for k in np.divmod(np.arange(TAPS), 3))
-        at = np.arange(side)
-        base = np.empty((self.groups, TAPS, side, side, 2), np.float32)
-        base[..., 0] = (2 * (kx + at) + 1) / side - 1
-        base[..., 1] = (2 * (ky + at[:, None]) + 1) / side - 1
-        offsets = self.bias[: 2 * TAPS * self.groups].reshape(-1, TAPS, 1, 1, 2)[..., ::-1]
-        base += offsets * np.float32(2 / side)
-        return base.reshape(1, -1, side, 2 * side)
+def _fold(model: Any) -> None:
+    """Turn shape arithmetic into constants."""
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
 
 
-def _replace_deform_conv(model: Any) -> set[str]:
-    """Put a `Sampler` in the place of the deformable convolution.
+def _is_learnt(node: Any) -> bool:
+    """Whether it is a convolution with weights; bicubic enlargement is one behind a Pad."""
+    is_one = node.get_type_name() in ("Convolution", "GroupConvolution")
+    return is_one and _maker(node, 0).get_type_name() != "Pad"
 
-    Returns: names of the nodes that belong to it, which stay in float32.
-    Raises:  ValueError: its offsets and mask are made in another way than HIME's.
+
+def _mean_nodes(model: Any) -> list[Any]:
+    """The weighted means over the exemplars: the only quotients of two computed values."""
+    return [
+        node
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == "Divide" and _maker(node, 1).get_type_name() != "Constant"
+    ]
+
+
+def _sampling(model: Any) -> set[str]:
+    """Names of the nodes from the bounded offsets over the sampler to the merged detail.
+
+    Raises: ValueError: the file holds another network.
     """
-    old = {node.get_name() for node in model.get_ordered_ops()}
-    deform = _only(model, "DeformableConvolution")
-    split, gate = _maker(deform, 1), _maker(deform, 3)
-    biased = _maker(split, 0)
-    conv = _maker(biased, 0)
-    kinds = [node.get_type_name() for node in (gate, biased, conv)]
-    if kinds != ["Sigmoid", "Add", "Convolution"] or _maker(gate, 0) != split:
-        raise ValueError(f"offsets and mask are made by {kinds}")
-    sampler = Sampler(
-        _value(conv, 1)[:, :, 0, 0],
-        _value(biased, 1).reshape(-1),
-        _value(deform, 2),
-        deform.get_attributes()["deformable_group"],
-    )
-    aligned = sampler.build(conv.input_value(0), model.input("hr"))
-    _replace(deform.output(0), aligned.output(0))
-    return {node.get_name() for node in model.get_ordered_ops()} - old
+    sampler = _only(model, "GridSample")
+    merged = [mean for mean in _mean_nodes(model) if mean.get_name() in _readers(sampler)]
+    if not merged:
+        raise ValueError("the sampled detail is not merged as in HIME")
+    between = _readers(sampler) & _sources(merged[0])
+    positions = _sources(sampler) - _sources_of_offsets(sampler)
+    return between | positions
 
 
-def _set_types(model: Any, sampler: set[str]) -> None:
-    """Make everything bfloat16 but the nodes named `sampler` and the enlarged camera picture."""
+def _enlarging_pad(model: Any) -> Any:
+    """The Pad of the crop, behind which a convolution enlarges it."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Pad" and _maker(node, 0).get_type_name() == "Parameter":
+            return node
+    raise ValueError("the crop is not enlarged as in HIME")
+
+
+def _sources_of_offsets(sampler: Any) -> set[str]:
+    """Names of the nodes before the tanh that bounds the offsets: those may be narrow."""
+    for name, node in _upstream(sampler).items():
+        if node.get_type_name() == "Tanh":
+            return _sources(node) - {name}
+    raise ValueError("the offsets are not bounded as in HIME")
+
+
+def _set_types(model: Any, wide: set[str]) -> None:
+    """Make everything bfloat16 but the nodes named `wide`."""
     nodes = model.get_ordered_ops()
-    # the camera picture is enlarged by a convolution behind the only Pad
-    wide = sampler | _readers(_only(model, "Pad"))
     ends = ("Constant", "Parameter")
     casts: dict[tuple[str, int, Any], Any] = {}
     for node in nodes:
@@ -240,6 +226,23 @@ def _readers(node: Any) -> set[str]:
     return names
 
 
+def _upstream(node: Any) -> dict[str, Any]:
+    """A node and all that it depends on, by name."""
+    found: dict[str, Any] = {}
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        if one.get_name() not in found:
+            found[one.get_name()] = one
+            todo += [value.get_node() for value in one.input_values()]
+    return found
+
+
+def _sources(node: Any) -> set[str]:
+    """Names of a node and of all that it depends on."""
+    return set(_upstream(node))
+
+
 def _reaches(parameter: Any) -> bool:
     """Whether a result depends on this parameter."""
     return any(name.startswith("Result") for name in _readers(parameter))
@@ -259,13 +262,6 @@ def _maker(node: Any, index: int) -> Any:
 def _replace(output: Any, other: Any) -> None:
     for reader in output.get_target_inputs():
         reader.replace_source_output(other)
-
-
-def _value(node: Any, index: int) -> Array:
-    maker = _maker(node, index)
-    if maker.get_type_name() != "Constant":
-        raise ValueError(f"{maker.get_friendly_name()} is no constant")
-    return np.array(maker.data, np.float32)
 
 
 def _floats(values: NDArray[np.floating[Any]]) -> Any:

@@ -312,9 +312,8 @@ class LiveTensorrtRtx(LiveTensorrt):
 def _check_features(bucket: Bucket, features: Features | None) -> None:
     if features is None:
         return
-    shape = bucket.features[0].array.shape[1:]
-    for array in features:
-        if array.shape[1:] != shape:
+    for array, pinned in zip(features, bucket.features, strict=True):
+        if array.shape[1:] != pinned.array.shape[1:]:
             raise ValueError(
                 f"features for a crop of {array.shape[-1]} px, crop of {bucket.side} px"
             )

@@ -1,8 +1,8 @@
 """HIME with PyTorch on an NVIDIA card: the reference there, and a way without building engines.
 
 One CUDA graph for each bucket and number of exemplars. Half precision is the network's own habit:
-weights and activations in float16, while sampling, the aggregation's sums and the enlarged camera
-picture stay in float32.
+weights and activations in float16, while packed pixels, sampling, the means over the exemplars and
+the enlarged camera picture stay in float32.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class TorchCuda:
         pictures = self._picture(self._torch.from_numpy(np.stack(exemplars)).to(self._device))
         with self._exact():
             made = self._network.encode(pictures.unsqueeze(0))
-        on_device = made.hr, made.query
+        # detail and confidence were computed in float32, and have made all of `query` that
+        on_device = made.hr, made.query.to(made.hr.dtype)
         hr, query = (part[0].float().cpu().numpy() for part in on_device)
         self._features.put((hr, query), on_device)
         return hr, query
@@ -131,7 +132,7 @@ class TorchCuda:
         return found
 
     def _picture(self, pixels: Tensor) -> Tensor:
-        """RGB uint8 (N, H, W, 3) -> float32 (N, 3, H, W), 0..1."""
+        """uint8 (N, H, W, C) -> float32 (N, C, H, W), 0..1."""
         return pixels.permute(0, 3, 1, 2).float() / 255
 
     def _enhance(self, pixels: Tensor, given: OnDevice | None) -> Tensor:

@@ -123,15 +123,20 @@ class Bucket:
 
 
 def probe_pictures(side: int, scale: int) -> tuple[Image, list[Image]]:
-    """A crop and three exemplars that look like nobody: smooth waves of several directions."""
+    """A crop and three exemplars that look like nobody: smooth waves of several directions.
 
-    def waves(size: int, phase: float) -> Image:
+    Returns: RGB uint8 (side, side, 3), and RGBA uint8 (scale side, scale side, 4) each: their
+             confidence is a wave as well.
+    """
+
+    def waves(size: int, phase: float, channels: int) -> Image:
         at = (np.arange(size) + 0.5) / size
-        y, x, k = at[:, None, None], at[None, :, None], np.arange(3)
+        y, x, k = at[:, None, None], at[None, :, None], np.arange(channels)
         value = np.sin(9 * x + 2 * k + phase) + np.sin(31 * y - 7 * x * k + phase)
         return np.asarray(np.round(127.5 + 60 * value), np.uint8)
 
-    return waves(side, 0.0), [waves(side * scale, 0.1 + 0.2 * slot) for slot in range(SLOTS)]
+    big = side * scale
+    return waves(side, 0.0, 3), [waves(big, 0.1 + 0.2 * slot, 4) for slot in range(SLOTS)]
 
 
 def psnr(a: Image, b: Image) -> float:

@@ -34,8 +34,8 @@ def test_numbers_of_threads(cores: int, counts: list[int]) -> None:
 
 
 def test_the_largest_crop_is_that_which_leaves_time_for_the_rest() -> None:
-    sizes = [Size(32, 4.0, 1.0), Size(48, 9.0, 2.0), Size(64, 17.0, 3.0)]
-    assert [largest(sizes, room) for room in (-3.0, 4.0, 10.0, 99.0)] == [0, 32, 48, 64]
+    sizes = [Size(32, 1.0, 1.0, 2.0), Size(48, 2.0, 2.0, 5.0), Size(64, 3.0, 4.0, 10.0)]
+    assert [largest(sizes, room) for room in (3.9, 4.0, 10.0, 99.0)] == [0, 32, 48, 64]
 
 
 class Missing:
@@ -53,7 +53,7 @@ def test_who_gives_another_picture_is_left_out() -> None:
             return super().enhance(crop, features) // 2
 
     crop = np.full((16, 16, 3), 200, np.uint8)
-    exemplar = np.zeros((64, 64, 3), np.uint8)
+    exemplar = np.zeros((64, 64, 4), np.uint8)
     notes: list[str] = []
     ways = [("fp32", BicubicRuntime(4)), ("int8", Dark(4)), ("bf16", BicubicRuntime(4))]
     candidates = [Candidate("any", kind, 1, runtime.__enter__()) for kind, runtime in ways]
@@ -83,12 +83,15 @@ def test_auto_follows_what_was_measured(
     assert main([*RUN, "--rate", "1", "--json", str(file)]) == 0
     said = capsys.readouterr().out
     assert "| **onnxruntime-cpu** | " in said
+    assert "| crop x4 | align ms | encode ms | enhance ms | frames a second | holds 1 |" in said
     assert "| 16 px |" in said
     assert "profile.json written" in said
     written = json.loads(file.read_text())
     measured = {c["runtime"] for c in written["x4"]["candidates"]}
     assert "onnxruntime-cpu" in measured
     assert written["x4"]["largest_px"] == 16
+    parts = ("align_ms", "encode_ms", "enhance_ms")
+    assert all(size[part] > 0 for size in written["x4"]["sizes"] for part in parts)
     choice = speed_profile.load().choices[4]
     lines: list[str] = []
     with open_runtime("auto", report=lines.append) as runtime:

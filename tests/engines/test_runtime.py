@@ -34,9 +34,14 @@ from engines.weights.manifest import (
 Image = NDArray[np.uint8]
 
 
-def smooth(side: int, seed: int) -> Image:
-    small = np.random.default_rng(seed).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+def smooth(side: int, seed: int, channels: int = 3) -> Image:
+    small = np.random.default_rng(seed).integers(0, 256, (8, 8, channels)).astype(np.uint8)
     return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def exemplar(side: int, seed: int) -> Image:
+    """RGBA: as sure here and there as its picture is bright."""
+    return smooth(side, seed, 4)
 
 
 @pytest.fixture(scope="module", params=SCALES)
@@ -50,7 +55,7 @@ def test_enlarges_with_any_number_of_exemplars(runtime: Runtime, side: int) -> N
     crop = smooth(side, 0)
     plain = cv2.resize(crop, (big, big), interpolation=cv2.INTER_CUBIC).astype(float)
     for count in (0, 1, 3, 5):
-        features = runtime.encode([smooth(big, 1 + k) for k in range(count)]) if count else None
+        features = runtime.encode([exemplar(big, 1 + k) for k in range(count)]) if count else None
         made = runtime.enhance(crop, features)
         assert made.shape == (big, big, 3)
         assert made.dtype == np.uint8
@@ -61,7 +66,7 @@ def test_enlarges_with_any_number_of_exemplars(runtime: Runtime, side: int) -> N
 
 def test_exemplars_change_the_picture_and_stay_usable(runtime: Runtime) -> None:
     crop, big = smooth(32, 0), 32 * runtime.scale
-    features = runtime.encode([smooth(big, 1)])
+    features = runtime.encode([exemplar(big, 1)])
     first = runtime.enhance(crop, features)
     runtime.enhance(smooth(32, 5), features)
     assert np.array_equal(runtime.enhance(crop, features), first)
@@ -69,7 +74,7 @@ def test_exemplars_change_the_picture_and_stay_usable(runtime: Runtime) -> None:
 
 
 def test_wrong_pictures_are_refused(runtime: Runtime) -> None:
-    features = runtime.encode([smooth(32 * runtime.scale, 1)])
+    features = runtime.encode([exemplar(32 * runtime.scale, 1)])
     for crop in (smooth(31, 0), smooth(32, 0)[:16], smooth(32, 0).astype(np.float32)):
         with pytest.raises(ValueError, match="a crop must be RGB uint8"):
             runtime.enhance(crop, features)  # type: ignore[arg-type]
@@ -77,8 +82,10 @@ def test_wrong_pictures_are_refused(runtime: Runtime) -> None:
         runtime.enhance(smooth(48, 0), features)
     with pytest.raises(ValueError, match="at least one and of one size"):
         runtime.encode([])
-    with pytest.raises(ValueError, match="an exemplar must be RGB"):
-        runtime.encode([smooth(33 * runtime.scale, 1)])
+    with pytest.raises(ValueError, match="an aligned exemplar must be RGBA"):
+        runtime.encode([exemplar(33 * runtime.scale, 1)])
+    with pytest.raises(ValueError, match="an aligned exemplar must be RGBA"):
+        runtime.encode([smooth(32 * runtime.scale, 1)])
 
 
 def test_an_unknown_runtime_is_named() -> None:

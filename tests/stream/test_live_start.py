@@ -211,7 +211,7 @@ def test_no_frame_waits_while_another_size_is_compiled(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(runtime, "_compile", slowly)
     desk = Desk(runtime)
-    assert len(compiled_in) == 2, "with exemplars and without"
+    assert len(compiled_in) == 3, "exemplars themselves, with them and without"
     assert desk.crop_px(48.0) == 48
     assert desk.crop_px(60.0) == 48, "the size that is ready shows the whole face"
     assert desk.crop_px(60.0) == 48
@@ -226,8 +226,8 @@ def test_no_frame_waits_while_another_size_is_compiled(monkeypatch: pytest.Monke
         desk.wait_for(bucket)
     assert len(runtime._enhancers) == KEPT, "the oldest are let go"
     assert not runtime.at_once(64)
-    assert len(compiled_in) == 2 * 8
-    assert set(compiled_in[2:]) == {"closeup behind_0"}, "never in the thread of the frames"
+    assert len(compiled_in) == 3 * 8
+    assert set(compiled_in[3:]) == {"closeup behind_0"}, "never in the thread of the frames"
     desk.stage.close()
 
 

@@ -15,12 +15,13 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from engines.alignment import raised
 from engines.runtime import BUCKETS, SCALES, Features, Runtime
 from stream.frame import EXEMPLARS_PER_FACE, Face, Frame, Image, Patch, View
 from stream.image.resample import cut_square
 from stream.quality_ladder import FIRST_PX, FULL
 from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, CropSelector
-from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment, Numbers
+from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
 from stream.stages.enhancement.exemplar_gate import ExemplarGate
 from stream.stages.enhancement.temporal_filter import TemporalFilter, carried
 
@@ -31,9 +32,9 @@ FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
 TRIES = 5
-Key = tuple[int, int, int, int, int]
-"""Exemplars' version and alignment, scale, bucket, size step: features are valid as long as these
-are."""
+DETAIL = 0.5
+"""As `--detail`: the default of the command line and of the API."""
+Numbers = dict[str, float | None]
 
 
 @dataclass
@@ -51,7 +52,8 @@ class _Track:
     side_px: float = 0.0
     """Of the face's headshot in it."""
     temporal_filter: TemporalFilter = field(default_factory=TemporalFilter, repr=False)
-    key: Key | None = None
+    aligned: int | None = None
+    """For which alignment the features were encoded."""
     features: Features | None = field(default=None, repr=False)
     alignment: ExemplarAlignment = field(default_factory=ExemplarAlignment, repr=False)
     gate: ExemplarGate = field(default_factory=ExemplarGate)
@@ -64,6 +66,7 @@ class Enhancer:
             needed; closed with the stage. rate: nominal frames a second.
             restore_in_place: also faces that the view does not enlarge.
             max_faces: at most so many in one frame; the others pass through.
+            detail: 0 shows what is surest, 1 is about as sharp as the truth.
     """
 
     name = "enhancer"
@@ -75,11 +78,13 @@ class Enhancer:
         *,
         restore_in_place: bool = False,
         max_faces: int = 3,
+        detail: float = DETAIL,
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
         self.restore_in_place = restore_in_place
         self._max_faces = max_faces
+        self.detail = detail
         self.quality = FULL
         """How much to do; takes effect with the next frame, from any thread."""
         self.idle = False
@@ -111,7 +116,7 @@ class Enhancer:
         """
         runtime, side = self._runtime(scale), FIRST_PX * SCALES[0] // scale
         crop = np.zeros((side, side, 3), np.uint8)
-        exemplar = np.zeros((scale * side, scale * side, 3), np.uint8)
+        exemplar = np.zeros((scale * side, scale * side, 4), np.uint8)
         runtime.enhance(crop, None)
         features = runtime.encode([exemplar] * EXEMPLARS_PER_FACE)
         runtime.enhance(crop, features)
@@ -158,11 +163,11 @@ class Enhancer:
             elif self.idle:
                 # Features are encoded, from the same exemplars, when they are needed next.
                 track.selector.put(face, *size)
-                track.alignment.meet(face.exemplars, face.exemplars_version)
                 size = None
             if size is None:
                 track.kept = None
                 track.temporal_filter.forget()
+                track.alignment.forget()
             patch = self._patch(frame, face, size, step_s) if size else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
@@ -172,10 +177,7 @@ class Enhancer:
     def verdicts(self) -> dict[int, Numbers]:
         """By track_id, what was concluded from the network's results: that alone does not come
         out the same when the same frames are seen again while `idle`."""
-        return {
-            track_id: vars(track.gate) | track.alignment.numbers()
-            for track_id, track in self._tracks.items()
-        }
+        return {track_id: dict(vars(track.gate)) for track_id, track in self._tracks.items()}
 
     def recall(self, verdicts: Mapping[int, Numbers]) -> None:
         """Take the verdicts of an earlier run at the same frame."""
@@ -183,13 +185,13 @@ class Enhancer:
             if track_id in verdicts:
                 kept = verdicts[track_id]
                 vars(track.gate).update({name: kept[name] for name in vars(track.gate)})
-                track.alignment.recall(kept)
 
     def forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
             track.kept = None
             track.temporal_filter.forget()
+            track.alignment.forget()
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
@@ -272,7 +274,6 @@ class Enhancer:
             patch = carried(track.kept, track.center, face.center, grown)
             return replace(patch, weight=track.weight)
         selector.put(face, *size)
-        track.alignment.meet(face.exemplars, face.exemplars_version)
         assert selector.corner is not None
         x0, y0 = selector.corner
         box = (x0, y0, x0 + selector.bucket, y0 + selector.bucket)
@@ -290,41 +291,49 @@ class Enhancer:
         """Run the network, with the exemplars as far as they pay; both ways to find that out."""
         runtime = self._runtime(track.selector.scale)
         if not face.exemplars:
-            track.key = track.features = None
+            track.aligned = track.features = None
             track.gate = ExemplarGate()
             return runtime.enhance(crop, None)
         gate = track.gate
         gate.meet(face.exemplars_version, face.headshot_side_px)
         with_them = without = None
         if gate.is_due(now_s):
-            with_them = runtime.enhance(crop, self._features(runtime, face, track))
+            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
             without = runtime.enhance(crop, None)
             gate.compare(with_them, without, runtime.scale, now_s)
         share = gate.fade(step_s, shown=track.weight > step_s / FADE_S)
         if share > 0.0 and with_them is None:
-            with_them = runtime.enhance(crop, self._features(runtime, face, track))
-        if with_them is not None:
-            every_s = self.quality.align_every_s
-            if track.alignment.refine(with_them, track.selector.bucket, now_s, every_s):
-                gate.meet_again()
+            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
         if share < 1.0 and without is None:
             without = runtime.enhance(crop, None)
         if with_them is None or share <= 0.0:
             assert without is not None
             return without
+        track.alignment.remember(with_them)
+        sure = track.alignment.sure
+        if sure is not None:
+            with_them = raised(with_them, runtime.scale, sure, self.detail)
         if without is None or share >= 1.0:
             return with_them
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
-    def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features:
-        selector, aligned = track.selector, track.alignment.aligned
-        key = (face.exemplars_version, aligned, selector.scale, selector.bucket, selector.step)
-        if track.features is None or key != track.key:
-            side = selector.scale * 2.0 ** (selector.step / STEPS_PER_OCTAVE)
-            track.features = runtime.encode(
-                track.alignment.align(side, selector.scale * selector.bucket)
-            )
-            track.key = key
+    def _features(
+        self, runtime: Runtime, crop: Image, face: Face, track: _Track, now_s: float
+    ) -> Features:
+        selector, alignment = track.selector, track.alignment
+        assert selector.corner is not None
+        side = selector.scale * 2.0 ** (selector.step / STEPS_PER_OCTAVE)
+        aligned = alignment.align(
+            face.exemplars,
+            crop,
+            selector.corner,
+            (face.exemplars_version, selector.scale, selector.bucket, side),
+            now_s,
+            self.quality.align_every_s,
+        )
+        if track.features is None or track.aligned != alignment.aligned:
+            track.features = runtime.encode(aligned)
+            track.aligned = alignment.aligned
             self.encodes += 1
         return track.features
 

@@ -52,11 +52,6 @@ class ExemplarGate:
             self._version, self._side_px = version, side_px
             self._judged = self._contradicted = False
 
-    def meet_again(self) -> None:
-        """Say that they are aligned anew: those that were dropped are tried at once."""
-        if not self._pays:
-            self._judged = self._contradicted = False
-
     def is_due(self, now_s: float) -> bool:
         """Whether to run the network both ways on this frame and `compare`."""
         return not self._judged or not self._due_s - RETRY_S <= now_s < self._due_s

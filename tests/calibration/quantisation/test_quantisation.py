@@ -75,6 +75,11 @@ def body(number: int) -> list[Layer]:
     return [one for one in all_layers() if one.weight.startswith("reconstruction.body")][:number]
 
 
+def head() -> Layer:
+    (one,) = (one for one in all_layers() if one.weight == "lr_features.head.weight")
+    return one
+
+
 def test_samples_differ_in_size_and_light_and_have_a_truth(
     people: list[Person], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +91,7 @@ def test_samples_differ_in_size_and_light_and_have_a_truth(
     for one in samples:
         assert one.truth is not None
         assert len(one.truth) == 4 * len(one.crop)
-        assert len(one.exemplars) == 3
+        assert [shot.shape for shot in one.exemplars] == [(*one.truth.shape[:2], 4)] * 3
         small = cv2.resize(one.truth, one.crop.shape[:2], interpolation=cv2.INTER_AREA)
         assert psnr(one.crop.astype(float), small.astype(float), 255.0) > 15
     monkeypatch.setattr(material, "SIZES", {4: (32,)})
@@ -110,13 +115,21 @@ def test_every_third_person_is_held_out(people: list[Person]) -> None:
         split(people[:2])
 
 
-def test_all_convolutions_but_the_sampler_are_candidates() -> None:
+def test_all_learnt_convolutions_but_the_last_of_each_road_are_candidates() -> None:
     found = all_layers()
     assert len({(one.half, one.weight) for one in found}) == len(found)
-    assert not any(one.weight == "alignment.out.weight" for one in found)
+    names = {one.weight for one in found}
+    learnt = {
+        node.input[1]
+        for path in weights_files(4)
+        for node in onnx.load(path).graph.node
+        if node.op_type == "Conv" and node.input[1].endswith(".weight")
+    }
+    assert names == learnt - set(layers.KEPT)
+    assert len(names) == len(learnt) - 3
     by_name = {one.weight: one.macs for one in found if one.half == "enhance"}
     assert by_name["reconstruction.body.0.conv1.weight"] == 48 * 48 * 32 * 32 * 9
-    assert by_name["alignment.body.0.conv1.weight"] == 3 * 24 * 24 * 32 * 32 * 9
+    assert by_name["transfer.body.0.conv1.weight"] == 3 * 24 * 24 * 32 * 32 * 9
 
 
 def test_quantised_layers_have_the_form_that_all_runtimes_take(
@@ -134,28 +147,24 @@ def test_quantised_layers_have_the_form_that_all_runtimes_take(
     narrow = [w for w in weights.values() if w.dtype == np.int8 and w.ndim == 4]
     assert len(narrow) == 3
     kinds = [node.op_type for node in model.graph.node]
-    assert kinds.count("DeformConv") == 1
+    assert kinds.count("GridSample") == 1
     near = layers.decibel(exact.mse(files))
     assert 40 < near < 90
 
 
-def test_more_layers_cost_more_and_the_sampler_of_detail_most(
-    exact: Exact, quantiser: Quantiser
-) -> None:
-    """The last convolution makes the picture itself: one of its steps is seen at once."""
+def test_more_layers_cost_more_and_the_first_one_most(exact: Exact, quantiser: Quantiser) -> None:
+    """It reads the camera's picture itself: what it loses, nothing after it can know."""
     few, many = (exact.mse(quantiser.files(body(n))) for n in (1, 12))
     assert many > few
     one = body(1)
-    bicubic = [layer for layer in all_layers() if layer.weight == "reconstruction.bicubic"]
-    alone = {m.layer.weight: m.mse for m in layers.scan(exact, quantiser, one + bicubic)}
-    assert alone["reconstruction.bicubic"] > 10 * alone[one[0].weight]
+    alone = {m.layer.weight: m.price for m in layers.scan(exact, quantiser, [*one, head()])}
+    assert alone[head().weight] > 10 * alone[one[0].weight]
 
 
 def test_layers_are_chosen_as_long_as_the_truth_allows(exact: Exact, quantiser: Quantiser) -> None:
-    bicubic = [layer for layer in all_layers() if layer.weight == "reconstruction.bicubic"]
-    measured = list(layers.scan(exact, quantiser, body(3) + bicubic))
+    measured = list(layers.scan(exact, quantiser, [*body(3), head()]))
     ordered = layers.by_price(measured)
-    assert ordered[-1] == bicubic[0]
+    assert ordered[-1] == head()
     whole = layers.truth_loss(exact, quantiser.files(ordered))
     assert layers.choose(exact, quantiser, measured, whole) == (ordered, whole)
     fewer, loss = layers.choose(exact, quantiser, measured, whole - 1e-4)
@@ -304,7 +313,7 @@ def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
 def test_a_recording_and_people_become_files_and_a_report(
     people: list[Person], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of the command but for most layers, of which there are 92."""
+    """All of the command but for most layers, of which there are 81."""
     if not detector_weights.cached():
         pytest.skip("the face detection models are not in the cache")
     recorded(tmp_path / "call.mp4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -13,11 +14,22 @@ import pytest
 import torch
 
 from engines import diagram
+from engines.alignment import align
 from engines.hime import curves, train
+from engines.hime.cases import make_cases
 from engines.hime.checkpoint import load_network, start_from
-from engines.hime.data import Batches, Recipe, load_people, shrink_bicubic
-from engines.hime.export import export
-from engines.hime.model import Alignment, Config, Hime
+from engines.hime.data import (
+    Batches,
+    Recipe,
+    load_people,
+    shrink_bicubic,
+    to_images,
+    to_tensor,
+)
+from engines.hime.deformable import DeformableAlignment
+from engines.hime.evaluate import outputs
+from engines.hime.export import export, main
+from engines.hime.model import Config, Hime
 from engines.hime.options import parse
 from tests.noise_people import make_people
 
@@ -61,7 +73,7 @@ def test_a_batch_depends_on_seed_and_step_alone(people: Path) -> None:
         assert torch.equal(a.exemplars, b.exemplars)
         assert a.crop.shape != c.crop.shape or not torch.equal(a.crop, c.crop)
         assert a.truth.shape[-1] == 4 * a.crop.shape[-1] == a.exemplars.shape[-1]
-        assert a.exemplars.shape[1] == 3
+        assert a.exemplars.shape[1:3] == (3, 4)
         # the crop shows the truth
         low = shrink_bicubic(a.truth, 4)
         assert float((low - a.crop).square().mean()) < 0.02
@@ -71,9 +83,24 @@ def test_some_exemplars_are_out_of_focus(people: Path) -> None:
     detail = {}
     for share in (0.0, 1.0):
         recipe = Recipe(4, pixels=8192, slots=(3,), slot_weights=(1,), wrong=0, blurred=share)
-        known = Batches([people], recipe, 1, 2)[0].exemplars
+        known = Batches([people], recipe, 1, 2)[0].exemplars[:, :, :3]
         detail[share] = float((known[..., 1:] - known[..., :-1]).abs().mean())
     assert detail[1.0] < 0.85 * detail[0.0]
+
+
+def test_exemplars_of_a_batch_are_aligned_to_its_crops(people: Path) -> None:
+    """As the stream does it; and for the paper's network, not at all."""
+    recipe = Recipe(4, pixels=8192, slots=(3,), slot_weights=(1,), wrong=0, blank=0, clean=1)
+    batch, plain = (
+        Batches([people], replace(recipe, aligned=aligned), 1, 2)[0] for aligned in (True, False)
+    )
+    assert plain.exemplars.shape[2] == 3
+    assert torch.equal(plain.crop, batch.crop)
+    crops = to_images(batch.crop)
+    for crop, given, raw in zip(crops, batch.exemplars, plain.exemplars, strict=True):
+        made = to_tensor(align(crop, to_images(raw)))
+        torch.testing.assert_close(given, made, rtol=0, atol=1e-6)
+    assert 0 < float(batch.exemplars[:, :, 3].mean()) < 1
 
 
 def test_clean_share_is_clean(people: Path) -> None:
@@ -83,7 +110,10 @@ def test_clean_share_is_clean(people: Path) -> None:
     assert error[4:].min() > 0
 
 
-@pytest.mark.parametrize("more", [[], ["--correlation", "0.1", "--adversarial", "0.1"]])
+@pytest.mark.parametrize(
+    "more",
+    [[], ["--correlation", "0.1", "--adversarial", "0.1"], ["--alignment", "deformable"]],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(
     more: list[str], people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,11 +130,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     )
     assert whole["step"] == parts["step"] == 2
     assert whole["samples"] == parts["samples"]
-    modules = ("network", "ema", *(("opponent",) if more else ()))
+    opposed = "--adversarial" in more
+    modules = ("network", "ema", *(("opponent",) if opposed else ()))
     for part in modules:
         for name, value in whole[part].items():
             torch.testing.assert_close(value, parts[part][name], rtol=0, atol=1e-6, msg=name)
-    for part in ("optimiser", "opponent_optimiser") if more else ("optimiser",):
+    for part in ("optimiser", "opponent_optimiser") if opposed else ("optimiser",):
         moments = [s[part]["state"][0]["exp_avg_sq"] for s in (whole, parts)]
         torch.testing.assert_close(*moments, rtol=1e-4, atol=0)
 
@@ -125,12 +156,43 @@ def test_another_scale_starts_from_what_fits(people: Path, tmp_path: Path) -> No
     kept = start_from(target, tmp_path / "x4.pt")
     assert kept == [
         "hr_features.head.weight",
+        # a pixel of each cell has a share of its own
+        "reconstruction.gain.bias",
+        "reconstruction.gain.weight",
         "reconstruction.ups.1.bias",
         "reconstruction.ups.1.weight",
+        "transfer.merge.weight",
+        "transfer.out.bias",
+        "transfer.out.weight",
     ]
-    assert isinstance(target.alignment, Alignment)
-    assert isinstance(source.alignment, Alignment)
-    assert torch.equal(target.alignment.deform.weight, source.alignment.deform.weight)
+    assert target.transfer is not None
+    assert source.transfer is not None
+    assert torch.equal(target.transfer.down.weight, source.transfer.down.weight)
+
+
+def test_the_network_starts_from_one_with_deformable_alignment(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = Hime(Config(alignment="deformable")).eval()
+    path = tmp_path / "paper.pt"
+    torch.save({"ema": source.state_dict(), "config": asdict(source.config)}, path)
+    target = Hime().eval()
+    # what finds offsets of pixels, but for its ends, is what found offsets of cells
+    new = [name for name in start_from(target, path) if not name.startswith("transfer.out.")]
+    assert new == [
+        "reconstruction.gain.bias",
+        "reconstruction.gain.weight",
+        "transfer.from_exemplar.bias",
+        "transfer.from_exemplar.weight",
+        "transfer.merge.weight",
+    ]
+    assert isinstance(source.alignment, DeformableAlignment)
+    assert target.transfer is not None
+    assert torch.equal(target.transfer.up.weight, source.alignment.up.weight)
+    crop, validity = torch.rand(1, 3, 16, 16), torch.zeros(1, 1)
+    with torch.inference_mode():
+        made = target(crop, torch.rand(1, 1, 4, 64, 64), validity)
+        before = source(crop, torch.rand(1, 1, 3, 64, 64), validity)
+    torch.testing.assert_close(made, before, rtol=0, atol=1e-5)
 
 
 def test_export_keeps_the_weights_and_says_what_it_is_not(tmp_path: Path) -> None:
@@ -145,12 +207,36 @@ def test_export_keeps_the_weights_and_says_what_it_is_not(tmp_path: Path) -> Non
         assert torch.equal(back[name], value), name
     model = onnx.load(enhance)
     assert {o.version for o in model.opset_import if o.domain == ""} == {19}
-    assert "DeformConv" in {node.op_type for node in model.graph.node}
+    assert "GridSample" in {node.op_type for node in model.graph.node}
     assert b"site-packages" not in enhance.read_bytes()
     with pytest.raises(ValueError, match="expected a training checkpoint"):
         load_network(tmp_path / "hime_x8.encode.onnx")
-    with pytest.raises(ValueError, match="only the default network is exported"):
-        export(Hime(Config(aggregation="average")), tmp_path, "other")
+    for config in (Config(aggregation="average"), Config(alignment="deformable")):
+        with pytest.raises(ValueError, match=r"^only the default network is exported, not .*$"):
+            export(Hime(config), tmp_path, "other")
+    assert not list(tmp_path.glob("other*"))
+
+
+def test_the_papers_network_can_be_trained_and_measured_but_not_exported(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    args = parse("", [*arguments(people, out, 1), "--alignment", "deformable"])
+    run = train.begin(args)
+    (batch,) = train.batches(args, 0)
+    assert batch.exemplars.shape[2] == 3
+    losses = train.learn(run, batch, args)
+    assert float(losses["charbonnier"]) > 0
+    run.save(out / "checkpoint.pt")
+    network = load_network(out / "checkpoint.pt")
+    assert network.config == Config(alignment="deformable")
+    assert isinstance(network.alignment, DeformableAlignment)
+    cases = make_cases(load_people(people), 4, 16, "clean", limit=2)
+    assert outputs(network, cases, 3).shape == (len(cases), 3, 64, 64)
+    assert main(["--weights", str(out / "checkpoint.pt"), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: only the default network is exported")
+    assert error.count("\n") == 1
 
 
 def test_the_log_and_its_curves_grow(

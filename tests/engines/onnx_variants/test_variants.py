@@ -12,8 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from engines.onnx_variants import variants
+from engines.onnx_variants.graph_surgery import fix_shapes
 from engines.onnx_variants.variants import FEATURES, OnnxVariant, make_variant, ports
 from engines.runtime import SCALES
+from engines.runtimes.cpu import to_unit
 from engines.tensorrt.bucket import probe_pictures
 from engines.weights.manifest import HALVES, weights_files
 
@@ -23,8 +26,9 @@ LEAST_DB = {"fp32": 80.0, "fp16": 50.0}
 
 @pytest.fixture(scope="module", params=["shipped", "lively"])
 def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """By scale: the shipped halves; and halves whose offsets reach over several cells, and whose
-    detail is as strong as the picture, so that an error in them cannot hide."""
+    """By scale: the shipped halves; and halves that move the exemplars' detail by several pixels,
+    show it twice as strong, and make their own as strong as the picture, so that an error in them
+    cannot hide."""
     halves = {scale: weights_files(scale) for scale in SCALES}
     if request.param == "shipped":
         return halves
@@ -34,8 +38,12 @@ def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             model = onnx.load(path)
             for tensor in model.graph.initializer:
                 value = numpy_helper.to_array(tensor)
-                if tensor.name == "alignment.out.bias":
-                    value = value + 3 * rng.standard_normal(value.shape).astype(np.float32)
+                if tensor.name == "transfer.out.weight":
+                    value = value + 0.1 * rng.standard_normal(value.shape).astype(np.float32)
+                elif tensor.name == "transfer.out.bias":
+                    value = value + rng.standard_normal(value.shape).astype(np.float32)
+                elif tensor.name == "reconstruction.gain.bias":
+                    value = value + np.float32(3)
                 elif tensor.name == "reconstruction.last.weight":
                     value = value * np.float32(4)
                 tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
@@ -95,9 +103,9 @@ def test_pictures_as_bytes(files: dict[int, tuple[Path, Path]]) -> None:
             make_variant(path, OnnxVariant(half, 4, 16, precision="fp32", pixels=pixels))
             for half, path in zip(HALVES, files[4], strict=True)
         )
-        features = run(encode, {"exemplars": np.stack(exemplars) if pixels else unit(exemplars)})
+        features = run(encode, {"exemplars": np.stack(exemplars) if pixels else to_unit(exemplars)})
         given = {
-            "crop": crop[None] if pixels else unit([crop]),
+            "crop": crop[None] if pixels else to_unit([crop]),
             "validity": np.ones((1, 3), np.float32),
             **dict(zip(FEATURES, features, strict=True)),
         }
@@ -115,14 +123,17 @@ def test_a_form_is_static_and_strongly_typed() -> None:
             onnx.load_from_string(made), strict_mode=True, check_type=True
         )
         kinds = {o.op_type for o in model.graph.node}
-        assert not kinds & {"DeformConv", "Shape", "Constant"}
+        assert not kinds & {"Shape", "Range", "Constant"}
         for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
             assert all(side.dim_value > 0 for side in value.type.tensor_type.shape.dim)
         convolutions = [n for n in model.graph.node if n.op_type == "Conv"]
         types = {v.name: v.type.tensor_type.elem_type for v in model.graph.value_info}
         wide = [n for n in convolutions if types[n.output[0]] == TensorProto.FLOAT]
-        # the enlargement of the camera's picture alone
-        assert len(wide) == (1 if half == "enhance" else 0)
+        weights = {t.name: t for t in model.graph.initializer}
+        # bicubic enlargement alone: of the exemplars' luma; of the camera's picture and of offsets
+        assert [weights[n.input[1]].dims[2] for n in wide] == [5] * (2 if half == "enhance" else 1)
+        quotients = [n for n in model.graph.node if n.op_type in ("Div", "ReduceSum", "Tanh")]
+        assert {types[n.output[0]] for n in quotients} == {TensorProto.FLOAT}
         for node in model.graph.node:
             if node.op_type == "GridSample":
                 assert {types[name] for name in node.input} == {TensorProto.FLOAT}
@@ -138,10 +149,45 @@ def test_ports_tell_shapes_types_and_directions() -> None:
     assert found == {
         "crop": ((1, 16, 16, 3), np.uint8, True),
         "hr": ((3, 32, 16, 16), np.float16, True),
-        "query": ((3, 32, 16, 16), np.float16, True),
+        "query": ((3, 97, 16, 16), np.float16, True),
         "validity": ((1, 3), np.float32, True),
         "picture": ((1, 128, 128, 3), np.uint8, False),
     }
+    found = ports(make_variant(weights_files(4)[0], OnnxVariant("encode", 4, 16, 2, "fp32")))
+    assert found == {
+        "exemplars": ((2, 64, 64, 4), np.uint8, True),
+        "hr": ((2, 32, 16, 16), np.float32, False),
+        "query": ((2, 49, 16, 16), np.float32, False),
+    }
+
+
+def test_what_stays_in_float32_is_worth_it(files: dict[int, tuple[Path, Path]]) -> None:
+    """A form that is float16 throughout is further away: at the border of its precision."""
+    crop, exemplars = probe_pictures(32, 8)
+    features = run(files[8][0].read_bytes(), {"exemplars": unit(exemplars)})
+    given = {"crop": unit([crop]), "validity": np.ones((1, 3), np.float32)}
+    given |= dict(zip(FEATURES, features, strict=True))
+    wanted = run(files[8][1].read_bytes(), given)[0]
+    halves = {name: given[name].astype(np.float16) for name in FEATURES}
+    quality = []
+    for kept in (variants._kept, lambda model: set()):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(variants, "_kept", kept)
+            made = make_variant(files[8][1], OnnxVariant("enhance", 8, 32, pixels=False))
+        quality.append(psnr(run(made, given | halves)[0], wanted))
+    assert quality[0] > quality[1] + 10
+
+
+def test_another_network_has_no_half_precision() -> None:
+    """One whose exemplars are not sampled once and weighed twice."""
+    model = onnx.load(weights_files(4)[1])
+    form = OnnxVariant("enhance", 4, 16)
+    fixed = fix_shapes(model, form.sizes(variants.feature_channels(model)))
+    for node in fixed.graph.node:
+        if node.op_type == "Tanh":
+            node.op_type = "Sigmoid"
+    with pytest.raises(ValueError, match="not sampled and weighed as in HIME"):
+        variants.with_half(fixed)
 
 
 def with_qdq(
@@ -185,7 +231,8 @@ def test_unsigned_levels_are_read_as_signed_ones(tmp_path: Path) -> None:
     names = [f"reconstruction.body.{k}.conv1.weight" for k in range(3)]
     given = {v.name: np.ones((1, 3), np.float32) for v in onnx.load(path).graph.input}
     rng = np.random.default_rng(0)
-    given |= {name: rng.normal(0, 0.3, (3, 32, 16, 16)).astype(np.float32) for name in FEATURES}
+    for name, channels in variants.feature_channels(onnx.load(path)).items():
+        given[name] = rng.normal(0, 0.3, (3, channels, 16, 16)).astype(np.float32)
     given["crop"] = rng.random((1, 3, 16, 16), np.float32)
     made = []
     for kind, zero in ((TensorProto.INT8, 0), (TensorProto.UINT8, 128), (TensorProto.UINT8, 7)):

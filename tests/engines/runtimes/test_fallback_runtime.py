@@ -14,7 +14,7 @@ from engines.runtimes.fallback_runtime import FallbackRuntime
 from tests.fakes import BicubicRuntime
 
 CROP = np.full((16, 16, 3), 90, np.uint8)
-EXEMPLARS = [np.full((64, 64, 3), 120, np.uint8)]
+EXEMPLARS = [np.full((64, 64, 4), 120, np.uint8)]
 
 
 class Slow(BicubicRuntime):

@@ -16,7 +16,7 @@ pytest.importorskip("openvino", reason="the openvino extra is not installed")
 from engines.benchmark import pictures
 from engines.runtime import EngineError, UnavailableError, WeightsError
 from engines.runtimes import cpu
-from engines.runtimes.openvino_cpu import KEPT, OpenVinoCpu
+from engines.runtimes.openvino_cpu import ANY, KEPT, OpenVinoCpu
 
 
 @pytest.fixture
@@ -29,6 +29,42 @@ def test_fewer_exemplars_share_the_network_of_three(runtime: OpenVinoCpu) -> Non
     for count in (0, 1, 2, 3, 4, 5):
         runtime.enhance(crop, runtime.encode(known[:count]) if count else None)
     assert [slots for _, slots in runtime._enhancers] == [0, 3, 4, 5]
+
+
+def test_any_number_of_exemplars_shares_the_network_that_encodes(runtime: OpenVinoCpu) -> None:
+    _, known = pictures(16, 4, 5)
+    every = runtime.encode(known)
+    for count in (1, 3):
+        for some, all_five in zip(runtime.encode(known[:count]), every, strict=True):
+            assert np.abs(some - all_five[:count]).max() < 1e-5
+    assert list(runtime._encoders) == [(16, ANY)]
+
+
+def test_pixels_detail_and_confidence_are_exact_in_bf16() -> None:
+    """What is shown of exemplars is not rounded; only what the network concludes from them is."""
+    try:
+        narrow = OpenVinoCpu(4, "bf16")
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    _, known = pictures(24, 4, 3)
+    wide = OpenVinoCpu(4, "fp32").encode(known)
+    hr, query = narrow.encode(known)
+    channels = hr.shape[1]
+    assert np.abs(query[:, channels:] - wide[1][:, channels:]).max() < 1e-6
+    for made, exact in ((hr, wide[0]), (query[:, :channels], wide[1][:, :channels])):
+        apart = float(np.square(made - exact).mean() / np.square(exact).mean())
+        assert 1e-9 < apart < 1e-3
+
+
+def test_a_size_is_ready_with_all_that_a_call_needs_of_it(runtime: OpenVinoCpu) -> None:
+    crop, known = pictures(16, 4, 3)
+    assert not runtime.at_once(16)
+    runtime.enhance(crop, runtime.encode(known))
+    assert not runtime.at_once(16, soon=True), "without exemplars it is not yet"
+    runtime._compiler.close()
+    assert runtime.at_once(16)
+    assert list(runtime._encoders) == [(16, ANY)]
+    assert set(runtime._enhancers) == {(16, 0), (16, 3)}
 
 
 def test_a_slot_that_is_filled_up_has_no_say(runtime: OpenVinoCpu) -> None:
@@ -58,11 +94,15 @@ def test_pixels_are_the_rounded_floats(runtime: OpenVinoCpu) -> None:
 
 def test_old_networks_are_let_go(runtime: OpenVinoCpu) -> None:
     for side in range(8, 8 + 2 * (KEPT + 2), 2):
-        runtime.enhance(pictures(side, 4, 0)[0], None)
-    assert len(runtime._enhancers) == KEPT
-    assert (8, 0) not in runtime._enhancers
+        crop, known = pictures(side, 4, 1)
+        runtime.encode(known)
+        runtime.enhance(crop, None)
+    for kept, slots in ((runtime._enhancers, 0), (runtime._encoders, ANY)):
+        assert len(kept) == KEPT
+        assert (8, slots) not in kept
+        assert (8 + 2 * (KEPT + 1), slots) in kept
     runtime.__exit__(None, None, None)
-    assert not runtime._enhancers
+    assert not len(runtime._enhancers) + len(runtime._encoders)
 
 
 def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

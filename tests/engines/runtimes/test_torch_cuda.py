@@ -34,7 +34,7 @@ def network_picture(scale: int, crop: Image, exemplars: list[Image]) -> Image:
     from engines.hime.data import to_tensor
 
     network = load_network(weights_files(scale)[1])
-    given = to_tensor(exemplars)[None] if exemplars else torch.zeros(1, 0, 3, 1, 1)
+    given = to_tensor(exemplars)[None] if exemplars else torch.zeros(1, 0, 4, 1, 1)
     with torch.inference_mode():
         own = network(to_tensor([crop]), given, torch.ones(1, len(exemplars)))
     picture: Image = (own[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()

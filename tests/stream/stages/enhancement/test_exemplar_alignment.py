@@ -1,26 +1,20 @@
-"""Exemplars are aligned to the face: turned, moved, as large; left alone where nothing agrees."""
+"""Exemplars stay aligned from frame to frame: steady, moved along, not done twice."""
 
 from __future__ import annotations
-
-import json
-import math
-from dataclasses import replace
-from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
 
-from engines.runtime import open_runtime
-from stream.frame import Exemplar, Face, Frame, Image, View
+from engines.hime.detail import detail
+from stream.frame import Exemplar, Image
 from stream.image.resample import cut_square
 from stream.media.demo.demo_scene import read_portrait
 from stream.stages.enhancement import exemplar_alignment
-from stream.stages.enhancement.enhancer import Enhancer
-from stream.stages.enhancement.exemplar_alignment import PLAIN, ExemplarAlignment, Similarity, align
+from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment, placed, steadied
 
-SIDE, CANVAS = 180.0, 192
-CELLS = 48
+CELLS, SCALE = 48, 4
+PLACE = (1, SCALE, CELLS, 176.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,133 +27,141 @@ def exemplar(image: Image) -> Exemplar:
     return Exemplar(image, 256, (0.0, 0.0), 1.0, 0.0)
 
 
-def turned(degrees: float, size: float = 1.0, x: float = 0.0, y: float = 0.0) -> Similarity:
-    angle = math.radians(degrees)
-    return size * math.cos(angle), size * math.sin(angle), x, y
+def scene(headshot: Image, x: float = 0.0, degrees: float = 0.0) -> Image:
+    """What the camera sees: a far head of 44 px (176 / 4) in a picture of 96x96 px."""
+    turn = cv2.getRotationMatrix2D((127.5, 127.5), degrees, 44 * 4 / 256)
+    turn[:, 2] += np.array([4 * (48 + x) - 127.5, 4 * 48 - 127.5])
+    large = cv2.warpAffine(headshot, turn, (384, 384), borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(cv2.resize(large, (96, 96), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def apart(one: Image, other: Image) -> float:
-    """Levels, in the middle."""
-    inner = slice(CANVAS // 5, -CANVAS // 5)
-    return float(cv2.absdiff(one[inner, inner], other[inner, inner]).mean())
+def crop_of(picture: Image, corner: tuple[int, int] = (24, 24)) -> Image:
+    return cut_square(picture, (*corner, corner[0] + CELLS, corner[1] + CELLS))
 
 
-@pytest.mark.parametrize("side", [150.0, 192.0, 230.0])
-def test_laid_plainly_it_is_centred(headshot: Image, side: float) -> None:
-    small = cv2.resize(headshot, (int(side), int(side)), interpolation=cv2.INTER_AREA)
-    start = (int(side) - CANVAS) // 2
-    centred = cut_square(np.asarray(small, np.uint8), (start, start, start + 192, start + 192))
-    assert cv2.absdiff(align(headshot, side, CANVAS), centred).mean() < 0.5
+def test_a_turned_head_gets_its_own_detail(headshot: Image) -> None:
+    alignment = ExemplarAlignment()
+    (given,) = alignment.align(
+        (exemplar(headshot),), crop_of(scene(headshot, 1.0, 5.0)), (24, 24), PLACE, 0.0
+    )
+    turn = cv2.getRotationMatrix2D((127.5, 127.5), 5.0, 176 / 256)
+    turn[:, 2] += np.array([95.5 + 4.0 - 127.5, 95.5 - 127.5])
+    truth = np.asarray(
+        cv2.warpAffine(headshot, turn, (192, 192), borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+    plain = placed(headshot, 176.0, 192)
+    before, after = (detail(x, truth, SCALE, 0.5).coherence for x in (plain, given[..., :3]))
+    assert before < 0.3
+    assert after > 0.6
+    assert given.shape == (192, 192, 4)
+    assert given[60:-60, 60:-60, 3].mean() > 200
 
 
-@pytest.mark.parametrize(
-    "where",
-    [turned(0, 1, 0.03, -0.02), turned(12), turned(-8, 1.06), turned(5, 0.95, -0.03, 0.01)],
-    ids=["moved", "turned", "larger", "all"],
-)
-def test_the_face_is_followed_in_another_light(headshot: Image, where: Similarity) -> None:
-    face = align(headshot, SIDE, CANVAS, where)
-    shade = np.linspace(0.6, 1.0, CANVAS)[None, :, None]
-    lit = np.asarray((face * shade).round(), np.uint8)
-    one = ExemplarAlignment()
-    one.meet((exemplar(headshot),), 1)
-    plainly = one.align(SIDE, CANVAS)[0]
-    for n in range(3):
-        one.refine(lit, CELLS, n * 1.0, 0.2)
-        aligned = one.align(SIDE, CANVAS)[0]
-    assert one.aligned > 0
-    assert apart(aligned, face) < 0.2 * apart(plainly, face)
+def test_the_same_picture_is_not_aligned_again(headshot: Image) -> None:
+    alignment, crop = ExemplarAlignment(), crop_of(scene(headshot))
+    first = alignment.align((exemplar(headshot),), crop, (24, 24), PLACE, 0.0)
+    assert alignment.aligned == 1
+    assert alignment.align((exemplar(headshot),), crop, (24, 24), PLACE, 0.1) is first
+    assert alignment.aligned == 1
+    other = crop_of(scene(headshot, 0.4))
+    assert alignment.align((exemplar(headshot),), other, (24, 24), PLACE, 0.2) is not first
+    assert alignment.aligned == 2
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_what_shows_something_else_stays(headshot: Image, seed: int) -> None:
-    coarse = np.random.default_rng(seed).integers(0, 256, (9, 9, 3)).astype(np.uint8)
-    other = cv2.resize(coarse, (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC)
-    one = ExemplarAlignment()
-    one.meet((exemplar(headshot),), 1)
-    one.align(SIDE, CANVAS)
-    one.refine(np.asarray(other, np.uint8), CELLS, 0.0, 0.2)
-    assert one.aligned == 0
+def test_what_the_network_made_refines_the_alignment_once(headshot: Image) -> None:
+    crop = crop_of(scene(headshot, 1.0, 5.0))
+    turn = cv2.getRotationMatrix2D((127.5, 127.5), 5.0, 176 / 256)
+    turn[:, 2] += np.array([95.5 + 4.0 - 127.5, 95.5 - 127.5])
+    truth = np.asarray(
+        cv2.warpAffine(headshot, turn, (192, 192), borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+    alignment, one = ExemplarAlignment(), exemplar(headshot)
+    (first,) = alignment.align((one,), crop, (24, 24), PLACE, 0.0)
+    alignment.remember(truth)
+    (second,) = alignment.align((one,), crop, (24, 24), PLACE, 0.1)
+    before, after = (detail(x[..., :3], truth, SCALE, 0.5).coherence for x in (first, second))
+    assert after > before
+    alignment.remember(truth)
+    alignment.align((one,), crop, (24, 24), PLACE, 0.2)
+    assert alignment.aligned == 2, "the same picture is refined once"
 
 
-def test_a_view_too_far_away_is_laid_plainly(headshot: Image) -> None:
-    assert exemplar_alignment.plausible(turned(25, 1.2, 0.1, 0.1))
-    for where in (turned(35), turned(0, 1.3), turned(0, 0.7), turned(0, 1, 0.2)):
-        assert not exemplar_alignment.plausible(where)
-    one = ExemplarAlignment()
-    one.meet((exemplar(headshot),), 1)
-    for n, degrees in enumerate((14, 28, 42)):
-        one.align(SIDE, CANVAS)
-        one.refine(align(headshot, SIDE, CANVAS, turned(degrees)), CELLS, float(n), 0.2)
-    assert one.aligned == 3
-    assert np.array_equal(one.align(SIDE, CANVAS)[0], align(headshot, SIDE, CANVAS))
+def test_a_call_may_align_less_often_while_the_crop_stays(headshot: Image) -> None:
+    alignment, one = ExemplarAlignment(), exemplar(headshot)
+    crops = [crop_of(scene(headshot, 0.3 * k)) for k in range(3)]
+    alignment.align((one,), crops[0], (24, 24), PLACE, 0.0, 0.2)
+    alignment.align((one,), crops[1], (24, 24), PLACE, 0.1, 0.2)
+    assert alignment.aligned == 1
+    alignment.align((one,), crops[2], (24, 24), PLACE, 0.25, 0.2)
+    assert alignment.aligned == 2
+    alignment.align((one,), crop_of(scene(headshot, 0.6), (25, 24)), (25, 24), PLACE, 0.3, 0.2)
+    assert alignment.aligned == 3, "a crop that moved shows another part"
 
 
-def test_it_looks_no_more_often_than_it_may_and_rests_where_it_is_right(headshot: Image) -> None:
-    one = ExemplarAlignment()
-    one.meet((exemplar(headshot),), 1)
-    one.align(SIDE, CANVAS)
-    one.refine(align(headshot, SIDE, CANVAS), CELLS, 0.0, 0.2)
-    assert one.aligned == 0
-    one.refine(align(headshot, SIDE, CANVAS, turned(10)), CELLS, 0.1, 0.2)
-    assert one.aligned == 0, "too early"
-    one.refine(align(headshot, SIDE, CANVAS, turned(10)), CELLS, 0.2, 0.2)
-    assert one.aligned == 1
-    one.align(SIDE, CANVAS)
-    one.refine(align(headshot, SIDE, CANVAS, turned(10)), CELLS, 0.5, 0.2)
-    assert one.aligned == 1, "it lies where it should"
-    one.refine(align(headshot, SIDE, CANVAS), CELLS, 0.1, 0.2)
-    assert one.aligned == 2, "time went back: another recording"
+def test_the_flow_goes_along_when_the_crop_moves(headshot: Image) -> None:
+    picture, one = scene(headshot), exemplar(headshot)
+    moved, fresh = ExemplarAlignment(), ExemplarAlignment()
+    moved.align((one,), crop_of(picture), (24, 24), PLACE, 0.0)
+    corner = (27, 22)
+    (after,) = moved.align((one,), crop_of(picture, corner), corner, PLACE, 0.1)
+    (alone,) = fresh.align((one,), crop_of(picture, corner), corner, PLACE, 0.1)
+    middle = slice(40, -40)
+    apart = np.abs(after[middle, middle].astype(int) - alone[middle, middle])
+    assert apart.mean() < 3.0
 
 
-def test_known_close_ups_stay_where_they_are(headshot: Image) -> None:
-    first, second = exemplar(headshot), exemplar(headshot[:, ::-1].copy())
-    one = ExemplarAlignment()
-    one.meet((first,), 1)
-    one.align(SIDE, CANVAS)
-    one.refine(align(headshot, SIDE, CANVAS, turned(10)), CELLS, 0.0, 0.2)
-    (before,) = one.align(SIDE, CANVAS)
-    one.meet((second, first), 2)
-    fresh, after = one.align(SIDE, CANVAS)
-    assert np.array_equal(after, before)
-    assert np.array_equal(fresh, align(second.image, SIDE, CANVAS, PLAIN))
-    one.meet((), 3)
-    assert one.align(SIDE, CANVAS) == []
+def test_noise_makes_aligned_detail_tremble_less_than_alone(
+    headshot: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture, one = scene(headshot), exemplar(headshot)
+    rng = np.random.default_rng(5)
+    crops = [
+        np.asarray((crop_of(picture) + rng.normal(0, 3, (CELLS, CELLS, 3))).clip(0, 255), np.uint8)
+        for _ in range(10)
+    ]
+
+    def trembling() -> float:
+        alignment = ExemplarAlignment()
+        made = [
+            alignment.align((one,), crop, (24, 24), PLACE, k / 30)[0][40:-40, 40:-40, :3]
+            for k, crop in enumerate(crops)
+        ]
+        return float(np.std(np.array(made[2:], np.float32), axis=0).mean())
+
+    steady = trembling()
+    monkeypatch.setattr(exemplar_alignment, "STEADY", 0.0)
+    assert steady < 0.8 * trembling()
 
 
-def test_another_run_goes_on_from_the_numbers(headshot: Image) -> None:
-    exemplars = (exemplar(headshot), exemplar(headshot[:, ::-1].copy()))
-    runs = ExemplarAlignment(), ExemplarAlignment()
-    for one in runs:
-        one.meet(exemplars, 1)
-    runs[0].align(SIDE, CANVAS)
-    runs[0].refine(align(headshot, SIDE, CANVAS, turned(10)), CELLS, 0.0, 0.2)
-    runs[1].recall(json.loads(json.dumps(runs[0].numbers())))
-    for one in runs:
-        one.refine(align(headshot, SIDE, CANVAS), CELLS, 0.1, 0.2)
-    first, second = (one.align(SIDE, CANVAS) for one in runs)
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    assert not np.array_equal(first[0], align(headshot, SIDE, CANVAS))
+def test_exemplars_that_stay_keep_their_flow(headshot: Image) -> None:
+    alignment, one = ExemplarAlignment(), exemplar(headshot)
+    crop = crop_of(scene(headshot, 2.0))
+    alignment.align((one,), crop, (24, 24), PLACE, 0.0)
+    two = exemplar(np.asarray(headshot[:, ::-1].copy(), np.uint8))
+    given = alignment.align((one, two), crop, (24, 24), (2, *PLACE[1:]), 0.1)
+    assert len(given) == 2
+    sure = alignment.sure
+    assert sure is not None
+    assert np.array_equal(sure, np.maximum(given[0][..., 3], given[1][..., 3]))
+    alignment.forget()
+    assert len(alignment.align((one,), crop, (24, 24), (3, *PLACE[1:]), 0.2)) == 1
 
 
-def test_a_tilted_head_is_enhanced_better_by_the_real_network(headshot: Image) -> None:
-    truth = align(headshot, CANVAS, CANVAS, turned(10))
-    crop = np.asarray(cv2.resize(truth, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.uint8)
-    scene = cv2.copyMakeBorder(crop, 16, 16, 16, 16, cv2.BORDER_REFLECT_101)
-    box = np.array([28.0, 28.0, 52.0, 52.0], np.float32)
-    known = tuple(exemplar(headshot.copy()) for _ in range(3))
-    face = Face(1, box, np.zeros((6, 2), np.float32), 1.0, known, 1)
-    view = View((0.0, 0.0, 80.0, 80.0), (160, 160))
-    stage = Enhancer(lambda scale: open_runtime("onnxruntime-cpu", scale), Fraction(25))
-    frame = Frame(np.asarray(scene, np.uint8), 0, 0, Fraction(1, 25), 0, (face,), view)
-    for index in range(25):
-        shown = stage(replace(frame, index=index, pts=index)).faces[0]
-    assert shown.patch is not None
-    stage.close()
-    with open_runtime("onnxruntime-cpu", 4) as runtime:
-        plainly = runtime.enhance(
-            crop, runtime.encode([align(headshot, CANVAS, CANVAS) for _ in range(3)])
-        )
-    inner = (slice(CANVAS // 5, -CANVAS // 5),) * 2
-    enhanced, unturned = (cv2.PSNR(p[inner], truth[inner]) for p in (shown.patch.image, plainly))
-    assert enhanced > unturned + 0.5
+def test_a_large_change_of_flow_is_followed_at_once() -> None:
+    earlier = np.zeros((8, 8, 2), np.float32)
+    flow = np.full((8, 8, 2), 5.0, np.float32)
+    assert np.allclose(steadied(flow, earlier, 0.5), flow)
+    near = np.full((8, 8, 2), 0.05, np.float32)
+    assert 0.4 < float(steadied(near, earlier, 0.5).mean()) / 0.05 < 0.6
+
+
+def test_placing_keeps_the_size_and_the_centre() -> None:
+    face_box = np.zeros((256, 256, 3), np.uint8)
+    cv2.rectangle(face_box, (64, 64), (191, 191), (255, 255, 255), -1)
+    for side in (96.0, 160.0, 240.0, 360.0):
+        shown = placed(face_box, side, 256)[128, :, 0] > 127
+        # beyond the headshot its edge is reflected: only the box in the middle counts
+        edge = round(max(0.0, (256 - side) / 2))
+        shown[: edge + 1] = shown[256 - edge - 1 :] = False
+        assert shown.sum() == pytest.approx(min(side / 2, 254), rel=0.04)
+        assert np.flatnonzero(shown).mean() == pytest.approx(127.5, abs=1.0)

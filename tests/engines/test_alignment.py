@@ -1,0 +1,114 @@
+"""Exemplars aligned in pixels: what is moved comes back, what differs is not believed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from engines.alignment import (
+    Guide,
+    Image,
+    SearchPicture,
+    align,
+    confidence,
+    raised,
+    search_picture,
+    search_side,
+    warp,
+)
+from engines.hime.detail import detail
+
+
+def picture(seed: int = 0, side: int = 192) -> Image:
+    """Structure of all sizes, as a face has."""
+    rng = np.random.default_rng(seed)
+    made = np.zeros((side, side, 3), np.float32)
+    for sigma, level in ((24.0, 900.0), (8.0, 350.0), (3.0, 120.0), (1.2, 40.0)):
+        made += level * cv2.GaussianBlur(
+            rng.standard_normal((side, side, 3), dtype=np.float32), (0, 0), sigma
+        )
+    return np.asarray((made + 128).clip(0, 255), np.uint8)
+
+
+def shrunk(image: Image, scale: int = 4) -> Image:
+    side = image.shape[0] // scale
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def moved(image: Image, degrees: float, growth: float, x: float, y: float) -> Image:
+    side = image.shape[0]
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, growth)
+    matrix[:, 2] += np.array([x, y])
+    return np.asarray(
+        cv2.warpAffine(
+            image, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+        ),
+        np.uint8,
+    )
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_a_moved_exemplar_is_brought_back_with_its_detail(scale: int) -> None:
+    truth = picture()
+    exemplar = moved(truth, 4.0, 1.04, 5.0, -3.0)
+    (aligned,) = align(shrunk(truth, scale), [exemplar])
+    before, after = (detail(x, truth, scale) for x in (exemplar, aligned[..., :3]))
+    assert before.coherence < 0.3
+    assert after.coherence > 0.8 if scale == 4 else after.coherence > 0.5
+    middle = slice(32, -32)
+    assert aligned[middle, middle, 3].mean() > 200
+
+
+def test_somebody_elses_exemplar_is_not_believed() -> None:
+    (aligned,) = align(shrunk(picture(0)), [picture(1)])
+    assert aligned[..., 3].mean() < 60
+
+
+def test_another_light_is_no_reason_to_doubt() -> None:
+    truth = picture()
+    darker = np.asarray(truth * 0.8, np.uint8)
+    (aligned,) = align(shrunk(truth), [darker])
+    assert aligned[40:-40, 40:-40, 3].mean() > 150
+
+
+def test_a_hand_in_the_exemplar_is_left_out_and_only_there() -> None:
+    truth = picture()
+    hand = truth.copy()
+    hand[60:120, 60:120] = (200, 150, 130)
+    (aligned,) = align(shrunk(truth), [hand])
+    assert aligned[75:105, 75:105, 3].mean() < 60
+    assert aligned[140:180, 20:160, 3].mean() > 180
+
+
+def test_a_flow_may_start_from_an_earlier_one() -> None:
+    truth = picture()
+    exemplar = moved(truth, 0.0, 1.0, 22.0, 0.0)
+    guide = Guide(shrunk(truth))
+    start = np.zeros((guide.side, guide.side, 2), np.float32)
+    start[..., 0] = 22.0 * guide.side / truth.shape[0]
+    found = guide.flow(SearchPicture(exemplar, guide.cells), start)
+    assert np.abs(found - start)[20:-20, 20:-20].mean() < 0.3
+
+
+def test_raised_detail_keeps_what_the_camera_saw() -> None:
+    truth = picture()
+    soft = np.asarray(cv2.GaussianBlur(truth, (0, 0), 1.0), np.uint8)
+    sure = np.full(truth.shape[:2], 255, np.uint8)
+    more = raised(soft, 4, sure, 1.0)
+    assert detail(more, truth, 4.0).sharpness > 1.5 * detail(soft, truth, 4.0).sharpness
+    apart = np.abs(shrunk(more).astype(int) - shrunk(soft)).mean()
+    assert apart < 1.0
+    assert raised(soft, 4, sure, 0.0) is soft
+    assert np.array_equal(raised(soft, 4, np.zeros_like(sure), 1.0), soft)
+
+
+def test_parts_have_the_sizes_that_they_promise() -> None:
+    crop = shrunk(picture())
+    assert search_side(16) == 64
+    assert search_side(48) == 112
+    assert search_picture(picture(), 48, 96).shape == (96, 96)
+    still = warp(picture(), np.zeros((96, 96, 2), np.float32))
+    assert np.array_equal(still, picture())
+    assert confidence(picture(), crop).shape == (48, 48)
+    assert confidence(picture(), crop).min() > 0.95
