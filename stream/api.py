@@ -24,7 +24,7 @@ from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.option_table import RUNTIME
-from stream.picture_options import API_SCALE, FRAMING, RATE, STRENGTH
+from stream.picture_options import API_SCALE, DETAIL, FRAMING, RATE, STRENGTH
 from stream.stages.framing.framing import Mode
 
 CLOCK = Fraction(1, 90_000)
@@ -40,6 +40,8 @@ class Enhancer:
             stays; "fixed", the whole picture, `scale` times as large.
             scale: 0.25 to 8; other than 1 needs "fixed", where 1 restores faces in place.
             strength: of the enhancement, 0..1; may be set later, as `strength`.
+            detail: how much fine detail is shown: 0 what is surest, 1 about as sharp as the truth;
+            may be set later, as `detail`.
             runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
             rate: nominal pictures a second.
             camera: what it gives, where that was measured.
@@ -52,6 +54,7 @@ class Enhancer:
         framing: Mode = FRAMING.default,
         scale: float = 1.0,
         strength: float = STRENGTH.default,
+        detail: float = DETAIL.default,
         runtime: str = RUNTIME.default,
         rate: float = RATE.default,
         camera: CameraProfile = ANY_CAMERA,
@@ -72,6 +75,7 @@ class Enhancer:
         self._started_s = time.monotonic()
         self._closed = False
         self.strength = strength
+        self.detail = detail
 
     @property
     def strength(self) -> float:
@@ -83,6 +87,17 @@ class Enhancer:
         self._strength = STRENGTH.check(strength)
         if self._stages is not None:
             self._stages.compositor.strength = strength
+
+    @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1; setting it raises ConfigError."""
+        return self._detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        self._detail = DETAIL.check(detail)
+        if self._stages is not None:
+            self._stages.show_detail(detail)
 
     def __call__(self, image: Image, time_s: float | None = None) -> Image:
         """Enhance the next picture.
@@ -144,6 +159,7 @@ class Enhancer:
                 framing=self._framing,
                 scale=self._scale,
                 strength=self._strength,
+                detail=self._detail,
                 runtime=self._runtime,
                 camera=self._camera,
             )

@@ -12,7 +12,7 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import View
 from stream.image.resample import Size
 from stream.option_table import RUNTIME
-from stream.picture_options import STRENGTH
+from stream.picture_options import DETAIL, STRENGTH
 from stream.protocols import Stage
 from stream.quality_controller import QualityController
 from stream.quality_ladder import QualityLevel, first_level
@@ -83,6 +83,7 @@ class Stages:
         framing: Mode,
         scale: float = 1.0,
         strength: float = STRENGTH.default,
+        detail: float = DETAIL.default,
         runtime: str | Opener = RUNTIME.default,
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
@@ -93,7 +94,8 @@ class Stages:
 
         Args:   size: (width, height) of the pictures, px. rate: nominal frames a second.
                 framing: "auto" or "fixed". scale: output over picture size, for "fixed".
-                strength: of the enhancement, 0..1.
+                strength: of the enhancement, 0..1. detail: 0 what is surest, 1 about as sharp as
+                the truth.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
                 live: for a call: what takes long is left to `steps`, and no frame waits for the
@@ -106,7 +108,7 @@ class Stages:
         """
         frame = Framing(framing, size, scale, rate)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
-        enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed")
+        enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed", detail=detail)
         enhancer.patient = not live
         bank, compositor = Bank(camera), Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
@@ -147,6 +149,12 @@ class Stages:
                 stage.restore_in_place = framing == "fixed"
             stages.append(frame if stage.name == frame.name else stage)
         return replace(self, all=stages, whole=frame.whole)
+
+    def show_detail(self, detail: float) -> None:
+        """Show so much fine detail from the next frame on, 0..1; from any thread."""
+        for stage in self.all:
+            if isinstance(stage, Enhancer):
+                stage.detail = detail
 
     def apply(self, quality: QualityLevel) -> None:
         """Let the stages spend no more than this from the next frame on."""

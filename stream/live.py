@@ -20,6 +20,7 @@ from stream.media.sinks.virtual_camera import VirtualCamera
 from stream.media.sources.camera_source import CameraSource
 from stream.option_table import VIRTUAL_CAMERA
 from stream.options import LiveOptions, chosen_scale
+from stream.picture_options import DETAIL
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.quality_controller import QualityController
@@ -40,6 +41,17 @@ class PreviewControls:
     stages: Stages
     metrics: Metrics
     quality_controller: QualityController
+    shown_detail: float = DETAIL.default
+
+    @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1."""
+        return self.shown_detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        self.shown_detail = detail
+        self.stages.show_detail(detail)
 
     @property
     def strength(self) -> float:
@@ -89,12 +101,13 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             framing=options.framing,
             scale=chosen_scale(size, options),
             strength=options.strength,
+            detail=options.detail,
             runtime=options.runtime,
             camera=options.camera,
             live=True,
         )
         quality_controller = QualityController(stages.apply, float(1 / camera.rate), metrics)
-        controls = PreviewControls(stages, metrics, quality_controller)
+        controls = PreviewControls(stages, metrics, quality_controller, options.detail)
         preview = None if options.headless else Preview(controls)
         try:
             sinks = open_sinks(camera, stages, preview, options)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from engines.runtime import RUNTIMES
 from stream.declared_option import ALL, RECORDINGS, DeclaredOption, Use
 from stream.media.sinks.encoder import CODECS, ENCODERS, CodecName, EncoderName
-from stream.picture_options import FRAMING, SCALE, STRENGTH
+from stream.picture_options import DETAIL, FRAMING, SCALE, STRENGTH
 
 DEMO = "demo"
 WEBRTC = "webrtc"
@@ -177,7 +177,7 @@ RUNTIME = DeclaredOption[str](
 )
 # fmt: on
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
-    *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH),
+    *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
     *(PASSES, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
     *(HEADLESS, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),

@@ -21,7 +21,7 @@ from stream.option_table import (
     RUNTIME,
     SEGMENT,
 )
-from stream.picture_options import ENLARGED_UP_TO_PX
+from stream.picture_options import DETAIL, ENLARGED_UP_TO_PX
 
 DEMO_OUTPUT = Path("out/demo.mp4")
 MAX_SIDE_PX = 4096
@@ -37,6 +37,8 @@ class Common:
     scale: float | None
     """None: as `chosen_scale` says."""
     strength: float
+    detail: float = DETAIL.default
+    """0: what is surest is shown, 1: about as sharp as the truth."""
     report: Path | None
     runtime: str = RUNTIME.default
     """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""

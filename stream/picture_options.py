@@ -55,5 +55,17 @@ STRENGTH = DeclaredOption[float](
     uses=ALL,
     group=GROUP,
 )
-SLIDERS = (STRENGTH,)
+DETAIL = DeclaredOption[float](
+    name="detail",
+    kind=float,
+    help="how much fine detail is shown, {least} to {most}: 0 what is surest, 1 about as sharp as "
+    "the truth (default {default})",
+    default=0.5,
+    least=0.0,
+    most=1.0,
+    metavar="D",
+    uses=ALL,
+    group=GROUP,
+)
+SLIDERS = (STRENGTH, DETAIL)
 """What a running call lets people change, by the page's sliders and the window's keys."""

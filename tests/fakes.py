@@ -75,6 +75,13 @@ class OneFace:
         self.width = 170.0
         self.closed = False
         self.loaded = not later
+        self.made_later: list[bool] = []
+
+    def made(self, *, later: bool = False) -> OneFace:
+        """In the place of the class, whose arguments it takes: itself, again and again."""
+        self.made_later.append(later)
+        self.loaded = not later
+        return self
 
     def load(self) -> None:
         self.loaded = True

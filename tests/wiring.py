@@ -11,10 +11,20 @@ import pytest
 
 from stream.camera_profile import CameraProfile
 from stream.declared_option import Use
+from stream.media.sinks.file_sink import FileSink
 from stream.option_table import OPTIONS
+from stream.pipeline import Pipeline
+from stream.protocols import Stage
+from stream.stages.compositing.compositor import Compositor
+from stream.stages.enhancement.enhancer import Enhancer
+from stream.stages.exemplars.bank import Bank
+from stream.stages.framing.framing import Framing
+from tests.fakes import OneFace
 
 Call = dict[str, Any]
 """The arguments of a call by name, with the defaults of those that were left out."""
+SIZE = (128, 96)
+"""Of the pictures."""
 CAMERA = CameraProfile(near_px=240.0)
 CAMERA_TOML = "[camera]\nnear-px = 240\n"
 
@@ -88,3 +98,36 @@ def _toml(value: Any) -> str:
 def names_of(use: Use) -> set[str]:
     """Every option that applies to a use."""
     return {option.name for option in OPTIONS if use in option.uses}
+
+
+class Made:
+    """What the stages, the sinks and the pipeline were made with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, detector: OneFace) -> None:
+        self.framing = record(monkeypatch, Framing)
+        self.compositor = record(monkeypatch, Compositor)
+        self.bank = record(monkeypatch, Bank)
+        self.enhancer = record(monkeypatch, Enhancer)
+        self.file = record(monkeypatch, FileSink)
+        self.pipeline = record(monkeypatch, Pipeline)
+        self.detector = detector
+
+    def check_stages(
+        self, framing: str, scale: float, strength: float, detail: float, rate: float
+    ) -> None:
+        """The last ones that were made."""
+        assert self.framing[-1]["mode"] == framing
+        assert self.framing[-1]["scale"] == scale
+        assert abs(float(self.framing[-1]["rate"]) - rate) < 0.1
+        assert self.framing[-1]["source_size"] == SIZE
+        assert self.compositor[-1]["strength"] == strength
+        assert self.enhancer[-1]["detail"] == detail
+        assert self.compositor[-1]["camera"] == self.bank[-1]["camera"] == CAMERA
+        assert self.enhancer[-1]["restore_in_place"] == (framing == "fixed")
+        assert abs(float(self.enhancer[-1]["rate"]) - rate) < 0.1
+
+
+def enhancer_of(stages: list[Stage]) -> Enhancer:
+    """The stage that runs the network."""
+    (one,) = [stage for stage in stages if isinstance(stage, Enhancer)]
+    return one

@@ -186,6 +186,7 @@ def build_stages(
         framing=options.framing,
         scale=chosen_scale((source.width, source.height), options),
         strength=options.strength,
+        detail=options.detail,
         runtime=opener or options.runtime,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,

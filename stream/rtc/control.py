@@ -1,8 +1,8 @@
 """Control: what the page of a call and the relay tell each other, as JSON on a data channel.
 
-The page sends {"strength": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true}; the relay sends
-figures ten times a second and, when they change, the exemplars: pictures of faces, which nobody but
-this call's own page can get.
+The page sends {"strength": 0..1}, {"detail": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true};
+the relay sends figures ten times a second and, when they change, the exemplars: pictures of faces,
+which nobody but this call's own page can get.
 """
 
 from __future__ import annotations

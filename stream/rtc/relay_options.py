@@ -26,7 +26,7 @@ from stream.option_table import (
     TOKEN,
     TOKEN_VARIABLE,
 )
-from stream.picture_options import FRAMING, STRENGTH
+from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.stages.framing.framing import Mode
 
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
@@ -70,6 +70,7 @@ class RelayOptions:
     key: Path | None = None
     framing: Mode = FRAMING.default
     strength: float = STRENGTH.default
+    detail: float = DETAIL.default
     runtime: str = RUNTIME.default
     camera: CameraProfile = ANY_CAMERA
     bit_rate: int = 1000 * BIT_RATE.default

@@ -20,7 +20,7 @@ from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
-from stream.picture_options import FRAMING, STRENGTH
+from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.quality_controller import QualityController
 from stream.quality_ladder import QualityLevel
 from stream.rtc.frame_conversion import to_frame, to_rgb
@@ -53,7 +53,7 @@ class TrackWorker:
 
     Args:   shared_runtime: shared with other calls, or not; stays its owner's.
             deliver: gets each finished picture, in the worker's thread.
-            framing: "auto" or "fixed". strength: 0..1.
+            framing: "auto" or "fixed". strength, detail: 0..1.
             camera: what it gives, where that was measured.
             metrics: gets times and counts, as of `Pipeline`.
             say: gets one line when something fails or works again, in any thread.
@@ -68,12 +68,13 @@ class TrackWorker:
         *,
         framing: Mode = FRAMING.default,
         strength: float = STRENGTH.default,
+        detail: float = DETAIL.default,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
-        self.framing, self.strength = framing, strength
+        self.framing, self.strength, self.detail = framing, strength, detail
         self._camera = camera
         self._metrics = Metrics() if metrics is None else metrics
         self.recent = Recent()
@@ -108,6 +109,15 @@ class TrackWorker:
     @strength.setter
     def strength(self, strength: float) -> None:
         self._strength = STRENGTH.check(strength)
+
+    @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1; takes effect with the next picture."""
+        return self._detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        self._detail = DETAIL.check(detail)
 
     @property
     def late(self) -> bool:
@@ -150,6 +160,7 @@ class TrackWorker:
         return self.recent.status(
             trouble=state,
             strength=self.strength,
+            detail=self.detail,
             framing=self.framing,
             dropped=self._link.dropped,
             quality=self._quality_controller.quality.name,
@@ -194,6 +205,7 @@ class TrackWorker:
             return  # the picture is as old as the models took to load
         assert self._stages is not None
         self._stages.compositor.strength = self._strength
+        self._stages.show_detail(self._detail)
         try:
             started_s = time.monotonic()
             done = fail_open(_frame(picture))

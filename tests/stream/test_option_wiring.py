@@ -1,84 +1,44 @@
-"""Every option of recordings, archives, the demo, calls and the API reaches who must obey it."""
+"""Every option of recordings, archives and the demo reaches the part that must obey it."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
-from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import run_pipeline
 from run_pipeline import main
-from stream import live
-from stream.api import Enhancer
-from stream.camera_profile import CameraProfile
 from stream.media.demo.demo_source import DemoSource
+from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.encoder import Encoding
-from stream.media.sinks.file_sink import FileSink
-from stream.media.sinks.preview import Controls, Preview
-from stream.media.sources.camera_source import CameraSource
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams, EncodedSound
-from stream.pipeline import Pipeline
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
+from stream.recordings.job import run_recording
 from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.segments import SegmentedSink
 from stream.recordings.resume.work_dir import WorkDir
 from stream.shared_runtime import SharedRuntime
 from stream.stages.compositing.badge import Badge
-from stream.stages.compositing.compositor import Compositor
-from stream.stages.enhancement import enhancer
-from stream.stages.exemplars.bank import Bank
-from stream.stages.framing.framing import Framing
-from stream.telemetry.metrics import Metrics
 from stream.telemetry.progress import Progress
-from stream.telemetry.prometheus import serve
-from stream.telemetry.stats import Stats
-from tests.fakes import OneFace, OpenedRuntimes
-from tests.pictures import backdrop
+from tests.fakes import OpenedRuntimes
 from tests.recording_files import write_recording
-from tests.stream.test_live import Loopback, Screen
-from tests.wiring import CAMERA, Call, arguments, names_of, record, stand_in
-
-SIZE = (128, 96)
-CLIP = "lavfi:testsrc2=size=128x96:rate=30:duration=0.8"
-
-
-class Made:
-    """What the stages, the sinks and the pipeline were made with."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.framing = record(monkeypatch, Framing)
-        self.compositor = record(monkeypatch, Compositor)
-        self.bank = record(monkeypatch, Bank)
-        self.enhancer = record(monkeypatch, enhancer.Enhancer)
-        self.file = record(monkeypatch, FileSink)
-        self.pipeline = record(monkeypatch, Pipeline)
-
-    def check_stages(self, framing: str, scale: float, strength: float, rate: float) -> None:
-        """The last ones that were made."""
-        assert self.framing[-1]["mode"] == framing
-        assert self.framing[-1]["scale"] == scale
-        assert abs(float(self.framing[-1]["rate"]) - rate) < 0.1
-        assert self.framing[-1]["source_size"] == SIZE
-        assert self.compositor[-1]["strength"] == strength
-        assert self.compositor[-1]["camera"] == self.bank[-1]["camera"] == CAMERA
-        assert self.enhancer[-1]["restore_in_place"] == (framing == "fixed")
-        assert abs(float(self.enhancer[-1]["rate"]) - rate) < 0.1
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch, camera: OneFace, opened: OpenedRuntimes) -> Made:
-    """Real parts but for detector and network, and notes of how they are made."""
-    camera.width = 30.0
-    return Made(monkeypatch)
+from tests.wiring import (
+    CAMERA,
+    SIZE,
+    Call,
+    Made,
+    arguments,
+    names_of,
+    record,
+    stand_in,
+)
 
 
 @pytest.fixture
@@ -113,13 +73,20 @@ def test_a_recording(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": [str(recording)], "output": [str(output)], "overwrite": True},
-        **{"framing": "fixed", "scale": 1.5, "strength": 0.4, "passes": 1, **ENCODED},
+        **{
+            "framing": "fixed",
+            "scale": 1.5,
+            "strength": 0.4,
+            "detail": 0.2,
+            "passes": 1,
+            **ENCODED,
+        },
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
         **{"report": str(folder / "report.json"), "runtime": "onnxruntime-cpu"},
     }
     assert names_of("recording") == set(values) | set(INTERRUPTED)
     assert main(arguments(way, folder, values)) == 0
-    made.check_stages("fixed", 1.5, 0.4, rate=25.0)
+    made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert [type(one) for one in made.pipeline[-1]["stages"]].count(Badge) == 1
     assert len(made.bank) == 1, "nothing was looked through first"
@@ -157,7 +124,7 @@ def test_a_recording_in_two_passes_that_can_be_interrupted(
         **{"passes": 2, "crf": 24, "report": str(report), **INTERRUPTED},
     }
     assert main(arguments(way, recording.parent, values)) == 0
-    made.check_stages("auto", 1.0, 1.0, rate=25.0)
+    made.check_stages("auto", 1.0, 1.0, 0.5, rate=25.0)
     assert [one["camera"] for one in people] == [CAMERA]
     assert [one["segment_frames"] for one in work] == [4]
     assert segments[0]["provenance"].weights
@@ -185,14 +152,22 @@ def test_the_demo(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": ["demo"], "output": [str(output)], "overwrite": True, "passes": 1},
-        **{"framing": "fixed", "scale": 1.1, "strength": 0.4, **ENCODED, "badge": True},
-        **{"c2pa-key": "key.pem", "c2pa-cert": "cert.pem", "report": str(tmp_path / "r.json")},
+        **{
+            "framing": "fixed",
+            "scale": 1.1,
+            "strength": 0.4,
+            "detail": 0.2,
+            **ENCODED,
+            "badge": True,
+        },
+        **{"c2pa-key": "key.pem", "c2pa-cert": "cert.pem", "report": str(tmp_path / "page")},
         **{"runtime": "onnxruntime-cpu"},
     }
     assert names_of("demo") == set(values)
     assert main(arguments(way, tmp_path, values)) == 0
     assert (made.framing[-1]["mode"], made.framing[-1]["scale"]) == ("fixed", 1.1)
     assert made.compositor[-1]["strength"] == 0.4
+    assert made.enhancer[-1]["detail"] == 0.2
     assert made.bank[-1]["camera"] == made.compositor[-1]["camera"] == CAMERA
     assert set(opened.names) == {"onnxruntime-cpu"}
     (sink,) = made.file
@@ -201,7 +176,9 @@ def test_the_demo(
     assert isinstance(sink["provenance"].signer, C2paSigner)
     assert signers[-1] == {"signed": output}
     assert [type(one) for one in made.pipeline[-1]["stages"]].count(Badge) == 1
-    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["input"] == "demo"
+    (collector,) = [one for one in made.pipeline[-1]["stages"] if isinstance(one, ReportCollector)]
+    assert collector.bank is not None
+    assert (tmp_path / "page" / "index.html").is_file()
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
@@ -217,7 +194,14 @@ def test_an_archive(
     there = stand_in(monkeypatch, f"{home}.perform_on", ray_cluster.perform_on, ())
     values: dict[str, Any] = {
         **{"input": [str(folder)], "output": [f"{better}/"], "overwrite": True},
-        **{"framing": "fixed", "scale": 1.5, "strength": 0.4, "passes": 1, **ENCODED},
+        **{
+            "framing": "fixed",
+            "scale": 1.5,
+            "strength": 0.4,
+            "detail": 0.2,
+            "passes": 1,
+            **ENCODED,
+        },
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
         **{**INTERRUPTED, "runtime": "onnxruntime-cpu"},
     }
@@ -242,106 +226,13 @@ def test_an_archive(
     work = record(monkeypatch, WorkDir)
     with SharedRuntime(task.options.runtime) as shared_runtime:
         assert perform(task, Progress, shared_runtime).result == "done"
-    made.check_stages("fixed", 1.5, 0.4, rate=25.0)
+        with open_source(folder / "call.mp4") as source:
+            run_recording(source, task.options, opener=shared_runtime.lend())
+    assert [one.is_open for one in opened.runtimes] == [False], "one runtime for both"
+    made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert work[0]["segment_frames"] == 4
     assert [type(one) for one in made.pipeline[-1]["stages"]].count(Badge) == 1
     assert signers[0]["key"] == Path("key.pem")
     assert made.file[0]["encoding"] == Encoding("h264", 24, "auto", repeatable=True)
-
-
-@pytest.fixture
-def loopback(monkeypatch: pytest.MonkeyPatch) -> type[Loopback]:
-    module = SimpleNamespace(Camera=Loopback, PixelFormat=SimpleNamespace(RGB="RGB"))
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
-    monkeypatch.setattr(Loopback, "opened", [])
-    return Loopback
-
-
-@pytest.mark.parametrize("way", ["argv", "toml"])
-def test_a_call(
-    way: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: OpenedRuntimes,
-    loopback: type[Loopback], capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    cameras, stats = record(monkeypatch, CameraSource), record(monkeypatch, Stats)
-    previews, ports = record(monkeypatch, Preview), list[int]()
-
-    def served(metrics: Metrics, port: int) -> Any:
-        ports.append(port)
-        return serve(metrics, 0)
-
-    monkeypatch.setattr(live, "serve", served)
-    output = tmp_path / "call.mp4"
-    output.write_bytes(b"old")
-    values: dict[str, Any] = {
-        **{"input": [CLIP], "output": [str(output), "virtualcam"], "overwrite": True},
-        **{"framing": "fixed", "scale": 1.5, "strength": 0.4, "headless": True, "stats": "json"},
-        **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
-        **{"runtime": "onnxruntime-cpu"},
-    }
-    assert names_of("call") == set(values)
-    assert main(arguments(way, tmp_path, values)) == 0
-    made.check_stages("fixed", 1.5, 0.4, rate=30.0)
-    assert set(opened.names) == {"onnxruntime-cpu"}
-    assert cameras[0]["device"].address == CLIP.removeprefix("lavfi:")
-    (sink,) = made.file
-    assert (sink["path"], sink["size"], sink["overwrite"]) == (output, (192, 144), True)
-    assert loopback.opened[0].size == (192, 144, 30.0, "RGB")
-    assert not previews
-    assert [one["form"] for one in stats] == ["json"]
-    assert ports == [9123]
-    assert capsys.readouterr().err.count("figures for Prometheus") == 1, "say reaches everybody"
-    pipeline = made.pipeline[-1]
-    assert pipeline["whole"].size == (192, 144)
-    assert pipeline["say"] is cameras[0]["say"]
-    assert pipeline["on_worked"] is not None
-    assert pipeline["prepare"], "the models are loaded while the camera's picture is shown"
-    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert written["input"] == CLIP.removeprefix("lavfi:") or written["input"] == CLIP
-    assert written["output"] == f"{output}, virtualcam"
-    assert written["runtime"] == "bicubic"
-    assert 0.1 < written["duration_s"] < 60.0
-
-
-def test_the_keys_of_a_call_reach_its_stages(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept: list[Any] = []
-
-    def preview(controls: Controls) -> Preview:
-        kept.append(controls)
-        return Preview(controls, AnyScreen)
-
-    monkeypatch.setattr(live, "Preview", preview)
-    monkeypatch.setattr(run_pipeline, "check_display", lambda: None)
-    clip = CLIP.partition(":duration")[0]
-    assert main(["--input", clip, "--strength", "0.5"]) == 0
-    made_by_keys = made.pipeline[-1]["stages"][-1]
-    assert isinstance(made_by_keys, Compositor)
-    assert kept[0].strength == made_by_keys.strength == 0.4
-
-
-class AnyScreen(Screen):
-    """A window of any size; the strength goes down by one step."""
-
-    def show(self, image: Any) -> None:
-        self.shown += 1
-
-
-def test_the_api(made: Made, opened: OpenedRuntimes) -> None:
-    with Enhancer(
-        framing="fixed", scale=1.5, strength=0.4, runtime="onnxruntime-cpu", rate=12.0,
-        camera=CAMERA,
-    ) as one:  # fmt: skip
-        assert one(backdrop(SIZE)).shape == (144, 192, 3)
-        made.check_stages("fixed", 1.5, 0.4, rate=12.0)
-        assert set(opened.names) == {"onnxruntime-cpu"}
-        assert one(backdrop((64, 48))).shape == (72, 96, 3), "another size is enlarged as much"
-        assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("fixed", Fraction(12))
-        one.strength = 0.7
-        assert one._stages is not None
-        assert one._stages.compositor.strength == one.strength == 0.7
-    with Enhancer() as plain:
-        plain(backdrop(SIZE))
-    assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("auto", Fraction(30))
-    assert made.bank[-1]["camera"] == CameraProfile()
+    assert made.file[-1]["encoding"] == ENCODING

@@ -19,6 +19,7 @@ from engines.alignment import raised
 from engines.runtime import BUCKETS, SCALES, Features, Runtime
 from stream.frame import EXEMPLARS_PER_FACE, Face, Frame, Image, Patch, View
 from stream.image.resample import cut_square
+from stream.picture_options import DETAIL
 from stream.quality_ladder import FIRST_PX, FULL
 from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, CropSelector
 from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
@@ -32,8 +33,6 @@ FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
 TRIES = 5
-DETAIL = 0.5
-"""As `--detail`: the default of the command line and of the API."""
 Numbers = dict[str, float | None]
 
 
@@ -78,13 +77,14 @@ class Enhancer:
         *,
         restore_in_place: bool = False,
         max_faces: int = 3,
-        detail: float = DETAIL,
+        detail: float = DETAIL.default,
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
         self.restore_in_place = restore_in_place
         self._max_faces = max_faces
         self.detail = detail
+        """0..1; may be set from any thread, for the next frame."""
         self.quality = FULL
         """How much to do; takes effect with the next frame, from any thread."""
         self.idle = False

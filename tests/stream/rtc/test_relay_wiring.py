@@ -18,9 +18,11 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from run_pipeline import main
 from stream.frame import Frame
+from stream.graph import Stages
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.server import run_relay
 from stream.stages.compositing.compositor import Compositor
+from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.exemplars.bank import Bank
 from stream.stages.framing.framing import Framing
 from stream.telemetry.metrics import FRAMES
@@ -56,17 +58,19 @@ def test_every_option(
     values: dict[str, Any] = {
         **{"input": ["webrtc"], "host": "localhost", "port": 0, "token": TOKEN},
         **{"origin": [ORIGIN], "max-sessions": 1, "max-minutes": 5.0, "bit-rate": 2500},
-        **{"stun": "stun.example:3478", "framing": "fixed", "strength": 0.4},
+        **{"stun": "stun.example:3478", "framing": "fixed", "strength": 0.4, "detail": 0.2},
         **{"runtime": "onnxruntime-cpu"},
     }
     assert names_of("relay") == {*values, "cert", "key"}
     options = asked(way, tmp_path, values, monkeypatch)
     framing, compositors = record(monkeypatch, Framing), record(monkeypatch, Compositor)
     banks, places = record(monkeypatch, Bank), record(monkeypatch, web.TCPSite)
-    strengths: list[float] = []
+    strengths, details = list[float](), list[float]()
 
     def seen(frame: Frame) -> Frame:
-        strengths.append(compositor_of(client_[0]).strength)
+        stages = stages_of(client_[0])
+        strengths.append(stages.compositor.strength)
+        details.extend(one.detail for one in stages.all if isinstance(one, Enhancer))
         return frame
 
     add_stage(monkeypatch, seen)
@@ -89,7 +93,9 @@ def test_every_option(
             assert set(opened.names) == {"onnxruntime-cpu"}
             status, page, _ = await client.ask("GET", "/")
             assert status == 200
-            assert 'min="0" max="1" step="0.05" value="0.4"' in page
+            for name, value in (("strength", 0.4), ("detail", 0.2)):
+                slider = f'id="{name}" type="range" min="0" max="1" step="0.05" value="{value}"'
+                assert slider in page
             assert 'value="fixed" checked' in page
             assert 'value="auto" checked' not in page
             assert (await client.ask("GET", "/metrics"))[0] == 401
@@ -108,13 +114,14 @@ def test_every_option(
             Watcher(received(one, "video"))
             await until(lambda: strengths, "nothing went through the stages")
             assert (framing[0]["mode"], framing[0]["source_size"]) == ("fixed", (320, 240))
-            assert strengths[0] == 0.4
+            assert (strengths[0], details[0]) == (0.4, 0.2)
             assert banks[0]["camera"] == compositors[0]["camera"] == CAMERA
             assert client.relay.connections.metrics.counter(FRAMES) > 0
-            channel.send('{"strength": 0.7, "framing": "auto"}')
+            channel.send('{"strength": 0.7, "detail": 0.9, "framing": "auto"}')
             await until(lambda: framing[-1]["mode"] == "auto", "the page's framing got lost")
             await until(lambda: strengths[-1] == 0.7, "the page's strength got lost")
-            await until(lambda: any(told(one, 0.7, "auto") for one in heard))
+            await until(lambda: details[-1] == 0.9, "the page's detail got lost")
+            await until(lambda: any(told(one, 0.7, 0.9, "auto") for one in heard))
             video = client.relay.connections.open[0].video
             assert video is not None
             video._worker._tell("a line of a stage")
@@ -131,17 +138,18 @@ def test_every_option(
     rtc_calls.run(program())
 
 
-def told(message: dict[str, Any], strength: float, framing: str) -> bool:
+def told(message: dict[str, Any], strength: float, detail: float, framing: str) -> bool:
     """Whether the relay tells the page of these."""
-    return (message.get("strength"), message.get("framing")) == (strength, framing)
+    known = (message.get("strength"), message.get("detail"), message.get("framing"))
+    return known == (strength, detail, framing)
 
 
-def compositor_of(client: Client) -> Compositor:
+def stages_of(client: Client) -> Stages:
     """Of the one call that is open."""
     video = client.relay.connections.open[0].video
     assert video is not None
     assert video._worker._stages is not None
-    return video._worker._stages.compositor
+    return video._worker._stages
 
 
 def test_a_certificate(
@@ -207,8 +215,8 @@ def test_a_track_of_a_program(
     async def program() -> None:
         with SharedRuntime("onnxruntime-cpu") as shared_runtime:
             track = rtc_calls.track_class()(
-                Clip((320, 240)), framing="fixed", strength=0.4, shared_runtime=shared_runtime,
-                camera=CAMERA, metrics=metrics, say=said.append,
+                Clip((320, 240)), framing="fixed", strength=0.4, detail=0.2,
+                shared_runtime=shared_runtime, camera=CAMERA, metrics=metrics, say=said.append,
             )  # fmt: skip
             Watcher(track)
             await until(lambda: metrics.counter(FRAMES), "the metrics stay empty")
@@ -216,7 +224,7 @@ def test_a_track_of_a_program(
             assert compositors[0]["camera"] == CAMERA
             assert set(opened.names) == {"onnxruntime-cpu"}
             status = track.status()
-            assert (status.strength, status.framing) == (0.4, "fixed")
+            assert (status.strength, status.detail, status.framing) == (0.4, 0.2, "fixed")
             assert track._worker._stages.compositor.strength == 0.4
             track._worker._tell("a line")
             assert said == ["a line"]
