@@ -222,7 +222,7 @@ class Hime(nn.Module):
         hr = self.hr_features(torch.cat((packed, sure), dim=1))
         detail = pack_detail(luma, self.reconstruction.bicubic[: s * s], s)
         query = torch.cat((self.transfer.from_exemplar(hr), detail, sure), dim=1)
-        return Features(hr.unflatten(0, (b, n)), query.unflatten(0, (b, n)))
+        return Features(hr.unflatten(0, (b, n)), torch.unflatten(query, 0, (b, n)))
 
     def enhance(self, crop: Tensor, features: Features, validity: Tensor) -> Tensor:
         """The enlarged crop; run on every frame.
@@ -249,7 +249,7 @@ class Hime(nn.Module):
         assert self.transfer is not None
         c, cells = self.config.channels, self.config.scale**2
         b, n = features.hr.shape[:2]
-        query, detail, sure = features.query.split((c, cells, 1), dim=2)
+        query, detail, sure = torch.split(features.query, (c, cells, 1), dim=2)
         weight = valid * sure.float()
         # another person's exemplars still help a little where they agree by chance: features are
         # weighed by validity alone, the network knows the confidence from their first layer
@@ -265,7 +265,7 @@ class Hime(nn.Module):
         return y
 
     def forward(self, crop: Tensor, exemplars: Tensor, validity: Tensor) -> Tensor:
-        """crop (B, 3, h, w), exemplars (B, S, 3, s h, s w), validity (B, S) -> (B, 3, s h, s w)."""
+        """crop (B, 3, h, w), exemplars as in `encode`, validity (B, S) -> (B, 3, s h, s w)."""
         if exemplars.shape[1] == 0:
             return self.reconstruct(self.lr_features(crop), crop)
         return self.enhance(crop, self.encode(exemplars), validity)

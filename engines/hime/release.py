@@ -50,6 +50,9 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
                     "psnr": round(row.psnr, 3),
                     "ssim": round(row.ssim, 4),
                     "haarpsi": round(row.haarpsi, 4),
+                    "sharpness": round(row.sharpness, 3),
+                    "right": round(row.right, 3),
+                    "coherence": round(row.coherence, 3),
                 }
                 for row in rows
             ],

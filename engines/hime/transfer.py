@@ -100,6 +100,7 @@ class DetailTransfer(nn.Module):
         x = self.refine(wide + F.pixel_shuffle(self.up(deep), 2))
         offset, score = self.out(x).split((2, self.scale**2), dim=1)
         offset = REACH_PX * torch.tanh(offset.float())
-        moved = resample(detail.flatten(0, 1), offset, kernel, self.scale).unflatten(0, (b, n))
-        share = torch.sigmoid(score.float()).unflatten(0, (b, n)) * weight
+        moved = resample(detail.flatten(0, 1), offset, kernel, self.scale)
+        share = torch.unflatten(torch.sigmoid(score.float()), 0, (b, n)) * weight
+        moved = torch.unflatten(moved, 0, (b, n))
         return (share * moved).sum(dim=1) / (share.sum(dim=1) + FADE)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.hime.ablations import Pooling
+from engines.hime.blocks import bias_of
 from engines.hime.deformable import DeformableAlignment, DeformableConv, sample_taps
 from engines.hime.model import Config, Features, Hime
 from engines.hime.transfer import FADE, REACH_PX, pack_detail, resample
@@ -162,7 +163,7 @@ def test_detail_is_sampled_in_pixels_of_the_output(scale: int) -> None:
 def test_detail_moves_no_further_than_its_reach() -> None:
     network = stirred(4)
     assert network.transfer is not None
-    torch.nn.init.constant_(network.transfer.out.bias, 50.0)
+    torch.nn.init.constant_(bias_of(network.transfer.out), 50.0)
     crop, exemplars, validity = inputs(4, 16, 1)
     seen = []
 
