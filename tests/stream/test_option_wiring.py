@@ -126,6 +126,7 @@ def test_a_recording_in_two_passes_that_can_be_interrupted(
     assert main(arguments(way, recording.parent, values)) == 0
     made.check_stages("auto", 1.0, 1.0, 0.5, rate=25.0)
     assert [one["camera"] for one in people] == [CAMERA]
+    assert made.detector.made_later == [False], "the second pass takes over what the first found"
     assert [one["segment_frames"] for one in work] == [4]
     assert segments[0]["provenance"].weights
     with FileSource(recording) as source:
