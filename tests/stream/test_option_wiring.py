@@ -108,6 +108,16 @@ def test_a_recording(
     assert written["duration_s"] > 0.0
 
 
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_page_about_a_recording(passes: int, made: Made, recording: Path) -> None:
+    page, output = recording.with_name("page"), recording.with_name("better.mp4")
+    values = {"input": [str(recording)], "output": [str(output)], "passes": passes}
+    assert main(arguments("argv", recording.parent, values | {"report": str(page)})) == 0
+    collectors = [one for one in made.pipeline[-1]["stages"] if isinstance(one, ReportCollector)]
+    assert [one.bank is not None for one in collectors] == [True]
+    assert (page / "index.html").is_file()
+
+
 INTERRUPTED: dict[str, Any] = {"resume": True, "segment": 4, "progress": "json"}
 
 

@@ -133,6 +133,7 @@ def test_every_option(
             assert not connection.overdue()
             connection.began_s = time.monotonic() - 301.0
             assert connection.overdue() == "it lasted as long as it may"
+            assert set(opened.names) == {"onnxruntime-cpu"}, "every call shares the relay's runtime"
             await one.close()
 
     rtc_calls.run(program())
