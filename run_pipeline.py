@@ -9,6 +9,8 @@
     python run_pipeline.py --input webrtc
     python run_pipeline.py doctor
 
+Installed, it is the console script `closeup`.
+
 Exit status: 0 done, 1 some recordings of an archive failed, 2 an error that one line on stderr
 explains, 130 stopped by Ctrl-C.
 """
@@ -18,7 +20,9 @@ from __future__ import annotations
 import signal
 import sys
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if (
+    __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe"))
+) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     # Ctrl-C while all the rest is imported, a second, ends the program without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -228,7 +232,9 @@ def finish(
         print(f"{path} written", file=out)
 
 
+if (
+    __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe"))
+) and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if __name__ == "__main__":
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

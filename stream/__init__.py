@@ -1,22 +1,56 @@
-"""The streaming graph: sources, stages, sinks and the links between them.
+"""Closeup for programs: pictures in, pictures with sharp faces out.
 
-`from stream import Enhancer` is the Python API; see `stream.api`.
+    from stream import Enhancer
+
+    with Enhancer() as enhancer:
+        sharp = enhancer(image)
+
+`__all__` is the public API: the class, what it takes, and the errors that it raises. All of them
+but EngineError, of the runtimes, are CloseupErrors. WebRTC is in `stream.rtc`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from stream.api import Enhancer
+from stream.version import __version__
 
-__all__ = ["Enhancer"]
+if TYPE_CHECKING:
+    from engines.runtime import EngineError
+    from stream.api import Enhancer
+    from stream.camera_profile import CameraProfile
+    from stream.errors import CloseupError, ConfigError, InputError, ModelError, OutputError
+
+__all__ = [
+    "CameraProfile",
+    "CloseupError",
+    "ConfigError",
+    "EngineError",
+    "Enhancer",
+    "InputError",
+    "ModelError",
+    "OutputError",
+    "__version__",
+]
+_HOMES = {
+    "CameraProfile": "stream.camera_profile",
+    "CloseupError": "stream.errors",
+    "ConfigError": "stream.errors",
+    "EngineError": "engines.runtime",
+    "Enhancer": "stream.api",
+    "InputError": "stream.errors",
+    "ModelError": "stream.errors",
+    "OutputError": "stream.errors",
+}
 
 
 def __getattr__(name: str) -> object:
     # Late: whoever wants `stream.frame` alone does not wait for a face detector.
-    if name == "Enhancer":
-        from stream.api import Enhancer
-
-        return Enhancer
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,6 +23,8 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
+from stream.option_table import RUNTIME
+from stream.picture_options import API_SCALE, DETAIL, FRAMING, RATE, STRENGTH
 from stream.session import EnhancementSession
 from stream.stages.framing.framing import Mode
 
@@ -39,6 +41,8 @@ class Enhancer:
             stays; "fixed", the whole picture, `scale` times as large.
             scale: 0.25 to 8; other than 1 needs "fixed", where 1 restores faces in place.
             strength: of the enhancement, 0..1; may be set later, as `strength`.
+            detail: how much fine detail is shown: 0 what is surest, 1 about as sharp as the truth;
+            may be set later, as `detail`.
             runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
             rate: nominal pictures a second.
             camera: what it gives, where that was measured.
@@ -48,19 +52,19 @@ class Enhancer:
     def __init__(
         self,
         *,
-        framing: Mode = "auto",
+        framing: Mode = FRAMING.default,
         scale: float = 1.0,
-        strength: float = 1.0,
-        runtime: str = "auto",
-        rate: float = 30.0,
+        strength: float = STRENGTH.default,
+        detail: float = DETAIL.default,
+        runtime: str = RUNTIME.default,
+        rate: float = RATE.default,
         camera: CameraProfile = ANY_CAMERA,
     ) -> None:
-        if framing not in ("auto", "fixed"):
-            raise ConfigError(f'framing is "auto" or "fixed", not "{framing}"')
+        FRAMING.check(framing)
+        API_SCALE.check(scale)
+        RATE.check(rate)
         if framing == "auto" and scale != 1.0:
             raise ConfigError(f'scale {scale:g} needs framing "fixed"; "auto" keeps the size')
-        if not 1.0 <= rate <= 1000.0:
-            raise ConfigError(f"the rate must lie between 1 and 1000, not {rate:g}")
         self._framing: Mode = framing
         self._scale = scale
         self._rate = Fraction(rate).limit_denominator(1001)
@@ -72,6 +76,7 @@ class Enhancer:
         self._started_s = time.monotonic()
         self._closed = False
         self.strength = strength
+        self.detail = detail
 
     @property
     def strength(self) -> float:
@@ -80,11 +85,20 @@ class Enhancer:
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        if not 0.0 <= strength <= 1.0:
-            raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
-        self._strength = strength
+        self._strength = STRENGTH.check(strength)
         if self._session is not None:
             self._session.strength = strength
+
+    @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1; setting it raises ConfigError."""
+        return self._detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        self._detail = DETAIL.check(detail)
+        if self._session is not None:
+            self._session.detail = detail
 
     def __call__(self, image: Image, time_s: float | None = None) -> Image:
         """Enhance the next picture.
@@ -146,6 +160,7 @@ class Enhancer:
                 framing=self._framing,
                 scale=self._scale,
                 strength=self._strength,
+                detail=self._detail,
                 runtime=self._runtime,
                 camera=self._camera,
             )

@@ -12,6 +12,8 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.events import EventLog, ExemplarAdmitted, RuntimeChosen
 from stream.frame import View
 from stream.image.resample import Size
+from stream.option_table import RUNTIME
+from stream.picture_options import DETAIL, STRENGTH
 from stream.protocols import Stage
 from stream.quality_ladder import first_level
 from stream.stages.compositing.compositor import Compositor
@@ -58,6 +60,7 @@ class Stages:
     """Runs the network on a crop of `FIRST_PX`; returns how long that takes, seconds."""
     events: EventLog = field(default_factory=EventLog)
     """Of these stages, and of the session that runs them."""
+    enhancer: Enhancer | None = None
 
     @property
     def output_size(self) -> Size:
@@ -84,8 +87,9 @@ class Stages:
         *,
         framing: Mode,
         scale: float = 1.0,
-        strength: float = 1.0,
-        runtime: str | Opener = "auto",
+        strength: float = STRENGTH.default,
+        detail: float = DETAIL.default,
+        runtime: str | Opener = RUNTIME.default,
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
         live: bool = False,
@@ -95,7 +99,8 @@ class Stages:
 
         Args:   size: (width, height) of the pictures, px. rate: nominal frames a second.
                 framing: "auto" or "fixed". scale: output over picture size, for "fixed".
-                strength: of the enhancement, 0..1.
+                strength: of the enhancement, 0..1. detail: 0 what is surest, 1 about as sharp as
+                the truth.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
                 live: for a call: what takes long is left to `to_load`, and no frame waits for the
@@ -115,7 +120,7 @@ class Stages:
             events.add(RuntimeChosen(scale, opened.name, opened.passed_over, opened.profile))
             return opened.runtime
 
-        enhancer = Enhancer(open_scale, rate, waits=not live)
+        enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live)
         bank = Bank(camera, on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)))
         compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
@@ -143,6 +148,7 @@ class Stages:
             tuple(to_load),
             enhancer.try_out,
             events,
+            enhancer,
         )
 
     @staticmethod

@@ -19,7 +19,8 @@ from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
 from stream.media.sinks.virtual_camera import VirtualCamera
 from stream.media.sources.camera_source import CameraSource
-from stream.options import VIRTUAL_CAMERA, LiveOptions, chosen_scale
+from stream.option_table import VIRTUAL_CAMERA
+from stream.options import LiveOptions, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.session import EnhancementSession
@@ -38,6 +39,15 @@ class PreviewControls:
     """What the preview's keys and figures reach of a running call."""
 
     session: EnhancementSession
+
+    @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1."""
+        return self.session.detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        self.session.detail = detail
 
     @property
     def strength(self) -> float:
@@ -87,6 +97,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             framing=options.framing,
             scale=chosen_scale(size, options),
             strength=options.strength,
+            detail=options.detail,
             runtime=options.runtime,
             camera=options.camera,
             live=True,

@@ -10,14 +10,22 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.devices import Device
+from stream.option_table import (
+    BADGE,
+    CLUSTER_CPUS,
+    CLUSTER_GPUS,
+    HEADLESS,
+    JOBS,
+    PROGRESS,
+    RESUME,
+    RUNTIME,
+    SEGMENT,
+)
+from stream.picture_options import DETAIL, ENLARGED_UP_TO_PX
 
-DEMO = "demo"
-VIRTUAL_CAMERA = "virtualcam"
 DEMO_OUTPUT = Path("out/demo.mp4")
 MAX_SIDE_PX = 4096
 """Of the output: what H.264 players take, and what fits into memory."""
-ENLARGED_UP_TO_PX = 720
-"""A recording whose shorter side is at most this is enlarged twice by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +37,10 @@ class Common:
     scale: float | None
     """None: as `chosen_scale` says."""
     strength: float
+    detail: float = DETAIL.default
+    """0: what is surest is shown, 1: about as sharp as the truth."""
     report: Path | None
-    runtime: str = "auto"
+    runtime: str = RUNTIME.default
     """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""
     camera: CameraProfile = ANY_CAMERA
     """What the camera gives: [camera] of a file of options."""
@@ -46,18 +56,18 @@ class Options(Common):
     passes: int = 1
     """2: look through the recording for exemplars of everybody first."""
     encoding: Encoding = field(default_factory=Encoding)
-    badge: bool = False
+    badge: bool = BADGE.default
     """A mark in the picture while a face is enhanced."""
     c2pa_key: Path | None = None
     c2pa_cert: Path | None = None
     """Both or none: who signs the output."""
     weights: tuple[tuple[str, str], ...] = ()
     """Name and SHA-256 of the network's files, for the output to tell."""
-    progress: Literal["text", "json"] = "text"
+    progress: Literal["text", "json"] = PROGRESS.default
     """json: lines on stdout, for programs."""
-    resume: bool = False
+    resume: bool = RESUME.default
     """Go on where an earlier run was interrupted."""
-    segment: int = 250
+    segment: int = SEGMENT.default
     """Pictures in a segment of work that can be interrupted."""
 
 
@@ -71,12 +81,12 @@ class BatchOptions:
     """The folder."""
     each: Options
     """For every recording, whose own input and output take the place of these."""
-    jobs: int = 1
+    jobs: int = JOBS.default
     """Recordings at the same time, each in a process of its own."""
     cluster: str | None = None
     """Address of a Ray cluster; None: this machine, without Ray."""
-    cluster_cpus: float = 1.0
-    cluster_gpus: float = 0.0
+    cluster_cpus: float = CLUSTER_CPUS.default
+    cluster_gpus: float = CLUSTER_GPUS.default
     """For each recording."""
 
 
@@ -88,7 +98,7 @@ class LiveOptions(Common):
     files: tuple[Path, ...]
     """Recordings to write."""
     virtual_camera: bool
-    headless: bool
+    headless: bool = HEADLESS.default
     """No preview window."""
     stats: Literal["json", "table"] | None = None
     """Figures on stdout, a line a second."""

@@ -192,6 +192,17 @@ class EnhancementSession:
         self._stages.compositor.strength = strength
 
     @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1; may be set from any thread."""
+        enhancer = self._stages.enhancer
+        return 0.0 if enhancer is None else enhancer.detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        if self._stages.enhancer is not None:
+            self._stages.enhancer.detail = detail
+
+    @property
     def events(self) -> tuple[Event, ...]:
         """The latest of them, oldest first; from any thread."""
         return self._stages.events.latest

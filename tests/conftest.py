@@ -5,11 +5,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engines import speed_profile
 from tests.fakes import OneFace, OpenedRuntimes
+
+if TYPE_CHECKING:
+    from tests.wiring import Made
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,7 +34,7 @@ def no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
     """Stands in for the detector."""
     one = OneFace()
-    monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
+    monkeypatch.setattr("stream.graph.FaceDetector", one.made)
     return one
 
 
@@ -40,3 +44,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
     runtimes = OpenedRuntimes()
     monkeypatch.setattr("stream.graph.open_runtime", runtimes)
     return runtimes
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, camera: OneFace, opened: OpenedRuntimes) -> Made:
+    """Real parts but for detector and network, and notes of how they are made."""
+    # Late: most tests need none of the parts that it knows.
+    from tests.wiring import Made
+
+    camera.width = 30.0
+    return Made(monkeypatch, camera)

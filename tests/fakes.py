@@ -74,6 +74,13 @@ class OneFace:
         self.width = 170.0
         self.closed = False
         self.loaded = not later
+        self.made_later: list[bool] = []
+
+    def made(self, *, later: bool = False) -> OneFace:
+        """In the place of the class, whose arguments it takes: itself, again and again."""
+        self.made_later.append(later)
+        self.loaded = not later
+        return self
 
     def load(self) -> None:
         self.loaded = True
@@ -95,7 +102,9 @@ class OpenedRuntimes:
 
     def __init__(self) -> None:
         self.runtimes: list[BicubicRuntime] = []
+        self.names: list[str] = []
 
     def __call__(self, name: str, scale: int) -> OpenedRuntime:
+        self.names.append(name)
         self.runtimes.append(BicubicRuntime(scale))
         return OpenedRuntime("bicubic", self.runtimes[-1])

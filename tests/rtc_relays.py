@@ -60,7 +60,14 @@ async def relay(**options: Any) -> AsyncIterator[Client]:
     limits = options.pop("limits", {})
     given = RelayOptions(**{"port": 0, "framing": "fixed", **options})
     given = replace(given, limits=replace(given.limits, burst=1000, **limits))
-    async with running(given) as one, aiohttp.ClientSession() as http:
+    async with running_relay(given) as client:
+        yield client
+
+
+@asynccontextmanager
+async def running_relay(options: RelayOptions) -> AsyncIterator[Client]:
+    """A relay with just these options, and a client for it."""
+    async with running(options) as one, aiohttp.ClientSession() as http:
         yield Client(one, http)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engines.runtime import RUNTIMES
-from stream.cli.arguments import _parser
+from stream.cli.arguments import make_parser
 from stream.telemetry.metrics import Snapshot
 from stream.telemetry.stats import describe
 from tests.places import DOCS, ROOT
@@ -111,7 +111,7 @@ def test_python_compiles(page: Path) -> None:
 
 
 def test_every_option_is_documented_and_exists() -> None:
-    parser, _ = _parser()
+    parser = make_parser()
     options = {
         option
         for action in parser._actions
@@ -139,7 +139,7 @@ def declared() -> set[str]:
         for path in ROOT.glob(f"{folder}/**/*.py"):
             text = text_of(path)
             found |= set(re.findall(r"[\"'](--[a-z][a-z0-9-]*)", text))
-    parser, _ = _parser()
+    parser = make_parser()
     for action in parser._actions:
         found |= set(action.option_strings)
     return found

@@ -11,13 +11,14 @@ near-px = 240
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from stream.camera_profile import CameraProfile, read_table
+from stream.declared_option import DeclaredOption
 from stream.errors import ConfigError
 
 Value = str | int | float | bool | list[str] | Path | CameraProfile
@@ -25,12 +26,12 @@ CAMERA = "camera"
 """The one table that a file may have."""
 
 
-def read_config(path: Path, options: Mapping[str, argparse.Action]) -> dict[str, Value]:
+def read_config(path: Path, options: Sequence[DeclaredOption[Any]]) -> dict[str, Value]:
     """What a file asks for, checked as the command line would be.
 
     Args:    path: TOML 1.0, UTF-8, without other tables than [camera].
-             options: those that may be given, by the names of the command line without "--".
-    Returns: argparse's names (`metrics_port`) and values of the options in the file, and "camera".
+             options: those that may be given.
+    Returns: keys (`metrics_port`) and values of the options in the file, and "camera".
     Raises:  ConfigError: it cannot be read, is not TOML, or names an option that does not exist or
              cannot have that value.
     """
@@ -43,15 +44,16 @@ def read_config(path: Path, options: Mapping[str, argparse.Action]) -> dict[str,
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"--config {path} is not TOML: {error}") from error
     read: dict[str, Value] = {}
+    by_name = {option.name: option for option in options}
     for name, value in given.items():
         if name == CAMERA:
             read[name] = _camera(path, value)
             continue
-        if name not in options:
-            names = [*options, CAMERA]
+        if name not in by_name:
+            names = [*by_name, CAMERA]
             raise ConfigError(f"{path}: there is no option {name}{_suggestion(name, names)}")
-        action = options[name]
-        read[action.dest] = _checked(path, name, value, action)
+        option = by_name[name]
+        read[option.key] = _checked(path, value, option)
     return read
 
 
@@ -70,27 +72,26 @@ def _suggestion(name: str, options: Collection[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(options))}"
 
 
-def _checked(path: Path, name: str, value: object, action: argparse.Action) -> Value:
+def _checked(path: Path, value: object, option: DeclaredOption[Any]) -> Value:
     """The value as the command line would have it; TOML already knows what is a number."""
-    several = isinstance(action, argparse._AppendAction)
     wanted, fits = "a text", isinstance(value, str)
-    if isinstance(action, argparse.BooleanOptionalAction):
+    if option.kind is bool:
         wanted, fits = "true or false", isinstance(value, bool)
-    elif action.choices is not None:
-        wanted, fits = f"one of {', '.join(action.choices)}", value in action.choices
-    elif action.type is int:
+    elif option.choices:
+        wanted, fits = f"one of {', '.join(map(str, option.choices))}", value in option.choices
+    elif option.kind is int:
         wanted, fits = "a whole number", isinstance(value, int) and not isinstance(value, bool)
-    elif action.type is float:
+    elif option.kind is float:
         wanted, fits = "a number", isinstance(value, int | float) and not isinstance(value, bool)
-    elif several:
+    elif option.many:
         wanted, one = "a text or a list of texts", [value] if isinstance(value, str) else value
         fits = isinstance(one, list) and all(isinstance(text, str) for text in one)
         value = one
     if not fits:
-        raise ConfigError(f"{path}: {name} is {_written(value)}; it takes {wanted}")
-    if action.type is Path:
+        raise ConfigError(f"{path}: {option.name} is {_written(value)}; it takes {wanted}")
+    if option.kind is Path:
         return Path(str(value))
-    if action.type is float:
+    if option.kind is float:
         return float(str(value))
     assert isinstance(value, str | int | list)
     return value

@@ -27,6 +27,7 @@ from stream.media.sinks import virtual_camera
 from stream.media.sinks.window import display_missing
 from stream.media.sources.devices import FORMATS, cameras_found
 from stream.stages.tracking import detector_weights
+from stream.version import __version__
 
 PACKAGES = ("av", "mediapipe", "numpy", "onnxruntime")
 EXTRAS = ("openvino", "tensorrt", "tensorrt-rtx", "pyvirtualcam", "torch")
@@ -74,7 +75,7 @@ def healthy(findings: list[Finding]) -> bool:
 
 
 def _versions() -> Finding:
-    found = [f"closeup {_version('closeup')}", f"Python {platform.python_version()}"]
+    found = [f"closeup {__version__}", f"Python {platform.python_version()}"]
     found += [f"{name} {_version(name)}" for name in PACKAGES]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found.append(f"{platform.system()} {platform.machine()}, {cores} cores")

@@ -18,7 +18,8 @@ from stream.media.sinks.file_sink import FileSink, check_output
 from stream.media.sinks.provenance import Provenance
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams, EncodedSound
-from stream.options import DEMO, Options, chosen_scale
+from stream.option_table import DEMO
+from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
@@ -192,6 +193,7 @@ def build_stages(
         framing=options.framing,
         scale=chosen_scale((source.width, source.height), options),
         strength=options.strength,
+        detail=options.detail,
         runtime=opener or options.runtime,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,

@@ -2,28 +2,51 @@
 
     from stream.rtc import EnhancedVideoTrack, SharedRuntime
 
+`__all__` is the public API: the track, what it takes and gives, and the errors that it raises.
 Needs aiortc: pip install 'closeup[webrtc]'.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from engines.runtime import EngineError
+    from stream.camera_profile import CameraProfile
+    from stream.errors import CloseupError, ConfigError, ModelError
     from stream.rtc.enhanced_track import EnhancedVideoTrack
+    from stream.rtc.status import Status
     from stream.shared_runtime import SharedRuntime
 
-__all__ = ["EnhancedVideoTrack", "SharedRuntime"]
+__all__ = [
+    "CameraProfile",
+    "CloseupError",
+    "ConfigError",
+    "EngineError",
+    "EnhancedVideoTrack",
+    "ModelError",
+    "SharedRuntime",
+    "Status",
+]
+_HOMES = {
+    "CameraProfile": "stream.camera_profile",
+    "CloseupError": "stream.errors",
+    "ConfigError": "stream.errors",
+    "EngineError": "engines.runtime",
+    "EnhancedVideoTrack": "stream.rtc.enhanced_track",
+    "ModelError": "stream.errors",
+    "SharedRuntime": "stream.shared_runtime",
+    "Status": "stream.rtc.status",
+}
 
 
 def __getattr__(name: str) -> object:
     # Late: the command line asks for the relay's options before it knows that aiortc is there.
-    if name == "EnhancedVideoTrack":
-        from stream.rtc.enhanced_track import EnhancedVideoTrack
-
-        return EnhancedVideoTrack
-    if name == "SharedRuntime":
-        from stream.shared_runtime import SharedRuntime
-
-        return SharedRuntime
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

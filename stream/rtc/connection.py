@@ -193,6 +193,7 @@ class Connection:
                 track,
                 framing=self._options.framing,
                 strength=self._options.strength,
+                detail=self._options.detail,
                 camera=self._options.camera,
                 shared_runtime=self._shared_runtime,
                 metrics=self._metrics,

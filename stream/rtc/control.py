@@ -1,8 +1,8 @@
 """Control: what the page of a call and the relay tell each other, as JSON on a data channel.
 
-The page sends {"strength": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true}; the relay sends
-figures ten times a second and, when they change, the exemplars: pictures of faces, which nobody but
-this call's own page can get.
+The page sends {"strength": 0..1}, {"detail": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true};
+the relay sends figures ten times a second and, when they change, the exemplars: pictures of faces,
+which nobody but this call's own page can get.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aiortc import RTCDataChannel
 
 from stream.errors import ConfigError
 from stream.frame import Image
+from stream.picture_options import FRAMING, SLIDERS
 from stream.rtc.enhanced_track import EnhancedVideoTrack
 from stream.rtc.sound import DelayedSound
 
@@ -65,10 +66,9 @@ class Control:
             wish = json.loads(message)
             if not isinstance(wish, dict):
                 raise ValueError("not an object")
-            if "strength" in wish:
-                self._video.strength = float(wish["strength"])
-            if "framing" in wish:
-                self._video.framing = wish["framing"]
+            for option in (*SLIDERS, FRAMING):
+                if option.name in wish:
+                    setattr(self._video, option.key, option.kind(wish[option.name]))
             if wish.get("forget") is True:
                 self._video.forget()
         except (ConfigError, ValueError, TypeError, RecursionError):

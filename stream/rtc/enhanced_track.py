@@ -18,6 +18,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Image
+from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.rtc.status import Status
 from stream.rtc.track_worker import Picture, TrackWorker
 from stream.shared_runtime import SharedRuntime
@@ -35,7 +36,8 @@ class EnhancedVideoTrack(MediaStreamTrack):
     Args:   source: a video track; nobody else may read it (`MediaRelay` makes copies).
             framing: "auto", a virtual camera follows the people; "fixed", the whole picture, faces
             restored in place. May be set later, as `framing`.
-            strength: of the enhancement, 0..1. May be set later, as `strength`.
+            strength: of the enhancement, 0..1. detail: how much fine detail is shown: 0 what is
+            surest, 1 about as sharp as the truth. Both may be set later.
             shared_runtime: the network, to share it between tracks; None for one of its own.
             camera: what it gives, where that was measured.
             metrics: gets the times and counts of this track, or of all that share it.
@@ -50,8 +52,9 @@ class EnhancedVideoTrack(MediaStreamTrack):
         self,
         source: MediaStreamTrack,
         *,
-        framing: Mode = "auto",
-        strength: float = 1.0,
+        framing: Mode = FRAMING.default,
+        strength: float = STRENGTH.default,
+        detail: float = DETAIL.default,
         shared_runtime: SharedRuntime | None = None,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
@@ -70,6 +73,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
             ended=used.close if shared_runtime is None else lambda: None,
             framing=framing,
             strength=strength,
+            detail=detail,
             camera=camera,
             metrics=metrics,
             say=say,
@@ -98,6 +102,15 @@ class EnhancedVideoTrack(MediaStreamTrack):
     @strength.setter
     def strength(self, strength: float) -> None:
         self._worker.strength = strength
+
+    @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1; setting it raises ConfigError."""
+        return self._worker.detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        self._worker.detail = detail
 
     @property
     def delay_ms(self) -> float:

@@ -16,13 +16,15 @@ from aiohttp import web
 from stream.errors import ConfigError, InputError
 from stream.rtc.access_control import AccessControl, Handler
 from stream.rtc.connections import Connections
+from stream.rtc.page_controls import with_controls
 from stream.rtc.peer import media_settings
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.whip import Whip
 from stream.shared_runtime import SharedRuntime
 from stream.telemetry.prometheus import CONTENT_TYPE_LATEST, Exposition
 
-PAGE = {"/": ("index.html", "text/html"), "/relay.css": ("relay.css", "text/css"),
+INDEX = "index.html"
+PAGE = {"/": (INDEX, "text/html"), "/relay.css": ("relay.css", "text/css"),
         "/relay.js": ("relay.js", "text/javascript")}  # fmt: skip
 FINISH_S = 3.0
 """Requests that are under way at the very end get so long."""
@@ -121,7 +123,7 @@ def _app(options: RelayOptions, connections: Connections) -> web.Application:
     )
     app.add_routes(Whip(connections, options).routes())
     for place, (name, kind) in PAGE.items():
-        app.router.add_get(place, _file(name, kind))
+        app.router.add_get(place, _file(name, kind, options))
 
     async def health(request: web.Request) -> web.Response:
         state = "draining" if connections.draining else "ok"
@@ -139,8 +141,10 @@ def _app(options: RelayOptions, connections: Connections) -> web.Application:
     return app
 
 
-def _file(name: str, kind: str) -> Handler:
+def _file(name: str, kind: str, options: RelayOptions) -> Handler:
     body = files("stream.rtc").joinpath("page", name).read_bytes()
+    if name == INDEX:
+        body = with_controls(body.decode(), options).encode()
 
     async def send(request: web.Request) -> web.Response:
         return web.Response(body=body, content_type=kind, charset="utf-8")

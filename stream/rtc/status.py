@@ -34,6 +34,7 @@ class Status:
     """The part of the camera's picture that is shown: left, top, right, bottom, 0..1."""
     framing: Mode
     strength: float
+    detail: float
     dropped: int
     """Pictures that a newer one replaced."""
     passed_by: int
@@ -87,7 +88,14 @@ class Recent:
             return self._delay()
 
     def status(
-        self, *, trouble: str, strength: float, framing: Mode, dropped: int, quality: str
+        self,
+        *,
+        trouble: str,
+        strength: float,
+        detail: float,
+        framing: Mode,
+        dropped: int,
+        quality: str,
     ) -> Status:
         """All of it. Args: trouble: what is wrong; empty when nothing is."""
         with self._lock:
@@ -102,6 +110,7 @@ class Recent:
                 view=self._view,
                 framing=framing,
                 strength=strength,
+                detail=detail,
                 dropped=dropped,
                 passed_by=self._all_passed_by,
                 quality=quality,

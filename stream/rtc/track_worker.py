@@ -16,11 +16,11 @@ from fractions import Fraction
 import av
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.errors import ConfigError
 from stream.events import note_of, notes_to
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
+from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.quality_ladder import FULL
 from stream.rtc.frame_conversion import to_frame, to_rgb
 from stream.rtc.status import Recent, Status
@@ -53,7 +53,7 @@ class TrackWorker:
 
     Args:   shared_runtime: shared with other calls, or not; stays its owner's.
             deliver: gets each finished picture, in the worker's thread.
-            framing: "auto" or "fixed". strength: 0..1.
+            framing: "auto" or "fixed". strength, detail: 0..1.
             camera: what it gives, where that was measured.
             metrics: gets times and counts, too, as of `Pipeline`; of one call or of several.
             say: gets one line when something fails or works again, in any thread.
@@ -66,14 +66,15 @@ class TrackWorker:
         shared_runtime: SharedRuntime,
         deliver: Callable[[Picture], None],
         *,
-        framing: Mode = "auto",
-        strength: float = 1.0,
+        framing: Mode = FRAMING.default,
+        strength: float = STRENGTH.default,
+        detail: float = DETAIL.default,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
-        self.framing, self.strength = framing, strength
+        self.framing, self.strength, self.detail = framing, strength, detail
         self._camera = camera
         self._metrics = Metrics(metrics)
         self.recent = Recent()
@@ -96,9 +97,7 @@ class TrackWorker:
 
     @framing.setter
     def framing(self, framing: Mode) -> None:
-        if framing not in ("auto", "fixed"):
-            raise ConfigError(f'framing is "auto" or "fixed", not "{framing}"')
-        self._framing: Mode = framing
+        self._framing: Mode = FRAMING.check(framing)
 
     @property
     def strength(self) -> float:
@@ -107,9 +106,16 @@ class TrackWorker:
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        if not 0.0 <= strength <= 1.0:
-            raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
-        self._strength = strength
+        self._strength = STRENGTH.check(strength)
+
+    @property
+    def detail(self) -> float:
+        """How much fine detail is shown, 0..1; takes effect with the next picture."""
+        return self._detail
+
+    @detail.setter
+    def detail(self, detail: float) -> None:
+        self._detail = DETAIL.check(detail)
 
     @property
     def late(self) -> bool:
@@ -152,6 +158,7 @@ class TrackWorker:
         return self.recent.status(
             trouble=self._trouble(session),
             strength=self.strength,
+            detail=self.detail,
             framing=self.framing,
             dropped=self._link.dropped,
             quality=quality.name,
@@ -195,6 +202,7 @@ class TrackWorker:
         if session is None:
             return  # the picture is as old as the models took to load
         session.strength = self._strength
+        session.detail = self._detail
         try:
             done = session.process(_frame(picture))
             made = self._drawn(picture, done)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from stream.errors import ConfigError, OutputError
-from stream.media.sinks.provenance import closeup_version
+from stream.version import __version__
 
 KINDS = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime"}
 """Endings of files that can hold a manifest."""
@@ -66,7 +66,7 @@ class C2paSigner:
             signed.unlink(missing_ok=True)
 
     def _manifest(self, target: Path, statement: str) -> dict[str, object]:
-        agent = {"name": "Closeup", "version": closeup_version()}
+        agent = {"name": "Closeup", "version": __version__}
         edited = {
             "action": "c2pa.edited",
             "digitalSourceType": COMPOSITE,

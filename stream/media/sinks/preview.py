@@ -19,8 +19,9 @@ import numpy as np
 from stream.frame import Frame, Image
 from stream.image.resample import resample
 from stream.media.sinks.window import CvWindow, Window
+from stream.picture_options import DETAIL, STRENGTH
 
-HELP = "b before/after (drag)   + - strength   f forget   h help   q quit"
+HELP = "b before/after (drag)   + - strength   [ ] detail   f forget   h help   q quit"
 HELP_S = 8.0
 """So long the keys are shown at the start."""
 SHOW_S = 0.25
@@ -37,6 +38,7 @@ class Controls(Protocol):
     """What the keys act on, and what the figures come from. Called in the main thread."""
 
     strength: float
+    detail: float
 
     def forget(self) -> None:
         """Wipe the close-ups of everybody."""
@@ -149,6 +151,7 @@ class Preview:
             f"{fps:.0f} fps",
             f"age {age_ms:.0f} ms",
             f"strength {self._controls.strength:.1f}",
+            f"detail {self._controls.detail:.1f}",
         ]
         parts.append(f"dropped {self._controls.dropped()}")
         if failed := self._controls.failed_open():
@@ -175,9 +178,13 @@ class Preview:
         if key == "b":
             self._split = 0.5 if self._split is None else None
         elif key in ("+", "="):
-            self._controls.strength = min(1.0, round(self._controls.strength + STEP, 2))
+            self._controls.strength = STRENGTH.clamped(round(self._controls.strength + STEP, 2))
         elif key in ("-", "_"):
-            self._controls.strength = max(0.0, round(self._controls.strength - STEP, 2))
+            self._controls.strength = STRENGTH.clamped(round(self._controls.strength - STEP, 2))
+        elif key == "]":
+            self._controls.detail = DETAIL.clamped(round(self._controls.detail + STEP, 2))
+        elif key == "[":
+            self._controls.detail = DETAIL.clamped(round(self._controls.detail - STEP, 2))
         elif key == "f":
             self._controls.forget()
         elif key == "h":

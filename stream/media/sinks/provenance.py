@@ -9,10 +9,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from mmap import ACCESS_WRITE, mmap
 from pathlib import Path
 from typing import Protocol
+
+from stream.version import __version__
 
 COMMENT = "comment"
 _TAGS, _SIMPLE_TAG, _CRC32, _VOID = b"\x12\x54\xc3\x67", b"\x67\xc8", b"\xbf\x84", b"\xec"
@@ -40,7 +41,7 @@ class Provenance:
         """One line."""
         files = ", ".join(f"{name} sha256:{digest}" for name, digest in self.weights.items())
         network = f" with the network HIME-small ({files})" if files else ""
-        return f"Faces enhanced by AI: Closeup {closeup_version()}{network}"
+        return f"Faces enhanced by AI: Closeup {__version__}{network}"
 
     def add_to(self, tags: dict[str, str]) -> None:
         """The statement, after what the recording says already."""
@@ -58,14 +59,6 @@ class Provenance:
             take_out(part, self.statement)
         elif self.signer is not None:
             self.signer.sign(part, target, self.statement)
-
-
-def closeup_version() -> str:
-    """As installed; "(not installed)" where it only lies in a folder."""
-    try:
-        return version("closeup")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def take_out(path: Path, statement: str) -> None:

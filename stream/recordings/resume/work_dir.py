@@ -8,8 +8,9 @@ was left behind may be deleted at any time: the work begins anew.
         job.json        what the segments were made of and with
         000000.mp4 …    finished segments; each appears when it is whole and on the disk
         000000.json …   what was known after it, in numbers
-        (`stream.recordings.resume.stage_checkpoint`) NAME            the output, while it is put
-        together result.json     the output's size and time, before it moves to its place
+                        (`stream.recordings.resume.stage_checkpoint`)
+        NAME            the output, while it is put together
+        result.json     the output's size and time, before it moves to its place
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from stream.errors import OutputError
+from stream.option_table import SEGMENT
 from stream.recordings.resume.lock import TakenError, held
 
 JOB, RESULT, LOCK = "job.json", "result.json", "lock"
-SEGMENT_FRAMES = 250
-"""By default a segment has so many pictures: as x264 has from key frame to key frame anyway."""
 
 
 def work_folder(output: Path) -> Path:
@@ -61,7 +61,7 @@ class WorkDir:
           segment_frames: pictures in a segment.
     """
 
-    def __init__(self, output: Path, key: str, segment_frames: int = SEGMENT_FRAMES) -> None:
+    def __init__(self, output: Path, key: str, segment_frames: int = SEGMENT.default) -> None:
         self.output = output
         self.folder = work_folder(output)
         self.segment_frames = segment_frames

@@ -4,6 +4,7 @@
 
 const $ = (id) => document.getElementById(id);
 const wishes = new URLSearchParams(location.hash.slice(1));
+const sliders = [...document.querySelectorAll(".slider input")];
 const GATHER_MS = 1000;
 const NOTE_MS = 5000;
 const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {} };
@@ -52,7 +53,7 @@ async function start() {
   }
   $("welcome").hidden = true;
   $("controls").inert = false;
-  for (const id of ["strength", "compare"]) $(id).disabled = Boolean(watch);
+  for (const part of [...sliders, $("compare")]) part.disabled = Boolean(watch);
 }
 
 async function connect(endpoint) {
@@ -124,7 +125,8 @@ async function stop(reason = "not connected") {
 }
 
 function steer() {
-  tell({ strength: Number($("strength").value), framing: document.querySelector("[name=framing]:checked").value });
+  const chosen = sliders.map((one) => [one.id, Number(one.value)]);
+  tell({ ...Object.fromEntries(chosen), framing: document.querySelector("[name=framing]:checked").value });
 }
 
 function hear(message) {
@@ -196,12 +198,14 @@ $("listen").addEventListener("click", () => {
   $("enhanced").muted = !on;
   $("listen").setAttribute("aria-pressed", on);
 });
-$("strength").addEventListener("input", () => {
-  $("percent").textContent = `${Math.round(100 * $("strength").value)} %`;
-  tell({ strength: Number($("strength").value) });
-});
+for (const slider of sliders) {
+  slider.addEventListener("input", () => {
+    slider.nextElementSibling.textContent = `${Math.round(100 * slider.value)} %`;
+    tell({ [slider.id]: Number(slider.value) });
+  });
+}
 for (const choice of document.querySelectorAll("[name=framing]")) {
-  choice.checked = choice.value === (wishes.get("framing") || "auto");
+  if (wishes.has("framing")) choice.checked = choice.value === wishes.get("framing");
   choice.addEventListener("change", () => tell({ framing: choice.value }));
 }
 $("line").addEventListener("pointerdown", (event) => $("line").setPointerCapture(event.pointerId));

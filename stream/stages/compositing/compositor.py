@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.errors import ConfigError
 from stream.frame import Face, Floats, Frame, Image, Patch, View
 from stream.image.resample import aligned, cut_square, resample
+from stream.picture_options import STRENGTH
 from stream.protocols import Stage
 
 NOISE_LEAST, NOISE_MOST = 0.5, 4.0
@@ -61,10 +61,10 @@ class Compositor(Stage):
 
     name = "compositor"
 
-    def __init__(self, strength: float = 1.0, camera: CameraProfile = ANY_CAMERA) -> None:
-        if not 0.0 <= strength <= 1.0:
-            raise ConfigError(f"the strength must lie between 0 and 1, not {strength:g}")
-        self.strength = strength
+    def __init__(
+        self, strength: float = STRENGTH.default, camera: CameraProfile = ANY_CAMERA
+    ) -> None:
+        self.strength = STRENGTH.check(strength)
         self._camera = camera
 
     def __call__(self, frame: Frame) -> Frame:

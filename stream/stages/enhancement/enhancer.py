@@ -19,6 +19,7 @@ from engines.alignment import raised
 from engines.runtime import BUCKETS, Features, Runtime
 from stream.frame import Face, Frame, Image, Patch, View
 from stream.image.resample import cut_square
+from stream.picture_options import DETAIL
 from stream.protocols import FaceState, Stage
 from stream.quality_ladder import FULL, QualityLevel
 from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, CropSelector
@@ -32,9 +33,6 @@ STAY_ZOOM = 1.15
 FADE_S = 0.5
 FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
-
-DETAIL = 0.5
-"""As `--detail`: the default of the command line and of the API."""
 
 
 @dataclass
@@ -79,13 +77,14 @@ class Enhancer(Stage):
         rate: Fraction,
         *,
         max_faces: int = 3,
-        detail: float = DETAIL,
+        detail: float = DETAIL.default,
         waits: bool = True,
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
         self._max_faces = max_faces
         self.detail = detail
+        """0..1; may be set from any thread, for the next frame."""
         self._waits = waits
         self._quality = FULL
         self._forgetting = threading.Event()

@@ -13,6 +13,7 @@ from typing import Literal
 from stream.errors import ConfigError
 from stream.frame import Frame, View
 from stream.image.resample import Rect, Size
+from stream.picture_options import API_SCALE
 from stream.protocols import Stage
 from stream.stages.framing.camera_controller import CameraController
 
@@ -33,8 +34,7 @@ class Framing(Stage):
         width, height = source_size
         if width < 16 or height < 16:
             raise ConfigError(f"a picture of {width}x{height} is too small to work with")
-        if not 0.25 <= scale <= 8.0:
-            raise ConfigError(f"the scale must lie between 0.25 and 8, not {scale:g}")
+        API_SCALE.check(scale)
         factor = scale if mode == "fixed" else 1.0
         self.source_size = source_size
         self.output_size: Size = (_even(width * factor), _even(height * factor))

@@ -16,7 +16,8 @@ import pytest
 from run_pipeline import main
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
-from stream.rtc.relay_options import TOKEN_VARIABLE, RelayOptions, is_loopback
+from stream.option_table import TOKEN_VARIABLE
+from stream.rtc.relay_options import RelayOptions, is_loopback
 from tests.pictures import need_models
 from tests.places import ROOT
 

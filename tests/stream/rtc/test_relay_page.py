@@ -159,6 +159,23 @@ def test_a_call_from_beginning_to_end(page: Any) -> None:
         until(lambda: not relay.connections.open, "the session did not end")
 
 
+def test_the_page_begins_with_the_relays_options_and_changes_them(page: Any) -> None:
+    options = RelayOptions(
+        port=0, runtime="onnxruntime-cpu", framing="fixed", strength=0.4, detail=0.2
+    )
+    with Server(options) as relay:
+        start(page, relay, "size=480x360")
+        (connection,) = relay.connections.open
+        video = connection.video
+        assert video is not None
+        for slider, value in (("strength", 0.4), ("detail", 0.2)):
+            holds(page, f"window.closeup.figures.{slider} === {value}")
+            page.fill(f"#{slider}", "0.75")
+            holds(page, f"window.closeup.figures.{slider} === 0.75")
+            assert page.inner_text(f"#{slider} + output") == "75 %"
+        assert (video.strength, video.detail, video.framing) == (0.75, 0.75, "fixed")
+
+
 def test_two_tabs_and_a_reload(chrome: Any, page: Any) -> None:
     with Server(RelayOptions(port=0, runtime="onnxruntime-cpu")) as relay:
         other = chrome.new_page()

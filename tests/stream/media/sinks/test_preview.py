@@ -53,6 +53,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.strength = 1.0
+        self.detail = 0.5
         self.forgotten = 0
         self.kept = [np.full((256, 256, 3), 250, np.uint8)]
 

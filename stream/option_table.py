@@ -1,0 +1,186 @@
+"""OptionTable: every option of the command line and of files, in the order of the help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from engines.runtime import RUNTIMES
+from stream.declared_option import ALL, RECORDINGS, DeclaredOption, Use
+from stream.media.sinks.encoder import CODECS, ENCODERS, CodecName, EncoderName
+from stream.picture_options import DETAIL, FRAMING, SCALE, STRENGTH
+
+DEMO = "demo"
+WEBRTC = "webrtc"
+VIRTUAL_CAMERA = "virtualcam"
+TOKEN_VARIABLE = "CLOSEUP_TOKEN"
+LEAST_TOKEN = 16
+_CALL: frozenset[Use] = frozenset(("call",))
+_FILES = RECORDINGS | _CALL
+_SINGLE = _FILES - {"archive"}
+_PROGRAM: frozenset[Use] = ALL - {"api"}
+_RELAY: frozenset[Use] = frozenset(("relay",))
+_ARCHIVE: frozenset[Use] = frozenset(("archive",))
+_RESUMABLE: frozenset[Use] = frozenset(("recording", "archive"))
+_WHAT, _RECORDINGS, _CALLS = "what", "recordings and demo", "calls, with a camera"
+_ARCHIVES, _WEBRTC, _MORE = "recordings", f"the relay, --input {WEBRTC}", "more"
+_AS_IT_COMES: dict[Use, str] = {"call": "a call is written as it comes, in H.264"}
+_HAS_REPORT: dict[Use, str] = dict.fromkeys(RECORDINGS, "a recording has --report")
+
+# fmt: off
+INPUT = DeclaredOption[Sequence[str]](
+    name="input", many=True, default=(), metavar="WHAT", uses=_PROGRAM, group=_WHAT,
+    help="a recording, or as often as you like recordings, folders and patterns; "
+    f'"{DEMO}", a camera (webcam, webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by '
+    f'FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
+)
+OUTPUT = DeclaredOption[Sequence[str]](
+    name="output", many=True, default=(), metavar="WHAT", uses=_FILES, group=_WHAT,
+    help="the recording to write (.mp4, .mov, .mkv), or a folder for several; with a camera also "
+    f'"{VIRTUAL_CAMERA}", and as often as you like',
+)
+OVERWRITE = DeclaredOption[bool](
+    name="overwrite", kind=bool, default=False, uses=_FILES, group=_WHAT,
+    help="replace files that exist",
+)
+PASSES = DeclaredOption[int](
+    name="passes", kind=int, default=2, choices=(1, 2), uses=RECORDINGS, group=_RECORDINGS,
+    help="2 (default): look through it for close-ups first, so that its start profits from its "
+    "end; 1: in one go",
+    instead={"call": "a call cannot be looked through first"},
+)
+CODEC = DeclaredOption[CodecName](
+    name="codec", default="auto", choices=CODECS, uses=RECORDINGS, group=_RECORDINGS,
+    help="default {default}: h264, for more than 8 bits hevc", instead=_AS_IT_COMES,
+)
+CRF = DeclaredOption[int | None](
+    name="crf", kind=int, default=None, metavar="N", uses=RECORDINGS, group=_RECORDINGS,
+    help="constant quality, less is better, 0 loses nothing (default: next to no visible loss, "
+    "for h264 18)",
+    instead=_AS_IT_COMES,
+)
+ENCODER = DeclaredOption[EncoderName](
+    name="encoder", default="software", choices=ENCODERS, uses=RECORDINGS, group=_RECORDINGS,
+    help="nvenc, auto: on an NVIDIA card, or else in software (default {default})",
+    instead=_AS_IT_COMES,
+)
+BADGE = DeclaredOption[bool](
+    name="badge", kind=bool, default=False, uses=RECORDINGS, group=_RECORDINGS,
+    help="a small mark in the picture's corner while a face is enhanced",
+)
+C2PA_KEY = DeclaredOption[Path | None](
+    name="c2pa-key", kind=Path, default=None, metavar="PEM", uses=RECORDINGS, group=_RECORDINGS,
+    help="sign the output (.mp4, .mov) with this key: a C2PA manifest says what was done",
+)
+C2PA_CERT = DeclaredOption[Path | None](
+    name="c2pa-cert", kind=Path, default=None, metavar="PEM", uses=RECORDINGS, group=_RECORDINGS,
+    help="the key's certificate, and those above it",
+)
+HEADLESS = DeclaredOption[bool](
+    name="headless", kind=bool, default=False, uses=_CALL, group=_CALLS,
+    help="no preview window; needs an output",
+    instead=dict.fromkeys(RECORDINGS, "a recording has no preview window"),
+)
+STATS = DeclaredOption[Literal["table", "json"] | None](
+    name="stats", default=None, choices=("table", "json"), uses=_CALL, group=_CALLS,
+    help="figures on stdout, a line a second", instead=_HAS_REPORT,
+)
+METRICS_PORT = DeclaredOption[int | None](
+    name="metrics-port", kind=int, default=None, least=0, most=65_535, metavar="N", uses=_CALL,
+    group=_CALLS,
+    help="figures for Prometheus, on this machine's loopback; 0 takes a free port",
+    instead=_HAS_REPORT,
+)
+JOBS = DeclaredOption[int](
+    name="jobs", kind=int, default=1, least=1, most=256, metavar="N", uses=_ARCHIVE,
+    group=_ARCHIVES, help="recordings at the same time, each in a process ({default})",
+)
+CLUSTER = DeclaredOption[str | None](
+    name="cluster", default=None, bare="local", metavar="ADDRESS", uses=_ARCHIVE, group=_ARCHIVES,
+    help="on a Ray cluster; without an address on one that is started here (extra cluster)",
+)
+CLUSTER_CPUS = DeclaredOption[float](
+    name="cluster-cpus", kind=float, default=1.0, least=0.0, above=True, metavar="N",
+    uses=_ARCHIVE, group=_ARCHIVES, help="CPUs there for each recording ({default})",
+)
+CLUSTER_GPUS = DeclaredOption[float](
+    name="cluster-gpus", kind=float, default=0.0, least=0.0, metavar="N",
+    uses=_ARCHIVE, group=_ARCHIVES, help="GPUs there for each recording ({default})",
+)
+RESUME = DeclaredOption[bool](
+    name="resume", kind=bool, default=False, uses=_RESUMABLE, group=_ARCHIVES,
+    help="keep what is finished of a recording when it is interrupted, and go on there next time "
+    "(archives always do)",
+)
+SEGMENT = DeclaredOption[int](
+    name="segment", kind=int, default=250, least=1, most=100_000, metavar="N", uses=_RESUMABLE,
+    group=_ARCHIVES, help="what is finished is kept every N pictures ({default})",
+)
+PROGRESS = DeclaredOption[Literal["text", "json"]](
+    name="progress", default="text", choices=("text", "json"), uses=_RESUMABLE, group=_ARCHIVES,
+    help="json: lines on stdout for programs",
+)
+HOST = DeclaredOption[str](
+    name="host", default="127.0.0.1", metavar="ADDRESS", uses=_RELAY, group=_WEBRTC,
+    help="where to listen ({default}); others need --token",
+)
+PORT = DeclaredOption[int](
+    name="port", kind=int, default=8080, least=0, most=65_535, metavar="N", uses=_RELAY,
+    group=_WEBRTC, help="{default} by default; 0 takes a free one",
+)
+TOKEN = DeclaredOption[str | None](
+    name="token", default=None, metavar="SECRET", uses=_RELAY, group=_WEBRTC,
+    help=f"what clients must send, {LEAST_TOKEN} characters or more; better as "
+    f"${TOKEN_VARIABLE}, where no list of processes shows it",
+)
+ORIGIN = DeclaredOption[Sequence[str]](
+    name="origin", many=True, default=(), metavar="URL", uses=_RELAY, group=_WEBRTC,
+    help="another web page that may use the relay, such as https://example.org; as often as you "
+    "like",
+)
+CERT = DeclaredOption[Path | None](
+    name="cert", kind=Path, default=None, metavar="FILE", uses=_RELAY, group=_WEBRTC,
+    help="TLS certificate chain, PEM",
+)
+KEY = DeclaredOption[Path | None](
+    name="key", kind=Path, default=None, metavar="FILE", uses=_RELAY, group=_WEBRTC,
+    help="its private key, PEM",
+)
+MAX_SESSIONS = DeclaredOption[int](
+    name="max-sessions", kind=int, default=8, least=1, most=1000, metavar="N", uses=_RELAY,
+    group=_WEBRTC, help="connections at the same time ({default})",
+)
+MAX_MINUTES = DeclaredOption[float](
+    name="max-minutes", kind=float, default=240.0, least=0.0, above=True, most=24 * 60.0,
+    metavar="N", uses=_RELAY, group=_WEBRTC, help="length of a connection ({default})",
+)
+BIT_RATE = DeclaredOption[int](
+    name="bit-rate", kind=int, default=4000, least=300, most=50_000, metavar="KBIT", uses=_RELAY,
+    group=_WEBRTC, help="most kbit/s of a picture sent back ({default})",
+)
+STUN = DeclaredOption[str | None](
+    name="stun", default=None, metavar="HOST:PORT", uses=_RELAY, group=_WEBRTC,
+    help="STUN server, for peers behind routers (none)",
+)
+REPORT = DeclaredOption[Path | None](
+    name="report", kind=Path, default=None, metavar="WHAT", uses=_SINGLE, group=_MORE,
+    help="a name.json: what was done, for programs; any other name: a folder with a page to look "
+    "at, which SHOWS FACES: moments before and after, and the close-ups of everybody (recordings "
+    "and demo)",
+    instead={"archive": "an archive has manifest.jsonl"},
+)
+RUNTIME = DeclaredOption[str](
+    name="runtime", default="auto", choices=("auto", *(name for name, _ in RUNTIMES)), uses=ALL,
+    group=_MORE,
+    help="what runs the network (default {default}: the best that this machine has)",
+)
+# fmt: on
+OPTIONS: tuple[DeclaredOption[Any], ...] = (
+    *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
+    *(PASSES, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
+    *(HEADLESS, STATS, METRICS_PORT),
+    *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
+    *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE, STUN),
+    *(REPORT, RUNTIME),
+)

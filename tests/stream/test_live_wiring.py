@@ -1,0 +1,151 @@
+"""Every option of calls and of the API, and every key, reaches the part that must obey it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import run_pipeline
+from run_pipeline import main
+from stream import live
+from stream.api import Enhancer
+from stream.camera_profile import CameraProfile
+from stream.media.sinks.preview import Controls, Preview
+from stream.media.sources.camera_source import CameraSource
+from stream.stages.compositing.compositor import Compositor
+from stream.telemetry.metrics import Metrics
+from stream.telemetry.prometheus import serve
+from stream.telemetry.stats import Stats
+from tests.fakes import OpenedRuntimes
+from tests.pictures import backdrop
+from tests.stream.test_live import Loopback, Screen
+from tests.wiring import (
+    CAMERA,
+    SIZE,
+    Made,
+    arguments,
+    enhancer_of,
+    names_of,
+    record,
+)
+
+CLIP = "lavfi:testsrc2=size=128x96:rate=30:duration=0.8"
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> type[Loopback]:
+    module = SimpleNamespace(Camera=Loopback, PixelFormat=SimpleNamespace(RGB="RGB"))
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
+    monkeypatch.setattr(Loopback, "opened", [])
+    return Loopback
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+def test_a_call(
+    way: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: OpenedRuntimes,
+    loopback: type[Loopback], capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    cameras, stats = record(monkeypatch, CameraSource), record(monkeypatch, Stats)
+    previews, ports = record(monkeypatch, Preview), list[int]()
+
+    def served(metrics: Metrics, port: int) -> Any:
+        ports.append(port)
+        return serve(metrics, 0)
+
+    monkeypatch.setattr(live, "serve", served)
+    output = tmp_path / "call.mp4"
+    output.write_bytes(b"old")
+    values: dict[str, Any] = {
+        **{"input": [CLIP], "output": [str(output), "virtualcam"], "overwrite": True},
+        **{
+            "framing": "fixed",
+            "scale": 1.5,
+            "strength": 0.4,
+            "detail": 0.2,
+            "headless": True,
+            "stats": "json",
+        },
+        **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
+        **{"runtime": "onnxruntime-cpu"},
+    }
+    assert names_of("call") == set(values)
+    assert main(arguments(way, tmp_path, values)) == 0
+    made.check_stages("fixed", 1.5, 0.4, 0.2, rate=30.0)
+    assert set(opened.names) == {"onnxruntime-cpu"}
+    assert cameras[0]["device"].address == CLIP.removeprefix("lavfi:")
+    (sink,) = made.file
+    assert (sink["path"], sink["size"], sink["overwrite"]) == (output, (192, 144), True)
+    assert loopback.opened[0].size == (192, 144, 30.0, "RGB")
+    assert not previews
+    assert [one["form"] for one in stats] == ["json"]
+    assert ports == [9123]
+    assert capsys.readouterr().err.count("figures for Prometheus") == 1, "say reaches everybody"
+    assert made.detector.made_later == [True]
+    pipeline = made.pipeline[-1]
+    assert pipeline["whole"].size == (192, 144)
+    assert pipeline["say"] is cameras[0]["say"]
+    assert pipeline["on_worked"] is not None
+    assert pipeline["prepare"], "the models are loaded while the camera's picture is shown"
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["input"] == CLIP.removeprefix("lavfi:") or written["input"] == CLIP
+    assert written["output"] == f"{output}, virtualcam"
+    assert written["runtime"] == "bicubic"
+    assert 0.1 < written["duration_s"] < 60.0
+
+
+def test_the_keys_of_a_call_reach_its_stages(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Any] = []
+
+    def preview(controls: Controls) -> Preview:
+        kept.append(controls)
+        return Preview(controls, AnyScreen)
+
+    monkeypatch.setattr(live, "Preview", preview)
+    monkeypatch.setattr(run_pipeline, "check_display", lambda: None)
+    clip = CLIP.partition(":duration")[0]
+    assert main(["--input", clip, "--strength", "0.5", "--detail", "0.3"]) == 0
+    stages = made.pipeline[-1]["stages"]
+    assert isinstance(stages[-1], Compositor)
+    assert kept[0].strength == stages[-1].strength == 0.4
+    assert kept[0].detail == enhancer_of(stages).detail == 0.4
+
+
+class AnyScreen(Screen):
+    """A window of any size; the strength goes down by one step, the detail up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = ["-", "]", "]", "["]
+
+    def show(self, image: Any) -> None:
+        self.shown += 1
+
+
+def test_the_api(made: Made, opened: OpenedRuntimes) -> None:
+    with Enhancer(
+        framing="fixed", scale=1.5, strength=0.4, detail=0.2, runtime="onnxruntime-cpu", rate=12.0,
+        camera=CAMERA,
+    ) as one:  # fmt: skip
+        assert one(backdrop(SIZE)).shape == (144, 192, 3)
+        made.check_stages("fixed", 1.5, 0.4, 0.2, rate=12.0)
+        assert set(opened.names) == {"onnxruntime-cpu"}
+        assert one(backdrop((64, 48))).shape == (72, 96, 3), "another size is enlarged as much"
+        assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("fixed", Fraction(12))
+        one.strength = 0.7
+        assert one._session is not None
+        assert one._session._stages.compositor.strength == one.strength == 0.7
+        one.detail = 0.9
+        assert enhancer_of(one._session._stages.all).detail == one.detail == 0.9
+    with Enhancer() as plain:
+        plain(backdrop(SIZE))
+    assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("auto", Fraction(30))
+    assert made.bank[-1]["camera"] == CameraProfile()
+    assert made.detector.made_later == [False, False]
