@@ -15,6 +15,7 @@ from stream.media.sinks.file_sink import FileSink
 from stream.option_table import OPTIONS
 from stream.pipeline import Pipeline
 from stream.protocols import Stage
+from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.exemplars.bank import Bank
@@ -110,6 +111,7 @@ class Made:
         self.enhancer = record(monkeypatch, Enhancer)
         self.file = record(monkeypatch, FileSink)
         self.pipeline = record(monkeypatch, Pipeline)
+        self.session = record(monkeypatch, EnhancementSession)
         self.detector = detector
 
     def check_stages(
@@ -123,8 +125,13 @@ class Made:
         assert self.compositor[-1]["strength"] == strength
         assert self.enhancer[-1]["detail"] == detail
         assert self.compositor[-1]["camera"] == self.bank[-1]["camera"] == CAMERA
-        assert self.enhancer[-1]["restore_in_place"] == (framing == "fixed")
         assert abs(float(self.enhancer[-1]["rate"]) - rate) < 0.1
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Those that the last session ran."""
+        stages: list[Stage] = self.session[-1]["stages"].all
+        return stages
 
 
 def enhancer_of(stages: list[Stage]) -> Enhancer:

@@ -87,11 +87,12 @@ def test_a_call(
     assert ports == [9123]
     assert capsys.readouterr().err.count("figures for Prometheus") == 1, "say reaches everybody"
     assert made.detector.made_later == [True]
-    pipeline = made.pipeline[-1]
-    assert pipeline["whole"].size == (192, 144)
-    assert pipeline["say"] is cameras[0]["say"]
-    assert pipeline["on_worked"] is not None
-    assert pipeline["prepare"], "the models are loaded while the camera's picture is shown"
+    session = made.session[-1]
+    assert session["stages"].whole.size == (192, 144)
+    assert session["on_event"] is not None
+    assert session["live_rate"] == 30
+    assert session["metrics"] is made.pipeline[-1]["session"].metrics
+    assert session["stages"].to_load, "models are loaded while the camera's picture is shown"
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["input"] == CLIP.removeprefix("lavfi:") or written["input"] == CLIP
     assert written["output"] == f"{output}, virtualcam"
@@ -112,7 +113,7 @@ def test_the_keys_of_a_call_reach_its_stages(
     monkeypatch.setattr(run_pipeline, "check_display", lambda: None)
     clip = CLIP.partition(":duration")[0]
     assert main(["--input", clip, "--strength", "0.5", "--detail", "0.3"]) == 0
-    stages = made.pipeline[-1]["stages"]
+    stages = made.stages
     assert isinstance(stages[-1], Compositor)
     assert kept[0].strength == stages[-1].strength == 0.4
     assert kept[0].detail == enhancer_of(stages).detail == 0.4

@@ -226,7 +226,9 @@ def test_a_track_of_a_program(
             assert set(opened.names) == {"onnxruntime-cpu"}
             status = track.status()
             assert (status.strength, status.detail, status.framing) == (0.4, 0.2, "fixed")
-            assert track._worker._stages.compositor.strength == 0.4
+            assert track._worker._session is not None
+            assert track._worker._session.strength == 0.4
+            assert track._worker._session.detail == 0.2
             track._worker._tell("a line")
             assert said == ["a line"]
             track.stop()
