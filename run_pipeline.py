@@ -41,11 +41,11 @@ from stream.media.demo.demo_source import DemoSource
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.file_sink import check_output, check_place
 from stream.media.sinks.window import check_display
-from stream.options import DEMO_OUTPUT, ArchiveOptions, Common, LiveOptions, Options
-from stream.recordings.batch.batch import run_archive
-from stream.recordings.batch.task import workplace_of
+from stream.options import DEMO_OUTPUT, BatchOptions, Common, LiveOptions, Options
+from stream.recordings.batch.batch import run_batch
+from stream.recordings.batch.task import work_dir_of
 from stream.recordings.job import provenance_of, run_demo, run_recording
-from stream.recordings.report.collector import Gallery
+from stream.recordings.report.collector import ReportCollector
 from stream.recordings.report.html import PAGE, check_page, write_page
 from stream.recordings.resume.work_dir import clear_work
 from stream.rtc.relay_options import RelayOptions
@@ -63,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stopped = "stopped; no output was written"
     try:
         options = parse(given)
-        if isinstance(options, ArchiveOptions) or (isinstance(options, Options) and options.resume):
+        if isinstance(options, BatchOptions) or (isinstance(options, Options) and options.resume):
             stopped = "stopped; the same command goes on from here"
-        if isinstance(options, ArchiveOptions):
+        if isinstance(options, BatchOptions):
             return run_many(options)
         run(options)
     except (CloseupError, EngineError) as error:
@@ -99,7 +99,7 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
 def run_one(options: Options) -> None:
     """One recording."""
     assert options.input is not None
-    recording, gallery = options.input, gallery_of(options)
+    recording, collector = options.input, collector_of(options)
     options = told(options)
     meter: MakeMeter = Progress
     out = sys.stdout
@@ -110,12 +110,12 @@ def run_one(options: Options) -> None:
     with redirect_stdout(out), open_source(recording) as source:
         check_files(options)
         if not options.resume:
-            report = run_recording(source, options, meter, gallery=gallery)
+            report = run_recording(source, options, meter, collector=collector)
         else:
-            with workplace_of(options, dict(options.weights)) as place:
+            with work_dir_of(options, dict(options.weights)) as place:
                 report = run_recording(source, options, meter, place)
             clear_work(options.output)
-        finish(report, options, [options.output], gallery=gallery)
+        finish(report, options, [options.output], collector=collector)
 
 
 def told(options: Options) -> Options:
@@ -124,17 +124,17 @@ def told(options: Options) -> Options:
     return replace(options, weights=tuple(files.items()))
 
 
-def gallery_of(options: Options) -> Gallery | None:
+def collector_of(options: Options) -> ReportCollector | None:
     """What collects pictures for the report; None where it is not one to look at."""
-    return Gallery() if shows_faces(options.report) else None
+    return ReportCollector() if shows_faces(options.report) else None
 
 
-def run_many(options: ArchiveOptions) -> int:
+def run_many(options: BatchOptions) -> int:
     """An archive. Returns the exit status."""
     events = sys.stdout
     options = replace(options, each=told(options.each))
     with redirect_stdout(sys.stderr if options.each.progress == "json" else events):
-        failed = run_archive(options, dict(options.each.weights), events)
+        failed = run_batch(options, dict(options.each.weights), events)
     return 1 if failed else 0
 
 
@@ -170,9 +170,9 @@ def sheet_path(options: Options) -> Path:
 def show_demo(options: Options) -> None:
     """The demo, and what it gained."""
     sheet = DemoSheet(sheet_path(options))
-    gallery = gallery_of(options)
-    report = run_demo(DemoSource(), options, sheet, gallery)
-    finish(report, options, [options.output], gallery=gallery)
+    collector = collector_of(options)
+    report = run_demo(DemoSource(), options, sheet, collector)
+    finish(report, options, [options.output], collector=collector)
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
         print("far face: none was enhanced, nothing to compare")
@@ -210,12 +210,12 @@ def finish(
     options: Common,
     written: Sequence[Path],
     out: TextIO | None = None,
-    gallery: Gallery | None = None,
+    collector: ReportCollector | None = None,
 ) -> None:
     """Say what was done, for people (on stdout, or `out`) and for programs."""
     print(format_report(report), file=out)
-    if options.report is not None and gallery is not None:
-        write_page(options.report, report, gallery)
+    if options.report is not None and collector is not None:
+        write_page(options.report, report, collector)
         print(f"{options.report / PAGE} written", file=out)
     elif options.report is not None:
         write_report(options.report, report)

@@ -24,11 +24,11 @@ import numpy as np
 from bench.measures.contact_sheet import write_sheet, write_video
 from bench.measures.evaluator import Notes
 from bench.measures.likeness import Likeness
-from bench.measures.summary import figures, table
+from bench.measures.summary import summarise, table
 from bench.run import run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK
-from bench.scenes.synthetic_people import Actor, Clip, Photo
+from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
@@ -95,9 +95,9 @@ def measure(options: argparse.Namespace) -> list[str]:
             done.append((cast.name, notes))
             if options.out is not None and options.videos:
                 write_video(options.out / f"{cast.name.replace(' ', '-')}.{options.videos}", notes)
-            print(table([figures(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
-    rows = [figures(name, [notes]) for name, notes in done]
-    whole = figures("all", [notes for _, notes in done])
+            print(table([summarise(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
+    rows = [summarise(name, [notes]) for name, notes in done]
+    whole = summarise("all", [notes for _, notes in done])
     text = table([*rows, whole])
     print(text)
     if options.out is not None:
@@ -130,15 +130,15 @@ def casting(
         if name == ONCE:
             yield from (Cast(name, (clip,)) for clip in clips)
             continue
-        needed = len(CASES[name](1.0).roles)
+        needed = len(CASES[name](1.0).trajectories)
         yield Cast(name, tuple(order[(turn + i) % len(order)] for i in range(needed)))
         turn += needed
 
 
-def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[Actor]:
+def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[SyntheticPerson]:
     if cast.clips:
         return [Clip(path, detector) for path in cast.clips]
-    needed = len(CASES[cast.case](1.0).roles)
+    needed = len(CASES[cast.case](1.0).trajectories)
     return [Photo(scene, other=number % 2 == 1) for number in range(needed)]
 
 

@@ -1,10 +1,10 @@
-"""What the guards are made of: how well measures tell harm from gain, and what the guards save.
+"""Consistency check and exemplar gate: how well measures tell harm from gain, and what both save.
 
     python -m bench.consistency_evaluation --data PEOPLE --scale 4 --size 32 --photos 3
 
 PEOPLE holds a folder of square headshots for each person, none of whom should be known to the
 network. Headshots are damaged as by a call, and covered, darkened, drowned in noise; the network
-gets good, strange, blurred, mirrored, blank, covered, shifted close-ups. Nothing is written but
+gets good, strange, blurred, mirrored, blank, covered, shifted exemplars. Nothing is written but
 figures. `--identity` asks a face recogniser, too (extra `identity`).
 """
 
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from bench.measures.image_measures import psnr
-from bench.scenes.corruptions import close_ups, crops, read, shrunk
+from bench.scenes.corruptions import crops, exemplars, read, shrunk
 from engines.hime.identity import Recogniser, missing
 from engines.runtime import EngineError, Runtime, open_runtime
 from stream.frame import Floats, Image
@@ -32,26 +32,26 @@ from stream.stages.enhancement.exemplar_gate import LEAST_DETAIL, detail
 
 SEED = 7
 HARM_DB, ALLOWED = 0.2, 0.02
-"""Close-ups that cost more than this against none do harm; a threshold for a measure is put where
-all that it would wrongly drop is this part of what good close-ups bring."""
+"""Exemplars that cost more than this against none do harm; a threshold for a measure is put where
+all that it would wrongly drop is this part of what good exemplars bring."""
 ASIDE = (0.5, 1.0, 2.0)
 """Patches are also shown so many pixels of the camera beside their place."""
 
 
 @dataclass
 class Result:
-    """One crop with one set of close-ups."""
+    """One crop with one set of exemplars."""
 
     crop: str
     given: str
     bicubic: float
     none: float
-    """PSNR of the truth, dB: of bicubic enlargement, and of the network without close-ups."""
+    """PSNR of the truth, dB: of bicubic enlargement, and of the network without exemplars."""
     psnr: float
     shown: float
-    """With these close-ups; and after the compositor's back-projection."""
+    """With these exemplars; and after the compositor's back-projection."""
     differs: float
-    """As the guard measures it."""
+    """As the consistency check measures it."""
     aside: dict[float, tuple[float, float]] = field(default_factory=dict)
     """The same patch shown beside its place: (difference, dB over bicubic when shown)."""
     measures: dict[str, float] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Result:
 def measures(
     crop: Image, patch: Image, without: Image, given: list[Image], scale: int
 ) -> dict[str, float]:
-    """Candidates for a measure of harm by close-ups, all without the truth."""
+    """Candidates for a measure of harm by exemplars, all without the truth."""
     side = crop.shape[0]
     seen, one, other = (_luma(x) for x in (crop, patch, without))
     off, off_without = (_luma(shrunk(x, side)) - seen for x in (patch, without))
@@ -77,11 +77,11 @@ def measures(
         "smoother than crop": float(
             np.sum(_middle(off_without - off) * _middle(fine)) / (np.sum(_middle(fine) ** 2) + 1e-6)
         ),
-        "change unlike close-ups": -max(_alike(added, _high(_luma(x), scale / 2)) for x in given),
-        "close-ups have less detail": -max(
+        "change unlike exemplars": -max(_alike(added, _high(_luma(x), scale / 2)) for x in given),
+        "exemplars have less detail": -max(
             float(np.log(max(detail(x, scale), 1e-3) / detail(without, scale))) for x in given
         ),
-        "close-ups unlike crop": -max(float(_alike_all(x, _middle(seen))) for x in near),
+        "exemplars unlike crop": -max(float(_alike_all(x, _middle(seen))) for x in near),
     }
 
 
@@ -126,7 +126,7 @@ def run(
     photos: int,
     look: Callable[[str, Image, Image, Image], None],
 ) -> list[Result]:
-    """Everything that is measured. `look` sees (close-ups, crop enlarged, patch shown, truth)."""
+    """Everything that is measured. `look` sees (exemplars, crop enlarged, patch shown, truth)."""
     scale = runtime.scale
     names = list(people)
     results = []
@@ -135,7 +135,7 @@ def run(
             rng = np.random.default_rng([SEED, number, k])
             own = [people[name][i] for i in rng.permutation(len(people[name])) if i != k][:3]
             other = people[names[(number + 1 + int(rng.integers(len(names) - 1))) % len(names)]][:3]
-            known = close_ups(
+            known = exemplars(
                 [shrunk(x, scale * size) for x in own],
                 [shrunk(x, scale * size) for x in other],
                 scale,
@@ -177,9 +177,9 @@ def run(
 
 
 def gains(results: list[Result]) -> None:
-    """Print what close-ups bring and cost, without and with the trial."""
+    """Print what exemplars bring and cost, without and with the exemplar gate."""
     print(
-        f"{'crop':<8}{'close-ups':<17}{'none':>7}{'these':>7}{'trial':>7}{'harmed':>8}{'after':>7}"
+        f"{'crop':<8}{'exemplars':<17}{'none':>7}{'these':>7}{'gate':>7}{'harmed':>8}{'after':>7}"
     )
     groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in results:
@@ -193,7 +193,11 @@ def gains(results: list[Result]) -> None:
             f"{crop:<8}{given:<17}{none.mean():>7.2f}{these.mean():>7.2f}{after.mean():>7.2f}"
             f"{np.mean(these < none - HARM_DB):>8.0%}{np.mean(after < none - HARM_DB):>7.0%}"
         )
-    print("dB over bicubic; harmed: cost more than", HARM_DB, "dB against none; after: the trial")
+    print(
+        "dB over bicubic; harmed: cost more than",
+        HARM_DB,
+        "dB against none; after: the exemplar gate",
+    )
 
 
 def _pays(result: Result) -> bool:
@@ -201,7 +205,7 @@ def _pays(result: Result) -> bool:
 
 
 def separation(results: list[Result]) -> None:
-    """Print how well each measure tells close-ups that harm from those that help."""
+    """Print how well each measure tells exemplars that harm from those that help."""
     change = np.array([r.psnr - r.none for r in results])
     harm, good = change < -HARM_DB, change > 0.0
     print(f"{'measure':<28}{'threshold':>10}{'cases':>8}{'dB':>7}")
@@ -222,7 +226,7 @@ def separation(results: list[Result]) -> None:
 
 
 def places(results: list[Result]) -> None:
-    """Print what the guard measures of patches in their place and beside it."""
+    """Print what the consistency check measures of patches in their place and beside it."""
     own = np.array([r.differs for r in results])
     worse = np.mean([r.shown < r.bicubic - 0.1 for r in results])
     print(f"{'patch':<14}{'least':>8}{'median':>8}{'most':>8}{'doubted':>9}{'below bicubic':>15}")
@@ -257,7 +261,7 @@ class Identity:
         self._seen[given].append((cosine(plain, truth), cosine(shown, truth)))
 
     def print(self) -> None:
-        """One line for each kind of close-ups."""
+        """One line for each kind of exemplars."""
         for given, pairs in self._seen.items():
             plain, ours = np.array(pairs).T
             print(

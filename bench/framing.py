@@ -1,4 +1,4 @@
-"""How the virtual camera works: scripted motions, and what an operator would be blamed for.
+"""How the virtual camera works: scripted motions, and what a viewer would blame it for.
 
     python -m bench.framing
     python -m bench.framing --only walk --rate 30 --json framing.json
@@ -56,7 +56,7 @@ _NO_LOOK = np.zeros(1, np.float32)
 
 
 @dataclass(frozen=True)
-class Figures:
+class Summary:
     """What a motion made of the view. Lengths are in widths of the view."""
 
     motion: str
@@ -130,7 +130,7 @@ def views(motion: Motion, rate: int, seed: int = 0) -> Iterator[tuple[float, Rec
         yield time_s, view.rect
 
 
-def measure(motion: Motion, rate: int, seed: int = 0) -> Figures:
+def measure(motion: Motion, rate: int, seed: int = 0) -> Summary:
     """Run one motion and judge the view."""
     shown = list(views(motion, rate, seed))
     times = np.array([time_s for time_s, _ in shown])
@@ -145,7 +145,7 @@ def measure(motion: Motion, rate: int, seed: int = 0) -> Figures:
     cut, room = _heads(there, rects)
     resting = np.append(pace <= 25.0 * AT_REST, True)
     calm = room[resting]
-    return Figures(
+    return Summary(
         motion.name,
         zoom=float(SIZE[0] / wide[-1]),
         acceleration_p99=float(np.percentile(acceleration, 99)),
@@ -223,14 +223,14 @@ def _reversals(path: Track3, least: float) -> int:
     return turns
 
 
-def together(name: str, rows: list[Figures]) -> Figures:
+def together(name: str, rows: list[Summary]) -> Summary:
     """Several motions as one row: the greatest of what is a greatest, the mean of all else."""
 
     def mean(values: list[float]) -> float:
         return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
     settled = [row.settle_s for row in rows if row.settle_s is not None]
-    return Figures(
+    return Summary(
         name,
         zoom=mean([row.zoom for row in rows]),
         acceleration_p99=mean([row.acceleration_p99 for row in rows]),
@@ -245,7 +245,7 @@ def together(name: str, rows: list[Figures]) -> Figures:
     )
 
 
-def line(row: Figures) -> str:
+def line(row: Summary) -> str:
     """A row of the table."""
     settle = "-" if row.settle_s is None else f"{row.settle_s:.1f}"
     return (

@@ -39,7 +39,7 @@ the output a frame, is no slow one; nobody sees half a pixel there."""
 
 
 @dataclass(frozen=True)
-class Figures:
+class Summary:
     """Of the frames in which the view moves slowly; px of the output."""
 
     name: str
@@ -86,8 +86,8 @@ def filmed(image: Image, name: str, seconds: float) -> Iterator[Frame]:
         yield framing(Frame(image, index, index, Fraction(1, RATE), 0, tuple(faces)))
 
 
-def measure(name: str, frames: Iterator[Frame]) -> Figures:
-    """Judge how the outputs move."""
+def measure(name: str, frames: Iterator[Frame]) -> Summary:
+    """Measure how the outputs move."""
     compositor = Compositor()
     window = cv2.createHanningWindow((AT[2] - AT[0], AT[3] - AT[1]), cv2.CV_32F)
     last: tuple[Floats, Rect] | None = None
@@ -109,8 +109,8 @@ def measure(name: str, frames: Iterator[Frame]) -> Figures:
     slow &= np.abs(wanted).max(1) > LEAST_PX
     both = slow[1:] & slow[:-1]
     if not both.any():
-        return Figures(name, 0, 0.0, 0.0, 0.0)
-    return Figures(
+        return Summary(name, 0, 0.0, 0.0, 0.0)
+    return Summary(
         name,
         frames=int(both.sum()),
         judder=float(np.diff(was, axis=0)[both].std()),

@@ -1,11 +1,11 @@
-"""Two passes over a recording against one: what an early far face gains by a close-up at the end.
+"""Two passes over a recording against one: what an early far face gains by an exemplar at the end.
 
     python -m bench.passes
     python -m bench.passes --clip CLIP --seconds 20 --size 1280x720 --json
 
 Two calls, each a recording of its own. `late`: somebody sits far away and comes close in the end.
 `back`: the same, but leaves the picture in between, so that the two tracks must be known for one.
-Every far face before the close-up is compared with the truth, at the size of the output.
+Every far face before the exemplar is compared with the truth, at the size of the output.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import numpy as np
 from bench.measures.image_measures import psnr
 from bench.scenes.call import Call, TrueFace
 from bench.scenes.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
-from bench.scenes.synthetic_people import RATE, Actor, Clip, Photo
-from bench.scenes.trajectories import Mark, Role
+from bench.scenes.synthetic_people import RATE, Clip, Photo, SyntheticPerson
+from bench.scenes.trajectories import Trajectory, Waypoint
 from engines.runtime import RUNTIMES, EngineError
 from stream.cli.arguments import parse
 from stream.errors import CloseupError, ConfigError
@@ -48,7 +48,7 @@ FADED_S = 1.0
 
 
 @dataclass(frozen=True)
-class Figures:
+class Summary:
     """One call, in one pass and in two."""
 
     call: str
@@ -66,26 +66,26 @@ class Figures:
 
 def late(seconds: float) -> Case:
     """Far, and close in the end."""
-    marks = (
-        Mark(0.0, 0.5, 0.42, FAR_PX),
-        Mark(0.6 * seconds, 0.53, 0.43, 1.03 * FAR_PX),
-        Mark(0.75 * seconds, 0.5, 0.52, CLOSE_PX),
-        Mark(seconds, 0.52, 0.5, 1.04 * CLOSE_PX),
+    waypoints = (
+        Waypoint(0.0, 0.5, 0.42, FAR_PX),
+        Waypoint(0.6 * seconds, 0.53, 0.43, 1.03 * FAR_PX),
+        Waypoint(0.75 * seconds, 0.5, 0.52, CLOSE_PX),
+        Waypoint(seconds, 0.52, 0.5, 1.04 * CLOSE_PX),
     )
-    return Case("late", (Role(marks),), seconds)
+    return Case("late", (Trajectory(waypoints),), seconds)
 
 
 def back(seconds: float) -> Case:
     """Far, out of the picture for a fifth of the time, and close in the end."""
-    marks = (
-        Mark(0.0, 0.5, 0.42, FAR_PX),
-        Mark(0.45 * seconds, 0.55, 0.43, 1.03 * FAR_PX),
-        Mark(0.55 * seconds, 1.3, 0.43, 1.03 * FAR_PX),
-        Mark(0.65 * seconds, 1.3, 0.5, CLOSE_PX),
-        Mark(0.75 * seconds, 0.5, 0.52, CLOSE_PX),
-        Mark(seconds, 0.52, 0.5, 1.04 * CLOSE_PX),
+    waypoints = (
+        Waypoint(0.0, 0.5, 0.42, FAR_PX),
+        Waypoint(0.45 * seconds, 0.55, 0.43, 1.03 * FAR_PX),
+        Waypoint(0.55 * seconds, 1.3, 0.43, 1.03 * FAR_PX),
+        Waypoint(0.65 * seconds, 1.3, 0.5, CLOSE_PX),
+        Waypoint(0.75 * seconds, 0.5, 0.52, CLOSE_PX),
+        Waypoint(seconds, 0.52, 0.5, 1.04 * CLOSE_PX),
     )
-    return Case("back", (Role(marks),), seconds)
+    return Case("back", (Trajectory(waypoints),), seconds)
 
 
 def record(call: Call, path: Path) -> None:
@@ -152,14 +152,14 @@ def compare(call: Call, path: Path, *, enlarge: bool = False) -> tuple[float, in
     return float(np.mean(values)), len(values)
 
 
-def measure(call: Call, folder: Path, runtime: str) -> Figures:
+def measure(call: Call, folder: Path, runtime: str) -> Summary:
     """One call in one pass and in two. Raises: CloseupError, EngineError."""
     recording = folder / f"{call.case.name}.mkv"
     record(call, recording)
     outputs = [folder / f"{call.case.name}_{passes}.mkv" for passes in (1, 2)]
     one, two = (enhance(recording, path, n, runtime) for n, path in enumerate(outputs, 1))
     bicubic, frames = compare(call, recording, enlarge=True)
-    return Figures(
+    return Summary(
         call=call.case.name,
         frames=frames,
         bicubic_db=round(bicubic, 2),
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(given: argparse.Namespace) -> list[Figures]:
+def _run(given: argparse.Namespace) -> list[Summary]:
     """Raises: CloseupError, EngineError."""
     try:
         width, height = (int(side) for side in given.size.split("x"))
@@ -216,13 +216,13 @@ def _run(given: argparse.Namespace) -> list[Figures]:
         raise ConfigError(f"--seconds {given.seconds:g} is out of range; give 5 to 600")
     if given.out is not None and not given.out.is_dir():
         raise ConfigError(f"the folder {given.out} does not exist; create it first")
-    actor: Actor = Photo(DemoScene())
+    person: SyntheticPerson = Photo(DemoScene())
     if given.clip is not None:
         with FaceDetector() as detector:
-            actor = Clip(given.clip, detector)
+            person = Clip(given.clip, detector)
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.out or Path(temporary)
-        calls = [Call(case(given.seconds), [actor], (width, height)) for case in (late, back)]
+        calls = [Call(case(given.seconds), [person], (width, height)) for case in (late, back)]
         return [measure(call, folder, given.runtime) for call in calls]
 
 

@@ -1,4 +1,4 @@
-"""Interruptions: whether a recording that is killed again and again ends as one that is not.
+"""Resume stress: whether a recording that is killed again and again ends as one that is not.
 
     python -m bench.resume_stress --input call.mp4 --times 10 --runtime openvino-cpu
 

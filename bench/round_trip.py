@@ -1,4 +1,4 @@
-"""Benchmark: how much later a picture comes back because it was enhanced, and how many calls fit.
+"""Round trip: how much later a picture comes back because it was enhanced, and how many calls fit.
 
     python -m bench.round_trip trip                 pass-through and enhanced, in turns
     python -m bench.round_trip sessions             one call more until one has under 20 fps
@@ -119,7 +119,7 @@ def rate(trips: Trips) -> float:
 
 
 async def trip(relay: Relay, clips: dict[tuple[int, int], Path], given: argparse.Namespace) -> None:
-    """Pass-through and enhanced in turns, so that both meet the same moods of the machine."""
+    """Pass-through and enhanced in turns, so that load drift affects both."""
     async with echo() as plain:
         places = {"pass-through": plain, "enhanced": relay.url + "call"}
         for size in given.size or SIZES:
@@ -156,7 +156,7 @@ def print_age(trips: Trips) -> None:
 
 def print_work(relay: Relay) -> None:
     """What was enhanced at all: a relay that passes everything by is fast, too."""
-    metrics = relay.sessions.metrics
+    metrics = relay.connections.metrics
     names = (FRAMES, FACES, ENHANCED, FAILED_OPEN)
     print("all calls together: " + ", ".join(f"{metrics.counter(n)} {n}" for n in names))
     stages = metrics.summaries().items()
@@ -164,7 +164,7 @@ def print_work(relay: Relay) -> None:
         f"{name} {one.p50_ms:.1f}/{one.p95_ms:.1f}" for name, one in stages))  # fmt: skip
 
 
-async def sessions(
+async def connections(
     relay: Relay, clips: dict[tuple[int, int], Path], given: argparse.Namespace
 ) -> None:
     """One call more each time, until one of them has too few pictures."""
@@ -199,10 +199,10 @@ async def run(given: argparse.Namespace) -> None:
             port=0, runtime=given.runtime, framing="fixed", limits=Limits(sessions=100)
         )
         async with running(options) as relay:
-            runtime = relay.model.taken.name if relay.model.taken else ""
+            runtime = relay.shared_runtime.taken.name if relay.shared_runtime.taken else ""
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?"
             print(f"relay on {cores} cores, network run by {runtime}, framing fixed")
-            await (trip if given.what == "trip" else sessions)(relay, clips, given)
+            await (trip if given.what == "trip" else connections)(relay, clips, given)
 
 
 def size_of(text: str) -> tuple[int, int]:

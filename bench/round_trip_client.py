@@ -1,4 +1,4 @@
-"""BenchmarkClient: one caller with a numbered picture, in a process of its own.
+"""Round trip client: one caller with a numbered picture, in a process of its own.
 
 Sends a clip of yuv420p pictures that somebody rendered before, with a bar code in each, and notes
 when each comes back. On stdout: JSON, [[sent s since the start, round trip ms], ...].

@@ -1,10 +1,10 @@
-"""Run: one call through the real stages, and once more without its close-ups."""
+"""Run: one call through the real stages, and once more without its exemplars."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.measures.evaluator import Judge, Notes
+from bench.measures.evaluator import Evaluator, Notes
 from bench.measures.likeness import Likeness
 from bench.scenes.call import Call
 from stream.frame import Frame
@@ -28,18 +28,18 @@ def run(
     except BaseException:
         stages.close()
         raise
-    judge = Judge(call, likeness)
+    evaluator = Evaluator(call, likeness)
     after = [stage.name for stage in stages.all].index(stages.bank.name) + 1
     try:
         for frame in call:
             tracked = _through(frame, stages.all[:after])
             unknown = [replace(f, exemplars=(), exemplars_version=0) for f in tracked.faces]
             alone = _through(replace(tracked, faces=tuple(unknown)), blind.all[after:])
-            judge.see(_through(tracked, stages.all[after:]), alone)
+            evaluator.see(_through(tracked, stages.all[after:]), alone)
     finally:
         blind.close()
         stages.close()
-    return judge.notes()
+    return evaluator.notes()
 
 
 def _build(call: Call, scale: float, runtime: str) -> Stages:

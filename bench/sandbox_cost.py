@@ -1,4 +1,4 @@
-"""What the guard costs: pictures a second with it and without, in one run, and memory.
+"""What the sandbox costs: pictures a second with it and without, in one run, and memory.
 
     python -m bench.sandbox_cost call.mp4
     python -m bench.sandbox_cost --make 4096x4096 --codec libx264 --pixels yuv420p
@@ -18,7 +18,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from stream.media.sandbox.sandboxed_source import GuardedSource
+from stream.media.sandbox.sandboxed_source import SandboxedSource
 from stream.media.sources.file_source import FileSource
 
 ROUNDS = 3
@@ -48,14 +48,14 @@ def measure(source: FileSource, planes: bool) -> tuple[float, int]:
     next(frames)
     peak, number, started_s = 0, 0, time.perf_counter()
     for number, _ in enumerate(frames, 1):  # noqa: B007
-        if isinstance(source, GuardedSource):
+        if isinstance(source, SandboxedSource):
             peak = max(peak, source.peak_bytes() or 0)
     return number / (time.perf_counter() - started_s), peak
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="What the guard costs.")
+    parser = argparse.ArgumentParser(description="What the sandbox costs.")
     parser.add_argument("recording", type=Path, nargs="?")
     parser.add_argument("--make", metavar="WIDTHxHEIGHT", default="1280x720")
     parser.add_argument("--codec", default="libx264")
@@ -68,7 +68,7 @@ def main() -> None:
         if given.recording is None:
             make(path, given.make, given.codec, given.pixels, given.frames)
         for _ in range(ROUNDS):
-            for kind in (FileSource, GuardedSource):
+            for kind in (FileSource, SandboxedSource):
                 started_s = time.perf_counter()
                 with kind(path) as source:
                     opened_s = time.perf_counter() - started_s

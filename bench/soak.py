@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from bench.soak_log import Log, Result
-from bench.synthetic_camera import MOST_PEOPLE, Rehearsal
+from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame
@@ -27,7 +27,7 @@ from stream.graph import Stages
 from stream.image.resample import Size
 from stream.live import Ending
 from stream.pipeline import Pipeline
-from stream.quality_controller import Governor
+from stream.quality_controller import QualityController
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.stats import Stats
 
@@ -106,20 +106,22 @@ def soak(case: Case, *, quiet: bool) -> Result:
             print(f"\rdrawing the scene {part:4.0%}", end="", file=sys.stderr, flush=True)
 
     seconds = 60.0 * case.minutes
-    camera = Rehearsal(case.size, case.rate, people=case.faces, duration_s=seconds, drawn=drawn)
+    camera = SyntheticCamera(
+        case.size, case.rate, people=case.faces, duration_s=seconds, drawn=drawn
+    )
     if not quiet:
         print(file=sys.stderr)
     metrics = Metrics()
     log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
     stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, live=True)
-    governor = Governor(stages.apply, float(1 / case.rate), metrics)
+    quality_controller = QualityController(stages.apply, float(1 / case.rate), metrics)
     road = list(stages.all)
     if case.disturb_s is not None:
         road.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))
 
     def on_worked(frame: Frame, worked_s: float) -> None:
-        governor(frame, worked_s)
-        log.worked(governor.level)
+        quality_controller(frame, worked_s)
+        log.worked(quality_controller.level)
 
     def say(line: str) -> None:
         print(f"note: {line}", file=sys.stderr)
@@ -132,7 +134,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
         whole=stages.whole,
         say=say,
         on_worked=on_worked,
-        prepare=stages.steps(governor),
+        prepare=stages.steps(quality_controller),
     )
     stats = nullcontext() if quiet else Stats(metrics, "table", sys.stderr, TABLE_EVERY_S)
     with stats, Ending() as ending:

@@ -1,4 +1,4 @@
-"""Whether anybody is ever given somebody else's close-ups: people who pass, swap, leave, replace.
+"""Whether anybody is ever given somebody else's exemplars: people who pass, swap, leave, replace.
 
     python -m bench.strangers
     python -m bench.strangers --people FOLDER --only swap
@@ -48,11 +48,11 @@ class Tally:
     """What one scene showed."""
 
     served: int = 0
-    """Faces that were given close-ups, once in every frame."""
+    """Faces that were given exemplars, once in every frame."""
     wrong: int = 0
-    """Of these, those with a close-up of somebody else."""
+    """Of these, those with an exemplar of somebody else."""
     mixed: int = 0
-    """Close-ups in a bank that holds another person's, too, at the end of any frame."""
+    """Exemplars in a bank that holds another person's, too, at the end of any frame."""
     faces: int = 0
 
 

@@ -1,4 +1,4 @@
-"""Rehearsal: a camera that is not there, in real time, with faces close and far, for ever.
+"""SyntheticCamera: a camera that is not there, in real time, with faces close and far, for ever.
 
 The scene of `stream.media.demo.demo_scene` is drawn once and kept as MJPEG in memory, which is what
 a webcam sends: a frame costs its decoding, as with a real camera, and nothing of the drawing.
@@ -28,7 +28,7 @@ JPEG_QUALITY = 90
 MOST_PEOPLE = 3
 
 
-class Rehearsal:
+class SyntheticCamera:
     """A live source. Rounds of: close for 4 s, rolling back, far for `far_s`, and to the front.
 
     What the worker does not take in time is left out, as by a camera. Iterate once.
@@ -54,7 +54,7 @@ class Rehearsal:
         drawn: Callable[[float], None] = lambda part: None,
     ) -> None:
         if not 1 <= people <= MOST_PEOPLE:
-            raise ValueError(f"the rehearsal has 1 to {MOST_PEOPLE} people, not {people}")
+            raise ValueError(f"the synthetic camera has 1 to {MOST_PEOPLE} people, not {people}")
         self.width, self.height = size
         self.rate = rate
         self._people = people

@@ -1,10 +1,10 @@
-"""Benchmark: how fast recordings are enhanced, and whether memory stays flat.
+"""Throughput: how fast recordings are enhanced, and whether memory stays flat.
 
     python -m bench.throughput
     python -m bench.throughput --minutes 30 --roads enhanced --json
 
-One recording, the demo's scene over and over, goes down three roads in one run: decoded and encoded
-alone; the whole road without the network; the whole road. Exit status: 0 measured, 2 an error that
+One recording, the demo's scene over and over, runs in three configurations: decoded and encoded
+alone; all stages but the network; all stages. Exit status: 0 measured, 2 an error that
 one line on stderr explains.
 """
 
@@ -189,9 +189,9 @@ def _sink(source: FileSource, size: Size, written: Path, case: Case) -> FileSink
         size,
         source.rate,
         source.time_base,
-        form=source.form,
+        video_format=source.video_format,
         encoding=case.encoding,
-        companion=CopiedStreams(source.path),
+        stream_copy=CopiedStreams(source.path),
     )
 
 

@@ -11,7 +11,7 @@ from stream.graph import Stages
 from stream.media.demo.demo_scene import FAR_S, DemoScene, DemoTruth
 from stream.media.demo.demo_source import Sensor
 from stream.quality_controller import FRAMES, OUTLIERS
-from stream.quality_ladder import LADDER, Budget
+from stream.quality_ladder import LADDER, QualityLevel
 
 SIZE, RATE = (1280, 720), Fraction(30)
 WARM_UP, FRAMES_TIMED = 15, 45
@@ -19,10 +19,10 @@ ONE_FACE = next(step for step in LADDER if step.max_faces == 1)
 """What calls give up before they make crops smaller: faces sought and followed less often."""
 
 
-def rest_ms(budget: Budget = ONE_FACE) -> float:
+def rest_ms(quality: QualityLevel = ONE_FACE) -> float:
     """Time of all stages but the enhancer for a frame of 1280x720 with one far face, ms.
 
-    A mean without the slowest fifth, as the governor of calls judges.
+    A mean without the slowest fifth, as the quality controller of calls judges.
 
     Raises: CloseupError: the detector's models or the portrait cannot be had. EngineError.
     """
@@ -30,7 +30,7 @@ def rest_ms(budget: Budget = ONE_FACE) -> float:
     stages = Stages.build(SIZE, RATE, framing="auto", runtime="onnxruntime-cpu", eager=True)
     taken_ms = []
     try:
-        stages.apply(budget)
+        stages.apply(quality)
         for index in range(WARM_UP + FRAMES_TIMED):
             time_s = FAR_S + float(index / RATE)
             truth = DemoTruth(scene, time_s, 1)

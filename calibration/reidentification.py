@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from stream.errors import CloseupError, InputError
 from stream.frame import Face, Floats, Image
-from stream.recordings.people.dlib_descriptor import Describer, Recogniser
-from stream.recordings.people.hog_descriptor import Gradients, usable
+from stream.recordings.people.dlib_descriptor import Describer, DlibDescriptor
+from stream.recordings.people.hog_descriptor import HogDescriptor, usable
 from stream.stages.tracking.face_detector import FaceDetector
 
 VIEWS = 8
@@ -111,7 +111,7 @@ def seen(
 
 
 def likeness(one: Half, other: Half) -> float:
-    """Of two sets of views: of the two that are most alike, as the album has it."""
+    """Of two sets of views: of the two that are most alike, as the person index has it."""
     return float(np.max(np.stack(one) @ np.stack(other).T))
 
 
@@ -199,7 +199,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     results = []
     try:
-        describer: Describer = Gradients() if given.describer == "gradients" else Recogniser()
+        describer: Describer = (
+            HogDescriptor() if given.describer == "gradients" else DlibDescriptor()
+        )
         people = sessions(given.people)
         for width in given.width or WIDTHS:
             results.append(measure(people, describer, width))

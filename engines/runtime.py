@@ -1,11 +1,7 @@
-"""Runtime: what runs the network, behind one small protocol.
+"""Runtime: what runs the network, opened by name: all that other packages need of the engines.
 
-The network is split for streams. `encode` turns exemplars into features and runs when the bank
-changes; `enhance` turns a crop and those features into a patch and runs on every frame.
-
-    EngineError                 base of the errors below; `str(error)` is one line
-    ├── UnavailableError        the runtime cannot run here: why, and what to install
-    └── WeightsError            a weights file is missing or is not the one the manifest names
+`engines.contract` says what a runtime is, `engines.errors` what can go wrong; both can be imported
+from here. A new runtime is one file in `engines/runtimes` and one line in `RUNTIMES`.
 """
 
 from __future__ import annotations
@@ -13,131 +9,45 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from engines.contract import (
+    BUCKETS,
+    SCALES,
+    Features,
+    Image,
+    Runtime,
+    RuntimeClass,
+    check_crop,
+    check_exemplars,
+)
+from engines.errors import EngineError, UnavailableError, WeightsError
+from engines.speed_profile import Choice, ProfileError, load
 
-if TYPE_CHECKING:
-    from engines.speed_profile import Choice
+__all__ = [
+    "BUCKETS",
+    "BY_NAME_ONLY",
+    "LIVE",
+    "PROFILE",
+    "RUNTIMES",
+    "SCALES",
+    "EngineError",
+    "Features",
+    "Image",
+    "Runtime",
+    "RuntimeClass",
+    "UnavailableError",
+    "WeightsError",
+    "check_crop",
+    "check_exemplars",
+    "measured_choice",
+    "measured_largest",
+    "open_runtime",
+    "runtime_class",
+    "scales_in_int8",
+]
 
-Image = NDArray[np.uint8]
-Features = tuple[NDArray[np.float32], ...]
-"""Opaque to callers; the runtime that made it is the only one that reads it. Safe to keep."""
-
-SCALES = (4, 8)
-BUCKETS = {4: (32, 48, 64, 80, 96, 112, 128, 160), 8: (16, 24, 32)}
-"""Sides of the crops that are asked for, px, by scale; multiples of 8, as the network wants them.
-What is built, warmed up or measured for each size goes by this list."""
 PROFILE = "speed profile"
 _log = logging.getLogger(__name__)
-
-
-class EngineError(Exception):
-    """Base of the errors of this package."""
-
-
-class UnavailableError(EngineError):
-    """The runtime cannot run on this machine; says why and what to install."""
-
-
-class WeightsError(EngineError):
-    """A weights file is missing, damaged, or not the one that the manifest names."""
-
-
-class Runtime(Protocol):
-    """Runs HIME at one scale. A context manager; not thread-safe: one owner.
-
-    Shapes: n exemplars, crop side b px (a multiple of 8), scale s.
-    """
-
-    name: str
-    """For example "onnxruntime-cpu"."""
-    scale: int
-    """s: 4 or 8."""
-
-    def encode(self, exemplars: list[Image]) -> Features:
-        """Features of exemplars; run when the bank changes.
-
-        Args:    exemplars: RGB uint8 (s*b, s*b, 3) each, at least one.
-        Returns: features for `enhance` with crops of side b.
-        Raises:  ValueError: the list is empty or the sizes differ.
-        """
-        ...
-
-    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
-        """False: for crops of this side something has to be compiled, and the background can do it.
-
-        For calls, which show something else meanwhile; `enhance` would just take longer. From any
-        thread.
-
-        Args: soon: have that done in the background.
-        """
-        ...
-
-    def enhance(self, crop: Image, features: Features | None) -> Image:
-        """Enlarge a crop s times with the help of exemplars; run on every frame.
-
-        Args:    crop: RGB uint8 (b, b, 3).
-                 features: from `encode` at the same b, or None for no exemplar.
-        Returns: RGB uint8 (s*b, s*b, 3), a new array.
-        Raises:  ValueError: the sizes do not fit.
-        """
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-
-def check_crop(crop: Image) -> int:
-    """Side of a crop that a runtime can take.
-
-    Raises: ValueError: it is not RGB uint8 (b, b, 3) with an even b of at least 8.
-    """
-    side = int(crop.shape[0])
-    if crop.dtype != np.uint8 or crop.shape != (side, side, 3) or side < 8 or side % 2:
-        raise ValueError(f"a crop must be RGB uint8 (b, b, 3), b even: {crop.dtype} {crop.shape}")
-    return side
-
-
-def check_exemplars(exemplars: list[Image], scale: int) -> None:
-    """Raises: ValueError: not all are RGB uint8 (s b, s b, 3) of one size with an even b."""
-    shapes = {image.shape for image in exemplars}
-    if len(shapes) != 1:
-        raise ValueError(f"exemplars must be at least one and of one size: {sorted(shapes)}")
-    (shape,) = shapes
-    side = shape[0]
-    if shape != (side, side, 3) or side % (2 * scale):
-        raise ValueError(
-            f"an exemplar must be RGB uint8 ({scale} b, {scale} b, 3), b even: {shape}"
-        )
-
-
-class RuntimeClass(Protocol):
-    """What `RUNTIMES` names: a class of runtimes."""
-
-    name: str
-    precisions: tuple[str, ...]
-    """What it computes in, the best first: "fp32", "bf16", "fp16", "int8"."""
-
-    def __call__(
-        self, scale: int, precision: str | None = None, *, threads: int | None = None
-    ) -> Runtime:
-        """Open it.
-
-        Args:   precision: None for the best that this machine has.
-                threads: of the processor; left out for what computes on a card.
-        Raises: UnavailableError: it cannot run here, or not in this precision. WeightsError.
-        """
-        ...
-
 
 RUNTIMES = (
     ("tensorrt", "engines.runtimes.tensorrt_gpu:TensorrtGpu"),
@@ -248,8 +158,6 @@ def _open(name: str, scale: int, precision: str | None, threads: int | None = No
 
 def _measured(scale: int, report: Callable[[str], None]) -> Choice | None:
     """What was measured to be the fastest; None, with the reason reported: nothing that holds."""
-    from engines.speed_profile import ProfileError, load
-
     try:
         choice = load().choices.get(scale)
     except ProfileError as error:

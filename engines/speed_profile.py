@@ -1,4 +1,4 @@
-"""Profile: what runs the network fastest on this machine, as `calibration.speed` measured it.
+"""Speed profile: what runs the network fastest on this machine, as `calibration.speed` measured it.
 
 It lies in the cache folder and holds for one machine, one set of versions and one set of weights:
 what has changed since then makes it void, and is named.
@@ -10,8 +10,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from engines.contract import SCALES
+from engines.errors import EngineError
 from engines.machine import describe
-from engines.runtime import SCALES, EngineError
 from engines.tensorrt.engine_cache import default_folder, read_own, write_whole
 from engines.weights.manifest import network_name, read_manifest
 

@@ -5,7 +5,7 @@
     with Enhancer() as enhancer:
         sharp = enhancer(image)
 
-This is the whole road of `stream.graph` for one picture at a time, in the caller's thread. (The
+These are all the stages of `stream.graph` for one picture at a time, in the caller's thread. (The
 stage that runs the network is called the same, `stream.stages.enhancement.enhancer.Enhancer`; it is
 a part.)
 """

@@ -29,11 +29,11 @@ class CameraProfile:
     """Raises: ConfigError: a value is outside `LIMITS`, or `least_px` is larger than `near_px`."""
 
     near_px: float = 220.0
-    """A headshot of this side or more is a good close-up."""
+    """A headshot of this side or more is a good exemplar."""
     least_px: float = 96.0
     """A headshot of this side or more may serve while there is nothing better."""
     least_sharpness: float = 0.05
-    """No close-up is blunter than this (`stream.stages.exemplars.quality.sharpness`). The default
+    """No exemplar is blunter than this (`stream.stages.exemplars.quality.sharpness`). The default
     is below any usable recording and above a face out of focus."""
     noise: tuple[float, float] | None = None
     """Standard deviation of a channel where it is 0, and where it is 255, in 8-bit levels; the

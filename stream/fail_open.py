@@ -29,7 +29,7 @@ RETRY_S, RETRY_MOST_S = 5.0, 60.0
 
 
 @dataclass
-class _Guard:
+class _Watch:
     """What is held against one stage."""
 
     stage: Stage
@@ -57,7 +57,7 @@ class FailOpen:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._guards = [_Guard(stage) for stage in stages]
+        self._watches = [_Watch(stage) for stage in stages]
         self._metrics = metrics
         self._view = whole
         self._say = say
@@ -121,24 +121,24 @@ class FailOpen:
 
     def _run(self, frame: Frame) -> Frame:
         self.complete = skipped = False
-        for guard in self._guards:
-            if guard.off_until_s is not None and self._clock() < guard.off_until_s:
+        for watch in self._watches:
+            if watch.off_until_s is not None and self._clock() < watch.off_until_s:
                 # Without framing the others still need a view, the last one.
                 frame = replace(frame, view=frame.view or self._view)
                 skipped = True
                 continue
             started_s = self._clock()
             try:
-                with self._metrics.time(guard.stage.name):
-                    done = guard.stage(frame)
+                with self._metrics.time(watch.stage.name):
+                    done = watch.stage(frame)
             except Exception as error:
-                self._failed(guard, f"failed ({_one_line(error)})", raised=True)
+                self._failed(watch, f"failed ({_one_line(error)})", raised=True)
                 self._metrics.count(FAILED_OPEN)
                 return self._drawn(frame)
             if self._clock() - started_s > LATE_S:
-                self._failed(guard, "is too slow", raised=False)
+                self._failed(watch, "is too slow", raised=False)
             else:
-                self._worked(guard)
+                self._worked(watch)
             frame = done
         self._view = frame.view or self._view
         self.complete = not skipped
@@ -146,27 +146,27 @@ class FailOpen:
             self._metrics.count(FAILED_OPEN)
         return frame if frame.output is not None else self._drawn(frame)
 
-    def _failed(self, guard: _Guard, what: str, *, raised: bool) -> None:
-        guard.failures += 1
-        guard.good = 0
-        name = guard.stage.name
-        if guard.failures >= FAILURES:
-            guard.off_until_s = self._clock() + guard.pause_s
+    def _failed(self, watch: _Watch, what: str, *, raised: bool) -> None:
+        watch.failures += 1
+        watch.good = 0
+        name = watch.stage.name
+        if watch.failures >= FAILURES:
+            watch.off_until_s = self._clock() + watch.pause_s
             if raised:
-                guard.pause_s = min(2.0 * guard.pause_s, RETRY_MOST_S)
+                watch.pause_s = min(2.0 * watch.pause_s, RETRY_MOST_S)
         # A single late frame, while a model is loaded, is no news.
-        if not guard.said and (guard.off_until_s is not None or raised):
-            guard.said = True
+        if not watch.said and (watch.off_until_s is not None or raised):
+            watch.said = True
             self._say(f"the {name} {what}; the camera's picture is shown where it is needed")
 
-    def _worked(self, guard: _Guard) -> None:
-        guard.good += 1
-        if guard.good < GOOD_FRAMES or not guard.failures:
+    def _worked(self, watch: _Watch) -> None:
+        watch.good += 1
+        if watch.good < GOOD_FRAMES or not watch.failures:
             return
-        guard.failures, guard.off_until_s, guard.pause_s = 0, None, RETRY_S
-        if guard.said:
-            guard.said = False
-            self._say(f"the {guard.stage.name} works again")
+        watch.failures, watch.off_until_s, watch.pause_s = 0, None, RETRY_S
+        if watch.said:
+            watch.said = False
+            self._say(f"the {watch.stage.name} works again")
 
 
 def _one_line(error: Exception) -> str:

@@ -12,10 +12,10 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import View
 from stream.image.resample import Size
 from stream.protocols import Stage
-from stream.quality_controller import Governor
-from stream.quality_ladder import Budget, first_level
+from stream.quality_controller import QualityController
+from stream.quality_ladder import QualityLevel, first_level
 from stream.stages.compositing.compositor import Compositor
-from stream.stages.enhancement.consistency_check import Guard
+from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.crop_selector import X8_ZOOM
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.exemplars.bank import Bank
@@ -123,7 +123,7 @@ class Stages:
         if live:
             scales = SCALES if frame.whole.zoom > X8_ZOOM else SCALES[:1]
             to_load += [partial(enhancer.warm_up, scale) for scale in scales]
-        stages: list[Stage] = [tracker, bank, frame, enhancer, Guard(), compositor]
+        stages: list[Stage] = [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor]
         return cls(stages, bank, compositor, opener, frame.whole, tuple(to_load))
 
     @staticmethod
@@ -146,21 +146,21 @@ class Stages:
             stages.append(frame if stage.name == frame.name else stage)
         return replace(self, all=stages, whole=frame.whole)
 
-    def apply(self, budget: Budget) -> None:
+    def apply(self, quality: QualityLevel) -> None:
         """Let the stages spend no more than this from the next frame on."""
         for stage in self.all:
             if isinstance(stage, Tracker | Enhancer):
-                stage.budget = budget
+                stage.quality = quality
 
-    def steps(self, governor: Governor) -> tuple[Callable[[], object], ...]:
+    def steps(self, quality_controller: QualityController) -> tuple[Callable[[], object], ...]:
         """What is to be done, made `live`, before the first frame; in the thread that runs the
-        stages. The last step begins the governor. Raising: ModelError, EngineError."""
-        return (*self.to_load, partial(self._begin, governor))
+        stages. The last step begins the quality controller. Raising: ModelError, EngineError."""
+        return (*self.to_load, partial(self._begin, quality_controller))
 
-    def _begin(self, governor: Governor) -> None:
+    def _begin(self, quality_controller: QualityController) -> None:
         tried_s = [stage.try_out() for stage in self.all if isinstance(stage, Enhancer)]
         measured = self._measured_px is not None
-        governor.start(self.first_level, None if measured else max(tried_s, default=None))
+        quality_controller.start(self.first_level, None if measured else max(tried_s, default=None))
 
     def close(self) -> None:
         """Close every stage, for those who run them without a `Pipeline`."""

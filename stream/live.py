@@ -21,7 +21,7 @@ from stream.media.sources.camera_source import CameraSource
 from stream.options import VIRTUAL_CAMERA, LiveOptions, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
-from stream.quality_controller import Governor
+from stream.quality_controller import QualityController
 from stream.telemetry.metrics import DROPPED, EXEMPLARS, FAILED_OPEN, Metrics
 from stream.telemetry.progress import Progress
 from stream.telemetry.prometheus import serve
@@ -38,7 +38,7 @@ class PreviewControls:
 
     stages: Stages
     metrics: Metrics
-    governor: Governor
+    quality_controller: QualityController
 
     @property
     def strength(self) -> float:
@@ -50,7 +50,7 @@ class PreviewControls:
         self.stages.compositor.strength = strength
 
     def forget(self) -> None:
-        """Wipe the close-ups of everybody."""
+        """Wipe the exemplars of everybody."""
         self.stages.bank.forget()
 
     def closeups(self, track_id: int) -> Sequence[Image]:
@@ -63,8 +63,8 @@ class PreviewControls:
 
     def quality(self) -> str:
         """What was given up so that the picture keeps up; empty for nothing."""
-        level = self.governor.level
-        return f"{level} ({self.governor.budget.name})" if level else ""
+        level = self.quality_controller.level
+        return f"{level} ({self.quality_controller.quality.name})" if level else ""
 
     def failed_open(self) -> int:
         """Frames on which a stage failed or was late, so far."""
@@ -92,8 +92,8 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             camera=options.camera,
             live=True,
         )
-        governor = Governor(stages.apply, float(1 / camera.rate), metrics)
-        controls = PreviewControls(stages, metrics, governor)
+        quality_controller = QualityController(stages.apply, float(1 / camera.rate), metrics)
+        controls = PreviewControls(stages, metrics, quality_controller)
         preview = None if options.headless else Preview(controls)
         try:
             sinks = open_sinks(camera, stages, preview, options)
@@ -113,8 +113,8 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             on_frame,
             whole=stages.whole,
             say=say,
-            on_worked=governor,
-            prepare=stages.steps(governor),
+            on_worked=quality_controller,
+            prepare=stages.steps(quality_controller),
         )
         started_s = time.monotonic()
         with showing(metrics, options) as advance, Ending() as ending:

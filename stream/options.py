@@ -1,4 +1,4 @@
-"""Config: what a run was asked for, as values that make sense together."""
+"""Options: what a run was asked for, as values that make sense together."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Options(Common):
     """None: the demo."""
     output: Path
     passes: int = 1
-    """2: look through the recording for close-ups of everybody first."""
+    """2: look through the recording for exemplars of everybody first."""
     encoding: Encoding = field(default_factory=Encoding)
     badge: bool = False
     """A mark in the picture while a face is enhanced."""
@@ -62,7 +62,7 @@ class Options(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArchiveOptions:
+class BatchOptions:
     """Many recordings into a folder."""
 
     inputs: tuple[str, ...]

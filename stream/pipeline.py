@@ -72,10 +72,12 @@ class Pipeline:
         self._on_frame = on_frame
         self._on_worked = on_worked
         self._prepare = tuple(prepare)
-        self._guard: FailOpen | None = None
+        self._fail_open: FailOpen | None = None
         if source.live:
-            self._guard = FailOpen(self._stages, self.metrics, whole, say or (lambda line: None))
-            self._guard.preparing = bool(prepare)
+            self._fail_open = FailOpen(
+                self._stages, self.metrics, whole, say or (lambda line: None)
+            )
+            self._fail_open.preparing = bool(prepare)
         self._captured = self._link()
         self._finished = [self._link() for _ in self._sinks]
         self._stopping = threading.Event()
@@ -146,7 +148,7 @@ class Pipeline:
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         ended = threading.Event()
 
-        def guarded() -> None:
+        def watched() -> None:
             try:
                 work()
             except BaseException as error:
@@ -155,7 +157,7 @@ class Pipeline:
                 ended.set()
 
         self._ended.append(ended)
-        return threading.Thread(target=guarded, name=f"closeup {name}")
+        return threading.Thread(target=watched, name=f"closeup {name}")
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first error and let every thread meet it."""
@@ -181,8 +183,8 @@ class Pipeline:
             if frame is None:
                 break
             self.metrics.record("source", (time.perf_counter_ns() - started_ns) / 1e6)
-            if self._guard is not None and self._guard.is_late():
-                self._hand_on(self._guard.plain(frame))
+            if self._fail_open is not None and self._fail_open.is_late():
+                self._hand_on(self._fail_open.plain(frame))
             else:
                 self._put(self._captured, frame)
         self._captured.close()
@@ -190,7 +192,9 @@ class Pipeline:
 
     def _work(self) -> None:
         try:
-            if self._guard is None or self._guard.prepare(self._prepare, self._stopping.is_set):
+            if self._fail_open is None or self._fail_open.prepare(
+                self._prepare, self._stopping.is_set
+            ):
                 for frame in self._captured:
                     self._pass_on(frame)
         except BaseException as error:
@@ -208,13 +212,13 @@ class Pipeline:
                 self.metrics.record(age_of(sink.name), age_ns / 1e6)
 
     def _pass_on(self, frame: Frame) -> None:
-        if self._guard is not None:
+        if self._fail_open is not None:
             if frame.index > self._newest:
                 started_ns = time.perf_counter_ns()
-                frame = self._guard(frame)
+                frame = self._fail_open(frame)
                 worked_ns = time.perf_counter_ns() - started_ns
                 self._hand_on(frame)
-                if self._on_worked is not None and self._guard.complete:
+                if self._on_worked is not None and self._fail_open.complete:
                     self._on_worked(frame, worked_ns / 1e9)
             else:
                 self._overtake()

@@ -1,4 +1,4 @@
-"""Parts: what a `Pipeline` runs, and what each part must be able to do."""
+"""Protocols: what a `Pipeline` runs, and what each part must be able to do."""
 
 from __future__ import annotations
 

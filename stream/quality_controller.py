@@ -1,4 +1,4 @@
-"""Governor: keeps a call's stages within the time of a frame, by giving up quality, never age.
+"""QualityController: latency is bounded, quality degrades first.
 
 It compares the time that the worker takes for a frame with the time between two frames. Too much
 of it for ten frames: one step down the ladder of `stream.quality_ladder`. Room for seconds: one
@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from engines.runtime import BUCKETS
 from stream.frame import Frame
-from stream.quality_ladder import FIRST_PX, FULL, LADDER, Budget, first_level
+from stream.quality_ladder import FIRST_PX, FULL, LADDER, QualityLevel, first_level
 from stream.telemetry.metrics import Metrics
 
 LEVEL = "quality level"
@@ -37,22 +37,22 @@ LOOKED_AT = 2 * FRAMES
 """In the first of them faces are sought everywhere."""
 BESIDE = 2.0
 """While nobody is far, a crop is taken for so many times as dear as the network alone: it is also
-cut, steadied, guarded and drawn (0.7 of the network's time, measured)."""
+cut, filtered, checked and drawn (0.7 of the network's time, measured)."""
 UP_AFTER_S, UP_AFTER_MOST_S = 4.0, 64.0
 REGRET_S = 8.0
 """A step up that is taken back within this time was one too many."""
 
 
-class Governor:
-    """Chooses the budget of a live pipeline. Called in the worker alone.
+class QualityController:
+    """Chooses the quality level of a live pipeline. Called in the worker alone.
 
-    Args: apply: gives a budget to the stages. interval_s: nominal time between frames.
+    Args: apply: gives a quality level to the stages. interval_s: nominal time between frames.
           metrics: gets `LEVEL`, `DOWN` and `UP`. clock: seconds, never going back.
     """
 
     def __init__(
         self,
-        apply: Callable[[Budget], None],
+        apply: Callable[[QualityLevel], None],
         interval_s: float,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
@@ -88,7 +88,7 @@ class Governor:
         return self._level
 
     @property
-    def budget(self) -> Budget:
+    def quality(self) -> QualityLevel:
         """What the stages may spend now."""
         return LADDER[self._level]
 
@@ -169,8 +169,8 @@ class Governor:
     def _go_to(self, level: int) -> None:
         self._level = level
         self._metrics.set(LEVEL, level)
-        self._apply(self.budget)
-        # What was measured before belongs to another budget.
+        self._apply(self.quality)
+        # What was measured before belongs to another quality level.
         self._worked_s.clear()
         self._room_since_s = None
 
@@ -194,9 +194,9 @@ class Governor:
         """The next step up that changes something; else as far as it goes at no cost; the present
         one while nobody shows what it would cost."""
         sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
-        # Too wide for the budget, they have no patch.
+        # Too wide for the quality level, they have no patch.
         far = [f.headshot_side_px for f in frame.faces if f.headshot_side_px <= FULL.widest_px]
-        waiting = max(far, default=0.0) > self.budget.widest_px
+        waiting = max(far, default=0.0) > self.quality.widest_px
         free = self._level
         for level in range(self._level - 1, -1, -1):
             old, new = LADDER[self._level], LADDER[level]

@@ -1,4 +1,4 @@
-"""Budget: what the stages of a call may spend on a frame, from everything to the least.
+"""Quality ladder: what the stages of a call may spend on a frame, from everything to the least.
 
 When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
 dearest and seen least, large crops; then how often faces are looked for, how many are enhanced, how
@@ -24,7 +24,7 @@ MOST_FACES = 3
 
 
 @dataclass(frozen=True)
-class Budget:
+class QualityLevel:
     """One step of the ladder."""
 
     name: str
@@ -43,8 +43,8 @@ class Budget:
     enhance_every: int = 1
     """A face is enhanced in every so many frames; between them its last patch moves with it."""
 
-    lay_every_s: float = 0.2
-    """Close-ups are laid over the moving face, and encoded anew, this often at most."""
+    align_every_s: float = 0.2
+    """Exemplars are aligned to the moving face, and encoded anew, this often at most."""
 
     @property
     def widest_px(self) -> float:
@@ -52,16 +52,16 @@ class Budget:
         return SIDE_PER_WIDTH * min(LARGEST_FACE_PX, self.largest_px)
 
 
-FULL = Budget("full quality")
+FULL = QualityLevel("full quality")
 
 
-def _ladder() -> tuple[Budget, ...]:
+def _ladder() -> tuple[QualityLevel, ...]:
     steps = [FULL]
     for name, change in (
         ("large faces share", {"pixels": MOST_FACES * TYPICAL_PX**2}),
         ("crops of 128 px", {"largest_px": 128}),
         ("crops of 96 px", {"largest_px": TYPICAL_PX}),
-        ("new faces sought less often", {"search_every": 4, "lay_every_s": 0.6}),
+        ("new faces sought less often", {"search_every": 4, "align_every_s": 0.6}),
         ("faces followed in every other frame", {"follow_every": 2}),
         ("two faces", {"max_faces": 2}),
         ("one face", {"max_faces": 1}),

@@ -1,4 +1,4 @@
-"""Model: one network for all calls or recordings of a program, in a thread of its own.
+"""SharedRuntime: one network for all calls or recordings of a program, in a thread of its own.
 
 A runtime has one owner. Loading one for each call would cost memory and seconds, so they share it:
 everything that it does is done by one thread, in the order in which it was asked for. A call has at
@@ -18,7 +18,7 @@ from stream.graph import Opener
 T = TypeVar("T")
 
 
-class Model(Opener):
+class SharedRuntime(Opener):
     """Opens each scale once, whoever asks. From any thread; a context manager.
 
     Args: runtime: "auto" or a name of `engines.runtime.RUNTIMES`.
@@ -26,14 +26,14 @@ class Model(Opener):
 
     def __init__(self, runtime: str = "auto") -> None:
         super().__init__(runtime)
-        self._owner = ThreadPoolExecutor(1, "closeup model")
+        self._owner = ThreadPoolExecutor(1, "closeup shared runtime")
         self._runtimes: dict[int, Runtime] = {}
         self._closed = False
 
     def __call__(self, scale: int) -> Runtime:
         """The runtime for a scale, 4 or 8: one more way to the one that is open.
 
-        Raises: EngineError: it cannot run here, or the model was closed.
+        Raises: EngineError: it cannot run here, or the shared runtime was closed.
         """
         return _Shared(self, self.ask(lambda: self._opened(scale)))
 
@@ -42,12 +42,13 @@ class Model(Opener):
         return _Lent(self)
 
     def ask(self, work: Callable[[], T]) -> T:
-        """Have something done in the model's thread, and wait. Raises: EngineError: closed."""
+        """Have something done in the shared runtime's thread, and wait. Raises: EngineError:
+        closed."""
         try:
             return self._owner.submit(work).result()
         except RuntimeError as error:
             if self._closed:
-                raise EngineError("the model was closed") from error
+                raise EngineError("the shared runtime was closed") from error
             raise
 
     def close(self) -> None:
@@ -79,27 +80,30 @@ class Model(Opener):
 
 
 class _Lent(Opener):
-    def __init__(self, model: Model) -> None:
-        super().__init__(model.name)
-        self._model = model
+    def __init__(self, shared_runtime: SharedRuntime) -> None:
+        super().__init__(shared_runtime.name)
+        self._shared_runtime = shared_runtime
 
     def __call__(self, scale: int) -> Runtime:
-        """See `Model`."""
-        self.taken = self._model(scale)
-        self.passed_over, self.profile = self._model.passed_over, self._model.profile
+        """See `SharedRuntime`."""
+        self.taken = self._shared_runtime(scale)
+        self.passed_over, self.profile = (
+            self._shared_runtime.passed_over,
+            self._shared_runtime.profile,
+        )
         return self.taken
 
 
 class _Shared:
     """See `engines.runtime.Runtime`. Leaving it closes nothing: others may use it still."""
 
-    def __init__(self, model: Model, runtime: Runtime) -> None:
+    def __init__(self, shared_runtime: SharedRuntime, runtime: Runtime) -> None:
         self.name, self.scale = runtime.name, runtime.scale
-        self._model, self._runtime = model, runtime
+        self._shared_runtime, self._runtime = shared_runtime, runtime
 
     def encode(self, exemplars: list[Image]) -> Features:
         """See `Runtime.encode`."""
-        return self._model.ask(lambda: self._runtime.encode(exemplars))
+        return self._shared_runtime.ask(lambda: self._runtime.encode(exemplars))
 
     def at_once(self, bucket: int, *, soon: bool = False) -> bool:
         """See `Runtime.at_once`."""
@@ -107,7 +111,7 @@ class _Shared:
 
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`."""
-        return self._model.ask(lambda: self._runtime.enhance(crop, features))
+        return self._shared_runtime.ask(lambda: self._runtime.enhance(crop, features))
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,5 @@
-"""Roads: short stand-ins for the real stages, which need models, under the real command line."""
+"""Fake stages: short stand-ins for the real stages, which need models, under the real command
+line."""
 
 from __future__ import annotations
 
@@ -71,16 +72,16 @@ class Enlarge:
         self.closed = True
 
 
-def lay_road(
+def use_fake_stages(
     monkeypatch: pytest.MonkeyPatch,
     face: bool = True,
     meet: Meet = lambda frame: None,
-    look: Meet = lambda frame: None,
+    first_pass: Meet = lambda frame: None,
 ) -> None:
     """Put the stand-ins into the graph.
 
     Args: face: whether there is one in every frame. meet: called with each frame that is worked on.
-          look: called with each frame of a first pass.
+          first_pass: called with each frame of a first pass.
     """
 
     def build(source: tuple[int, int], _: object, *, scale: float, **__: object) -> Stages:
@@ -89,7 +90,7 @@ def lay_road(
         return Stages([Enlarge(size, face, meet)], Bank(), Compositor(), Opener("auto"), whole)
 
     monkeypatch.setattr(Stages, "build", build)
-    monkeypatch.setattr(Stages, "tracker", lambda: See(face, look))
+    monkeypatch.setattr(Stages, "tracker", lambda: See(face, first_pass))
 
 
 def _face() -> Face:

@@ -31,7 +31,7 @@ from av.video.stream import VideoStream
 from run_pipeline import main
 from stream.media.sources.file_source import FileSource
 from tests.damaged_files import ANYWHERE, special
-from tests.fake_stages import lay_road
+from tests.fake_stages import use_fake_stages
 from tests.recording_files import picture, write_recording
 
 HANGS_S = 300.0
@@ -83,7 +83,7 @@ def randoms(good: list[Path], seed: int) -> Iterator[tuple[str, str, bytes]]:
         number += 1
 
 
-def judge(folder: Path, ending: str, content: bytes, *more: str) -> tuple[str, str | None]:
+def evaluate(folder: Path, ending: str, content: bytes, *more: str) -> tuple[str, str | None]:
     """Put one through the command line; the stand-in stages are in place.
 
     Args:    folder: an empty one. more: options.
@@ -117,14 +117,14 @@ def run(minutes: float, seed: int, keep: Path) -> int:
     counted: Counter[str] = Counter()
     findings, until_s = 0, time.monotonic() + 60.0 * minutes
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
-        lay_road(patch)
+        use_fake_stages(patch)
         good = good_ones(Path(place) / "good")
         for name, ending, content in chain(specials(good), randoms(good, seed)):
             if time.monotonic() > until_s:
                 break
             faulthandler.dump_traceback_later(HANGS_S, exit=True)
             with tempfile.TemporaryDirectory(dir=place) as folder:
-                said, wrong = judge(Path(folder), ending, content)
+                said, wrong = evaluate(Path(folder), ending, content)
             faulthandler.cancel_dump_traceback_later()
             counted["written" if said == "written" else "refused"] += 1
             if wrong:

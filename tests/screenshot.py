@@ -36,7 +36,7 @@ SHARP = """(closeups) => {
   return enhanced > 0 && view[2] - view[0] < 0.4 && kept >= closeups
     && performance.now() - window.steadySince > 2500;
 }"""
-"""A far face is enhanced, the view rests, and so many close-ups are shown."""
+"""A far face is enhanced, the view rests, and so many exemplars are shown."""
 
 
 def make_clip(path: Path) -> None:
@@ -57,7 +57,7 @@ def make_clip(path: Path) -> None:
 def take(page: Any, path: Path) -> None:
     """Wait for an enhanced far face."""
     began_s = time.monotonic()
-    # A busy machine loses sight of the person, and with it her close-ups: then without.
+    # A busy machine loses sight of the person, and with it her exemplars: then without.
     while not page.evaluate(SHARP, 2 if time.monotonic() - began_s < PATIENCE_S / 2 else 0):
         if time.monotonic() - began_s > PATIENCE_S:
             raise SystemExit("no far face was enhanced; is the machine busy?")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from run_pipeline import main
-from tests.fake_stages import lay_road
-from tests.fuzz import good_ones, judge, randoms, specials
+from tests.fake_stages import use_fake_stages
+from tests.fuzz import evaluate, good_ones, randoms, specials
 from tests.recording_files import times_of
 
 SEED = 20_261_121
@@ -28,12 +28,12 @@ REFUSED = {
 
 
 def test_files_that_are_made_to_do_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     good = good_ones(tmp_path / "good")
     for number, (name, ending, content) in enumerate(specials(good, units=50_000)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        said, wrong = judge(folder, ending, content, "--passes", "1")
+        said, wrong = evaluate(folder, ending, content, "--passes", "1")
         assert wrong is None, f"{name}: {wrong}"
         if name in REFUSED:
             assert said.startswith("error: "), name
@@ -46,10 +46,10 @@ def test_files_that_are_made_to_do_harm(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_damage_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     good = good_ones(tmp_path / "good")
     for number, (name, ending, content) in enumerate(islice(randoms(good, SEED), RANDOMS)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        _, wrong = judge(folder, ending, content, "--passes", "1")
+        _, wrong = evaluate(folder, ending, content, "--passes", "1")
         assert wrong is None, f"{name}: {wrong}"

@@ -22,7 +22,7 @@ from stream.graph import Opener
 from stream.media.demo.__main__ import main as write_demo_call
 from stream.media.demo.demo_source import DemoSource
 from stream.media.sources.file_source import FileSource
-from tests.fake_stages import lay_road, run_main
+from tests.fake_stages import run_main, use_fake_stages
 from tests.recording_files import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
 
 REPO = Path(run_pipeline.__file__).parent
@@ -30,8 +30,8 @@ REPO = Path(run_pipeline.__file__).parent
 
 @pytest.fixture
 def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Replaces the real stages, which need models; see `lay_road`."""
-    lay = partial(lay_road, monkeypatch)
+    """Replaces the real stages, which need models; see `use_fake_stages`."""
+    lay = partial(use_fake_stages, monkeypatch)
     lay()
     return lay
 
@@ -208,7 +208,7 @@ def test_impossible_options(
     assert Path("old.mp4").read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("place", ["look", "meet"])
+@pytest.mark.parametrize("place", ["first_pass", "meet"])
 @pytest.mark.parametrize(
     "error", [ModelError("the models cannot be fetched"), WeightsError("install a runtime")]
 )
@@ -239,7 +239,7 @@ def test_a_defect_keeps_its_traceback_and_leaves_nothing(
     assert names(recording.parent) == {"call.mp4"}
 
 
-@pytest.mark.parametrize("place", ["look", "meet"])
+@pytest.mark.parametrize("place", ["first_pass", "meet"])
 def test_ctrl_c_leaves_nothing(
     road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:

@@ -1,4 +1,5 @@
-"""Sheet: the median and the worst far face of every call, beside the truth; and a short video."""
+"""Contact sheet: the median and the worst far face of every call, beside the truth; and a short
+video."""
 
 from __future__ import annotations
 
@@ -35,9 +36,9 @@ def write_sheet(path: Path, calls: Sequence[tuple[str, Notes]]) -> None:
         cv2.imwrite(str(path), np.vstack(rows)[:, :, ::-1])
 
 
-def write_video(path: Path, notes: Notes, actor: int = 0) -> None:
-    """The far face of one actor, before, after, and as it is: an MP4, or a WebP that repeats."""
-    moments = [one for one in notes.moments if one.seen.actor == actor]
+def write_video(path: Path, notes: Notes, person: int = 0) -> None:
+    """The far face of one person, before, after, and as it is: an MP4, or a WebP that repeats."""
+    moments = [one for one in notes.moments if one.seen.person == person]
     size = (3 * VIDEO_PX + 2 * GAP_PX, VIDEO_PX)
     to_yuv = ToYuv(size, Colour())
     path.parent.mkdir(parents=True, exist_ok=True)

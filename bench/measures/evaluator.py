@@ -1,4 +1,5 @@
-"""Judge: watches a call with its truth and writes down what the viewer got of every far face."""
+"""Evaluator: watches a call with its truth and writes down what the viewer got of every far
+face."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ SLOW_EVERY, LIKENESS_EVERY = 4, 8
 SETTLED_S = 0.7
 """After the scene froze; by then every patch has faded in."""
 WAYS = ("bicubic", "alone", "closeup")
-"""The camera's picture enlarged; the pipeline without close-ups; the pipeline."""
+"""The camera's picture enlarged; the pipeline without exemplars; the pipeline."""
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Seen:
     """One far face in one frame; each tuple is in the order of WAYS."""
 
     index: int
-    actor: int
+    person: int
     weight: float
     """How much of the patch was shown, 0..1."""
     covered: bool
@@ -92,12 +93,12 @@ class Notes:
     seen: list[Seen] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list, repr=False)
     static: dict[int, float] = field(default_factory=dict)
-    """By actor: temporal variance of the output over that of the bicubic enlargement."""
+    """By person: temporal variance of the output over that of the bicubic enlargement."""
     stray: int = 0
     """Patches where nobody's face is."""
 
 
-class Judge:
+class Evaluator:
     """Give it every frame with both outputs, then take its notes."""
 
     def __init__(self, call: Call, likeness: Likeness | None) -> None:
@@ -110,7 +111,7 @@ class Judge:
         self._notes = Notes()
 
     def see(self, frame: Frame, alone: Frame) -> None:
-        """One frame as the pipeline made it, and as it is made without close-ups."""
+        """One frame as the pipeline made it, and as it is made without exemplars."""
         view = frame.view
         assert view is not None
         assert frame.output is not None
@@ -132,10 +133,10 @@ class Judge:
 
     def notes(self) -> Notes:
         """What was seen, complete after the last frame."""
-        for actor, (before, after) in self._still.items():
+        for person, (before, after) in self._still.items():
             if len(after) >= 10:
                 plain = temporal_variance(before)
-                self._notes.static[actor] = temporal_variance(after) / max(plain, 1e-6)
+                self._notes.static[person] = temporal_variance(after) / max(plain, 1e-6)
         return self._notes
 
     def _look(
@@ -155,7 +156,7 @@ class Judge:
         weights = [face.patch.weight for face in matches if face.patch is not None]
         seen = Seen(
             index=frame.index,
-            actor=true.actor,
+            person=true.person,
             weight=max(weights, default=0.0),
             covered=_is_covered(true, true_faces),
             psnr=tuple(psnr(cut, truth) for cut in cuts),
@@ -240,9 +241,9 @@ class Judge:
         frozen_s = self._call.case.frozen_s
         if frozen_s is None or seen.index / float(self._call.rate) < frozen_s + SETTLED_S:
             return
-        if seen.weight < 0.999 or self._still_at.setdefault(seen.actor, window) != window:
+        if seen.weight < 0.999 or self._still_at.setdefault(seen.person, window) != window:
             return
-        before, after = self._still[seen.actor]
+        before, after = self._still[seen.person]
         before.append(cuts[0].copy())
         after.append(cuts[-1].copy())
 
@@ -258,7 +259,7 @@ class Judge:
         return true_faces[int(np.argmin(apart))]
 
     def _owner(self, exemplar: Exemplar) -> int | None:
-        """Whose close-up it is: the actor whom it resembles, of those who were close then."""
+        """Whose exemplar it is: the person whom it resembles, of those who were close then."""
         if id(exemplar) not in self._owners:
             self._owners[id(exemplar)] = (exemplar, self._find_owner(exemplar))
         return self._owners[id(exemplar)][1]
@@ -273,7 +274,7 @@ class Judge:
             shown = self._call.render(index, (x - half, y - half, x + half, y + half), (64, 64))
             alike = float(np.mean(given * _normal(shown)))
             if alike > best:
-                best, owner = alike, true.actor
+                best, owner = alike, true.person
         return owner
 
 
@@ -287,7 +288,7 @@ def _normal(image: Image) -> NDArray[np.float32]:
 def _is_covered(true: TrueFace, others: list[TrueFace]) -> bool:
     x, y = true.center
     return any(
-        other.actor != true.actor
+        other.person != true.person
         and other.width_px > true.width_px
         and math.hypot(x - other.center[0], y - other.center[1]) < 2.0 * other.width_px
         for other in others

@@ -1,5 +1,5 @@
-"""Pictures: how near one comes to the truth, how it changes from frame to frame, its seams, its
-grain and how steep its edges are."""
+"""Image measures: how near one comes to the truth, how it changes from frame to frame, its seams,
+its grain and how steep its edges are."""
 
 from __future__ import annotations
 

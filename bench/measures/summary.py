@@ -1,4 +1,4 @@
-"""Figures: what a case comes to, and tables of it."""
+"""Summary: what a case comes to, and tables of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORSE_DB = 0.1
 
 
 @dataclass(frozen=True)
-class Figures:
+class Summary:
     """Of one case, or of several together; None where nothing was measured."""
 
     name: str
@@ -44,9 +44,9 @@ class Figures:
     landmarks: dict[str, float] | None
     """Distance to the truth's, in distances between the eyes."""
     wrong: float | None
-    """Share of the faces with close-ups that were given one of somebody else."""
+    """Share of the faces with exemplars that were given one of somebody else."""
     informed: float | None
-    """Share of the faces that were given close-ups."""
+    """Share of the faces that were given exemplars."""
     worse: float | None
     """Share of the faces with a PSNR lower than that of the bicubic enlargement by over 0.1 dB."""
     worst_db: float | None
@@ -71,15 +71,15 @@ class Figures:
         return figures | {"broken": list(self.broken)}
 
 
-def figures(name: str, notes: Sequence[Notes]) -> Figures:
+def summarise(name: str, notes: Sequence[Notes]) -> Summary:
     """Sum up one call or several; every face in every frame counts alike."""
     seen = [one for call in notes for one in call.seen]
     given = [one for one in seen if one.exemplars and not one.covered]
-    wrong = [one for one in given if any(owner != one.actor for owner in one.exemplars)]
+    wrong = [one for one in given if any(owner != one.person for owner in one.exemplars)]
     gains = [one.psnr[-1] - one.psnr[0] for one in seen]
     likeness = [one.identity[-1] - one.identity[0] for one in seen if one.identity]
     static = [ratio for call in notes for ratio in call.static.values()]
-    return Figures(
+    return Summary(
         name=name,
         faces=len(seen),
         enhanced=_mean([one.weight > 0.5 for one in seen]),
@@ -102,7 +102,7 @@ def figures(name: str, notes: Sequence[Notes]) -> Figures:
     )
 
 
-COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
+COLUMNS: tuple[tuple[str, Callable[[Summary], str]], ...] = (
     ("case", lambda f: f.name),
     ("faces", lambda f: str(f.faces)),
     ("enhanced", lambda f: _percent(f.enhanced)),
@@ -126,7 +126,7 @@ COLUMNS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 )
 
 
-def table(rows: Sequence[Figures]) -> str:
+def table(rows: Sequence[Summary]) -> str:
     """A table in Markdown; "a → b" is bicubic enlargement → Closeup."""
     lines = [
         "| " + " | ".join(title for title, _ in COLUMNS) + " |",

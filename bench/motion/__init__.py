@@ -1,0 +1,1 @@
+"""Motions of people before the virtual camera: scripted, recorded and random."""

@@ -1,4 +1,4 @@
-"""Wander: motions that nobody wrote down: people who do one thing after another, by chance.
+"""Random motions: people who do one thing after another, by chance.
 
 A number is a motion, the same at all times and on all machines. So constants can be chosen on some
 numbers and judged on others.

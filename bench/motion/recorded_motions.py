@@ -1,4 +1,5 @@
-"""Recorded: how real heads move, measured in recordings of people who sit before a camera."""
+"""Recorded motions: how real heads move, measured in recordings of people who sit before a
+camera."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from bench.scenes.cases import Case
 from bench.scenes.props import HAND_SIDE, SCREEN_RATE, draw_hand, on_screen, with_glasses
-from bench.scenes.synthetic_people import RATE, Actor
-from bench.scenes.trajectories import Role
+from bench.scenes.synthetic_people import RATE, SyntheticPerson
+from bench.scenes.trajectories import Trajectory
 from stream.frame import Floats, Frame, Image
 from stream.image.resample import Rect, Size, resample
 from stream.media.codec_line import CodecLine
@@ -30,9 +30,9 @@ BITS_PER_PIXEL = 0.052
 
 @dataclass(frozen=True)
 class TrueFace:
-    """One actor's face in one frame, as it really is."""
+    """One person's face in one frame, as it really is."""
 
-    actor: int
+    person: int
     box: Floats
     """float32 (4,), xyxy px of the frame."""
 
@@ -48,16 +48,18 @@ class TrueFace:
 
 
 class Call:
-    """A case with its actors. Iterate for the frames that the camera and the line give.
+    """A case with its people. Iterate for the frames that the camera and the line give.
 
     Args: size: (width, height) of the camera's picture, px. seed: of the noise.
     """
 
     rate = Fraction(RATE)
 
-    def __init__(self, case: Case, actors: Sequence[Actor], size: Size, seed: int = 0) -> None:
+    def __init__(
+        self, case: Case, people: Sequence[SyntheticPerson], size: Size, seed: int = 0
+    ) -> None:
         self.case = case
-        self.actors = list(actors)
+        self.people = list(people)
         self.size = size
         self._seed = seed
         self._room, self._desk, self._hand = draw_room(), draw_desk(), draw_hand()
@@ -93,9 +95,11 @@ class Call:
         """Everybody whose face is in the frame, whole."""
         time_s = self.time_s(index)
         found = []
-        for number, (actor, role) in enumerate(zip(self.actors, self.case.roles, strict=True)):
-            place = self._place(actor, role, time_s)
-            box = actor.face_box(_played(role, time_s))
+        for number, (person, trajectory) in enumerate(
+            zip(self.people, self.case.trajectories, strict=True)
+        ):
+            place = self._place(person, trajectory, time_s)
+            box = person.face_box(_played(trajectory, time_s))
             corners = place @ np.array([[box[0], box[2]], [box[1], box[3]], [1.0, 1.0]])
             center, half = corners.mean(axis=1), 0.5 * (box[2] - box[0]) * place[0, 0]
             face = TrueFace(number, np.array([*(center - half), *(center + half)], np.float32))
@@ -112,50 +116,58 @@ class Call:
         """
         time_s = self.time_s(index)
         picture = self._behind(rect, size).astype(np.float32)
-        people = list(zip(self.actors, self.case.roles, strict=True))
+        people = list(zip(self.people, self.case.trajectories, strict=True))
         # The nearer covers the other.
-        for actor, role in sorted(people, key=lambda one: one[1].at(time_s).face_px):
-            self._draw(picture, actor, role, time_s, rect, size)
+        for person, trajectory in sorted(people, key=lambda one: one[1].at(time_s).face_px):
+            self._draw(picture, person, trajectory, time_s, rect, size)
         if self.case.desk:
             cover(picture, sample_layer(self._desk, self._in_room(rect), size))
         picture *= np.array(self.case.light_at(time_s), np.float32)
         return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 
     def _draw(
-        self, picture: Floats, actor: Actor, role: Role, time_s: float, rect: Rect, size: Size
+        self,
+        picture: Floats,
+        person: SyntheticPerson,
+        trajectory: Trajectory,
+        time_s: float,
+        rect: Rect,
+        size: Size,
     ) -> None:
-        mark = role.at(time_s)
-        scale = mark.face_px / actor.face_px
-        layer = actor.layer(_played(role, time_s))
-        if role.glasses_s is not None and time_s >= role.glasses_s:
-            layer = with_glasses(layer, actor.face_box(_played(role, time_s)))
-        if role.screen:
-            layer = on_screen(layer, actor.anchor, actor.face_px, time_s)
-        if role.tilt:
-            turn = cv2.getRotationMatrix2D(actor.anchor, -np.degrees(role.tilt_at(time_s)), 1.0)
+        waypoint = trajectory.at(time_s)
+        scale = waypoint.face_px / person.face_px
+        layer = person.layer(_played(trajectory, time_s))
+        if trajectory.glasses_s is not None and time_s >= trajectory.glasses_s:
+            layer = with_glasses(layer, person.face_box(_played(trajectory, time_s)))
+        if trajectory.screen:
+            layer = on_screen(layer, person.anchor, person.face_px, time_s)
+        if trajectory.tilt:
+            turn = cv2.getRotationMatrix2D(
+                person.anchor, -np.degrees(trajectory.tilt_at(time_s)), 1.0
+            )
             turned = cv2.warpAffine(
                 layer, turn, (layer.shape[1], layer.shape[0]), flags=cv2.INTER_CUBIC
             )
             layer = np.minimum(turned, turned[..., 3:])  # cubic overshoot at the border
-        left = mark.x * self.size[0] - scale * actor.anchor[0]
-        top = mark.y * self.size[1] - scale * actor.anchor[1]
+        left = waypoint.x * self.size[0] - scale * person.anchor[0]
+        top = waypoint.y * self.size[1] - scale * person.anchor[1]
         on_layer = _on_layer(rect, left, top, scale)
         cover(picture, sample_layer(layer, on_layer, size))
-        if role.hand is not None and role.hand[0] <= time_s <= role.hand[1]:
-            part = (time_s - role.hand[0]) / (role.hand[1] - role.hand[0])
+        if trajectory.hand is not None and trajectory.hand[0] <= time_s <= trajectory.hand[1]:
+            part = (time_s - trajectory.hand[0]) / (trajectory.hand[1] - trajectory.hand[0])
             # In front of the face from one side to the other, a little below its middle.
-            scale = 1.1 * mark.face_px / HAND_SIDE
-            left = mark.x * self.size[0] + (2.6 * part - 1.3) * mark.face_px
+            scale = 1.1 * waypoint.face_px / HAND_SIDE
+            left = waypoint.x * self.size[0] + (2.6 * part - 1.3) * waypoint.face_px
             left -= scale * HAND_SIDE / 2
-            top = mark.y * self.size[1] - 0.35 * mark.face_px
+            top = waypoint.y * self.size[1] - 0.35 * waypoint.face_px
             cover(picture, sample_layer(self._hand, _on_layer(rect, left, top, scale), size))
 
-    def _place(self, actor: Actor, role: Role, time_s: float) -> Floats:
+    def _place(self, person: SyntheticPerson, trajectory: Trajectory, time_s: float) -> Floats:
         """Layer → frame, float64 (2, 3); the tilt is left out: it turns around the face."""
-        mark = role.at(time_s)
-        scale = mark.face_px / actor.face_px
-        left = mark.x * self.size[0] - scale * actor.anchor[0]
-        top = mark.y * self.size[1] - scale * actor.anchor[1]
+        waypoint = trajectory.at(time_s)
+        scale = waypoint.face_px / person.face_px
+        left = waypoint.x * self.size[0] - scale * person.anchor[0]
+        top = waypoint.y * self.size[1] - scale * person.anchor[1]
         return np.array([[scale, 0.0, left], [0.0, scale, top]], np.float32)
 
     def _draw_behind(self, rect: Rect, size: Size) -> Image:
@@ -169,10 +181,10 @@ class Call:
         return Frame(image, index, index, 1 / self.rate, time.monotonic_ns())
 
 
-def _played(role: Role, time_s: float) -> float:
-    if role.screen:
+def _played(trajectory: Trajectory, time_s: float) -> float:
+    if trajectory.screen:
         time_s = math.floor(time_s * SCREEN_RATE) / SCREEN_RATE
-    return 0.0 if role.still else time_s
+    return 0.0 if trajectory.still else time_s
 
 
 def _on_layer(rect: Rect, left: float, top: float, scale: float) -> Rect:

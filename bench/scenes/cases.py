@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench.scenes.trajectories import Mark, Role
+from bench.scenes.trajectories import Trajectory, Waypoint
 from stream.media.codec_line import Codec
 
 Light = tuple[float, float, float]
 DAYLIGHT: Light = (1.0, 1.0, 1.0)
 CLOSE_PX, FAR_PX = 116.0, 40.0
-"""Widths of face boxes: a headshot of 232 px is a close-up, one of 80 px is far away."""
+"""Widths of face boxes: a headshot of 232 px is an exemplar, one of 80 px is far away."""
 FAR_MOST_PX = 62.0
 """Faces up to this width usually count as far."""
 
@@ -21,7 +21,7 @@ class Case:
     """What happens in a call, and what the camera and the line do to it."""
 
     name: str
-    roles: tuple[Role, ...]
+    trajectories: tuple[Trajectory, ...]
     duration_s: float
     codec: Codec | None = "h264"
     bits: float = 1.0
@@ -45,21 +45,23 @@ class Case:
         return red, green, blue
 
 
-def _away(far_px: float, start: float, end: float, x: float = 0.5, to: float = 0.55) -> Role:
+def _away(far_px: float, start: float, end: float, x: float = 0.5, to: float = 0.55) -> Trajectory:
     """Close until `start`, far from `end` on, and never quite still."""
-    return Role(
+    return Trajectory(
         (
-            Mark(0.0, x, 0.52, CLOSE_PX),
-            Mark(start, x + 0.02, 0.5, 1.04 * CLOSE_PX),
-            Mark(end, to, 0.42, far_px),
-            Mark(end + 1.5, to + 0.02, 0.43, 1.03 * far_px),
-            Mark(end + 3.0, to - 0.01, 0.42, 0.98 * far_px),
+            Waypoint(0.0, x, 0.52, CLOSE_PX),
+            Waypoint(start, x + 0.02, 0.5, 1.04 * CLOSE_PX),
+            Waypoint(end, to, 0.42, far_px),
+            Waypoint(end + 1.5, to + 0.02, 0.43, 1.03 * far_px),
+            Waypoint(end + 3.0, to - 0.01, 0.42, 0.98 * far_px),
         )
     )
 
 
-def _far(far_px: float, x: float, y: float = 0.42) -> Role:
-    return Role((Mark(0.0, x, y, far_px), Mark(3.0, x + 0.02, y + 0.01, 1.03 * far_px)))
+def _far(far_px: float, x: float, y: float = 0.42) -> Trajectory:
+    return Trajectory(
+        (Waypoint(0.0, x, y, far_px), Waypoint(3.0, x + 0.02, y + 0.01, 1.03 * far_px))
+    )
 
 
 def _walk(name: str, s: float, far_px: float = FAR_PX) -> Case:
@@ -99,19 +101,19 @@ def _frozen_codec(s: float) -> Case:
 
 
 def _stroll(s: float) -> Case:
-    away = _away(FAR_PX, 2.0 * s, 2.8 * s, to=0.25).marks[:3]
-    more = Mark(4.4 * s, 0.75, 0.44, 30.0), Mark(6.0 * s, 0.3, 0.42, 52.0)
-    return Case("stroll", (Role((*away, *more)),), 6.0 * s)
+    away = _away(FAR_PX, 2.0 * s, 2.8 * s, to=0.25).waypoints[:3]
+    more = Waypoint(4.4 * s, 0.75, 0.44, 30.0), Waypoint(6.0 * s, 0.3, 0.42, 52.0)
+    return Case("stroll", (Trajectory((*away, *more)),), 6.0 * s)
 
 
 def _tilt(s: float) -> Case:
     walk = _walk("tilt", s)
-    return replace(walk, roles=(replace(walk.roles[0], tilt=0.35),))
+    return replace(walk, trajectories=(replace(walk.trajectories[0], tilt=0.35),))
 
 
 def _hand(s: float) -> Case:
     walk = _walk("hand", s)
-    return replace(walk, roles=(replace(walk.roles[0], hand=(3.6 * s, 5.4 * s)),))
+    return replace(walk, trajectories=(replace(walk.trajectories[0], hand=(3.6 * s, 5.4 * s)),))
 
 
 def _dark(s: float) -> Case:
@@ -130,10 +132,10 @@ def _never_close(s: float) -> Case:
 
 def _back_again(s: float) -> Case:
     """Leaves, stays away for two seconds and comes back to another place."""
-    away = _away(FAR_PX, 1.8 * s, 2.6 * s).marks[:3]
-    out = Mark(4.0 * s, 1.25, 0.42, FAR_PX), Mark(4.0 * s + 2.0, 1.25, 0.42, FAR_PX)
-    here = Mark(5.0 * s + 2.0, 0.35, 0.42, FAR_PX), Mark(7.0 * s + 2.0, 0.36, 0.42, FAR_PX)
-    return Case("back-again", (Role((*away, *out, *here)),), 7.0 * s + 2.0)
+    away = _away(FAR_PX, 1.8 * s, 2.6 * s).waypoints[:3]
+    out = Waypoint(4.0 * s, 1.25, 0.42, FAR_PX), Waypoint(4.0 * s + 2.0, 1.25, 0.42, FAR_PX)
+    here = Waypoint(5.0 * s + 2.0, 0.35, 0.42, FAR_PX), Waypoint(7.0 * s + 2.0, 0.36, 0.42, FAR_PX)
+    return Case("back-again", (Trajectory((*away, *out, *here)),), 7.0 * s + 2.0)
 
 
 def _two(s: float) -> Case:
@@ -153,52 +155,54 @@ def _cross(s: float) -> Case:
     """Far away, two people walk past each other, to and fro."""
     ways = []
     for near, x in ((1.0, 0.24), (0.85, 0.74)):
-        marks = [*_away(near * FAR_PX, 1.8 * s, 2.6 * s, x, x).marks[:3]]
+        waypoints = [*_away(near * FAR_PX, 1.8 * s, 2.6 * s, x, x).waypoints[:3]]
         for step in range(1, 4):
-            marks.append(Mark((2.6 + 1.3 * step) * s, 0.98 - x if step % 2 else x, 0.42, near * 40))
-        ways.append(Role(tuple(marks)))
+            waypoints.append(
+                Waypoint((2.6 + 1.3 * step) * s, 0.98 - x if step % 2 else x, 0.42, near * 40)
+            )
+        ways.append(Trajectory(tuple(waypoints)))
     return Case("cross", (ways[0], ways[1]), 6.6 * s)
 
 
 def _seat(s: float) -> Case:
     """One leaves, another, who was close before, takes the seat."""
-    first = _away(FAR_PX, 1.8 * s, 2.6 * s, 0.24, 0.5).marks[:3]
-    gone = Mark(3.4 * s, 0.5, 0.42, FAR_PX), Mark(4.2 * s, -0.25, 0.42, FAR_PX)
-    second = _away(FAR_PX, 1.8 * s, 2.6 * s, 0.74, 1.25).marks[:3]
-    wait = Mark(4.0 * s, 1.25, 0.42, FAR_PX)
-    sits = Mark(5.0 * s, 0.5, 0.42, FAR_PX), Mark(7.0 * s, 0.51, 0.42, FAR_PX)
-    return Case("seat", (Role((*first, *gone)), Role((*second, wait, *sits))), 7.0 * s)
+    first = _away(FAR_PX, 1.8 * s, 2.6 * s, 0.24, 0.5).waypoints[:3]
+    gone = Waypoint(3.4 * s, 0.5, 0.42, FAR_PX), Waypoint(4.2 * s, -0.25, 0.42, FAR_PX)
+    second = _away(FAR_PX, 1.8 * s, 2.6 * s, 0.74, 1.25).waypoints[:3]
+    wait = Waypoint(4.0 * s, 1.25, 0.42, FAR_PX)
+    sits = Waypoint(5.0 * s, 0.5, 0.42, FAR_PX), Waypoint(7.0 * s, 0.51, 0.42, FAR_PX)
+    return Case("seat", (Trajectory((*first, *gone)), Trajectory((*second, wait, *sits))), 7.0 * s)
 
 
 def _wall(s: float) -> Case:
     """A portrait of somebody else hangs on the wall."""
-    portrait = Role((Mark(0.0, 0.83, 0.3, 0.8 * FAR_PX),), still=True)
+    portrait = Trajectory((Waypoint(0.0, 0.83, 0.3, 0.8 * FAR_PX),), still=True)
     return Case("wall", (_away(FAR_PX, 2.2 * s, 3.0 * s, 0.35, 0.62), portrait), 6.0 * s)
 
 
 def _wall_behind(s: float) -> Case:
     """The portrait hangs where the person is far away: walked past, to and fro, close before it."""
-    portrait = Role((Mark(0.0, 0.6, 0.36, 0.75 * FAR_PX),), still=True)
-    away = _away(FAR_PX, 2.0 * s, 2.8 * s, 0.35, 0.42).marks[:3]
-    more = Mark(4.2 * s, 0.78, 0.43, FAR_PX), Mark(5.4 * s, 0.56, 0.42, 0.95 * FAR_PX)
-    return Case("wall-behind", (Role((*away, *more)), portrait), 6.4 * s)
+    portrait = Trajectory((Waypoint(0.0, 0.6, 0.36, 0.75 * FAR_PX),), still=True)
+    away = _away(FAR_PX, 2.0 * s, 2.8 * s, 0.35, 0.42).waypoints[:3]
+    more = Waypoint(4.2 * s, 0.78, 0.43, FAR_PX), Waypoint(5.4 * s, 0.56, 0.42, 0.95 * FAR_PX)
+    return Case("wall-behind", (Trajectory((*away, *more)), portrait), 6.4 * s)
 
 
 def _screen(s: float) -> Case:
     """A face on a screen, as large as the person's."""
-    shown = Role((Mark(0.0, 0.8, 0.34, 0.9 * FAR_PX),), screen=True)
+    shown = Trajectory((Waypoint(0.0, 0.8, 0.34, 0.9 * FAR_PX),), screen=True)
     return Case("screen", (_away(FAR_PX, 2.2 * s, 3.0 * s, 0.35, 0.55), shown), 6.0 * s)
 
 
 def _glasses(s: float) -> Case:
     walk = _walk("glasses", s)
-    return replace(walk, roles=(replace(walk.roles[0], glasses_s=0.0),))
+    return replace(walk, trajectories=(replace(walk.trajectories[0], glasses_s=0.0),))
 
 
 def _glasses_on(s: float) -> Case:
-    """Glasses that no close-up has: put on when already far away."""
+    """Glasses that no exemplar has: put on when already far away."""
     walk = _walk("glasses-on", s)
-    return replace(walk, roles=(replace(walk.roles[0], glasses_s=3.4 * s),))
+    return replace(walk, trajectories=(replace(walk.trajectories[0], glasses_s=3.4 * s),))
 
 
 CASES: dict[str, Callable[[float], Case]] = {

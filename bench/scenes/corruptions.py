@@ -1,4 +1,5 @@
-"""Harm: crops and close-ups as they should not be, made from headshots with a known truth."""
+"""Corruptions: crops and exemplars as they should not be, made from headshots with a known
+truth."""
 
 from __future__ import annotations
 
@@ -66,8 +67,8 @@ def crops(truth: Image, scale: int, rng: Rng) -> Iterator[tuple[str, Image, Imag
     yield "dark", dark, degrade.jpeg(noisy(shrunk(dark, side), 5.0, rng), 80)
 
 
-def close_ups(own: list[Image], other: list[Image], scale: int, rng: Rng) -> dict[str, list[Image]]:
-    """Every kind of close-ups, RGB uint8 (s b, s b, 3) each."""
+def exemplars(own: list[Image], other: list[Image], scale: int, rng: Rng) -> dict[str, list[Image]]:
+    """Every kind of exemplars, RGB uint8 (s b, s b, 3) each."""
     side = own[0].shape[0]
     larger = np.array([[1.4, 0.0, -0.2 * side], [0.0, 1.4, -0.2 * side]])
 

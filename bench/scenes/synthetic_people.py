@@ -1,4 +1,4 @@
-"""Actors: who sits in front of the made-up camera, as pictures with a known face box."""
+"""Synthetic people: who sits in front of the made-up camera, as pictures with a known face box."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FACE_PX = 200.0
 AROUND = 3.2
 """So much of a clip is kept around the face, in face widths, where it has so much."""
 LEAST_FACE_PX = 100.0
-"""A clip with a smaller face has no close-ups to give and no truth at twice the size."""
+"""A clip with a smaller face has no exemplars to give and no truth at twice the size."""
 FEATHER = 0.03
 """A clip fades into the room over this part of its side."""
 SMOOTH_FRAMES = 2.5
@@ -31,7 +31,7 @@ SEARCH_WIDTHS = 2.5
 """Side of the crop around the face in which it is found again, in face widths."""
 
 
-class Actor(Protocol):
+class SyntheticPerson(Protocol):
     """Somebody, at any moment of a call."""
 
     name: str
@@ -67,7 +67,7 @@ class Photo:
         self.anchor = (width - x if other else x, y)
 
     def face_box(self, time_s: float) -> Floats:
-        """See `Actor`."""
+        """See `SyntheticPerson`."""
         pose = self._pose(time_s)
         x0, y0, x1, y1 = PHOTO_BOX
         right = 0.5 * pose.turn + math.sin(pose.roll) * (NECK[1] - (y0 + y1) / 2.0)
@@ -145,7 +145,7 @@ class Clip:
         self.layer = lru_cache(maxsize=2)(self._layer)
 
     def face_box(self, time_s: float) -> Floats:
-        """See `Actor`."""
+        """See `SyntheticPerson`."""
         return np.asarray(self._boxes[self._index(time_s)], np.float32)
 
     def _layer(self, time_s: float) -> Image:

@@ -1,4 +1,4 @@
-"""Roles: where somebody is in a call, and when."""
+"""Trajectories: where somebody is in a call, and when."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Mark:
+class Waypoint:
     """A place on the way."""
 
     time_s: float
@@ -20,10 +20,10 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Role:
-    """One person's way through a call; smooth between the marks, at rest before and after."""
+class Trajectory:
+    """One person's way through a call; smooth between the waypoints, at rest before and after."""
 
-    marks: tuple[Mark, ...]
+    waypoints: tuple[Waypoint, ...]
     tilt: float = 0.0
     """The head tilts to both sides by so much, radians."""
     still: bool = False
@@ -35,19 +35,19 @@ class Role:
     hand: tuple[float, float] | None = None
     """From and until when something passes before the face, s."""
 
-    def at(self, time_s: float) -> Mark:
+    def at(self, time_s: float) -> Waypoint:
         """Where at one moment."""
-        times = [mark.time_s for mark in self.marks]
+        times = [waypoint.time_s for waypoint in self.waypoints]
         after = bisect_right(times, time_s)
         if after == 0:
-            return self.marks[0]
-        if after == len(self.marks):
-            return self.marks[-1]
-        a, b = self.marks[after - 1], self.marks[after]
+            return self.waypoints[0]
+        if after == len(self.waypoints):
+            return self.waypoints[-1]
+        a, b = self.waypoints[after - 1], self.waypoints[after]
         part = (time_s - a.time_s) / (b.time_s - a.time_s)
         part = part * part * part * (part * (6.0 * part - 15.0) + 10.0)
         # Size is the inverse of distance; the distance changes smoothly.
-        return Mark(
+        return Waypoint(
             time_s,
             a.x + part * (b.x - a.x),
             a.y + part * (b.y - a.y),

@@ -25,7 +25,7 @@ LEAST_FACES = 3
 SHARPEST = 0.25
 """The quantile of blurs that counts: faces move, and that is not the camera."""
 FLOOR = 0.35
-"""A close-up that has less than this part of the sharpness this camera gives in focus is none. Of
+"""An exemplar that has less than this part of the sharpness this camera gives in focus is none. Of
 twelve people's sharp photos the bluntest had 0.45 of the sharpest person's usual: who is measured
 must not keep the others out."""
 

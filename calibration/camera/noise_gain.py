@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from calibration.camera.noise import Noise, NoiseMeter
-from calibration.thresholds.gains import CLOSEUPS, SCALE, SEED, psnr, resized
+from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from engines.hime.people import Person, load_people
 from engines.runtime import EngineError, Image, Runtime, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
@@ -68,7 +68,7 @@ def measure(
 ) -> Row:
     """One recording. Raises: ValueError: nobody has enough photos."""
     side = SCALE * SIDE_PX
-    usable = [p for p in people if len(p.photos) > CLOSEUPS and p.photos[0].shape[0] >= side]
+    usable = [p for p in people if len(p.photos) > EXEMPLARS and p.photos[0].shape[0] >= side]
     places = [
         (x, y)
         for y in range(24, SIZE[1] - PITCH_PX + 1, PITCH_PX)
@@ -76,7 +76,7 @@ def measure(
     ]
     shown = list(zip(usable, places, strict=False))
     if not shown:
-        raise ValueError(f"nobody has {CLOSEUPS + 1} photos of {side} px or more")
+        raise ValueError(f"nobody has {EXEMPLARS + 1} photos of {side} px or more")
     truths = [resized(person.photos[0], side) for person, _ in shown]
     frames = recorded(_scene(truths, [place for _, place in shown]), noise, smooth, bit_rate)
     meter = NoiseMeter()
@@ -86,7 +86,7 @@ def measure(
     camera = ANY_CAMERA if found is None else CameraProfile(noise=(found.dark, found.bright))
     results: list[tuple[float, float, float]] = []
     for (person, (x, y)), truth in zip(shown, truths, strict=True):
-        features = network.encode([resized(one, side) for one in person.photos[1 : 1 + CLOSEUPS]])
+        features = network.encode([resized(one, side) for one in person.photos[1 : 1 + EXEMPLARS]])
         for frame in frames[-LOOKS:]:
             crop = np.ascontiguousarray(frame[y : y + SIDE_PX, x : x + SIDE_PX])
             patch = network.enhance(crop, features)

@@ -1,0 +1,1 @@
+"""Quantisation of the network to INT8, with real material."""

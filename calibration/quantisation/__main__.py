@@ -1,4 +1,4 @@
-"""Quantize: the network in INT8 from real material, and whether it pays.
+"""Quantisation: the network in INT8 from real material, and whether it pays.
 
     python -m calibration.quantisation --data PEOPLE --held-out OTHERS [--ship]
     python -m calibration.quantisation --data call.mp4 PEOPLE --quick
@@ -101,7 +101,7 @@ def quantise(scale: int, work: Work, into: Path) -> Report:
     chosen, loss = layers.choose(exact, quantiser, measured, MARGIN_DB)
     say(f"x{scale}: {len(chosen)} layers in INT8, {loss:.3f} dB of the truth")
     made = _keep(quantiser.files(chosen), scale, into)
-    report = judge(scale, files, made, work)
+    report = evaluate(scale, files, made, work)
     report.layers = [
         {**asdict(one.layer), "alone_db": layers.decibel(one.mse), "int8": one.layer in chosen}
         for one in measured
@@ -121,7 +121,7 @@ def _keep(files: Files, scale: int, into: Path) -> Files:
     return kept[0], kept[1]
 
 
-def judge(scale: int, exact_files: Files, made: Files, work: Work) -> Report:
+def evaluate(scale: int, exact_files: Files, made: Files, work: Work) -> Report:
     """Pictures of people who were held out, and speed. Raises: EngineError, ValueError."""
     samples = material.make_samples(work.held_out, scale, work.effort.held_out, seed=2)
     exact = Exact.of(scale, exact_files, samples)
@@ -160,15 +160,15 @@ def _megabytes(files: Files) -> float:
 
 def try_tensorrt(files: Files, scale: int) -> str:
     """Whether NVIDIA's own parser and builder take the files; needs no card."""
-    from engines.onnx_variants.variants import Form, make_form
+    from engines.onnx_variants.variants import OnnxVariant, make_variant
     from engines.tensorrt.build import build, load_api
 
     try:
         api = load_api("tensorrt-rtx")
         for half, path in zip(HALVES, files, strict=True):
             for precision in ("fp32", "fp16"):
-                form = Form(half, scale, layers.TYPICAL_PX[scale], precision=precision)
-                build(api, make_form(path, form))
+                variant = OnnxVariant(half, scale, layers.TYPICAL_PX[scale], precision=precision)
+                build(api, make_variant(path, variant))
     except (EngineError, ValueError) as error:
         return f"not built: {error}"
     return f"built by {api.name} {api.module.__version__}, never run on a card"

@@ -32,7 +32,7 @@ from onnxruntime.quantization.calibrate import save_tensors_data
 
 from calibration.quantisation.material import Sample
 from engines.onnx_variants.graph_surgery import fix_shapes, shapes_of
-from engines.onnx_variants.variants import Form
+from engines.onnx_variants.variants import OnnxVariant
 from engines.runtime import Features
 from engines.runtimes.cpu import to_unit
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
@@ -82,7 +82,9 @@ def convolutions(path: Path, half: str, scale: int) -> list[Layer]:
         if value.name == "hr"
     )
     weights = {t.name: t for t in model.graph.initializer}
-    shapes = shapes_of(fix_shapes(model, Form(half, scale, TYPICAL_PX[scale]).sizes(channels)))
+    shapes = shapes_of(
+        fix_shapes(model, OnnxVariant(half, scale, TYPICAL_PX[scale]).sizes(channels))
+    )
     return [
         Layer(
             *(half, node.name, node.input[1]),

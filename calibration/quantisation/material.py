@@ -2,7 +2,7 @@
 
 Headshots have a truth: they are shrunk and damaged as in a call (`engines.hime.degrade`), in
 several sizes and lights, with the noise and the codecs that it draws. Recordings go through the
-product's own stages: what the network is given there is taken as it is, and the close-ups that the
+product's own stages: what the network is given there is taken as it is, and the exemplars that the
 bank has kept serve as headshots. Everything stays in memory.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from engines.hime import degrade
 from engines.hime.people import Person, cut, load_people, recolour
 from engines.runtime import Features, Image, Runtime, open_runtime
-from engines.runtimes.feature_cache import Held
+from engines.runtimes.feature_cache import FeatureCache
 from stream.errors import ModelError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
@@ -173,7 +173,7 @@ def watch(path: Path, seconds: float) -> Material:
             for frame in source:
                 if frame.time_s > seconds:
                     break
-                _take_close_ups(_through(stages, frame), stages, photos)
+                _take_exemplars(_through(stages, frame), stages, photos)
         finally:
             stages.close()
     people = [
@@ -188,7 +188,7 @@ def _through(stages: Stages, frame: Frame) -> Frame:
     return frame
 
 
-def _take_close_ups(frame: Frame, stages: Stages, photos: dict[int, tuple[Image, ...]]) -> None:
+def _take_exemplars(frame: Frame, stages: Stages, photos: dict[int, tuple[Image, ...]]) -> None:
     """Copies: the bank overwrites its own."""
     for face in frame.faces:
         kept = stages.bank.exemplars_of(face.track_id)
@@ -223,7 +223,7 @@ class _Heard:
     def __init__(self, runtime: Runtime, samples: list[Sample]) -> None:
         self.name, self.scale = runtime.name, runtime.scale
         self._runtime, self._samples = runtime, samples
-        self._exemplars: Held[tuple[Image, ...]] = Held()
+        self._exemplars: FeatureCache[tuple[Image, ...]] = FeatureCache()
 
     def encode(self, exemplars: list[Image]) -> Features:
         """See `Runtime.encode`."""

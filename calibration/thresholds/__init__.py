@@ -1,0 +1,1 @@
+"""Thresholds of the stages, chosen from labelled data."""

@@ -80,7 +80,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=MOST, metavar="N",
                         help="at most so many, evenly over all")  # fmt: skip
     parser.add_argument("--cases", type=int, default=CASES, metavar="N",
-                        help=f"far faces for what spoils close-ups ({CASES})")  # fmt: skip
+                        help=f"far faces for what spoils exemplars ({CASES})")  # fmt: skip
     parser.add_argument("--side", type=int, default=SIDE_PX, choices=(32, 48, 64),
                         help=f"of their headshots, px ({SIDE_PX})")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="few people, few cases, seconds")
@@ -123,7 +123,7 @@ def gather(given: argparse.Namespace) -> Evidence:
         elif people is None:
             continue
         elif room == "closeups":
-            limits_of_bank.of_closeups(evidence, people, given.runtime)
+            limits_of_bank.of_exemplars(evidence, people, given.runtime)
         elif room == "worth":
             limits_of_bank.of_worth(evidence, people, given.runtime, given.cases, given.side)
         elif room == "patches":

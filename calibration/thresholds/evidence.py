@@ -55,7 +55,7 @@ def _line(one: Choice | Worth | Margin) -> str:
     verdict = "stays" if chosen == now else f"should be {chosen:g}"
     begin = f"{one.name} = {now:g} {verdict}: "
     if isinstance(one, Worth):
-        return begin + f"close-ups are worth {one.held_out:.2f}, {one.wanted:g} wanted"
+        return begin + f"exemplars are worth {one.held_out:.2f}, {one.wanted:g} wanted"
     if isinstance(one, Margin):
         return begin + (
             f"{one.held_out:.0%} of repeats lie within, {one.wanted:.0%} wanted, beside {one.first}"
@@ -73,7 +73,7 @@ def _panel(one: Choice | Worth) -> Image:
     if isinstance(one, Worth):
         size, worth = one.today
         series = {"worth": one.line, f"today {size:g}": [(size, 0.0), (size, worth)]}
-        return panel(f"{name}: worth of close-ups", series, "size")
+        return panel(f"{name}: worth of exemplars", series, "size")
     today, chosen = one.today.limit, one.chosen.limit
     series = {
         "precision": [(point.limit, point.precision) for point in one.curve],

@@ -1,6 +1,6 @@
-"""Close-ups: which ones still help the network, by pose, light and the detector's score.
+"""Exemplar worth: which ones still help the network, by pose, light and the detector's score.
 
-A far face is made from one photo of somebody; another photo of the same person is the only close-up
+A far face is made from one photo of somebody; another photo of the same person is the only exemplar
 that the network is given. Whether the result is nearer to the truth than without it is the label:
 nobody's taste. Poses are those of the photos; light and what hides a face are made up, by known
 amounts drawn from a generator.
@@ -26,7 +26,7 @@ from stream.stages.tracking.face_detector import FaceDetector
 SIDE_PX = 32
 """Of the far headshots."""
 FAR, PLAIN, LIT, DIM, HIDDEN = 2, 6, 3, 3, 3
-"""For each person: far faces, and close-ups as they are, in another light, in one light with the
+"""For each person: far faces, and exemplars as they are, in another light, in one light with the
 far face, and with something before the face."""
 LIGHT = (0.12, 4.0)
 """Factors between which the light is drawn, evenly in its logarithm."""
@@ -36,7 +36,7 @@ HIDES = (0.1, 0.7)
 
 @dataclass(frozen=True)
 class Tried:
-    """One close-up, and what it was worth."""
+    """One exemplar, and what it was worth."""
 
     kind: str
     """ "plain", "lit", "dim" or "hidden"."""
@@ -51,7 +51,7 @@ class Tried:
 
 
 def tried(network: Runtime, people: Sequence[Person]) -> list[Tried]:
-    """Try close-ups of everybody with two photos that are large enough.
+    """Try exemplars of everybody with two photos that are large enough.
 
     Raises: ValueError: nobody has. ModelError: the detection models cannot be had.
     """
@@ -124,9 +124,9 @@ class _Far:
         """The same in so much more or less light."""
         return _Far(self._network, (lit(factor)(self.photo), self._seen[1]), rng)
 
-    def gain(self, closeup: Image) -> float:
+    def gain(self, exemplar: Image) -> float:
         """dB over none."""
-        features = self._network.encode([resized(closeup, SCALE * SIDE_PX)])
+        features = self._network.encode([resized(exemplar, SCALE * SIDE_PX)])
         return psnr(self._network.enhance(self._crop, features), self._truth) - self._alone
 
 

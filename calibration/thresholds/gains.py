@@ -1,7 +1,7 @@
-"""Gains: what close-ups are worth to the network, and what blur, distance and light take of that.
+"""Gains: what exemplars are worth to the network, and what blur, distance and light take of that.
 
 A photo of somebody is made small and damaged as in a call; the network enlarges it, with three
-other photos of the same person as close-ups, and without. The difference in PSNR is what they are
+other photos of the same person as exemplars, and without. The difference in PSNR is what they are
 worth. Then they are spoilt by a known amount, and the network is asked again.
 """
 
@@ -19,10 +19,10 @@ from engines.hime.people import Person
 from engines.runtime import Image, Runtime
 
 SCALE = 4
-CLOSEUPS = 3
+EXEMPLARS = 3
 SEED = 20
 BLURS_PX = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-"""Standard deviations, px of a close-up of 256."""
+"""Standard deviations, px of an exemplar of 256."""
 SIDES_PX = (256.0, 192.0, 128.0, 96.0, 64.0, 48.0, 40.0, 32.0)
 LIGHTS = (0.35, 0.6, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0)
 """Factors."""
@@ -32,31 +32,31 @@ Spoil = Callable[[Image], Image]
 
 @dataclass(frozen=True)
 class Case:
-    """A far face, its truth, and close-ups of the same person."""
+    """A far face, its truth, and exemplars of the same person."""
 
     crop: Image
     truth: Image
-    closeups: list[Image]
+    exemplars: list[Image]
     """As large as the photos are."""
 
 
 def cases(people: Sequence[Person], limit: int, side_px: int) -> list[Case]:
     """About `limit` far faces, evenly over all people with enough photos.
 
-    Args:    side_px: of the far headshots; larger ones show more of what spoils a close-up.
+    Args:    side_px: of the far headshots; larger ones show more of what spoils an exemplar.
     Raises: ValueError: nobody has enough.
     """
     side = SCALE * side_px
-    usable = [p for p in people if len(p.photos) > CLOSEUPS and p.photos[0].shape[0] >= side]
+    usable = [p for p in people if len(p.photos) > EXEMPLARS and p.photos[0].shape[0] >= side]
     index = [(p, k) for p in usable for k in range(len(p.photos))]
     if not index:
-        raise ValueError(f"nobody has {CLOSEUPS + 1} photos of {side} px or more")
+        raise ValueError(f"nobody has {EXEMPLARS + 1} photos of {side} px or more")
     rng = np.random.default_rng(SEED)
     made = []
     for number in np.unique(np.linspace(0, len(index) - 1, min(limit, len(index))).astype(int)):
         person, k = index[int(number)]
         others = [one for i, one in enumerate(person.photos) if i != k]
-        chosen = [others[int(i)] for i in rng.permutation(len(others))[:CLOSEUPS]]
+        chosen = [others[int(i)] for i in rng.permutation(len(others))[:EXEMPLARS]]
         truth = resized(person.photos[k], side)
         made.append(Case(degrade.call([truth], SCALE, rng)[0], truth, chosen))
     return made
@@ -79,8 +79,8 @@ def lit(factor: float) -> Spoil:
     return lambda image: np.clip(np.rint(image * factor), 0, 255).astype(np.uint8)
 
 
-class Judge:
-    """Says what close-ups are worth on some far faces.
+class GainMeter:
+    """Says what exemplars are worth on some far faces.
 
     Raises: ValueError: nothing, so that nothing can be said of what spoils them.
     """
@@ -89,16 +89,16 @@ class Judge:
         self._runtime, self._given = runtime, given
         self._alone = [psnr(runtime.enhance(one.crop, None), one.truth) for one in given]
         self.full = self.worth(lambda image: image)
-        """What unspoilt close-ups are worth: dB over none, averaged."""
+        """What unspoilt exemplars are worth: dB over none, averaged."""
         if self.full <= 0.0:
-            raise ValueError(f"close-ups gain {self.full:+.2f} dB here: give photos of one session")
+            raise ValueError(f"exemplars gain {self.full:+.2f} dB here: give photos of one session")
 
     def worth(self, spoil: Spoil) -> float:
-        """What spoilt close-ups are worth: dB over none, averaged."""
+        """What spoilt exemplars are worth: dB over none, averaged."""
         gains = []
         for case, alone in zip(self._given, self._alone, strict=True):
             side = case.truth.shape[0]
-            features = self._runtime.encode([resized(spoil(one), side) for one in case.closeups])
+            features = self._runtime.encode([resized(spoil(one), side) for one in case.exemplars])
             gains.append(psnr(self._runtime.enhance(case.crop, features), case.truth) - alone)
         return float(np.mean(gains))
 

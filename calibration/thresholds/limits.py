@@ -41,12 +41,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Worth:
-    """A size at which close-ups are worth enough, and what speaks for it."""
+    """A size at which exemplars are worth enough, and what speaks for it."""
 
     name: str
     """ "module:CONSTANT" where it is used."""
     chosen: tuple[float, float]
-    """(size, what close-ups are worth there: a share, or dB), on the half that it was chosen on."""
+    """(size, what exemplars are worth there: a share, or dB), on the half that it was chosen on."""
     today: tuple[float, float]
     held_out: float
     """What they are worth to the other people at the chosen size."""

@@ -1,4 +1,4 @@
-"""Limits of the bank: which close-ups it takes in and picks, by what they are worth."""
+"""Limits of the bank: which exemplars it takes in and picks, by what they are worth."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from engines.runtime import open_runtime
 
 BANK, EXEMPLARS = "stream.stages.exemplars.bank", "stream.stages.exemplars.exemplar_set"
 SPOILT = 0.9
-"""A close-up that has lost a tenth of its worth is not taken beside better ones."""
+"""An exemplar that has lost a tenth of its worth is not taken beside better ones."""
 SLIGHT = 0.25
-"""Blur that is no reason to turn a close-up away, as part of the blur that is."""
+"""Blur that is no reason to turn an exemplar away, as part of the blur that is."""
 RELIABLE = 0.99
 """Precision wanted of the limit of sharpness."""
 KINDS: tuple[tuple[str, Callable[[Tried], float], bool, tuple[str, ...], str], ...] = (
@@ -31,17 +31,17 @@ KINDS: tuple[tuple[str, Callable[[Tried], float], bool, tuple[str, ...], str], .
     (f"{BANK}:MAX_CLIPPED", lambda one: one.light.clipped, True, ("lit",), "burnt out"),
     (f"{BANK}:LEAST_SCORE", lambda one: one.score, False, ("hidden",), "of a half-hidden face"),
 )
-"""Limit, what it limits, whether from above, which close-ups are asked, and what they are. A dim
+"""Limit, what it limits, whether from above, which exemplars are asked, and what they are. A dim
 room is dim for the far face, too; where that is burnt out itself, its truth is no aim."""
 
 
-def of_closeups(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
+def of_exemplars(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
     """Limits of pose, light and score. Raises: EngineError, ModelError, ValueError."""
     with open_runtime(runtime, gains.SCALE) as network:
         halves = [tried(network, half) for half in (people.chosen_on, people.held_out)]
     worth = [one.gain_db for half in halves for one in half if one.kind == "plain"]
     evidence.notes.append(
-        f"one close-up is worth {sum(worth) / len(worth):+.2f} dB; it helps "
+        f"one exemplar is worth {sum(worth) / len(worth):+.2f} dB; it helps "
         f"{sum(gain > 0.0 for gain in worth)} of {len(worth)} times"
     )
     evidence.notes.append(f"by how far its pose is off: {_by_pose(halves[1])}")
@@ -53,7 +53,7 @@ def of_closeups(evidence: Evidence, people: Halves[Person], runtime: str) -> Non
 
 
 def _by_pose(tries: Sequence[Tried]) -> str:
-    """What close-ups are worth, step by step."""
+    """What exemplars are worth, step by step."""
     said = []
     for near, far in itertools.pairwise((0.0, 0.1, 0.2, 0.3, 9.0)):
         worth = [x.gain_db for x in tries if x.kind == "plain" and near <= x.apart < far]
@@ -73,7 +73,7 @@ def _choose(
         Gains([value(one) for one in half], [one.gain_db for one in half], upper=upper)
         for half in halves
     )
-    labels = f"a close-up {what} that gains over none, and one that does not"
+    labels = f"an exemplar {what} that gains over none, and one that does not"
     return choose(name, chosen_on, held_out, MostGain(), labels)
 
 
@@ -83,15 +83,15 @@ def of_worth(
     """How close and how sharp. Raises: EngineError, ValueError."""
     source = f"{cases} far faces of {people.source}"
     with open_runtime(runtime, gains.SCALE) as network:
-        judges = [
-            gains.Judge(network, gains.cases(half, max(1, cases // 2), side_px))
+        meters = [
+            gains.GainMeter(network, gains.cases(half, max(1, cases // 2), side_px))
             for half in (people.chosen_on, people.held_out)
         ]
-        blur = [judge.shares(gains.blurred, gains.BLURS_PX) for judge in judges]
-        side = [judge.shares(gains.far, gains.SIDES_PX) for judge in judges]
-        light = judges[1].shares(gains.lit, gains.LIGHTS)
+        blur = [meter.shares(gains.blurred, gains.BLURS_PX) for meter in meters]
+        side = [meter.shares(gains.far, gains.SIDES_PX) for meter in meters]
+        light = meters[1].shares(gains.lit, gains.LIGHTS)
     evidence.notes.append(
-        f"three close-ups are worth {judges[1].full:+.2f} dB ({side_px} px x{gains.SCALE}, call)"
+        f"three exemplars are worth {meters[1].full:+.2f} dB ({side_px} px x{gains.SCALE}, call)"
     )
     for what, line in (("blur, px of 256", blur[1]), ("side, px", side[1]), ("light", light)):
         left = ", ".join(f"{amount:g}: {share:.0%}" for amount, share in line)
@@ -108,9 +108,9 @@ def of_worth(
 
 
 def _sharpness(evidence: Evidence, people: Halves[Person], tenth_px: float) -> None:
-    """What spoils a close-up stays out, what hardly does may in.
+    """What spoils an exemplar stays out, what hardly does may in.
 
-    There is no limit for the least sharpness: a small close-up has as little as a blurred one, and
+    There is no limit for the least sharpness: a small exemplar has as little as a blurred one, and
     is worth more. What both show is noted.
     """
     good_px = SLIGHT * tenth_px

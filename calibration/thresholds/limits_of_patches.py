@@ -1,4 +1,4 @@
-"""Limits of what may be shown: guard, trial and resemblance."""
+"""Limits of what may be shown: consistency check, exemplar gate and resemblance."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from calibration.thresholds.rules import FewestMistakes, Gains, Keeping, MostGai
 from engines.hime.people import Person
 from engines.runtime import open_runtime
 
-GUARD, TRIAL = (
+CHECK, GATE = (
     "stream.stages.enhancement.consistency_check",
     "stream.stages.enhancement.exemplar_gate",
 )
 NEVER_USEFUL = 0.995
 """Precision wanted of what is dropped at once."""
 KEPT = 0.95
-"""Share of far faces that must keep their own close-ups."""
+"""Share of far faces that must keep their own exemplars."""
 COVERED = 0.95
 """Share of what trembles from frame to frame that must not reach from one limit to the other."""
 
 
 def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
-    """Guard and trial. Raises: EngineError, ValueError."""
+    """Consistency check and exemplar gate. Raises: EngineError, ValueError."""
     with open_runtime(runtime, gains.SCALE) as network:
         on, out = (patches(network, half) for half in (people.chosen_on, people.held_out))
     doubt = choose(
-        f"{GUARD}:DOUBT",
+        f"{CHECK}:DOUBT",
         Gains(on.differs, on.shown_db, upper=True),
         Gains(out.differs, out.shown_db, upper=True),
         FewestMistakes(),
@@ -43,7 +43,7 @@ def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None
         for half in (on, out)
     )
     nonsense = choose(
-        f"{GUARD}:NONSENSE",
+        f"{CHECK}:NONSENSE",
         useless_on,
         useless_out,
         # What lies between fades out.
@@ -51,11 +51,11 @@ def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None
         "such a patch that does not gain, dropped at once, and one that gains",
     )
     least = choose(
-        f"{TRIAL}:LEAST_DETAIL",
+        f"{GATE}:LEAST_DETAIL",
         Gains(on.detail, on.given_db),
         Gains(out.detail, out.given_db),
         MostGain(),
-        "close-ups (fitting, out of focus, blank, a stranger's) that gain over none, and others",
+        "exemplars (fitting, out of focus, blank, a stranger's) that gain over none, and others",
     )
     differs, detail = (
         (on.differs_again, out.differs_again),
@@ -64,17 +64,15 @@ def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None
     evidence.add(
         people.source,
         doubt,
-        choose_margin(f"{GUARD}:SURE", doubt.name, doubt.chosen.limit, differs, COVERED, -1.0),
+        choose_margin(f"{CHECK}:SURE", doubt.name, doubt.chosen.limit, differs, COVERED, -1.0),
         nonsense,
         least,
-        choose_margin(
-            f"{TRIAL}:DETAIL_AGAIN", least.name, least.chosen.limit, detail, COVERED, 1.0
-        ),
+        choose_margin(f"{GATE}:DETAIL_AGAIN", least.name, least.chosen.limit, detail, COVERED, 1.0),
     )
 
 
 def of_resemblance(evidence: Evidence, people: Halves[Person]) -> None:
-    """Whose close-ups. Raises: ValueError."""
+    """Whose exemplars. Raises: ValueError."""
     on, out = (Scores(*photos.resemblances(half)) for half in (people.chosen_on, people.held_out))
     evidence.add(
         people.source,
@@ -83,7 +81,7 @@ def of_resemblance(evidence: Evidence, people: Halves[Person]) -> None:
             on,
             out,
             Keeping(KEPT),
-            "a far face of 32 px with noise before another background and its own close-ups, and "
+            "a far face of 32 px with noise before another background and its own exemplars, and "
             "a stranger's",
         ),
     )

@@ -18,12 +18,12 @@ from calibration.thresholds.sizes import gains_by_size
 from engines.hime.people import Person
 from engines.runtime import open_runtime
 from stream.frame import Image
-from stream.recordings.people.hog_descriptor import Gradients
+from stream.recordings.people.hog_descriptor import HogDescriptor
 
 IDENTITY = 0.995
-"""Precision wanted of what decides whose close-ups are used."""
+"""Precision wanted of what decides whose exemplars are used."""
 SEEN_DB = 0.1
-"""A face for which close-ups gain less than this gets none."""
+"""A face for which exemplars gain less than this gets none."""
 MERGED = 1e-6
 """Share of the pairs of strangers that may be taken for one person."""
 COVERED = 0.95
@@ -82,13 +82,13 @@ def of_tracker(evidence: Evidence, folder: Path, people: Halves[Person] | None) 
 
 
 def of_sizes(evidence: Evidence, folder: Path, runtime: str) -> None:
-    """Up to which size of a face close-ups are worth anything. Raises: EngineError."""
+    """Up to which size of a face exemplars are worth anything. Raises: EngineError."""
     with open_runtime(runtime, gains.SCALE) as network:
         by_person = gains_by_size(network, folder)
     parts = halves(by_person, f"{folder.stem}: {len(by_person)} recordings that are large enough")
     on, out = (_mean(half) for half in (parts.chosen_on, parts.held_out))
     gained = ", ".join(f"{side:g} px: {gain:+.2f} dB" for side, gain in out)
-    evidence.notes.append(f"close-ups gain by size of the far headshot: {gained}")
+    evidence.notes.append(f"exemplars gain by size of the far headshot: {gained}")
     if min(len(on), len(out)) > 1:
         evidence.add(
             parts.source,
@@ -112,7 +112,7 @@ def of_returns(evidence: Evidence, folders: Sequence[Path], most: int, quick: bo
     evidence.add(
         parts.source,
         choose(
-            "stream.recordings.people.hog_descriptor:Gradients.same",
+            "stream.recordings.people.hog_descriptor:HogDescriptor.same",
             Scores(on.returns.tolist(), on.strangers.tolist()),
             Scores(out.returns.tolist(), out.strangers.tolist()),
             Rare(MERGED),
@@ -133,7 +133,7 @@ def _compared(
     everybody: dict[tuple[str, str], list[Image]], some: set[str], widths: Sequence[int]
 ) -> Likenesses:
     people = {key: views for key, views in everybody.items() if key[0] in some}
-    found = [likenesses(people, Gradients(), width) for width in widths]
+    found = [likenesses(people, HogDescriptor(), width) for width in widths]
     return Likenesses(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 

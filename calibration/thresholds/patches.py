@@ -1,8 +1,9 @@
-"""Patches: which ones are worth showing, by what guard and trial measure of them.
+"""Patches: which ones are worth showing, by what check and gate measure of them.
 
-Both see no truth in a call; here it is known. The guard's patches lie in their place or beside it,
-or show another moment, somebody else or nonsense; the trial's come from close-ups that fit, are out
-of focus, blank or somebody else's. The label is whether the picture comes nearer to the truth.
+Both see no truth in a call; here it is known. The consistency check's patches lie in their place or
+beside it, or show another moment, somebody else or nonsense; the exemplar gate's come from
+exemplars that fit, are out of focus, blank or somebody else's. The label is whether the picture
+comes nearer to the truth.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from calibration.thresholds.gains import CLOSEUPS, SCALE, SEED, blurred, psnr, resized
+from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, blurred, psnr, resized
 from engines.hime import degrade
 from engines.hime.people import Person
 from engines.runtime import Image, Runtime
@@ -26,7 +27,7 @@ SIDE_PX = 32
 ASIDE_PX, MOVES = 4.0, 8
 """So far, px of the camera, patches are shown beside their place, and so many of each face."""
 BLURS_PX, SOFT = (0.5, 8.0), 3
-"""Close-ups out of focus, px of 256, evenly in the logarithm, and so many sets of each face."""
+"""Exemplars out of focus, px of 256, evenly in the logarithm, and so many sets of each face."""
 NEXT_PX = 1
 """Of the truth: so far a face moves until the next frame, which else is damaged alike."""
 
@@ -36,13 +37,13 @@ class Patches:
     """What was measured, one entry for each patch."""
 
     differs: list[float] = field(default_factory=list)
-    """As the guard measures it ..."""
+    """As the consistency check measures it ..."""
     shown_db: list[float] = field(default_factory=list)
     """... and what showing the patch gains over enlarging the camera's picture, dB."""
     detail: list[float] = field(default_factory=list)
-    """As the trial measures it: with close-ups over without ..."""
+    """As the exemplar gate measures it: with exemplars over without ..."""
     given_db: list[float] = field(default_factory=list)
-    """... and what these close-ups gain over none, dB."""
+    """... and what these exemplars gain over none, dB."""
     differs_again: list[float] = field(default_factory=list)
     detail_again: list[float] = field(default_factory=list)
     """How much the two measures of one face differ in the next frame."""
@@ -54,9 +55,9 @@ def patches(network: Runtime, people: Sequence[Person]) -> Patches:
     Raises: ValueError: fewer than two have.
     """
     side = SCALE * SIDE_PX
-    usable = [p for p in people if len(p.photos) > CLOSEUPS and p.photos[0].shape[0] >= side]
+    usable = [p for p in people if len(p.photos) > EXEMPLARS and p.photos[0].shape[0] >= side]
     if len(usable) < 2:
-        raise ValueError(f"two people with {CLOSEUPS + 1} photos of {side} px or more are needed")
+        raise ValueError(f"two people with {EXEMPLARS + 1} photos of {side} px or more are needed")
     found = Patches()
     for number, person in enumerate(usable):
         stranger = usable[(number + 1) % len(usable)]
@@ -73,8 +74,8 @@ class _Face:
         first, second, *rest = self._rng.permutation(len(person.photos))
         photos = [resized(photo, SCALE * SIDE_PX) for photo in person.photos]
         self._truth, self._later = photos[first], photos[second]
-        self._own = [photos[i] for i in [*rest, second][:CLOSEUPS]]
-        self._others = [resized(one, SCALE * SIDE_PX) for one in stranger.photos[:CLOSEUPS]]
+        self._own = [photos[i] for i in [*rest, second][:EXEMPLARS]]
+        self._others = [resized(one, SCALE * SIDE_PX) for one in stranger.photos[:EXEMPLARS]]
         self._damage = [SEED, number, 1]
         self._crop = self._damaged(self._truth)
         self._alone = network.enhance(self._crop, None)

@@ -17,13 +17,13 @@ from stream.frame import Floats
 from stream.image.headshot import EXEMPLAR_SIDE_PX
 from stream.stages.exemplars import quality
 from stream.stages.exemplars.face_similarity import resemblance
-from stream.stages.tracking.signature import likeness, look_of_face
+from stream.stages.tracking.signature import face_signature, similarity
 
 LEAST_PHOTOS = 4
 PAIRS = 4
 """Pairs of photos compared for each two people."""
 SEED = 20
-CLOSEUPS = 3
+EXEMPLARS = 3
 FAR_PX, NOISE = 32, 8.0
 """Of far faces: side of the headshot, and deviation of the noise in 8-bit levels."""
 
@@ -51,11 +51,11 @@ def of_best(people: Sequence[Person], sigma: float) -> list[float]:
 
 
 def strangers(people: Sequence[Person]) -> list[float]:
-    """Likeness of the faces of different people at the very same place."""
+    """Similarity of the faces of different people at the very same place."""
     rng = np.random.default_rng(SEED)
-    looks = [[_look(photo) for photo in person.photos] for person in people]
+    looks = [[_signature(photo) for photo in person.photos] for person in people]
     return [
-        likeness(one[int(rng.integers(len(one)))], other[int(rng.integers(len(other)))])
+        similarity(one[int(rng.integers(len(one)))], other[int(rng.integers(len(other)))])
         for index, one in enumerate(looks)
         for other in looks[:index]
         for _ in range(PAIRS)
@@ -63,7 +63,7 @@ def strangers(people: Sequence[Person]) -> list[float]:
 
 
 def resemblances(people: Sequence[Person]) -> tuple[list[float], list[float]]:
-    """Of far faces before another background to three close-ups: their own, and a stranger's.
+    """Of far faces before another background to three exemplars: their own, and a stranger's.
 
     Raises: ValueError: fewer than two people have enough photos.
     """
@@ -78,11 +78,11 @@ def resemblances(people: Sequence[Person]) -> tuple[list[float], list[float]]:
             noisy = np.rint(small + rng.normal(0.0, NOISE, small.shape))
             far = np.clip(noisy, 0, 255).astype(np.uint8)
             rest = [one for i, one in enumerate(photos) if i != k]
-            chosen = [rest[int(i)] for i in rng.permutation(len(rest))[:CLOSEUPS]]
+            chosen = [rest[int(i)] for i in rng.permutation(len(rest))[:EXEMPLARS]]
             own.append(resemblance(far, chosen))
             step = 1 + int(rng.integers(len(usable) - 1))
             stranger = usable[(number + step) % len(usable)]
-            other.append(resemblance(far, list(stranger[:CLOSEUPS])))
+            other.append(resemblance(far, list(stranger[:EXEMPLARS])))
     return own, other
 
 
@@ -101,7 +101,7 @@ def _exemplar(photo: Image) -> Image:
     return photo if photo.shape[0] == EXEMPLAR_SIDE_PX else resized(photo, EXEMPLAR_SIDE_PX)
 
 
-def _look(photo: Image) -> Floats:
+def _signature(photo: Image) -> Floats:
     # A headshot is twice as wide as the face in its middle.
     middle = photo.shape[0] / 2.0
-    return look_of_face(photo, (middle, middle), middle)
+    return face_signature(photo, (middle, middle), middle)

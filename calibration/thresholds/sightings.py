@@ -23,7 +23,7 @@ from stream.frame import Floats, Image
 from stream.image.detection import Detection
 from stream.media.sources.file_source import FileSource
 from stream.stages.tracking.face_detector import FaceDetector
-from stream.stages.tracking.signature import likeness, look_of_face, look_of_scene
+from stream.stages.tracking.signature import face_signature, scene_signature, similarity
 from stream.stages.tracking.tracker import tiles
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
@@ -46,10 +46,10 @@ class Sightings:
 
     name: str
     faces: list[Floats] = field(default_factory=list)
-    """Looks of the face (`stream.stages.tracking.signature`)."""
+    """Signatures of the face (`stream.stages.tracking.signature`)."""
     scenes: list[Floats] = field(default_factory=list)
     same_face: list[float] = field(default_factory=list)
-    """Likeness of the face in two frames that are close to each other."""
+    """Similarity of the face in two frames that are close to each other."""
     same_scene: list[float] = field(default_factory=list)
     face_scores: list[float] = field(default_factory=list)
     """The detector's scores of the face, made small and sent through a codec."""
@@ -69,7 +69,7 @@ def sightings(folder: Path) -> list[Sightings]:
     """
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     with FaceDetector() as detector:
-        seen = [_look(path, detector) for path in paths]
+        seen = [_signature(path, detector) for path in paths]
     seen = [one for one in seen if one.faces]
     if len({one.person for one in seen}) < 4:
         raise InputError(f"{folder} needs recordings of four people with a face")
@@ -77,7 +77,7 @@ def sightings(folder: Path) -> list[Sightings]:
 
 
 def strangers(seen: list[Sightings], kind: str) -> list[float]:
-    """Likeness of "faces" or "scenes" of different recordings.
+    """Similarity of "faces" or "scenes" of different recordings.
 
     Those that may show one person are not compared.
     """
@@ -85,11 +85,11 @@ def strangers(seen: list[Sightings], kind: str) -> list[float]:
     for one, other in itertools.combinations(seen, 2):
         if one.person != other.person:
             pairs = zip(getattr(one, kind), getattr(other, kind), strict=False)
-            alike += [likeness(a, b) for a, b in pairs]
+            alike += [similarity(a, b) for a, b in pairs]
     return alike
 
 
-def _look(path: Path, detector: FaceDetector) -> Sightings:
+def _signature(path: Path, detector: FaceDetector) -> Sightings:
     seen = Sightings(path.stem)
     for group in _groups(path):
         first = group[0]
@@ -99,15 +99,15 @@ def _look(path: Path, detector: FaceDetector) -> Sightings:
         face = refined(detector, first, found[0])
         if face is None:
             continue
-        look, scene = _look_of(first, face), look_of_scene(first)
-        seen.faces.append(look)
+        signature, scene = _signature_of(first, face), scene_signature(first)
+        seen.faces.append(signature)
         seen.scenes.append(scene)
         for step in APART:
             if step < len(group):
                 later = refined(detector, group[step], face)
                 if later is not None:
-                    seen.same_face.append(likeness(look, _look_of(group[step], later)))
-                seen.same_scene.append(likeness(scene, look_of_scene(group[step])))
+                    seen.same_face.append(similarity(signature, _signature_of(group[step], later)))
+                seen.same_scene.append(similarity(scene, scene_signature(group[step])))
         for width in WIDTHS_PX:
             seen.face_scores += _score_when_far(detector, first, face, width)
         seen.other_scores += _scores_without(detector, first, face)
@@ -160,5 +160,5 @@ def _scores_without(detector: FaceDetector, image: Image, face: Detection) -> li
     return scores
 
 
-def _look_of(image: Image, face: Detection) -> Floats:
-    return look_of_face(image, center(face), face.width_px)
+def _signature_of(image: Image, face: Detection) -> Floats:
+    return face_signature(image, center(face), face.width_px)

@@ -1,6 +1,6 @@
-"""Sizes: up to which size of a far face close-ups still gain anything.
+"""Sizes: up to which size of a far face exemplars still gain anything.
 
-Faces of recordings in which somebody sits close are made small and damaged as in a call; close-ups
+Faces of recordings in which somebody sits close are made small and damaged as in a call; exemplars
 are other moments of the same recording.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.thresholds.gains import CLOSEUPS, SCALE, SEED, psnr, resized
+from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from calibration.thresholds.sightings import SUFFIXES
 from engines.hime import degrade
 from engines.runtime import Image, Runtime
@@ -21,18 +21,18 @@ from stream.stages.tracking.face_detector import FaceDetector
 
 SIDES_PX = (48, 96, 144, 176)
 MOMENTS = 5
-"""In each recording: one is the far face, the others may be close-ups."""
+"""In each recording: one is the far face, the others may be exemplars."""
 EVERY = 15
 
 
 def gains_by_size(runtime: Runtime, folder: Path) -> list[dict[float, float]]:
-    """For each recording of somebody: side of the far headshot, px → dB that close-ups gain over
+    """For each recording of somebody: side of the far headshot, px → dB that exemplars gain over
     none; sizes for which it is not large enough are left out, and who has none of them."""
     rng = np.random.default_rng(SEED)
     people = []
     for path in _recordings(folder):
         heads = _headshots(path)
-        if len(heads) > CLOSEUPS and (line := _line(runtime, heads, rng)):
+        if len(heads) > EXEMPLARS and (line := _line(runtime, heads, rng)):
             people.append(line)
     return people
 
@@ -47,7 +47,7 @@ def _line(runtime: Runtime, heads: list[Image], rng: np.random.Generator) -> dic
         truth = resized(first, SCALE * side)
         crop = degrade.call([truth], SCALE, rng)[0]
         # The bank keeps 256 px.
-        kept = [resized(one, 256) for one in others[-CLOSEUPS:]]
+        kept = [resized(one, 256) for one in others[-EXEMPLARS:]]
         features = runtime.encode([resized(one, SCALE * side) for one in kept])
         alone = psnr(runtime.enhance(crop, None), truth)
         line[float(side)] = psnr(runtime.enhance(crop, features), truth) - alone

@@ -89,7 +89,7 @@ def _fold_constants(model: ModelProto) -> bool:
 def with_signed(model: ModelProto) -> ModelProto:
     """Read quantised activations as int8 with zero point 0 instead of uint8 with 128.
 
-    The levels are the same. ONNX Runtime has fast kernels for the unsigned form alone, TensorRT
+    The levels are the same. ONNX Runtime has fast kernels for the unsigned variant alone, TensorRT
     takes nothing but the signed one.
 
     Raises: ValueError: a zero point of another value.

@@ -1,14 +1,15 @@
-"""Forms of the shipped ONNX files for runtimes that want fixed shapes, half precision, or no
+"""Variants of the shipped ONNX files for runtimes that want fixed shapes, half precision, or no
 DeformConv: made by surgery on the graph, without the network's own code.
 
     shipped:  DeformConv, float32, any slots, height and width
-    form:     GridSample, float32 or float16, one crop size, a fixed number of slots, and on request
+    variant:  GridSample, float32 or float16, one crop size, a fixed number of slots, and on request
               pictures as RGB uint8 (N, H, W, 3) instead of float32 (N, 3, H, W) in 0..1
 
-A form is strongly typed: every value has one type, written in the file, and a builder that follows
-it has no precision left to choose. In a float16 form these stay float32: sampling positions and the
-features at the sampler (a half position is off by a hundredth of a cell), the aggregation's sums
-and quotient (small over small), and the enlarged camera picture that all detail is added to.
+A variant is strongly typed: every value has one type, written in the file, and a builder that
+follows it has no precision left to choose. In a float16 variant these stay float32: sampling
+positions and the features at the sampler (a half position is off by a hundredth of a cell), the
+aggregation's sums and quotient (small over small), and the enlarged camera picture that all detail
+is added to.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ FLOAT, HALF, BYTE = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
 
 
 @dataclass(frozen=True)
-class Form:
-    """Which form: of one half of the network, for one bucket.
+class OnnxVariant:
+    """Which variant: of one half of the network, for one bucket.
 
     Raises: ValueError: no such precision, an odd bucket.
     """
@@ -76,8 +77,8 @@ class Form:
         return {"crop": (1, 3, b, b), "hr": features, "query": features, "validity": (1, s)}
 
 
-def make_form(path: Path, form: Form) -> bytes:
-    """Read a shipped ONNX file and make a form of it.
+def make_variant(path: Path, variant: OnnxVariant) -> bytes:
+    """Read a shipped ONNX file and make a variant of it.
 
     Returns: the bytes of an ONNX file (opset of the source).
     Raises:  ValueError: the file is not a half of the network. OSError.
@@ -85,11 +86,11 @@ def make_form(path: Path, form: Form) -> bytes:
     try:
         model = onnx.load(path)
         channels = _channels(model)
-        model = fix_shapes(with_signed(model), form.sizes(channels))
+        model = fix_shapes(with_signed(model), variant.sizes(channels))
         model = with_grid_sample(model)
-        if form.precision == "fp16":
+        if variant.precision == "fp16":
             model = with_half(model)
-        if form.pixels:
+        if variant.pixels:
             model = with_pixels(model)
         onnx.checker.check_model(model, full_check=True)
     except OSError:
@@ -102,7 +103,7 @@ def make_form(path: Path, form: Form) -> bytes:
 
 
 def ports(model: bytes) -> dict[str, tuple[tuple[int, ...], DTypeLike, bool]]:
-    """Inputs and outputs of a form: name: shape, type, whether it is an input."""
+    """Inputs and outputs of a variant: name: shape, type, whether it is an input."""
     graph = onnx.load_from_string(model).graph
     found: dict[str, tuple[tuple[int, ...], DTypeLike, bool]] = {}
     for values, is_input in ((graph.input, True), (graph.output, False)):
@@ -197,7 +198,7 @@ def _sampler(
 
 
 def _kept(model: ModelProto) -> set[int]:
-    """Nodes of a float16 form that stay in float32, by index."""
+    """Nodes of a float16 variant that stay in float32, by index."""
     readers: dict[str, list[int]] = {}
     makers: dict[str, int] = {}
     nodes = model.graph.node

@@ -1,4 +1,4 @@
-"""Ahead: makes sizes ready in the background, so that nobody waits for them later.
+"""BackgroundCompiler: makes sizes ready in the background, so that nobody waits for them later.
 
 Compiling the network for one more size takes up to half a second of one core. In a call it is done
 here, while other sizes answer; who never asks, as recordings do not, has no thread more.
@@ -18,7 +18,7 @@ NICE = 10
 """Of the thread that gives way: a tenth of the weight of the others."""
 
 
-class Ahead:
+class BackgroundCompiler:
     """Makes sizes ready, one after the other, in the order in which they were wanted.
 
     Args: make: makes a size ready; in a thread of its own.
@@ -40,7 +40,7 @@ class Ahead:
                 return
             self._wanted.add(size)
             if self._worker is None:
-                self._worker = ThreadPoolExecutor(1, "closeup ahead")
+                self._worker = ThreadPoolExecutor(1, "closeup compiler")
                 self._behind = ThreadPoolExecutor(1, "closeup behind", give_way)
             self._worker.submit(self._work, size)
 

@@ -11,15 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.contract import Features, Image, check_crop, check_exemplars
+from engines.errors import EngineError, UnavailableError
 from engines.machine import cores
-from engines.runtime import (
-    EngineError,
-    Features,
-    Image,
-    UnavailableError,
-    check_crop,
-    check_exemplars,
-)
 from engines.weights.manifest import quantised_files, weights_files
 
 Array = NDArray[np.float32]
@@ -68,7 +62,7 @@ def first_line(error: BaseException) -> str:
 
 
 class CpuRuntime(ABC):
-    """A Runtime whose halves take and give float32 arrays. See `engines.runtime.Runtime`."""
+    """A Runtime whose halves take and give float32 arrays. See `engines.contract.Runtime`."""
 
     name: str
     precisions: tuple[str, ...]

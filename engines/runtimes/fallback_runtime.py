@@ -1,4 +1,4 @@
-"""Meanwhile: answers with one runtime while a better one gets ready, and after it has failed.
+"""FallbackRuntime: answers with one runtime while a better one gets ready, and after it has failed.
 
 Building an engine takes up to minutes on first use. A call does not wait for it: the CPU answers,
 the engines are built in the background, bucket by bucket, and each bucket changes over when its own
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from engines.runtime import EngineError, Features, Image, Runtime, check_crop, check_exemplars
-from engines.runtimes.feature_cache import Held
+from engines.contract import Features, Image, Runtime, check_crop, check_exemplars
+from engines.errors import EngineError
+from engines.runtimes.feature_cache import FeatureCache
 
 _log = logging.getLogger("closeup.engines")
 
@@ -44,8 +45,8 @@ class _Known:
     other: Features | None = None
 
 
-class Meanwhile:
-    """See `engines.runtime.Runtime`. Owns both runtimes and closes them.
+class FallbackRuntime:
+    """See `engines.contract.Runtime`. Owns both runtimes and closes them.
 
     Args: first: answers at once. better: prepared in the background for the buckets that are used.
           tell: gets one line when building begins and ends, or when `better` is given up.
@@ -58,7 +59,7 @@ class Meanwhile:
         self._first, self._better, self._tell = first, better, tell
         self.name = f"{first.name}, {better.name} when ready"
         """Who answers for the buckets that were asked for so far."""
-        self._known: Held[_Known] = Held()
+        self._known: FeatureCache[_Known] = FeatureCache()
         self._asked: set[int] = set()
         self._done: set[int] = set()
         self._wanted: queue.SimpleQueue[int | None] = queue.SimpleQueue()

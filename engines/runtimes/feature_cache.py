@@ -1,16 +1,17 @@
-"""What a runtime keeps beside features, for as long as the caller keeps the features."""
+"""FeatureCache: what a runtime keeps beside features, for as long as the caller keeps the
+features."""
 
 from __future__ import annotations
 
 import weakref
 from typing import Generic, TypeVar
 
-from engines.runtime import Features
+from engines.contract import Features
 
 T = TypeVar("T")
 
 
-class Held(Generic[T]):
+class FeatureCache(Generic[T]):
     """Values by features: by identity, and gone with them."""
 
     def __init__(self) -> None:

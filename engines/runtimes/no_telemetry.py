@@ -1,4 +1,4 @@
-"""NoReports: OpenVINO without what reports its use to its maker."""
+"""No telemetry: OpenVINO without the part that reports its use to its maker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REPORTER = "openvino_telemetry"
 
 
 @contextmanager
-def no_reports() -> Iterator[None]:
+def without_telemetry() -> Iterator[None]:
     """Import OpenVINO in here: it does not find its reporter then, and does without.
 
     With it, each import sends an event with a number kept in ~/intel, from a thread of its own. A

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from engines.runtime import Features, UnavailableError
+from engines.contract import Features
+from engines.errors import UnavailableError
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 
 
 class OnnxRuntimeCpu(CpuRuntime):
-    """The two halves of the network as two sessions. See `engines.runtime.Runtime`."""
+    """The two halves of the network as two sessions. See `engines.contract.Runtime`."""
 
     name = "onnxruntime-cpu"
     precisions = ("fp32", "int8")

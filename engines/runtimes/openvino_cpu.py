@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from engines.runtime import Features, Image, UnavailableError
-from engines.runtimes.background_compile import Ahead
+from engines.contract import Features, Image
+from engines.errors import UnavailableError
+from engines.runtimes.background_compile import BackgroundCompiler
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 
 INSTALL = "pip install -U 'closeup[openvino]'"
@@ -88,7 +89,7 @@ class OpenVinoCpu(CpuRuntime):
         self._enhancers: OrderedDict[tuple[int, int], Any] = OrderedDict()
         # A call's thread and the one that compiles ahead of it both look there.
         self._lock = threading.Lock()
-        self._ahead = Ahead(self._make_ready)
+        self._compiler = BackgroundCompiler(self._make_ready)
         super().__init__(scale, precision, self._graph.channels)
 
     def at_once(self, bucket: int, *, soon: bool = False) -> bool:
@@ -100,9 +101,9 @@ class OpenVinoCpu(CpuRuntime):
                     self._enhancers.move_to_end(key)
             missing = not all(key in self._enhancers for key in keys)
         if missing and soon:
-            self._ahead.want(bucket)
+            self._compiler.want(bucket)
         # Where it can never be, `enhance` says why.
-        return not missing or self._ahead.failed(bucket) or not self._open
+        return not missing or self._compiler.failed(bucket) or not self._open
 
     def _encode_half(self, exemplars: Array) -> Features:
         self._encoder.set_tensor("exemplars", self._share(exemplars))
@@ -149,7 +150,7 @@ class OpenVinoCpu(CpuRuntime):
         for slots in (0, SLOTS):
             if (side, slots) not in self._enhancers:
                 model = self._graph.build(side, slots, self.precision)
-                made = self._ahead.behind(partial(self._compile, model))
+                made = self._compiler.behind(partial(self._compile, model))
                 self._keep((side, slots), made)
 
     def _keep(self, key: tuple[int, int], made: Any) -> None:
@@ -159,7 +160,7 @@ class OpenVinoCpu(CpuRuntime):
                 self._enhancers.popitem(last=False)
 
     def _close(self) -> None:
-        self._ahead.close()
+        self._compiler.close()
         # requests keep their buffers, and faces in them, until they are freed
         self._encoder = self._last = None
         self._enhancers.clear()

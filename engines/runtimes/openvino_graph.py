@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.runtimes.no_telemetry import no_reports
+from engines.runtimes.no_telemetry import without_telemetry
 
-with no_reports():
+with without_telemetry():
     import openvino as ov
     from openvino import opset13 as op
     from openvino.frontend.onnx import ConversionExtension

@@ -17,19 +17,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from engines.runtime import (
-    BUCKETS,
-    EngineError,
-    Features,
-    Image,
-    Runtime,
-    UnavailableError,
-    check_crop,
-    check_exemplars,
-    runtime_class,
-)
-from engines.runtimes.fallback_runtime import Meanwhile
-from engines.runtimes.feature_cache import Held
+from engines.contract import BUCKETS, Features, Image, Runtime, check_crop, check_exemplars
+from engines.errors import EngineError, UnavailableError
+from engines.runtimes.fallback_runtime import FallbackRuntime
+from engines.runtimes.feature_cache import FeatureCache
+from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
+from engines.runtimes.openvino_cpu import OpenVinoCpu
 from engines.tensorrt.bucket import SLOTS, Bucket, OnCard, probe_pictures
 from engines.tensorrt.build import Api, Options, Progress, build, load_api
 from engines.tensorrt.card import Card, Pinned
@@ -46,19 +39,19 @@ Face = tuple[Image, Features | None]
 
 def _exact(scale: int) -> Runtime:
     """Whose answer engines are tested by: float32, and installed everywhere."""
-    return runtime_class("onnxruntime-cpu")(scale, "fp32")
+    return OnnxRuntimeCpu(scale, "fp32")
 
 
 def _quick(scale: int) -> Runtime:
     """The fastest on the CPU that this machine has. Raises: UnavailableError, WeightsError."""
     try:
-        return runtime_class("openvino-cpu")(scale)
+        return OpenVinoCpu(scale)
     except UnavailableError:
-        return runtime_class("onnxruntime-cpu")(scale)
+        return OnnxRuntimeCpu(scale)
 
 
 class TensorrtGpu:
-    """See `engines.runtime.Runtime`. `prepare` may run in another thread meanwhile.
+    """See `engines.contract.Runtime`. `prepare` may run in another thread meanwhile.
 
     Args:   scale: 4 or 8. precision: "fp16", which is None too, or "fp32".
             files: other halves than the shipped ones, with Q/DQ nodes for INT8 or FP8.
@@ -96,12 +89,12 @@ class TensorrtGpu:
                 f"TensorRT for RTX does not run on {card.name} (compute capability {number}): "
                 "install closeup[tensorrt]"
             )
-        self._forms = _load_forms(self.name)  # last: it takes longer than all other questions
+        self._variants = _load_variants(self.name)  # last: it takes longer than all other questions
         self._cache = cache or EngineCache()
         self._options = options or Options()
         self._reference = reference
         self._buckets: dict[int, Bucket] = {}
-        self._held: Held[OnCard] = Held()
+        self._features: FeatureCache[OnCard] = FeatureCache()
 
     def ready(self, bucket: int) -> bool:
         """Whether crops of this side are answered without building anything."""
@@ -139,11 +132,11 @@ class TensorrtGpu:
         on_card = bucket.start_encode(chosen, self._card.stream)
         self._card.wait(self._card.stream)
         hr, query = (p.array[: len(chosen)].astype(np.float32) for p in bucket.features)
-        self._held.put((hr, query), on_card)
+        self._features.put((hr, query), on_card)
         return hr, query
 
     def at_once(self, bucket: int, *, soon: bool = False) -> bool:
-        """See `Runtime.at_once`; the background is `Meanwhile`'s."""
+        """See `Runtime.at_once`; the background is `FallbackRuntime`'s."""
         return True
 
     def enhance(self, crop: Image, features: Features | None) -> Image:
@@ -174,10 +167,10 @@ class TensorrtGpu:
 
     def _on_card(self, bucket: Bucket, features: Features) -> OnCard:
         """Features on the card, brought there if another runtime has made them."""
-        found = self._held.get(features)
+        found = self._features.get(features)
         if found is None:
             found = self._upload(bucket.features, features)
-            self._held.put(features, found)
+            self._features.put(features, found)
         return found
 
     def _upload(self, pinned: Sequence[Pinned], features: Features) -> OnCard:
@@ -214,13 +207,13 @@ class TensorrtGpu:
         """Engines from the cache, or new ones. Raises: EngineError."""
         models, ports = {}, {}
         for half, path in zip(HALVES, self._files, strict=True):
-            form = self._forms.Form(half, self.scale, side, SLOTS, self.precision)
+            variant = self._variants.OnnxVariant(half, self.scale, side, SLOTS, self.precision)
             try:
-                models[half] = self._forms.make_form(path, form)
+                models[half] = self._variants.make_variant(path, variant)
             except (OSError, ValueError) as error:
                 raise EngineError(str(error)) from error
             ports[half] = {
-                name: Port(*port) for name, port in self._forms.ports(models[half]).items()
+                name: Port(*port) for name, port in self._variants.ports(models[half]).items()
             }
         general: dict[str, str | int] = {
             "runtime": self._api.name,
@@ -284,7 +277,7 @@ class TensorrtGpu:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._held.clear()  # features are faces: they leave the card with the runtime
+        self._features.clear()  # features are faces: they leave the card with the runtime
         for bucket in self._buckets.values():
             bucket.close()
         self._buckets.clear()
@@ -296,7 +289,7 @@ class TensorrtRtx(TensorrtGpu):
     name = "tensorrt-rtx"
 
 
-class LiveTensorrt(Meanwhile):
+class LiveTensorrt(FallbackRuntime):
     """TensorRT for calls that do not wait: the CPU answers until the engines are there."""
 
     runtime: type[TensorrtGpu] = TensorrtGpu
@@ -327,7 +320,7 @@ def _check_features(bucket: Bucket, features: Features | None) -> None:
             )
 
 
-def _load_forms(name: str) -> Any:
+def _load_variants(name: str) -> Any:
     try:
         from engines.onnx_variants import variants
     except ImportError as error:

@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from engines.runtime import (
-    EngineError,
-    Features,
-    Image,
-    UnavailableError,
-    check_crop,
-    check_exemplars,
-)
-from engines.runtimes.feature_cache import Held
+from engines.contract import Features, Image, check_crop, check_exemplars
+from engines.errors import EngineError, UnavailableError
+from engines.runtimes.feature_cache import FeatureCache
 from engines.weights.manifest import weights_files
 
 if TYPE_CHECKING:
@@ -31,7 +25,7 @@ OnDevice = tuple["Tensor", "Tensor"]
 
 
 class TorchCuda:
-    """See `engines.runtime.Runtime`.
+    """See `engines.contract.Runtime`.
 
     Args:   precision: "fp16", which is None too, or "fp32" (without TF32).
             device: "cuda", "cuda:1"; "cpu" computes the same without graphs, for tests.
@@ -70,7 +64,7 @@ class TorchCuda:
             self._network.to(self._device)
         except torch.OutOfMemoryError as error:
             raise UnavailableError(f"the card is full: {str(error).splitlines()[0]}") from error
-        self._held: Held[OnDevice] = Held()
+        self._features: FeatureCache[OnDevice] = FeatureCache()
         self._runs: dict[tuple[int, int], _Run] = {}
 
     @staticmethod
@@ -95,7 +89,7 @@ class TorchCuda:
             made = self._network.encode(pictures.unsqueeze(0))
         on_device = made.hr, made.query
         hr, query = (part[0].float().cpu().numpy() for part in on_device)
-        self._held.put((hr, query), on_device)
+        self._features.put((hr, query), on_device)
         return hr, query
 
     def at_once(self, bucket: int, *, soon: bool = False) -> bool:
@@ -125,7 +119,7 @@ class TorchCuda:
             raise EngineError(f"the card is full: {str(error).splitlines()[0]}") from error
 
     def _on_device(self, features: Features) -> OnDevice:
-        found = self._held.get(features)
+        found = self._features.get(features)
         if found is None:
             dtype = next(self._network.parameters()).dtype
             hr, query = (
@@ -133,7 +127,7 @@ class TorchCuda:
                 for part in features
             )
             found = hr, query
-            self._held.put(features, found)
+            self._features.put(features, found)
         return found
 
     def _picture(self, pixels: Tensor) -> Tensor:
@@ -169,7 +163,7 @@ class TorchCuda:
         traceback: TracebackType | None,
     ) -> None:
         # features and buffers are faces: they leave the card with the runtime
-        self._held.clear()
+        self._features.clear()
         self._runs.clear()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.runtime import Image
+from engines.contract import Image
 from engines.tensorrt.build import Api
 from engines.tensorrt.card import Block, Card, CudaError
 from engines.tensorrt.engine import Engine, Port

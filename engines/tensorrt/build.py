@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engines.runtime import EngineError, UnavailableError
+from engines.errors import EngineError, UnavailableError
 
 if TYPE_CHECKING:
     import tensorrt
@@ -115,7 +115,7 @@ def build(
 ) -> Built:
     """Build an engine. Takes a fraction of a second (RTX) to minutes; lets other threads run.
 
-    Args:   model: a form of `engines.onnx_variants.variants` with fixed shapes, as ONNX bytes.
+    Args:   model: a variant of `engines.onnx_variants.variants` with fixed shapes, as ONNX bytes.
             timing: `Built.timing` of an earlier build on the same card and version.
     Raises: BuildError: in one line: what the parser or the builder did not like, or that
             `progress` stopped the build.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from engines.runtime import EngineError, UnavailableError
+from engines.errors import EngineError, UnavailableError
 
 NEEDED_BYTES = 1000 << 20
 """Free memory without which a card is passed over: contexts, engines and buffers of all buckets.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from engines.runtime import EngineError
+from engines.errors import EngineError
 from engines.tensorrt.build import Api, make_logger
 from engines.tensorrt.card import Block, Card
 from engines.tensorrt.engine_cache import RefusedError

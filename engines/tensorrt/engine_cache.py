@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from engines.runtime import EngineError
+from engines.errors import EngineError
 
 SCHEMA = 1
 WAIT_S = 600.0

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from engines.runtime import SCALES, WeightsError
+from engines.contract import SCALES
+from engines.errors import WeightsError
 
 WEIGHTS = Path(__file__).parent
 MANIFEST = "manifest.json"

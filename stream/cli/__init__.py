@@ -1,0 +1,1 @@
+"""The command line: arguments, files of options, and the doctor."""

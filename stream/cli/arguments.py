@@ -13,8 +13,7 @@ from typing import Any, Literal, NoReturn
 
 from engines.runtime import RUNTIMES
 from stream.camera_profile import ANY_CAMERA
-from stream.cli import batch_options as archive
-from stream.cli import provenance_options
+from stream.cli import batch_options, provenance_options
 from stream.cli.config_file import read_config
 from stream.errors import ConfigError
 from stream.media.sinks.encoder import CODECS, ENCODERS, Encoding, check_encoding
@@ -25,11 +24,11 @@ from stream.options import (
     DEMO_OUTPUT,
     ENLARGED_UP_TO_PX,
     VIRTUAL_CAMERA,
-    ArchiveOptions,
+    BatchOptions,
     LiveOptions,
     Options,
 )
-from stream.rtc import relay_options as relay
+from stream.rtc import relay_options
 from stream.rtc.relay_options import WEBRTC, RelayOptions
 
 DESCRIPTION = "Make far-away faces sharp with the same person's earlier close-ups."
@@ -52,8 +51,8 @@ DEFAULTS: dict[str, Any] = {
     "crf": None,
     "encoder": None,
     **provenance_options.DEFAULTS,
-    **archive.DEFAULTS,
-    **relay.DEFAULTS,
+    **batch_options.DEFAULTS,
+    **relay_options.DEFAULTS,
 }
 
 
@@ -63,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message} (--help shows all options)")
 
 
-def parse(arguments: Sequence[str]) -> Options | ArchiveOptions | LiveOptions | RelayOptions:
+def parse(arguments: Sequence[str]) -> Options | BatchOptions | LiveOptions | RelayOptions:
     """Command line → options that make sense together; `--config` fills in what it leaves out.
 
     Raises: ConfigError: an option is missing, unknown, out of range or contradicts another.
@@ -95,11 +94,11 @@ def parse(arguments: Sequence[str]) -> Options | ArchiveOptions | LiveOptions | 
         _refuse_encoding(given)
     if given.input == WEBRTC:
         return _relay(given)
-    if names := relay.given_names(given):
+    if names := relay_options.given_names(given):
         raise ConfigError(f"{names[0]} is for the relay, --input {WEBRTC}")
-    if device is None and not following and archive.is_archive(inputs, given.output or []):
-        archive.check(given)
-        return ArchiveOptions(
+    if device is None and not following and batch_options.is_batch(inputs, given.output or []):
+        batch_options.check(given)
+        return BatchOptions(
             inputs=tuple(inputs),
             output=Path(given.output[0]),
             each=_recording(given),
@@ -111,7 +110,7 @@ def parse(arguments: Sequence[str]) -> Options | ArchiveOptions | LiveOptions | 
     for name in ("jobs", "cluster"):
         if getattr(given, name) is not None:
             raise ConfigError(f"--{name} is for several recordings, or a folder of them")
-    if following and (names := archive.given_names(given)):
+    if following and (names := batch_options.given_names(given)):
         raise ConfigError(f"{names[0]} is for recordings")
     return _recording(given) if device is None else _call(given, device)
 
@@ -163,8 +162,10 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Action]]:
     add(call, "stats", choices=("table", "json"), help="figures on stdout, a line a second")
     add(call, "metrics-port", type=int, metavar="N", help="figures for Prometheus, on this "
         "machine's loopback; 0 takes a free port")  # fmt: skip
-    archive.add_arguments(partial(add, parser.add_argument_group("recordings")))
-    relay.add_arguments(partial(add, parser.add_argument_group(f"the relay, --input {WEBRTC}")))
+    batch_options.add_arguments(partial(add, parser.add_argument_group("recordings")))
+    relay_options.add_arguments(
+        partial(add, parser.add_argument_group(f"the relay, --input {WEBRTC}"))
+    )
     more = parser.add_argument_group("more")
     add(more, "report", type=Path, metavar="WHAT", help="a name.json: what was done, for programs; "
         "any other name: a folder with a page to look at, which SHOWS FACES: moments before and "
@@ -214,7 +215,7 @@ def _recording(given: argparse.Namespace) -> Options:
         camera=given.camera,
         progress=given.progress or "text",
         resume=bool(given.resume),
-        segment=archive.segment_frames(given),
+        segment=batch_options.segment_frames(given),
     )
 
 
@@ -256,7 +257,15 @@ def _call(given: argparse.Namespace, device: Device) -> LiveOptions:
 
 
 def _relay(given: argparse.Namespace) -> RelayOptions:
-    others = ("output", "report", "stats", "metrics_port", "scale", "passes", *archive.DEFAULTS)
+    others = (
+        "output",
+        "report",
+        "stats",
+        "metrics_port",
+        "scale",
+        "passes",
+        *batch_options.DEFAULTS,
+    )
     named = [one for one in others if getattr(given, one) is not None]
     named += [one for one in ("headless", "overwrite") if getattr(given, one)]
     if named:
@@ -264,4 +273,4 @@ def _relay(given: argparse.Namespace) -> RelayOptions:
         raise ConfigError(
             f"--{option} is not for the relay; its page and /metrics show what it does"
         )
-    return relay.read(given)
+    return relay_options.read(given)

@@ -44,7 +44,7 @@ def segment_frames(given: argparse.Namespace) -> int:
     return frames
 
 
-def is_archive(inputs: list[str], outputs: list[str]) -> bool:
+def is_batch(inputs: list[str], outputs: list[str]) -> bool:
     """Whether many recordings are meant, or one that goes into a folder."""
     into_folder = len(outputs) == 1 and (
         outputs[0].endswith(("/", os.sep)) or Path(outputs[0]).is_dir()

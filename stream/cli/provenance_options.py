@@ -1,4 +1,4 @@
-"""Options of honesty: what an output shows and says about having been enhanced."""
+"""Options of provenance: what an output shows and says about having been enhanced."""
 
 from __future__ import annotations
 

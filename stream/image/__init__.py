@@ -1,0 +1,1 @@
+"""Geometry of pictures: resampling, headshots, detections."""

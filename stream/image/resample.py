@@ -1,4 +1,4 @@
-"""Crop: pieces of a picture, cut at whole pixels or sampled at any rectangle and size.
+"""Resample: pieces of a picture, cut at whole pixels or sampled at any rectangle and size.
 
 Convention: pixels, origin at the top left, (x, y) order; pixel i covers [i, i + 1), so that its
 centre lies at i + 0.5. Boxes and rectangles are xyxy in this continuous measure.

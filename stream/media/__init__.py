@@ -1,0 +1,1 @@
+"""Sources, sinks and what they know of video, sound and files."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.format import VideoFormat
+from av.video.format import VideoFormat as PixelFormat
 from numpy.typing import NDArray
 
 from stream.frame import Floats
@@ -36,22 +36,22 @@ class Layout:
     @classmethod
     def of(cls, name: str) -> Layout | None:
         """Of planar YUV and grey of 8 to 16 bits in the usual byte order; None of other formats."""
-        form = VideoFormat(name)
-        parts = form.components
+        pixel_format = PixelFormat(name)
+        parts = pixel_format.components
         known = name.startswith(("yuv", "gray")) and not name.startswith("grayf")
-        if not known or form.is_big_endian or "msb" in name or len(parts) not in (1, 3):
+        if not known or pixel_format.is_big_endian or "msb" in name or len(parts) not in (1, 3):
             return None
-        layout = cls.like(form)
+        layout = cls.like(pixel_format)
         apart = [part.plane for part in parts] == list(range(len(parts)))
         return layout if apart and max(layout.sub_x, layout.sub_y) <= 1 else None
 
     @classmethod
-    def like(cls, form: VideoFormat) -> Layout:
+    def like(cls, pixel_format: PixelFormat) -> Layout:
         """Depth and chroma of any format; 8 bits at least."""
-        sub_x = (16 // max(1, form.chroma_width(16))).bit_length() - 1
-        sub_y = (16 // max(1, form.chroma_height(16))).bit_length() - 1
-        depth = max(part.bits for part in form.components)
-        return cls(max(8, depth), sub_x, sub_y, 1 if len(form.components) < 3 else 3)
+        sub_x = (16 // max(1, pixel_format.chroma_width(16))).bit_length() - 1
+        sub_y = (16 // max(1, pixel_format.chroma_height(16))).bit_length() - 1
+        depth = max(part.bits for part in pixel_format.components)
+        return cls(max(8, depth), sub_x, sub_y, 1 if len(pixel_format.components) < 3 else 3)
 
     @property
     def most(self) -> int:

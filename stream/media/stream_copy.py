@@ -1,4 +1,4 @@
-"""Companion: what accompanies the pictures of a file: sound, subtitles, other tracks, titles."""
+"""StreamCopy: what accompanies the pictures of a file: sound, subtitles, other tracks, titles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TIMECODE = "timecode"
 """Of a track that says which time of day it was; mp4 and mov make it out of this title."""
 
 
-class Companion(Protocol):
+class StreamCopy(Protocol):
     """Adds its streams to a file and gives their packets as the pictures go on."""
 
     def options(self, kind: str) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Form: what the pictures of a recording are, so that others of the same kind can be written."""
+"""VideoFormat: what the pictures of a recording are, so that others of the same kind can be
+written."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ class Light:
 
 
 @dataclass(frozen=True)
-class Form:
+class VideoFormat:
     """Of the pictures as they are coded, before they are turned upright."""
 
     size: Size
@@ -103,7 +104,7 @@ class Form:
         *,
         sides: Mapping[str, bytes] | None = None,
         interlaced: bool = False,
-    ) -> Form:
+    ) -> VideoFormat:
         """Read it off a decoded picture.
 
         Args: sides, interlaced: what the picture has lost on its way, see `side_data_of`.
@@ -151,7 +152,7 @@ def _light(sides: Mapping[str, bytes]) -> Light | None:
 
 
 def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
-    """What lies beside a decoded picture and belongs to its form, by FFmpeg's name."""
+    """What lies beside a decoded picture and belongs to its format, by FFmpeg's name."""
     found = {}
     for name in SIDE_DATA:
         data = frame.side_data.get(name)

@@ -1,4 +1,4 @@
-"""Look: the first pass over a recording, which finds everybody and enhances nothing."""
+"""FirstPass: the first pass over a recording, which finds everybody and enhances nothing."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from stream.frame import Frame
 from stream.graph import Stages
 from stream.pipeline import Pipeline
 from stream.protocols import Source
-from stream.recordings.people.person_index import Album
-from stream.recordings.people.track_log import Replay, Tracks
+from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.people.track_log import Replay, TrackLog
 from stream.telemetry.metrics import FACES, FRAMES, Metrics
 from stream.telemetry.progress import MakeMeter, Progress
 
 FIRST = "pass 1 of 2, looking: "
 
 
-class Look:
+class FirstPass:
     """What the first pass saw: where the faces are, and who they are.
 
-    Args: album: gets the close-ups; the caller's to wipe.
+    Args: person_index: gets the exemplars; the caller's to wipe.
     """
 
-    def __init__(self, album: Album) -> None:
-        self.album = album
-        self.tracks = Tracks()
+    def __init__(self, person_index: PersonIndex) -> None:
+        self.person_index = person_index
+        self.tracks = TrackLog()
         self.metrics = Metrics()
         self.duration_s = 0.0
 
@@ -49,7 +49,7 @@ class Look:
         def see(frame: Frame) -> None:
             self.tracks.add(frame)
             with self.metrics.time("bank"):
-                self.album.see(frame)
+                self.person_index.see(frame)
             progress.advance()
 
         started_s = time.monotonic()
@@ -61,4 +61,4 @@ class Look:
 
     def replay(self) -> Replay:
         """The stage that takes the tracker's place in the second pass."""
-        return Replay(self.tracks, self.album.number_of)
+        return Replay(self.tracks, self.person_index.number_of)

@@ -22,12 +22,12 @@ from stream.media.stream_copy import CopiedStreams, EncodedSound
 from stream.options import DEMO, Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
-from stream.recordings.first_pass import Look
-from stream.recordings.people.person_index import Album
-from stream.recordings.report.collector import Gallery
+from stream.recordings.first_pass import FirstPass
+from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.segments import SegmentedSink
-from stream.recordings.resume.stage_checkpoint import Memory
-from stream.recordings.resume.work_dir import Workplace
+from stream.recordings.resume.stage_checkpoint import StageCheckpoint
+from stream.recordings.resume.work_dir import WorkDir
 from stream.recordings.verify import check_recording
 from stream.stages.compositing.badge import Badge
 from stream.telemetry.metrics import ENHANCED, Metrics
@@ -42,8 +42,8 @@ def run_recording(
     source: FileSource,
     options: Options,
     meter: MakeMeter = Progress,
-    place: Workplace | None = None,
-    gallery: Gallery | None = None,
+    place: WorkDir | None = None,
+    collector: ReportCollector | None = None,
     opener: Opener | None = None,
 ) -> Report:
     """One recording through the graph, and a check whether the output has all that the input had.
@@ -53,12 +53,12 @@ def run_recording(
     Args:   meter: is told of every frame.
             place: already entered; what is finished there is gone on with, and stays there when the
             run is interrupted. Without it nothing is left.
-            gallery: collects what a report to look at shows.
+            collector: collects what a report to look at shows.
             opener: of the network, where several recordings share it.
     Raises: CloseupError, EngineError: it cannot be read, enhanced or written.
     """
     if place is None:
-        report = in_passes(source, options, meter, gallery=gallery, opener=opener)
+        report = in_passes(source, options, meter, collector=collector, opener=opener)
         report["check"] = check_recording(source.path, options.output)
         return report
     check_output(options.output, options.overwrite, source.path, options.encoding)
@@ -74,53 +74,55 @@ def in_passes(
     source: FileSource,
     options: Options,
     meter: MakeMeter,
-    place: Workplace | None = None,
-    gallery: Gallery | None = None,
+    place: WorkDir | None = None,
+    collector: ReportCollector | None = None,
     opener: Opener | None = None,
 ) -> Report:
     """The recording looked through and enhanced, or enhanced in one go."""
     if options.passes == 1:
-        report = enhance(source, options, meter, place, gallery=gallery, opener=opener)
+        report = enhance(source, options, meter, place, collector=collector, opener=opener)
         if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
             print(CONVERTED)
         return report
     # Whether the canvas is too large is said before the work.
     chosen_scale((source.width, source.height), options)
-    with Album(options.camera) as album:
-        look = Look(album)
+    with PersonIndex(options.camera) as person_index:
+        first_pass = FirstPass(person_index)
         with open_source(source.path) as first:
-            look.run(first, meter)
+            first_pass.run(first, meter)
             note = first.note
-        if not look.faces:
+        if not first_pass.faces:
             if pass_through(source, options, overwrite=options.overwrite):
                 say_notes(note)
-                return report_of(look.metrics, look.duration_s, options, look=look)
+                return report_of(
+                    first_pass.metrics, first_pass.duration_s, options, first_pass=first_pass
+                )
             print(CONVERTED)
-        return enhance(source, options, meter, place, look, gallery, opener)
+        return enhance(source, options, meter, place, first_pass, collector, opener)
 
 
 def enhance(
     source: FileSource,
     options: Options,
     meter: MakeMeter,
-    place: Workplace | None = None,
-    look: Look | None = None,
-    gallery: Gallery | None = None,
+    place: WorkDir | None = None,
+    first_pass: FirstPass | None = None,
+    collector: ReportCollector | None = None,
     opener: Opener | None = None,
 ) -> Report:
     """The recording through all the stages, with what a first pass has seen.
 
     Raises: CloseupError, EngineError: as `run_recording`.
     """
-    stages = build_stages(source, options, look, gallery, opener)
+    stages = build_stages(source, options, first_pass, collector, opener)
     provenance = provenance_of(options)
-    companion = CopiedStreams(source.path)
+    stream_copy = CopiedStreams(source.path)
     make_sink = partial(
         FileSink,
         size=stages.output_size,
         rate=source.rate,
         time_base=source.time_base,
-        form=source.form,
+        video_format=source.video_format,
         overwrite=options.overwrite,
     )
     sink: FileSink | SegmentedSink
@@ -128,17 +130,17 @@ def enhance(
         sink = make_sink(
             options.output,
             encoding=options.encoding,
-            companion=companion,
+            stream_copy=stream_copy,
             provenance=provenance,
         )
-        report = run_graph(source, stages, [sink], options, meter, look)
+        report = run_graph(source, stages, [sink], options, meter, first_pass)
     else:
         encoding = replace(options.encoding, repeatable=True)
-        memory = Memory(stages.all, place)
+        checkpoint = StageCheckpoint(stages.all, place)
         make_segment = partial(make_sink, encoding=encoding)
-        sink = SegmentedSink(place, memory, make_segment, companion, source.rate, provenance)
-        report = run_graph(source, stages, [sink], options, meter, look, memory)
-    left_out, converted = ", ".join(companion.left_out), ", ".join(companion.converted)
+        sink = SegmentedSink(place, checkpoint, make_segment, stream_copy, source.rate, provenance)
+        report = run_graph(source, stages, [sink], options, meter, first_pass, checkpoint)
+    left_out, converted = ", ".join(stream_copy.left_out), ", ".join(stream_copy.converted)
     say_notes(
         source.note,
         *sink.notes,
@@ -152,17 +154,17 @@ def enhance(
 
 
 def run_demo(
-    source: DemoSource, options: Options, sheet: DemoSheet, gallery: Gallery | None = None
+    source: DemoSource, options: Options, sheet: DemoSheet, collector: ReportCollector | None = None
 ) -> Report:
     """The demo through the same graph, with a sink that compares with the truth."""
-    stages = build_stages(source, options, gallery=gallery)
+    stages = build_stages(source, options, collector=collector)
     sink = FileSink(
         options.output,
         stages.output_size,
         source.rate,
         source.time_base,
         encoding=options.encoding,
-        companion=EncodedSound(source.sound, source.sound_rate),
+        stream_copy=EncodedSound(source.sound, source.sound_rate),
         provenance=provenance_of(options),
         overwrite=options.overwrite,
     )
@@ -172,8 +174,8 @@ def run_demo(
 def build_stages(
     source: FileSource | DemoSource,
     options: Options,
-    look: Look | None = None,
-    gallery: Gallery | None = None,
+    first_pass: FirstPass | None = None,
+    collector: ReportCollector | None = None,
     opener: Opener | None = None,
 ) -> Stages:
     """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
@@ -185,13 +187,13 @@ def build_stages(
         strength=options.strength,
         runtime=opener or options.runtime,
         camera=options.camera,
-        tracker=look.replay() if look else None,
+        tracker=first_pass.replay() if first_pass else None,
     )
-    if look:
-        stages.bank.start_with(look.album.finish())
-    if gallery is not None:
-        gallery.bank = stages.bank
-        stages.all.append(gallery)
+    if first_pass:
+        stages.bank.start_with(first_pass.person_index.finish())
+    if collector is not None:
+        collector.bank = stages.bank
+        stages.all.append(collector)
     if options.badge:
         stages.all.append(Badge())
     return stages
@@ -211,31 +213,31 @@ def run_graph(
     sinks: list[Sink],
     options: Options,
     meter: MakeMeter = Progress,
-    look: Look | None = None,
-    memory: Memory | None = None,
+    first_pass: FirstPass | None = None,
+    checkpoint: StageCheckpoint | None = None,
 ) -> Report:
     """Run to the end, with progress, and measure.
 
-    Args: memory: of an earlier run that was interrupted, if there was one.
+    Args: checkpoint: of an earlier run that was interrupted, if there was one.
     """
     metrics = Metrics()
     running = stages.all
-    if memory is not None:
-        metrics.count(ENHANCED, memory.enhanced)
-        running = memory.stages
-    progress = meter(look.frames, label=SECOND) if look else meter(source.frames_total)
+    if checkpoint is not None:
+        metrics.count(ENHANCED, checkpoint.enhanced)
+        running = checkpoint.stages
+    progress = meter(first_pass.frames, label=SECOND) if first_pass else meter(source.frames_total)
 
     def on_frame(frame: Frame) -> None:
-        progress.advance(memory is not None and frame.index < memory.first)
-        if memory is not None:
-            memory.see(frame)
+        progress.advance(checkpoint is not None and frame.index < checkpoint.first)
+        if checkpoint is not None:
+            checkpoint.see(frame)
 
     started_s = time.monotonic()
     try:
         Pipeline(source, running, sinks, metrics, on_frame).run()
     finally:
         progress.finish()
-    return report_of(metrics, time.monotonic() - started_s, options, stages, look)
+    return report_of(metrics, time.monotonic() - started_s, options, stages, first_pass)
 
 
 def report_of(
@@ -243,26 +245,31 @@ def report_of(
     duration_s: float,
     options: Options,
     stages: Stages | None = None,
-    look: Look | None = None,
+    first_pass: FirstPass | None = None,
 ) -> Report:
     """The report of a run.
 
-    Args: metrics, duration_s: of the last pass. stages: None when there was none but the look.
+    Args: metrics, duration_s: of the last pass. stages: None when there was none but the first
+    pass.
     """
-    first = look if stages else None
+    first = first_pass if stages else None
     taken = stages.opener.taken if stages else None
     return make_report(
         metrics,
         duration_s=duration_s + (first.duration_s if first else 0.0),
-        exemplars=look.album.harvested if look else stages.bank.harvested if stages else 0,
+        exemplars=first_pass.person_index.harvested
+        if first_pass
+        else stages.bank.harvested
+        if stages
+        else 0,
         input_name=str(options.input or DEMO),
         output_name=str(options.output),
         runtime=taken.name if taken else "",
         profile=stages.opener.profile if taken and stages else "",
         passed_over=stages.opener.passed_over if stages else (),
-        people=look.album.people if look else None,
-        merged_tracks=look.album.merged if look else None,
-        look=first.metrics if first else None,
+        people=first_pass.person_index.people if first_pass else None,
+        merged_tracks=first_pass.person_index.merged if first_pass else None,
+        first_pass=first.metrics if first else None,
     )
 
 

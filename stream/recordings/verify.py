@@ -1,4 +1,4 @@
-"""Check: whether an output has all that its input had, at the same times.
+"""Verify: whether an output has all that its input had, at the same times.
 
 Both are read through packet by packet, nothing is decoded.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TypedDict
 
 from av.error import FFmpegError
 from av.stream import Stream
@@ -16,28 +15,10 @@ from av.stream import Stream
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.stream_copy import is_made_by_the_file
+from stream.telemetry.check import Check
 
 MATROSKA_TICK = Fraction(1, 1000)
 """FFmpeg writes the times of Matroska in milliseconds, whatever they were."""
-
-
-class Check(TypedDict):
-    """What was compared; times in seconds, None where a file does not say."""
-
-    same: bool
-    differences: list[str]
-    """One line each; nothing when all is the same."""
-    pictures: tuple[int, int]
-    """In the input and in the output; likewise below."""
-    duration_s: tuple[float | None, float | None]
-    """From the first picture to the last one; in mp4 and mov, which say how long that one stays,
-    to its end."""
-    tracks: tuple[int, int]
-    """Of every kind, covers and attachments included."""
-    sound_begins_s: tuple[float | None, float | None]
-    """The first packet of the first sound after the first picture."""
-    sound_ends_s: tuple[float | None, float | None]
-    """The last packet of the first sound after the last picture."""
 
 
 @dataclass
@@ -129,20 +110,6 @@ def check_recording(before: Path, after: Path) -> Check:
         tracks=(sum(old.tracks.values()), sum(new.tracks.values())),
         sound_begins_s=(_apart(old, False), _apart(new, False)),
         sound_ends_s=(_apart(old, True), _apart(new, True)),
-    )
-
-
-def format_check(check: Check) -> str:
-    """One line, without a line break."""
-    if check["differences"]:
-        return "checked, the output differs from the input: " + "; ".join(check["differences"])
-    duration_s = check["duration_s"][1]
-    lasting = "" if duration_s is None else f", {duration_s:.3f} s"
-    tracks = check["tracks"][1]
-    in_step = ", sound in step" if check["sound_begins_s"][1] is not None else ""
-    return (
-        f"checked: as in the input, {check['pictures'][1]} pictures{lasting}, "
-        f"{tracks} track{'s' if tracks > 1 else ''}{in_step}"
     )
 
 

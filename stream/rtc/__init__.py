@@ -1,6 +1,6 @@
 """WebRTC: a track for programs, and a relay for people. asyncio and aiortc live here alone.
 
-    from stream.rtc import EnhancedVideoTrack, Model
+    from stream.rtc import EnhancedVideoTrack, SharedRuntime
 
 Needs aiortc: pip install 'closeup[webrtc]'.
 """
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stream.rtc.enhanced_track import EnhancedVideoTrack
-    from stream.shared_runtime import Model
+    from stream.shared_runtime import SharedRuntime
 
-__all__ = ["EnhancedVideoTrack", "Model"]
+__all__ = ["EnhancedVideoTrack", "SharedRuntime"]
 
 
 def __getattr__(name: str) -> object:
@@ -22,8 +22,8 @@ def __getattr__(name: str) -> object:
         from stream.rtc.enhanced_track import EnhancedVideoTrack
 
         return EnhancedVideoTrack
-    if name == "Model":
-        from stream.shared_runtime import Model
+    if name == "SharedRuntime":
+        from stream.shared_runtime import SharedRuntime
 
-        return Model
+        return SharedRuntime
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

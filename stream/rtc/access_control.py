@@ -1,7 +1,7 @@
-"""Trust: who may talk to the relay, and how often. Everything else is the handlers' business.
+"""Access control: who may talk to the relay, and how often; the rest is for the handlers.
 
-In this order: too many requests 429, a wrong Host 403 (see `Gate._host_known`), a page of another
-origin 403, no or a wrong bearer token 401.
+In this order: too many requests 429, a wrong Host 403 (`AccessControl._host_known`), a page of
+another origin 403, no or a wrong bearer token 401.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Rate:
         return allowed
 
 
-class Gate:
+class AccessControl:
     """The relay's middleware; also gives every answer its headers."""
 
     def __init__(self, options: RelayOptions) -> None:
@@ -64,11 +64,11 @@ class Gate:
 
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._guard(request, handler)
+            return await self._checked(request, handler)
 
         self.middleware = middleware
 
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = dict(SAFE)
         try:
             self._admit(request, headers)

@@ -1,4 +1,4 @@
-"""Session: one connection of the relay: a call's page, somebody who publishes, or who watches.
+"""Connection: one connection of the relay: a call's page, somebody who publishes, or who watches.
 
 call       sends camera and microphone, gets the enhanced picture back (the relay's own page)
 publish    sends alone (WHIP)
@@ -19,11 +19,11 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from stream.rtc.control import LABEL, Control
 from stream.rtc.enhanced_track import EnhancedVideoTrack
-from stream.rtc.fan_out import Fan
+from stream.rtc.fan_out import FanOut
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.sound import DelayedSound
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from stream.telemetry.metrics import Metrics
 
 Kind = Literal["call", "publish", "watch"]
@@ -37,7 +37,7 @@ class OfferError(Exception):
         self.status = status
 
 
-class Session:
+class Connection:
     """One connection and what belongs to it.
 
     Args: kind: see above. name: of the stream that is published or watched.
@@ -50,10 +50,10 @@ class Session:
         kind: Kind,
         name: str,
         options: RelayOptions,
-        model: Model,
+        shared_runtime: SharedRuntime,
         metrics: Metrics,
-        lost: Callable[[Session, str], None],
-        watched: Session | None = None,
+        lost: Callable[[Connection, str], None],
+        watched: Connection | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(18)
         self.etag = f'"{secrets.token_hex(8)}"'
@@ -62,8 +62,8 @@ class Session:
         self.began_s = time.monotonic()
         self.video: EnhancedVideoTrack | None = None
         self.sound: DelayedSound | None = None
-        self.fans: dict[str, Fan] = {}
-        self._options, self._model, self._metrics = options, model, metrics
+        self.fan_outs: dict[str, FanOut] = {}
+        self._options, self._shared_runtime, self._metrics = options, shared_runtime, metrics
         self._lost = lost
         self._watched = watched
         self._control: Control | None = None
@@ -149,8 +149,8 @@ class Session:
         """End it, and wait until nothing of it is left."""
         if self._control is not None:
             self._control.close()
-        for fan in self.fans.values():
-            fan.close()
+        for fan_out in self.fan_outs.values():
+            fan_out.close()
         for track in (self.video, self.sound):
             if track is not None:
                 track.stop()
@@ -181,12 +181,12 @@ class Session:
 
     def _count_candidates(self, number: int) -> None:
         if self._candidates + number > self._options.limits.candidates:
-            raise OfferError("that are too many candidates", 422)
+            raise OfferError("too many ICE candidates", 422)
         self._candidates += number
 
     def _take(self, track: MediaStreamTrack) -> None:
         """Somebody sends a track."""
-        if self.kind == "watch" or track.kind in self.fans:
+        if self.kind == "watch" or track.kind in self.fan_outs:
             return
         if track.kind == "video" and self.video is None:
             self.video = EnhancedVideoTrack(
@@ -194,7 +194,7 @@ class Session:
                 framing=self._options.framing,
                 strength=self._options.strength,
                 camera=self._options.camera,
-                model=self._model,
+                shared_runtime=self._shared_runtime,
                 metrics=self._metrics,
                 say=self._say_from_thread(),
             )
@@ -207,13 +207,13 @@ class Session:
         if self.kind == "call":
             self._peer.addTrack(track)
         else:
-            self.fans[track.kind] = Fan(track)
+            self.fan_outs[track.kind] = FanOut(track)
 
-    def _show(self, watched: Session) -> None:
+    def _show(self, watched: Connection) -> None:
         wanted = {transceiver.kind for transceiver in self._peer.getTransceivers()}
-        for kind, fan in watched.fans.items():
+        for kind, fan_out in watched.fan_outs.items():
             if kind in wanted:
-                self._peer.addTrack(fan.subscribe())
+                self._peer.addTrack(fan_out.subscribe())
 
     def _say_from_thread(self) -> Callable[[str], None]:
         loop = asyncio.get_running_loop()

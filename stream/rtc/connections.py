@@ -1,4 +1,4 @@
-"""Sessions: all connections of a relay, their limits, and their end."""
+"""Connections: all connections of a relay, their limits, and their end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import logging
 import time
 
-from stream.rtc.connection import Kind, OfferError, Session
+from stream.rtc.connection import Connection, Kind, OfferError
 from stream.rtc.relay_options import RelayOptions
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from stream.telemetry.metrics import Metrics
 
 LOOK_S = 1.0
@@ -23,33 +23,34 @@ class FullError(Exception):
     """No more sessions now, because there are many or because the relay is ending."""
 
 
-class Sessions:
-    """Opens, finds and ends sessions. Lives in one event loop; `close` before the model."""
+class Connections:
+    """Opens, finds and ends sessions. Lives in one event loop; `close` before the shared
+    runtime."""
 
-    def __init__(self, options: RelayOptions, model: Model) -> None:
-        self._options, self._model = options, model
-        self._open: dict[str, Session] = {}
-        self._published: dict[str, Session] = {}
+    def __init__(self, options: RelayOptions, shared_runtime: SharedRuntime) -> None:
+        self._options, self._shared_runtime = options, shared_runtime
+        self._open: dict[str, Connection] = {}
+        self._published: dict[str, Connection] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
-        self._guard: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.draining = False
         self.metrics = Metrics()
         """Of all sessions together."""
 
     @property
-    def open(self) -> tuple[Session, ...]:
+    def open(self) -> tuple[Connection, ...]:
         """The sessions that go on."""
         return tuple(self._open.values())
 
-    def find(self, session_id: str) -> Session | None:
+    def find(self, session_id: str) -> Connection | None:
         """A session by its id, a secret that its owner got."""
         return self._open.get(session_id)
 
-    def published(self, name: str) -> Session | None:
+    def published(self, name: str) -> Connection | None:
         """Who publishes a stream."""
         return self._published.get(name)
 
-    async def begin(self, kind: Kind, name: str, offer: str) -> tuple[Session, str]:
+    async def begin(self, kind: Kind, name: str, offer: str) -> tuple[Connection, str]:
         """A new session, and the answer to its offer.
 
         Raises: FullError. OfferError: 400, 422, 404 (watch: nobody publishes it), 409 (publish:
@@ -64,46 +65,52 @@ class Sessions:
             raise OfferError(f"nobody publishes {name} now", 404)
         if kind == "publish" and name in self._published:
             raise OfferError(f"somebody publishes {name} already", 409)
-        session = Session(kind, name, self._options, self._model, self.metrics, self._lost, watched)
-        self._open[session.id] = session
+        connection = Connection(
+            kind, name, self._options, self._shared_runtime, self.metrics, self._lost, watched
+        )
+        self._open[connection.id] = connection
         self.metrics.set(OPEN, len(self._open))
         if kind == "publish":
-            self._published[name] = session
-        if self._guard is None:
-            self._guard = asyncio.get_running_loop().create_task(self._watch_over())
+            self._published[name] = connection
+        if self._watching is None:
+            self._watching = asyncio.get_running_loop().create_task(self._watch_over())
         try:
-            answer = await session.answer(offer)
+            answer = await connection.answer(offer)
         except BaseException:
             self.metrics.count(REFUSED)
-            await self.end(session, "its offer was refused")
+            await self.end(connection, "its offer was refused")
             raise
         self.metrics.count(f"{kind} sessions")
         _log.info("%s begins, %d open", kind, len(self._open))
-        return session, answer
+        return connection, answer
 
-    def end(self, session: Session, why: str) -> asyncio.Task[None]:
+    def end(self, connection: Connection, why: str) -> asyncio.Task[None]:
         """Begin to end a session; the task is done when nothing of it is left."""
-        if session.id in self._open:
-            del self._open[session.id]
+        if connection.id in self._open:
+            del self._open[connection.id]
             self.metrics.set(OPEN, len(self._open))
-            self._closing[session.id] = asyncio.get_running_loop().create_task(session.close())
-            self._closing[session.id].add_done_callback(lambda _: self._closing.pop(session.id))
-            seconds = time.monotonic() - session.began_s
+            self._closing[connection.id] = asyncio.get_running_loop().create_task(
+                connection.close()
+            )
+            self._closing[connection.id].add_done_callback(
+                lambda _: self._closing.pop(connection.id)
+            )
+            seconds = time.monotonic() - connection.began_s
             left = len(self._open)
-            _log.info("%s ends after %.0f s: %s, %d open", session.kind, seconds, why, left)
-        if self._published.get(session.name) is session:
-            del self._published[session.name]
+            _log.info("%s ends after %.0f s: %s, %d open", connection.kind, seconds, why, left)
+        if self._published.get(connection.name) is connection:
+            del self._published[connection.name]
             for other in self.open:
-                if other.kind == "watch" and other.name == session.name:
+                if other.kind == "watch" and other.name == connection.name:
                     self.end(other, "what it watched has ended")
-        return self._closing[session.id]
+        return self._closing[connection.id]
 
     async def drain(self) -> None:
         """Take nobody new, let those who are there finish for a while, then end them."""
         self.draining = True
         limit_s = self._options.limits.drain_s
-        for session in self.open:
-            session.say(f"the relay ends in {limit_s:.0f} s")
+        for connection in self.open:
+            connection.say(f"the relay ends in {limit_s:.0f} s")
         deadline_s = time.monotonic() + limit_s
         while self._open and time.monotonic() < deadline_s:
             await asyncio.sleep(0.05)
@@ -111,19 +118,19 @@ class Sessions:
     async def close(self) -> None:
         """End every session and wait until nothing of them is left."""
         self.draining = True
-        for session in self.open:
-            self.end(session, "the relay ends")
-        if self._guard is not None:
-            self._guard.cancel()
+        for connection in self.open:
+            self.end(connection, "the relay ends")
+        if self._watching is not None:
+            self._watching.cancel()
         await asyncio.gather(*self._closing.values(), return_exceptions=True)
 
-    def _lost(self, session: Session, why: str) -> None:
-        if session.id in self._open:
-            self.end(session, why)
+    def _lost(self, connection: Connection, why: str) -> None:
+        if connection.id in self._open:
+            self.end(connection, why)
 
     async def _watch_over(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            for session in self.open:
-                if why := session.overdue():
-                    self.end(session, why)
+            for connection in self.open:
+                if why := connection.overdue():
+                    self.end(connection, why)

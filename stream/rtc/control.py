@@ -1,7 +1,7 @@
 """Control: what the page of a call and the relay tell each other, as JSON on a data channel.
 
 The page sends {"strength": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true}; the relay sends
-figures ten times a second and, when they change, the close-ups: pictures of faces, which nobody but
+figures ten times a second and, when they change, the exemplars: pictures of faces, which nobody but
 this call's own page can get.
 """
 
@@ -77,17 +77,17 @@ class Control:
     async def _tell(self) -> None:
         step = 0
         while True:
-            figures: dict[str, Any] = asdict(self._video.figures())
-            figures["sound_wait_ms"] = self._sound.wait_ms if self._sound else 0.0
-            self._send(figures)
+            status: dict[str, Any] = asdict(self._video.status())
+            status["sound_wait_ms"] = self._sound.wait_ms if self._sound else 0.0
+            self._send(status)
             if step % CLOSEUPS_EVERY == 0:
                 await self._show_closeups()
             step += 1
             await asyncio.sleep(EVERY_S)
 
     async def _show_closeups(self) -> None:
-        kept = self._video.closeups()
-        # A close-up never changes, it only comes and goes.
+        kept = self._video.exemplars()
+        # An exemplar never changes, it only comes and goes.
         numbers = [id(image) for image in kept]
         if numbers != self._shown:
             self._shown = numbers

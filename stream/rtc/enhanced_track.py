@@ -18,9 +18,9 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Image
-from stream.rtc.status import Figures
-from stream.rtc.track_worker import Picture, Worker
-from stream.shared_runtime import Model
+from stream.rtc.status import Status
+from stream.rtc.track_worker import Picture, TrackWorker
+from stream.shared_runtime import SharedRuntime
 from stream.stages.framing.framing import Mode
 from stream.telemetry.metrics import Metrics
 
@@ -36,7 +36,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
             framing: "auto", a virtual camera follows the people; "fixed", the whole picture, faces
             restored in place. May be set later, as `framing`.
             strength: of the enhancement, 0..1. May be set later, as `strength`.
-            model: the network, to share it between tracks; None for one of its own.
+            shared_runtime: the network, to share it between tracks; None for one of its own.
             camera: what it gives, where that was measured.
             metrics: gets the times and counts of this track, or of all that share it.
             say: gets one line, in any thread, when something fails or works again.
@@ -52,7 +52,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
         *,
         framing: Mode = "auto",
         strength: float = 1.0,
-        model: Model | None = None,
+        shared_runtime: SharedRuntime | None = None,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
@@ -63,11 +63,11 @@ class EnhancedVideoTrack(MediaStreamTrack):
         self._home = asyncio.get_running_loop()
         self._source = source
         self._say = say
-        used = model or Model()
-        self._worker = Worker(
+        used = shared_runtime or SharedRuntime()
+        self._worker = TrackWorker(
             used,
             self._deliver_from_thread,
-            ended=used.close if model is None else lambda: None,
+            ended=used.close if shared_runtime is None else lambda: None,
             framing=framing,
             strength=strength,
             camera=camera,
@@ -109,13 +109,13 @@ class EnhancedVideoTrack(MediaStreamTrack):
         """How long ago the source's last picture came, or the track began."""
         return time.monotonic() - self._heard_s
 
-    def figures(self) -> Figures:
+    def status(self) -> Status:
         """What is going on."""
-        return self._worker.figures()
+        return self._worker.status()
 
-    def closeups(self) -> list[Image]:
+    def exemplars(self) -> list[Image]:
         """What is kept of the people in the picture: RGB uint8 (256, 256, 3) each."""
-        return [one.image for one in self._worker.closeups()]
+        return [one.image for one in self._worker.exemplars()]
 
     def forget(self) -> None:
         """Wipe what is remembered of everybody."""

@@ -1,4 +1,4 @@
-"""Fan: one track for several viewers, each of whom gets the newest there is.
+"""FanOut: one track for several viewers, each of whom gets the newest there is.
 
 aiortc's MediaRelay would hand the same frame to all of them. But an encoder rewrites a frame's time
 in its own measure, so every viewer gets a copy.
@@ -16,22 +16,22 @@ KEPT_SOUNDS = 10
 """Frames of sound that wait for a viewer's encoder: 0.2 s. Of pictures, one."""
 
 
-class Fan:
+class FanOut:
     """Reads a track all the time, whether or not somebody watches. Ends with the track."""
 
     def __init__(self, track: MediaStreamTrack) -> None:
         self.kind = track.kind
         self._track = track
-        self._viewers: set[FanTrack] = set()
-        self._reader = asyncio.get_running_loop().create_task(self._read(), name="closeup fan")
+        self._viewers: set[FanOutTrack] = set()
+        self._reader = asyncio.get_running_loop().create_task(self._read(), name="closeup fan-out")
 
-    def subscribe(self) -> FanTrack:
+    def subscribe(self) -> FanOutTrack:
         """A track for one more viewer; stopping it leaves the others alone."""
-        viewer = FanTrack(self)
+        viewer = FanOutTrack(self)
         self._viewers.add(viewer)
         return viewer
 
-    def leave(self, viewer: FanTrack) -> None:
+    def leave(self, viewer: FanOutTrack) -> None:
         """One viewer less."""
         self._viewers.discard(viewer)
 
@@ -53,14 +53,14 @@ class Fan:
                 viewer.stop()
 
 
-class FanTrack(MediaStreamTrack):
-    """One viewer's track. Made by `Fan.subscribe`."""
+class FanOutTrack(MediaStreamTrack):
+    """One viewer's track. Made by `FanOut.subscribe`."""
 
-    def __init__(self, fan: Fan) -> None:
+    def __init__(self, fan_out: FanOut) -> None:
         super().__init__()
-        self.kind = fan.kind
-        self._fan = fan
-        kept = 1 if fan.kind == "video" else KEPT_SOUNDS
+        self.kind = fan_out.kind
+        self._fan_out = fan_out
+        kept = 1 if fan_out.kind == "video" else KEPT_SOUNDS
         self._frames: deque[av.VideoFrame | av.AudioFrame] = deque(maxlen=kept)
         self._changed = asyncio.Event()
 
@@ -81,7 +81,7 @@ class FanTrack(MediaStreamTrack):
     def stop(self) -> None:
         """Watch no more."""
         super().stop()
-        self._fan.leave(self)
+        self._fan_out.leave(self)
         self._frames.clear()
         self._changed.set()
 

@@ -1,4 +1,4 @@
-"""Picture: video frames as RGB and back, for calls: fast, and without loss where nothing changes.
+"""Frame conversion: video frames as RGB and back, fast, and lossless where nothing changes.
 
 OpenCV's conversion takes 0.1 ms for 640x480 and 0.4 ms for 1280x720 and shifts luma by less than a
 hundredth of a level; FFmpeg's takes up to 20 ms and shifts it by one (measured on two cores). Both

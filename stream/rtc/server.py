@@ -14,12 +14,12 @@ from importlib.resources import files
 from aiohttp import web
 
 from stream.errors import ConfigError, InputError
-from stream.rtc.access_control import Gate, Handler
-from stream.rtc.connections import Sessions
+from stream.rtc.access_control import AccessControl, Handler
+from stream.rtc.connections import Connections
 from stream.rtc.peer import media_settings
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.whip import Whip
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from stream.telemetry.prometheus import CONTENT_TYPE_LATEST, Exposition
 
 PAGE = {"/": ("index.html", "text/html"), "/relay.css": ("relay.css", "text/css"),
@@ -34,8 +34,8 @@ class Relay:
     """A relay that runs."""
 
     url: str
-    sessions: Sessions
-    model: Model
+    connections: Connections
+    shared_runtime: SharedRuntime
 
 
 @asynccontextmanager
@@ -46,14 +46,14 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
             EngineError: the network cannot run here.
     """
     tls = _tls(options)
-    with Model(options.runtime) as model, media_settings(
+    with SharedRuntime(options.runtime) as shared_runtime, media_settings(
         options.bit_rate, loopback=options.loopback
     ):  # fmt: skip
         # Now, and not while somebody waits for a picture.
-        await asyncio.to_thread(model, 4)
-        sessions = Sessions(options, model)
+        await asyncio.to_thread(shared_runtime, 4)
+        connections = Connections(options, shared_runtime)
         runner = web.AppRunner(
-            _app(options, sessions),
+            _app(options, connections),
             access_log=None,
             shutdown_timeout=FINISH_S,
             handle_signals=False,
@@ -68,9 +68,9 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
                 raise InputError(
                     f"the relay cannot listen at {place}: {error.strerror}; choose another --port"
                 ) from error
-            yield Relay(_url(options, runner), sessions, model)
+            yield Relay(_url(options, runner), connections, shared_runtime)
         finally:
-            await sessions.close()
+            await connections.close()
             await runner.cleanup()
 
 
@@ -102,9 +102,9 @@ async def _serve(options: RelayOptions, say: Callable[[str], None]) -> None:
                     "without --cert and --key browsers of other machines give no camera to the page"
                 )
             await ending.wait()
-            if relay.sessions.open:
+            if relay.connections.open:
                 say(f"ending; calls may go on for {options.limits.drain_s:.0f} s")
-            waiting = [asyncio.create_task(relay.sessions.drain()),
+            waiting = [asyncio.create_task(relay.connections.drain()),
                        asyncio.create_task(insisting.wait())]  # fmt: skip
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
@@ -114,19 +114,21 @@ async def _serve(options: RelayOptions, say: Callable[[str], None]) -> None:
             loop.remove_signal_handler(number)
 
 
-def _app(options: RelayOptions, sessions: Sessions) -> web.Application:
-    gate = Gate(options)
-    app = web.Application(middlewares=[gate.middleware], client_max_size=options.limits.body_bytes)
-    app.add_routes(Whip(sessions, options).routes())
+def _app(options: RelayOptions, connections: Connections) -> web.Application:
+    access_control = AccessControl(options)
+    app = web.Application(
+        middlewares=[access_control.middleware], client_max_size=options.limits.body_bytes
+    )
+    app.add_routes(Whip(connections, options).routes())
     for place, (name, kind) in PAGE.items():
         app.router.add_get(place, _file(name, kind))
 
     async def health(request: web.Request) -> web.Response:
-        state = "draining" if sessions.draining else "ok"
-        body = {"status": state, "sessions": len(sessions.open)}
-        return web.json_response(body, status=503 if sessions.draining else 200)
+        state = "draining" if connections.draining else "ok"
+        body = {"status": state, "sessions": len(connections.open)}
+        return web.json_response(body, status=503 if connections.draining else 200)
 
-    exposition = Exposition(sessions.metrics)
+    exposition = Exposition(connections.metrics)
 
     async def metrics(request: web.Request) -> web.Response:
         text = exposition.render()

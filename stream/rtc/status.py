@@ -1,4 +1,4 @@
-"""Figures: what a call is doing right now, for its owner to read. No picture is in them."""
+"""Status: what a call is doing right now, for its owner to read. No picture is in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STALE_S = 2.0
 
 
 @dataclass(frozen=True)
-class Figures:
+class Status:
     """One look at a call."""
 
     fps: float
@@ -86,14 +86,14 @@ class Recent:
         with self._lock:
             return self._delay()
 
-    def figures(
+    def status(
         self, *, trouble: str, strength: float, framing: Mode, dropped: int, quality: str
-    ) -> Figures:
+    ) -> Status:
         """All of it. Args: trouble: what is wrong; empty when nothing is."""
         with self._lock:
             enhanced = self._enhanced if strength > 0.0 and not self._passed_by else 0
             why = "" if enhanced else trouble or self._why(strength)
-            return Figures(
+            return Status(
                 fps=self._fps(),
                 delay_ms=self._delay(),
                 faces=self._faces,

@@ -1,4 +1,4 @@
-"""Worker: enhances the pictures of one call, in a thread of its own. It knows no event loop.
+"""TrackWorker: enhances the pictures of one call, in a thread of its own. It knows no event loop.
 
 put → newest wins → [worker thread: all the stages, failing open] → deliver
 
@@ -22,11 +22,11 @@ from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
 from stream.media.pyav import exact
-from stream.quality_controller import Governor
-from stream.quality_ladder import Budget
+from stream.quality_controller import QualityController
+from stream.quality_ladder import QualityLevel
 from stream.rtc.frame_conversion import to_frame, to_rgb
-from stream.rtc.status import Figures, Recent
-from stream.shared_runtime import Model
+from stream.rtc.status import Recent, Status
+from stream.shared_runtime import SharedRuntime
 from stream.stages.framing.framing import Mode
 from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics, age_of
 
@@ -49,10 +49,10 @@ class Picture:
     """`time.monotonic_ns()` when it was received."""
 
 
-class Worker:
+class TrackWorker:
     """One call's stages and their thread.
 
-    Args:   model: shared with other calls, or not; stays its owner's.
+    Args:   shared_runtime: shared with other calls, or not; stays its owner's.
             deliver: gets each finished picture, in the worker's thread.
             framing: "auto" or "fixed". strength: 0..1.
             camera: what it gives, where that was measured.
@@ -64,7 +64,7 @@ class Worker:
 
     def __init__(
         self,
-        model: Model,
+        shared_runtime: SharedRuntime,
         deliver: Callable[[Picture], None],
         *,
         framing: Mode = "auto",
@@ -78,17 +78,17 @@ class Worker:
         self._camera = camera
         self._metrics = Metrics() if metrics is None else metrics
         self.recent = Recent()
-        self._model, self._deliver = model, deliver
+        self._shared_runtime, self._deliver = shared_runtime, deliver
         self._tell, self._ended = say, ended
         self._link: Link[Picture] = Link.latest()
         self._stages: Stages | None = None
-        self._guard: FailOpen | None = None
+        self._fail_open: FailOpen | None = None
         self._shape: tuple[tuple[int, int], Mode] | None = None
         self._building = self._broken = False
         self._closed = threading.Event()
         self._trouble = ""
-        # Its level is this call's, the metrics are those of all calls: it is in `figures`.
-        self._governor = Governor(self._apply, float(1 / RATE), Metrics())
+        # Its level is this call's, the metrics are those of all calls: it is in `status`.
+        self._quality_controller = QualityController(self._apply, float(1 / RATE), Metrics())
         self._thread = threading.Thread(target=self._run, name="closeup track")
         self._thread.start()
 
@@ -117,8 +117,8 @@ class Worker:
     @property
     def late(self) -> bool:
         """Whether a picture should be shown `plain` rather than wait for the stages."""
-        guard = self._guard
-        return self._broken or self._building or (guard is not None and guard.is_late())
+        fail_open = self._fail_open
+        return self._broken or self._building or (fail_open is not None and fail_open.is_late())
 
     def put(self, picture: Picture) -> None:
         """Hand over the next picture; an older one that still waits is dropped."""
@@ -127,20 +127,20 @@ class Worker:
 
     def plain(self, picture: Picture) -> Picture:
         """The camera's picture as it would be framed; from any thread, takes milliseconds."""
-        guard = self._guard
+        fail_open = self._fail_open
         self.recent.add(picture.arrived_ns)
         if self._broken:
             self._metrics.count(FAILED_OPEN)
-        if guard is None:
+        if fail_open is None:
             return picture
-        return self._drawn(picture, guard.plain(_frame(picture)))
+        return self._drawn(picture, fail_open.plain(_frame(picture)))
 
     def forget(self) -> None:
         """Wipe what is remembered of everybody; from any thread."""
         if (stages := self._stages) is not None:
             stages.bank.forget()
 
-    def closeups(self) -> tuple[Exemplar, ...]:
+    def exemplars(self) -> tuple[Exemplar, ...]:
         """What is kept of everybody in the latest picture, oldest first."""
         if (stages := self._stages) is None:
             return ()
@@ -148,16 +148,16 @@ class Worker:
             one for number in self.recent.people for one in stages.bank.exemplars_of(number)
         )
 
-    def figures(self) -> Figures:
+    def status(self) -> Status:
         """What is going on, for people to read."""
-        loading = self._guard is None or self._guard.preparing
+        loading = self._fail_open is None or self._fail_open.preparing
         state = self._trouble or ("the models are being loaded" if loading else "")
-        return self.recent.figures(
+        return self.recent.status(
             trouble=state,
             strength=self.strength,
             framing=self.framing,
             dropped=self._link.dropped,
-            quality=self._governor.budget.name,
+            quality=self._quality_controller.quality.name,
         )
 
     def close(self) -> None:
@@ -189,21 +189,21 @@ class Worker:
         if self._broken:
             return
         try:
-            guard = self._guard_for((picture.frame.width, picture.frame.height))
+            fail_open = self._fail_open_for((picture.frame.width, picture.frame.height))
         except Exception as error:
             # Whatever it was: the call goes on with the camera's picture.
             self._broken = True
             self._say(f"nothing can be enhanced: {' '.join(str(error).split())}")
             return
-        if guard is None:
+        if fail_open is None:
             return  # the picture is as old as the models took to load
         assert self._stages is not None
         self._stages.compositor.strength = self._strength
         try:
             started_s = time.monotonic()
-            done = guard(_frame(picture))
-            if guard.complete:
-                self._governor(done, time.monotonic() - started_s)
+            done = fail_open(_frame(picture))
+            if fail_open.complete:
+                self._quality_controller(done, time.monotonic() - started_s)
             made = self._drawn(picture, done)
         except Exception as error:
             self._say(f"a picture cannot be read: {' '.join(str(error).split())}")
@@ -211,9 +211,9 @@ class Worker:
         self._count(picture, done)
         self._deliver(made)
 
-    def _guard_for(self, size: tuple[int, int]) -> FailOpen | None:
-        """The stages under guard, fitted to the picture and the framing; None when they have just
-        been made."""
+    def _fail_open_for(self, size: tuple[int, int]) -> FailOpen | None:
+        """The stages behind `FailOpen`, fitted to the picture and the framing; None when they have
+        just been made."""
         shape = size, self._framing
         if self._stages is None:
             self._make(size, self._framing)
@@ -221,29 +221,34 @@ class Worker:
             return None
         if shape != self._shape:
             self._stages = self._stages.reframed(size, RATE, self._framing)
-            self._guard = self._guarded(self._stages)
+            self._fail_open = self._fail_open_over(self._stages)
             self._shape = shape
-        return self._guard
+        return self._fail_open
 
     def _make(self, size: tuple[int, int], framing: Mode) -> None:
         self._building = True
         try:
             self._stages = Stages.build(
-                size, RATE, framing=framing, runtime=self._model, camera=self._camera, live=True
+                size,
+                RATE,
+                framing=framing,
+                runtime=self._shared_runtime,
+                camera=self._camera,
+                live=True,
             )
-            guard = self._guarded(self._stages)
-            guard.preparing = True
-            self._guard = guard
+            fail_open = self._fail_open_over(self._stages)
+            fail_open.preparing = True
+            self._fail_open = fail_open
         finally:
             self._building = False
-        guard.prepare(self._stages.steps(self._governor), self._closed.is_set)
+        fail_open.prepare(self._stages.steps(self._quality_controller), self._closed.is_set)
 
-    def _guarded(self, stages: Stages) -> FailOpen:
+    def _fail_open_over(self, stages: Stages) -> FailOpen:
         return FailOpen(stages.all, self._metrics, stages.whole, self._say)
 
-    def _apply(self, budget: Budget) -> None:
+    def _apply(self, quality: QualityLevel) -> None:
         if self._stages is not None:
-            self._stages.apply(budget)
+            self._stages.apply(quality)
 
     def _drawn(self, picture: Picture, done: Frame) -> Picture:
         """The output as a video frame; the very frame that came in where nothing was changed."""
@@ -266,7 +271,7 @@ class Worker:
         self._tell(line)
 
     def _close_stages(self) -> None:
-        stages, self._stages, self._guard = self._stages, None, None
+        stages, self._stages, self._fail_open = self._stages, None, None
         try:
             if stages is not None:
                 stages.close()

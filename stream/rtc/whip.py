@@ -15,8 +15,8 @@ import asyncio
 from aiohttp import web
 
 from stream.rtc.access_control import Handler
-from stream.rtc.connection import Kind, OfferError, Session
-from stream.rtc.connections import FullError, Sessions
+from stream.rtc.connection import Connection, Kind, OfferError
+from stream.rtc.connections import Connections, FullError
 from stream.rtc.relay_options import Limits, RelayOptions
 
 SDP = "application/sdp"
@@ -28,8 +28,8 @@ DEFAULT_NAME = "live"
 class Whip:
     """The handlers; they know the sessions and nothing of who may call them."""
 
-    def __init__(self, sessions: Sessions, options: RelayOptions) -> None:
-        self._sessions = sessions
+    def __init__(self, connections: Connections, options: RelayOptions) -> None:
+        self._connections = connections
         self._limits: Limits = options.limits
         self._links = {"Link": f'<stun:{options.stun}>; rel="ice-server"'} if options.stun else {}
 
@@ -40,12 +40,12 @@ class Whip:
             endpoints += [(place, kind), (f"{place}/{NAME}", kind)]  # type: ignore[list-item]
         routes = [web.post(place, self._endpoint(kind)) for place, kind in endpoints]
         routes += [web.options(place, self._options) for place, _ in endpoints]
-        session = "/session/{id}"
+        connection = "/session/{id}"
         return [
             *routes,
-            web.patch(session, self._trickle),
-            web.delete(session, self._end),
-            web.options(session, self._options),
+            web.patch(connection, self._trickle),
+            web.delete(connection, self._end),
+            web.options(connection, self._options),
         ]
 
     def _endpoint(self, kind: Kind) -> Handler:
@@ -53,7 +53,7 @@ class Whip:
             offer = await self._body(request, SDP)
             name = request.match_info.get("name", DEFAULT_NAME) if kind != "call" else ""
             try:
-                session, answer = await self._sessions.begin(kind, name, offer)
+                connection, answer = await self._connections.begin(kind, name, offer)
             except FullError as error:
                 raise web.HTTPServiceUnavailable(
                     text=str(error), headers={"Retry-After": "10"}
@@ -65,8 +65,8 @@ class Whip:
                 body=answer.encode(),
                 headers={
                     "Content-Type": SDP,
-                    "Location": f"/session/{session.id}",
-                    "ETag": session.etag,
+                    "Location": f"/session/{connection.id}",
+                    "ETag": connection.etag,
                     "Accept-Patch": FRAGMENT,
                     **self._links,
                 },
@@ -75,33 +75,33 @@ class Whip:
         return begin
 
     async def _trickle(self, request: web.Request) -> web.Response:
-        session = self._session(request)
+        connection = self._connection(request)
         fragment = await self._body(request, FRAGMENT)
         wanted = request.headers.get("If-Match")
         if wanted is None:
             raise web.HTTPPreconditionRequired(text="If-Match is missing")
         if wanted == "*":
             raise web.HTTPUnprocessableEntity(text="ICE restarts are not supported; begin anew")
-        if wanted != session.etag:
+        if wanted != connection.etag:
             raise web.HTTPPreconditionFailed(text="If-Match is not this session's ETag")
         try:
-            await session.add_candidates(fragment)
+            await connection.add_candidates(fragment)
         except OfferError as error:
             raise refused(error) from error
         return web.Response(status=204)
 
     async def _end(self, request: web.Request) -> web.Response:
-        await self._sessions.end(self._session(request), "its owner ended it")
+        await self._connections.end(self._connection(request), "its owner ended it")
         return web.Response()
 
     async def _options(self, request: web.Request) -> web.Response:
         return web.Response(status=204, headers={"Accept-Post": SDP, **self._links})
 
-    def _session(self, request: web.Request) -> Session:
-        session = self._sessions.find(request.match_info["id"])
-        if session is None:
+    def _connection(self, request: web.Request) -> Connection:
+        connection = self._connections.find(request.match_info["id"])
+        if connection is None:
             raise web.HTTPNotFound(text="there is no such session, or it has ended")
-        return session
+        return connection
 
     async def _body(self, request: web.Request, content_type: str) -> str:
         if request.content_type != content_type:

@@ -1,0 +1,1 @@
+"""The stages, each a package of its own that imports no other."""

@@ -1,0 +1,1 @@
+"""Metrics of a run, and the ways in which they are shown."""

@@ -27,7 +27,7 @@ FACES = "faces seen"
 ENHANCED = "faces enhanced"
 """Counter: those of them that were shown with a patch."""
 EXEMPLARS = "exemplars"
-"""Gauge: close-ups that the bank took in so far."""
+"""Gauge: exemplars that the bank took in so far."""
 AGE = " age"
 
 LOWEST_MS = 0.001

@@ -1,4 +1,4 @@
-"""Memory: how much of it this process holds."""
+"""Process memory: how much of it this process holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ which says nothing about what is given back."""
 
 
 def resident_bytes() -> int | None:
-    """Memory of this process that is in RAM now (RSS); None where the system does not say."""
+    """Memory of this process that is in RAM now (RSS); None where the system does not
+    say."""
     try:
         pages = int(STATM.read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")

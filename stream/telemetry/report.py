@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from stream.errors import OutputError
-from stream.recordings.verify import Check, format_check
+from stream.telemetry.check import Check, format_check
 from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
 
 
@@ -33,7 +33,7 @@ class Report(TypedDict):
     faces_passed_through: int
     """Of those seen: the rest."""
     exemplars: int
-    """Close-ups that the bank took in."""
+    """Exemplars that the bank took in."""
     people: int | None
     """Different people, as far as that was clear; None where nobody looked first."""
     merged_tracks: int | None
@@ -70,15 +70,17 @@ def make_report(
     passed_over: Sequence[str] = (),
     people: int | None = None,
     merged_tracks: int | None = None,
-    look: Metrics | None = None,
+    first_pass: Metrics | None = None,
 ) -> Report:
     """Put together what was counted and measured.
 
-    Args: metrics: of the pipeline. duration_s: of the whole run. look: of a first pass.
+    Args: metrics: of the pipeline. duration_s: of the whole run. first_pass: of a first pass.
     """
     frames, faces = metrics.counter(FRAMES), metrics.counter(FACES)
     enhanced = metrics.counter(ENHANCED)
-    times = {f"look {name}": one for name, one in look.summaries().items()} if look else {}
+    times = (
+        {f"look {name}": one for name, one in first_pass.summaries().items()} if first_pass else {}
+    )
     times |= metrics.summaries()
     return Report(
         input=input_name,

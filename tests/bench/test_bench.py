@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from bench.__main__ import casting, main
-from bench.measures.evaluator import WAYS, Judge, Notes, Seen
+from bench.measures.evaluator import WAYS, Evaluator, Notes, Seen
 from bench.measures.image_measures import psnr
-from bench.measures.summary import figures, table
+from bench.measures.summary import summarise, table
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, Case
 from bench.scenes.synthetic_people import Photo
-from bench.scenes.trajectories import Mark, Role
+from bench.scenes.trajectories import Trajectory, Waypoint
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
 from stream.image.headshot import to_exemplar
 from stream.image.resample import resample
@@ -28,9 +28,9 @@ from stream.stages.enhancement.consistency_check import IDENTITY_MARGIN
 from tests.pictures import need_models
 
 SIZE = (320, 180)
-FAR = Role((Mark(0.0, 0.3, 0.45, 40.0),))
-OTHER = Role((Mark(0.0, 0.7, 0.45, 36.0),))
-CLOSE_THEN_FAR = Role((Mark(0.0, 0.5, 0.5, 90.0), Mark(0.2, 0.3, 0.45, 40.0)))
+FAR = Trajectory((Waypoint(0.0, 0.3, 0.45, 40.0),))
+OTHER = Trajectory((Waypoint(0.0, 0.7, 0.45, 36.0),))
+CLOSE_THEN_FAR = Trajectory((Waypoint(0.0, 0.5, 0.5, 90.0), Waypoint(0.2, 0.3, 0.45, 40.0)))
 
 
 @cache
@@ -38,10 +38,10 @@ def scene() -> DemoScene:
     return DemoScene()
 
 
-def a_call(*roles: Role, case: Case | None = None) -> Call:
-    people = [Photo(scene(), other=number == 1) for number in range(len(roles))]
+def a_call(*trajectories: Trajectory, case: Case | None = None) -> Call:
+    people = [Photo(scene(), other=number == 1) for number in range(len(trajectories))]
     base = case or Case("test", (), 0.4, codec=None)
-    return Call(replace(base, roles=roles), people, SIZE)
+    return Call(replace(base, trajectories=trajectories), people, SIZE)
 
 
 def texture(seed: int = 0, side: int = 96) -> Image:
@@ -51,10 +51,10 @@ def texture(seed: int = 0, side: int = 96) -> Image:
 
 
 def test_a_way_begins_and_ends_at_its_marks_and_is_smooth() -> None:
-    role = Role((Mark(1.0, 0.2, 0.5, 100.0), Mark(2.0, 0.6, 0.4, 40.0)))
-    assert role.at(0.0).face_px == role.at(1.0).face_px == 100.0
-    assert (role.at(2.0).x, role.at(3.0).face_px) == (0.6, 40.0)
-    steps = np.diff([role.at(t).x for t in np.linspace(0.9, 2.1, 61)])
+    trajectory = Trajectory((Waypoint(1.0, 0.2, 0.5, 100.0), Waypoint(2.0, 0.6, 0.4, 40.0)))
+    assert trajectory.at(0.0).face_px == trajectory.at(1.0).face_px == 100.0
+    assert (trajectory.at(2.0).x, trajectory.at(3.0).face_px) == (0.6, 40.0)
+    steps = np.diff([trajectory.at(t).x for t in np.linspace(0.9, 2.1, 61)])
     assert (steps >= 0.0).all()
     assert np.abs(np.diff(steps)).max() < 0.3 * steps.max()
 
@@ -63,8 +63,8 @@ def test_a_way_begins_and_ends_at_its_marks_and_is_smooth() -> None:
 def test_every_case_shows_a_far_face_after_a_close_one_or_says_why_not(name: str) -> None:
     case = CASES[name](1.0)
     assert case.name == name
-    widths = [[role.at(t / 10).face_px for t in range(round(10 * case.duration_s))]
-              for role in case.roles]  # fmt: skip
+    widths = [[trajectory.at(t / 10).face_px for t in range(round(10 * case.duration_s))]
+              for trajectory in case.trajectories]  # fmt: skip
     assert all(min(one) <= case.far_most_px - 2.0 for one in widths)
     assert case.far_most_px == 62.0 or name == "half-way"
     assert max(max(one) for one in widths) > 100.0 or name == "never-close"
@@ -114,7 +114,7 @@ def test_a_frozen_scene_stands_still() -> None:
 
 def judged(call: Call, exemplar_of: int, paint: int) -> Notes:
     """Notes on a call whose output is the truth, `paint` levels too bright."""
-    judge = Judge(call, None)
+    evaluator = Evaluator(call, None)
     whole = (0.0, 0.0, 320.0, 180.0)
     view = View(whole, (640, 360))
     close = call.faces(0)[exemplar_of]
@@ -128,24 +128,24 @@ def judged(call: Call, exemplar_of: int, paint: int) -> Notes:
             left, top = (round(v) for v in true.box[:2])
             patch = Patch(texture(side=32), (left, top, left + 8, top + 8), 4)
             points = np.zeros((6, 2), np.float32)
-            faces.append(Face(true.actor + 1, true.box, points, 1.0, (exemplar,), 1, patch))
+            faces.append(Face(true.person + 1, true.box, points, 1.0, (exemplar,), 1, patch))
         output = np.clip(truth.astype(int) + paint, 0, 255).astype(np.uint8)
         seen = replace(frame, faces=tuple(faces), view=view, output=output)
         plain = resample(frame.image, whole, (640, 360))
-        judge.see(seen, replace(seen, output=plain))
-    return judge.notes()
+        evaluator.see(seen, replace(seen, output=plain))
+    return evaluator.notes()
 
 
 def test_the_truth_is_better_than_the_camera_and_a_brightened_one_is_not() -> None:
     call = a_call(CLOSE_THEN_FAR)
-    good = figures("good", [judged(call, 0, 0)])
+    good = summarise("good", [judged(call, 0, 0)])
     assert good.psnr is not None
     assert good.flicker is not None
     assert good.psnr["closeup"] > 60.0
     assert good.psnr["alone"] == good.psnr["bicubic"] < 35.0
     assert good.flicker["closeup"] < 0.1 < good.flicker["bicubic"]
     assert (good.worse, good.enhanced, good.wrong, good.informed) == (0.0, 1.0, 0.0, 1.0)
-    bad = figures("bad", [judged(call, 0, 40)])
+    bad = summarise("bad", [judged(call, 0, 40)])
     assert bad.worse == 1.0
     assert bad.worst_db is not None
     assert bad.worst_db < -3.0
@@ -156,14 +156,14 @@ def test_the_truth_is_better_than_the_camera_and_a_brightened_one_is_not() -> No
 def test_close_ups_of_somebody_else_are_noticed() -> None:
     call = a_call(FAR, OTHER)
     notes = judged(call, 1, 0)
-    owners = {(one.actor, one.exemplars) for one in notes.seen}
+    owners = {(one.person, one.exemplars) for one in notes.seen}
     assert owners == {(0, (1,)), (1, (1,))}
-    assert figures("swapped", [notes]).wrong == pytest.approx(0.5)
+    assert summarise("swapped", [notes]).wrong == pytest.approx(0.5)
 
 
 def test_a_patch_on_nobody_is_counted() -> None:
     call = a_call(FAR)
-    judge = Judge(call, None)
+    evaluator = Evaluator(call, None)
     image = np.zeros((180, 320, 3), np.uint8)
     box = np.array([250, 100, 290, 140], np.float32)
     patch = Patch(texture(side=32), (250, 100, 258, 108), 4)
@@ -171,16 +171,16 @@ def test_a_patch_on_nobody_is_counted() -> None:
     view = View((0.0, 0.0, 320.0, 180.0), (640, 360))
     output = np.zeros((360, 640, 3), np.uint8)
     frame = Frame(image, 0, 0, 1 / call.rate, 0, (face,), view, output)
-    judge.see(frame, frame)
-    assert judge.notes().stray == 1
+    evaluator.see(frame, frame)
+    assert evaluator.notes().stray == 1
 
 
 def test_figures_of_nothing_are_none() -> None:
-    empty = figures("empty", [Notes()])
+    empty = summarise("empty", [Notes()])
     assert (empty.psnr, empty.worse, empty.wrong) == (None, None, None)
     assert "| - |" in table([empty])
     one = Seen(0, 0, 1.0, False, tuple(30.0 for _ in WAYS))
-    assert figures("one", [Notes([one])]).flicker is None
+    assert summarise("one", [Notes([one])]).flicker is None
 
 
 def identity_of(*changes: float) -> Notes:
@@ -204,7 +204,7 @@ def identity_of(*changes: float) -> Notes:
 )
 def test_a_face_below_the_margin_marks_its_row(changes: tuple[float, ...], promises: int) -> None:
     """Two are kept: no face below the margin, and none below bicubic on average."""
-    row = figures("walk", [identity_of(*changes)])
+    row = summarise("walk", [identity_of(*changes)])
     kept = 2 - len(row.broken)
     assert kept == promises
     assert ("**below**" in table([row])) == (kept < 2)

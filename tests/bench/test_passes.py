@@ -1,4 +1,4 @@
-"""The bench of two passes: its calls, and that early faces get the close-ups of the end."""
+"""The bench of two passes: its calls, and that early faces get the exemplars of the end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bench.scenes.call import Call
 from bench.scenes.cases import FAR_MOST_PX
 from bench.scenes.synthetic_people import Photo
 from stream.media.demo.demo_scene import DemoScene
-from stream.recordings.people.hog_descriptor import Gradients
-from stream.recordings.people.person_index import Album
-from stream.recordings.people.track_log import Replay, Tracks
+from stream.recordings.people.hog_descriptor import HogDescriptor
+from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.people.track_log import Replay, TrackLog
 from stream.stages.exemplars.bank import Bank
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.tracker import Tracker
@@ -19,9 +19,9 @@ from tests.pictures import frame_of, need_models
 
 
 def test_early_faces_are_those_before_the_close_up() -> None:
-    actor = Photo(DemoScene())
+    person = Photo(DemoScene())
     for case in (late(10.0), back(10.0)):
-        call = Call(case, [actor], (640, 360))
+        call = Call(case, [person], (640, 360))
         faces = early_faces(call)
         assert min(faces) == 25
         assert max(faces) < 0.75 * call.frames_total
@@ -59,25 +59,26 @@ def test_bad_options(
 
 
 def test_whoever_was_far_is_served_by_the_close_up_of_the_end() -> None:
-    """Real tracker, album and bank, without the network; she leaves the picture in between."""
+    """Real tracker, person index and bank, without the network; she leaves the picture in
+    between."""
     need_models()
     call = Call(back(8.0), [Photo(DemoScene())], (640, 360))
-    tracker, tracks = Tracker(FaceDetector()), Tracks()
+    tracker, tracks = Tracker(FaceDetector()), TrackLog()
     early = early_faces(call)
     pictures = {}
     served = set()
-    with Album(describer=Gradients()) as album:
+    with PersonIndex(describer=HogDescriptor()) as person_index:
         for frame in call:
             if frame.index in early:
                 pictures[frame.index] = frame.image
             seen = tracker(frame)
             tracks.add(seen)
-            album.see(seen)
+            person_index.see(seen)
         tracker.close()
         bank = Bank()
-        bank.start_with(album.finish())
-        assert (album.people, album.merged) == (1, 1)
-        replay = Replay(tracks, album.number_of)
+        bank.start_with(person_index.finish())
+        assert (person_index.people, person_index.merged) == (1, 1)
+        replay = Replay(tracks, person_index.number_of)
         for index, picture in pictures.items():
             for face in bank(replay(frame_of(picture, index, 25))).faces:
                 assert len(face.exemplars) == 3

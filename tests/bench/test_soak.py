@@ -14,7 +14,7 @@ import pytest
 
 from bench import soak
 from bench.soak_log import Log
-from bench.synthetic_camera import Rehearsal
+from bench.synthetic_camera import SyntheticCamera
 from stream.frame import Face, Frame, Patch
 from stream.quality_controller import DOWN
 from stream.telemetry.metrics import DROPPED, FAILED_OPEN, Metrics
@@ -25,11 +25,11 @@ BLANK = np.zeros((4, 4, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def camera() -> Rehearsal:
-    return Rehearsal(SIZE, Fraction(10), people=2, far_s=20.0)
+def camera() -> SyntheticCamera:
+    return SyntheticCamera(SIZE, Fraction(10), people=2, far_s=20.0)
 
 
-def test_the_camera_sends_pictures_at_their_times(camera: Rehearsal) -> None:
+def test_the_camera_sends_pictures_at_their_times(camera: SyntheticCamera) -> None:
     assert camera.live
     started_s = time.monotonic()
     frames = list(itertools.islice(camera, 8))
@@ -43,14 +43,16 @@ def test_the_camera_sends_pictures_at_their_times(camera: Rehearsal) -> None:
     assert not np.array_equal(frames[0].image, frames[-1].image)
 
 
-def test_a_reader_that_is_late_misses_pictures(camera: Rehearsal) -> None:
+def test_a_reader_that_is_late_misses_pictures(camera: SyntheticCamera) -> None:
     frames = iter(camera)
     next(frames)
     time.sleep(0.55)
     assert next(frames).index >= 4
 
 
-def test_the_scene_moves_without_a_jump_and_is_far_most_of_the_time(camera: Rehearsal) -> None:
+def test_the_scene_moves_without_a_jump_and_is_far_most_of_the_time(
+    camera: SyntheticCamera,
+) -> None:
     places = list(itertools.islice(camera.places(), 2000))
     steps = np.abs(np.diff(places))
     assert steps.max() == 1
@@ -59,15 +61,15 @@ def test_the_scene_moves_without_a_jump_and_is_far_most_of_the_time(camera: Rehe
 
 
 def test_the_camera_stops_and_ends() -> None:
-    made = Rehearsal(SIZE, Fraction(10), duration_s=0.3)
+    made = SyntheticCamera(SIZE, Fraction(10), duration_s=0.3)
     assert [frame.index for frame in made] == [0, 1, 2]
-    made = Rehearsal(SIZE, Fraction(1))
+    made = SyntheticCamera(SIZE, Fraction(1))
     threading.Timer(0.2, made.stop).start()
     started_s = time.monotonic()
     assert len(list(made)) == 1
     assert time.monotonic() - started_s < 10.0
     with pytest.raises(ValueError, match="1 to 3"):
-        Rehearsal(SIZE, Fraction(10), people=4)
+        SyntheticCamera(SIZE, Fraction(10), people=4)
 
 
 def frame_at(index: int, captured_s: float) -> Frame:

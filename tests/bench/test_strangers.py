@@ -1,4 +1,4 @@
-"""Nobody is given somebody else's close-ups: real tracker, real bank, people who pass and swap."""
+"""Nobody is given somebody else's exemplars: real tracker, real bank, people who pass and swap."""
 
 from __future__ import annotations
 

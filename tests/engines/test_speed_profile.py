@@ -16,7 +16,7 @@ from engines.weights.manifest import read_manifest, weights_used
 from stream.cli import doctor
 from stream.graph import Opener, Stages
 from stream.quality_ladder import LADDER
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from stream.stages.tracking.tracker import Tracker
 from tests.fakes import OneFace
 
@@ -97,8 +97,8 @@ def test_doctor_and_runs_say_which_profile_is_in_use_or_why_none_is(
     opener = Opener("auto")
     with opener(4):
         assert opener.profile == f"speed profile: {in_use}"
-    with Model() as model:
-        lent = model.lend()
+    with SharedRuntime() as shared_runtime:
+        lent = shared_runtime.lend()
         with lent(4):
             assert lent.profile == opener.profile
     now = machine.describe()

@@ -62,18 +62,18 @@ def broken(one: Frame) -> Frame:
 
 
 class Bench:
-    """Stages under guard, with a clock of their own."""
+    """Stages behind `FailOpen`, with a clock of their own."""
 
     def __init__(self, *stages: Do) -> None:
         self.clock, self.metrics = Clock(), Metrics()
         self.said: list[str] = []
         self.stages = stages
         self.index = 0
-        self.guard = FailOpen(stages, self.metrics, WHOLE, self.said.append, self.clock)
+        self.fail_open = FailOpen(stages, self.metrics, WHOLE, self.said.append, self.clock)
 
     def run(self, times: int = 1) -> Frame:
         for _ in range(times):
-            done = self.guard(frame(self.index))
+            done = self.fail_open(frame(self.index))
             self.index += 1
         assert done.output is not None
         assert done.output.shape == (4, 8, 3)
@@ -246,19 +246,19 @@ def test_age_is_back_within_two_frames_after_a_short_sleep() -> None:
 
 def test_start_up_work_is_no_failure_and_no_frame_waits_for_it() -> None:
     bench = Bench(Do("compositor", draw))
-    guard, done = bench.guard, list[int]()
+    fail_open, done = bench.fail_open, list[int]()
 
     def load() -> None:
         bench.clock.now_s += 100.0
-        assert guard.is_late()
-        assert guard.plain(frame(0)).output is not None
+        assert fail_open.is_late()
+        assert fail_open.plain(frame(0)).output is not None
         done.append(len(done))
 
-    assert guard.prepare([load, load])
+    assert fail_open.prepare([load, load])
     assert done == [0, 1]
-    assert not guard.is_late()
+    assert not fail_open.is_late()
     assert bench.metrics.counter(FAILED_OPEN) == 0
-    assert guard.plain(frame(1)).output is not None, "captured while it became ready"
+    assert fail_open.plain(frame(1)).output is not None, "captured while it became ready"
     assert bench.metrics.counter(FAILED_OPEN) == 0
 
 
@@ -266,9 +266,9 @@ def test_who_stops_while_it_begins_leaves_out_the_rest() -> None:
     bench = Bench(Do("compositor", draw))
     done: list[str] = []
     steps = [lambda: done.append("first"), lambda: done.append("second")]
-    assert not bench.guard.prepare(steps, lambda: bool(done))
+    assert not bench.fail_open.prepare(steps, lambda: bool(done))
     assert done == ["first"]
-    assert bench.guard.is_late(), "nothing works"
+    assert bench.fail_open.is_late(), "nothing works"
 
 
 def test_what_some_stages_took_says_nothing_of_what_all_would_take() -> None:
@@ -277,10 +277,10 @@ def test_what_some_stages_took_says_nothing_of_what_all_would_take() -> None:
     for work in (look, broken, look, *[broken] * FAILURES):
         bench.stages[1].work = work
         bench.run()
-        complete.append(bench.guard.complete)
+        complete.append(bench.fail_open.complete)
     bench.stages[1].work = look
     bench.run()
-    assert [*complete, bench.guard.complete] == [True, False, True] + [False] * (FAILURES + 1)
+    assert [*complete, bench.fail_open.complete] == [True, False, True] + [False] * (FAILURES + 1)
     seen: list[int] = []
     pipeline = Pipeline(
         Camera(FAILURES + 5), [Do("tracker", broken), Do("compositor", draw)], [Keep()],

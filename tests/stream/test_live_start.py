@@ -21,7 +21,7 @@ from engines.runtime import UnavailableError, runtime_class
 from stream.frame import Frame, View
 from stream.graph import Stages
 from stream.pipeline import Pipeline
-from stream.quality_controller import Governor
+from stream.quality_controller import QualityController
 from stream.quality_ladder import FIRST_PX, LADDER, first_level
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.telemetry.metrics import FAILED_OPEN, Metrics
@@ -102,16 +102,16 @@ def test_the_picture_moves_while_the_models_are_loaded(name: str) -> None:
     can_run(name)
     metrics, sink, camera = Metrics(), Keep(), Camera()
     stages = Stages.build(SIZE, RATE, framing="fixed", runtime=name, live=True)
-    governor = Governor(stages.apply, float(1 / RATE), metrics)
+    quality_controller = QualityController(stages.apply, float(1 / RATE), metrics)
     began: list[tuple[int, int, int]] = []
 
     def note() -> None:
-        began.append((len(sink.indices), metrics.counter(FAILED_OPEN), governor.level))
+        began.append((len(sink.indices), metrics.counter(FAILED_OPEN), quality_controller.level))
 
     assert stages.opener.taken is None, "nothing is loaded before the first frame"
     pipeline = Pipeline(
-        camera, stages.all, [sink], metrics, whole=stages.whole, on_worked=governor,
-        prepare=(*stages.steps(governor), note),
+        camera, stages.all, [sink], metrics, whole=stages.whole, on_worked=quality_controller,
+        prepare=(*stages.steps(quality_controller), note),
     )  # fmt: skip
     pipeline.start()
     assert sink.enhanced.wait(PATIENCE_S), "nothing was enhanced"
@@ -132,8 +132,8 @@ def test_a_call_that_ends_while_it_begins_leaves_nothing(steps: int) -> None:
     need_models()
     metrics, camera, sink, said = Metrics(), Camera(), Keep(), list[str]()
     stages = Stages.build(SIZE, RATE, framing="auto", runtime="onnxruntime-cpu", live=True)
-    governor = Governor(stages.apply, float(1 / RATE), metrics)
-    every = stages.steps(governor)
+    quality_controller = QualityController(stages.apply, float(1 / RATE), metrics)
+    every = stages.steps(quality_controller)
     assert len(every) == 3
     pipeline: Any = None
 
@@ -180,7 +180,7 @@ class Desk:
         self.stage.try_out()
 
     def crop_px(self, side: float) -> int:
-        """Of the patch of a face with close-ups; 0: it has none."""
+        """Of the patch of a face with exemplars; 0: it has none."""
         one = replace(face(side), exemplars=exemplars(3), exemplars_version=1)
         frame = Frame(self.scene, self.index, self.index, Fraction(1, 25), 0, (one,), self.view)
         self.index += 1

@@ -1,4 +1,5 @@
-"""Budget: a ladder that only ever does less, and what the enhancer does with one of its steps."""
+"""Quality ladder: it only ever does less, and what the enhancer does with one of its
+steps."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from stream.frame import Face
-from stream.quality_ladder import FULL, LADDER, TYPICAL_PX, Budget, first_level
+from stream.quality_ladder import FULL, LADDER, TYPICAL_PX, QualityLevel, first_level
 from tests.stream.stages.enhancement.test_enhancer import Studio, exemplars, face
 
 
@@ -29,7 +30,7 @@ def test_a_budget_bounds_faces_and_crops() -> None:
     people = [face(60.0 + one, (150.0 * one + 100.0, 180.0), one) for one in range(3)]
     for _ in range(5):
         assert sum(one.patch is not None for one in studio.show(*people)) == 3
-    studio.stage.budget = Budget("little", max_faces=1, largest_px=48)
+    studio.stage.quality = QualityLevel("little", max_faces=1, largest_px=48)
     shown = studio.show(*people)
     (patch,) = [one.patch for one in shown if one.patch]
     side = patch.box[2] - patch.box[0]
@@ -38,7 +39,7 @@ def test_a_budget_bounds_faces_and_crops() -> None:
     owner = next(one for one in shown if one.patch)
     middle = (patch.box[0] + side / 2, patch.box[1] + side / 2)
     assert middle == pytest.approx(owner.center, abs=1.0), "the face, not a corner of the headshot"
-    studio.stage.budget = FULL
+    studio.stage.quality = FULL
     (patch,) = [one.patch for one in studio.show(people[0]) if one.patch]
     assert patch.box[2] - patch.box[0] == 64
 
@@ -52,7 +53,7 @@ def test_several_large_faces_share_what_the_network_may_do() -> None:
     sides = (176.0, 172.0, 174.0)
     people = [face(side, (210.0 * n + 100.0, 180.0), n) for n, side in enumerate(sides)]
     assert crops(studio.show(*people)) == [160, 160, 160], "a recording takes its time"
-    studio.stage.budget = LADDER[1]
+    studio.stage.quality = LADDER[1]
     assert crops(studio.show(people[0])) == [160]
     assert crops(studio.show(*people[:2])) == [112, 112]
     rng = np.random.default_rng(5)
@@ -68,7 +69,7 @@ def test_several_large_faces_share_what_the_network_may_do() -> None:
 
 def test_of_a_face_that_is_too_wide_for_the_budget_no_part_is_enhanced() -> None:
     studio = Studio()
-    studio.stage.budget = Budget("little", largest_px=64)
+    studio.stage.quality = QualityLevel("little", largest_px=64)
     for _ in range(3):
         assert studio.patch(face(132.0)) is None
         assert studio.patch(face(126.0, track_id=2)) is not None
@@ -81,17 +82,17 @@ def test_of_a_face_that_is_too_wide_for_the_budget_no_part_is_enhanced() -> None
 def test_a_call_begins_with_the_largest_crop_that_was_measured_to_keep_up(
     measured_px: int | None, largest_px: int
 ) -> None:
-    budget = LADDER[first_level(measured_px)]
-    assert budget.largest_px == largest_px
-    assert budget.pixels <= 3 * TYPICAL_PX**2
-    assert (budget is LADDER[-1]) == (measured_px == 0), "nothing holds: as little as there is"
+    quality = LADDER[first_level(measured_px)]
+    assert quality.largest_px == largest_px
+    assert quality.pixels <= 3 * TYPICAL_PX**2
+    assert (quality is LADDER[-1]) == (measured_px == 0), "nothing holds: as little as there is"
 
 
 def test_features_fit_a_smaller_crop() -> None:
     studio = Studio()
     one = face(90.0, known=exemplars(), version=1)
     studio.patch(one)
-    studio.stage.budget = Budget("little", largest_px=64)
+    studio.stage.quality = QualityLevel("little", largest_px=64)
     studio.patch(one)  # the fake refuses features of another size
     sides = [images[0].shape[0] for images in studio.runtimes[4].encoded]
     assert sides == [96 * 4, 64 * 4]
@@ -99,7 +100,7 @@ def test_features_fit_a_smaller_crop() -> None:
 
 def test_in_every_other_frame_the_last_patch_moves_with_the_face() -> None:
     studio = Studio()
-    studio.stage.budget = Budget("little", enhance_every=2)
+    studio.stage.quality = QualityLevel("little", enhance_every=2)
     patches = [studio.patch(face(60.0, (300.0 + 4.0 * n, 180.0))) for n in range(9)]
     made = studio.runtimes[4].enhanced
     assert len(made) == 5, "the first at once, then in turn"
@@ -116,7 +117,7 @@ def test_in_every_other_frame_the_last_patch_moves_with_the_face() -> None:
 
 def test_several_faces_take_turns() -> None:
     studio = Studio()
-    studio.stage.budget = Budget("little", enhance_every=2)
+    studio.stage.quality = QualityLevel("little", enhance_every=2)
     people = [face(60.0, (150.0 * one + 100.0, 180.0), one) for one in range(2)]
     studio.show(*people)
     made = []
@@ -129,7 +130,7 @@ def test_several_faces_take_turns() -> None:
 
 def test_a_patch_of_long_ago_does_not_come_back() -> None:
     studio = Studio()
-    studio.stage.budget = Budget("little", enhance_every=2)
+    studio.stage.quality = QualityLevel("little", enhance_every=2)
     for _ in range(4):
         old = studio.patch(face(60.0))
     for _ in range(3):

@@ -13,7 +13,7 @@ from stream.cli.arguments import parse
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.options import Options
 from stream.recordings.job import run_recording
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from tests.batches import write_call
 from tests.pictures import need_models
 
@@ -35,11 +35,11 @@ def test_two_recordings_open_the_network_once(
     options = parse(["--input", str(call), "--output", "x.mp4", "--passes", "1"])
     assert isinstance(options, Options)
     taken = []
-    with Model("onnxruntime-cpu") as model:
+    with SharedRuntime("onnxruntime-cpu") as shared_runtime:
         for number, recording in enumerate((call, empty, call)):
             one = replace(options, input=recording, output=tmp_path / f"{number}.mp4")
             with open_source(recording) as source:
-                report = run_recording(source, one, opener=model.lend())
+                report = run_recording(source, one, opener=shared_runtime.lend())
             taken.append((report["runtime"], report["faces_enhanced"] > 0))
     assert taken == [("onnxruntime-cpu", True), ("", False), ("onnxruntime-cpu", True)]
     assert len(opened) == len(set(opened)) > 0

@@ -1,0 +1,1 @@
+"""The demo: a call that knows its own truth."""

@@ -27,8 +27,8 @@ from stream.media.sandbox.sandbox_protocol import (
     TAGS,
     beside,
     describe,
-    hear,
-    say,
+    receive,
+    send,
 )
 from stream.media.sandbox.shared_planes import Bytes, needed_bytes, without_palette, write_planes
 from stream.media.sources.file_source import FileSource, open_recording
@@ -61,7 +61,7 @@ class _Slots:
         if not self._slots or needed > self._slots[0].size:
             self._grow(needed)
         while not self._free:
-            self._free.append(int(hear(self._connection)["free"]))
+            self._free.append(int(receive(self._connection)["free"]))
         slot = self._free.pop()
         planes = write_planes(frame, self._slots[slot])
         told = {
@@ -75,14 +75,14 @@ class _Slots:
             "chroma": self._chroma(frame),
             "damaged": damaged,
         } | {name: int(getattr(frame, name)) for name in TAGS}
-        say(self._connection, {"picture": told})
+        send(self._connection, {"picture": told})
 
     def _grow(self, needed: int) -> None:
         """Ask for larger slots; all of them are free by then."""
         while len(self._free) < len(self._slots):
-            self._free.append(int(hear(self._connection)["free"]))
-        say(self._connection, {"grow": needed})
-        given = hear(self._connection)
+            self._free.append(int(receive(self._connection)["free"]))
+        send(self._connection, {"grow": needed})
+        given = receive(self._connection)
         number, size = int(given["slots"]), int(given["bytes"])
         shared = np.frombuffer(mmap.mmap(self._memory, number * size), np.uint8)
         self._slots = list(shared.reshape(number, size))
@@ -114,7 +114,7 @@ def survey(path: Path, connection: Connection) -> None:
             if now_s - said_s > ALIVE_S:
                 said_s = now_s
                 more_time()
-                say(connection, {"alive": read})
+                send(connection, {"alive": read})
 
 
 def decode(path: Path, connection: Connection, memory: int) -> None:
@@ -124,13 +124,13 @@ def decode(path: Path, connection: Connection, memory: int) -> None:
         slots = _Slots(connection, memory, source.facts(lambda _, stream: stream.codec.name))
         frames = source.decoded()
         first = next(frames)
-        say(connection, {"facts": source.facts(describe) | beside(first)})
+        send(connection, {"facts": source.facts(describe) | beside(first)})
         for frame in chain([first], frames):
             slots.send(frame, source.damaged)
             if time.monotonic() - timed_s > ALIVE_S:
                 timed_s = time.monotonic()
                 more_time()
-        say(connection, {"end": {"damaged": source.damaged, "broke_off": source.broke_off}})
+        send(connection, {"end": {"damaged": source.damaged, "broke_off": source.broke_off}})
 
 
 def main() -> None:
@@ -138,22 +138,22 @@ def main() -> None:
     connection, memory, path = Connection(int(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3])
     try:
         try:
-            say(connection, {"holds": sorted(confine(path, CODE))})
+            send(connection, {"holds": sorted(confine(path, CODE))})
             survey(path, connection)
             decode(path, connection, memory)
         except InputError as error:
-            say(connection, {"error": str(error)})
+            send(connection, {"error": str(error)})
         except MemoryError:
             gigabytes = MEMORY_BYTES / (1 << 30)
-            say(connection, {"error": f"{path} takes more than {gigabytes:.0f} GB to decode"})
+            send(connection, {"error": f"{path} takes more than {gigabytes:.0f} GB to decode"})
         except (EOFError, OSError):
             # The parent has gone, or has had enough.
             raise
         except DEFECTS:
             # No file is to blame: the parent raises it with this traceback.
-            say(connection, {"defect": traceback.format_exc()[-LONGEST_DEFECT:]})
+            send(connection, {"defect": traceback.format_exc()[-LONGEST_DEFECT:]})
         except Exception as error:
             kind = type(error).__name__
-            say(connection, {"error": f"{path} cannot be decoded ({kind}: {error})"})
+            send(connection, {"error": f"{path} cannot be decoded ({kind}: {error})"})
     except (EOFError, OSError):
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Words: what the two processes say to each other: JSON, because pickles can do anything.
+"""Sandbox protocol: the messages of the two processes, in JSON, because pickles can do anything.
 
 child → parent                                    parent → child
 {"holds": [...]}       what confines it
@@ -7,7 +7,7 @@ child → parent                                    parent → child
 {"grow": b}            a picture needs more       {"slots": n, "bytes": b}
 {"picture": {...}}     it lies in a slot          {"free": slot}
 {"end": {...}}         no more pictures
-{"error": "..."}       what is wrong with the recording; and no more words
+{"error": "..."}       what is wrong with the recording; and no more messages
 {"defect": "..."}      a traceback: what is wrong with this program; likewise
 """
 
@@ -33,24 +33,24 @@ MATRIX = bytes(9 * 4)
 TAGS = ("colorspace", "color_range", "color_primaries", "color_trc")
 """Of a picture's colours, as PyAV names them."""
 
-Words = dict[str, Any]
+Message = dict[str, Any]
 T = TypeVar("T")
 
 
-def say(connection: Connection, words: Words) -> None:
+def send(connection: Connection, message: Message) -> None:
     """Raises: OSError: nobody listens any more."""
-    connection.send_bytes(json.dumps(words).encode())
+    connection.send_bytes(json.dumps(message).encode())
 
 
-def hear(connection: Connection) -> Words:
-    """Raises: EOFError, OSError: nobody speaks any more. ValueError: these are no words."""
+def receive(connection: Connection) -> Message:
+    """Raises: EOFError, OSError: the other side is gone. ValueError: this is no message."""
     try:
-        words = json.loads(connection.recv_bytes(LONGEST))
+        message = json.loads(connection.recv_bytes(LONGEST))
     except RecursionError as error:
         raise ValueError("too deep") from error
-    if not isinstance(words, dict):
+    if not isinstance(message, dict):
         raise ValueError("not an object")
-    return words
+    return message
 
 
 def one_line(text: str) -> str:
@@ -84,9 +84,9 @@ class Container:
         """Nothing of it is open on this side."""
 
 
-def describe(container: Any, stream: Any) -> Words:
-    """Facts of PyAV's container and stream, as words."""
-    facts: Words = {"duration": container.duration, "start_time": container.start_time}
+def describe(container: Any, stream: Any) -> Message:
+    """Facts of PyAV's container and stream, as part of a message."""
+    facts: Message = {"duration": container.duration, "start_time": container.start_time}
     facts["alone"] = all(one is stream for one in container.streams)
     facts["stream"] = {
         name: _pair(exact(getattr(stream, name)))
@@ -95,13 +95,13 @@ def describe(container: Any, stream: Any) -> Words:
     return facts
 
 
-def beside(frame: VideoFrame) -> Words:
-    """What planes do not tell of the first picture, as words."""
+def beside(frame: VideoFrame) -> Message:
+    """What planes do not tell of the first picture, as part of a message."""
     sides = {name: data.hex() for name, data in side_data_of(frame).items()}
     return {"sides": sides, "interlaced": frame.interlaced_frame}
 
 
-def understand_beside(facts: Words) -> tuple[dict[str, bytes], bool]:
+def understand_beside(facts: Message) -> tuple[dict[str, bytes], bool]:
     """Side data by name, and whether the pictures are interlaced.
 
     Raises: ValueError: these are no facts.
@@ -113,7 +113,7 @@ def understand_beside(facts: Words) -> tuple[dict[str, bytes], bool]:
     return sides, said(facts, "interlaced", bool)
 
 
-def understand(facts: Words) -> Container:
+def understand(facts: Message) -> Container:
     """Raises: ValueError: these are no facts."""
     told = said(facts, "stream", dict)
     fractions = {
@@ -128,7 +128,7 @@ def understand(facts: Words) -> Container:
 
 
 @dataclass(frozen=True)
-class Told:
+class PictureMessage:
     """What the child says of a picture that lies in a slot."""
 
     slot: int
@@ -145,9 +145,9 @@ class Told:
     damaged: int
 
     @classmethod
-    def understood(cls, words: Words) -> Told:
+    def understood(cls, message: Message) -> PictureMessage:
         """Raises: ValueError: this is no picture."""
-        told = said(words, "picture", dict)
+        told = said(message, "picture", dict)
         planes = [
             {"rows": one[0], "bytes": one[1]}
             for one in said(told, "planes", list)
@@ -167,27 +167,27 @@ class Told:
         )
 
 
-def said(words: Words, name: str, kind: type[T]) -> T:
+def said(message: Message, name: str, kind: type[T]) -> T:
     """A value of one kind. Raises: ValueError: it is missing or of another kind."""
-    value = words.get(name)
+    value = message.get(name)
     if type(value) is not kind:
         raise ValueError(f"{name} is {type(value).__name__}")
     return value
 
 
-def number(words: Words, name: str) -> int | None:
+def number(message: Message, name: str) -> int | None:
     """A whole number or None. Raises: ValueError: it is something else."""
-    return None if words.get(name) is None else said(words, name, int)
+    return None if message.get(name) is None else said(message, name, int)
 
 
 def _pair(fraction: Fraction | None) -> list[int] | None:
     return None if fraction is None else [fraction.numerator, fraction.denominator]
 
 
-def _fraction(words: Words, name: str) -> Fraction | None:
-    if words.get(name) is None:
+def _fraction(message: Message, name: str) -> Fraction | None:
+    if message.get(name) is None:
         return None
-    pair = said(words, name, list)
+    pair = said(message, name, list)
     if len(pair) != 2 or {type(one) for one in pair} != {int} or pair[1] == 0:
         raise ValueError(f"{name} is no fraction")
     return Fraction(pair[0], pair[1])

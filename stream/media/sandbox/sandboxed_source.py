@@ -1,4 +1,4 @@
-"""GuardedSource: a recording whose file is opened, parsed and decoded by another process.
+"""SandboxedSource: a recording whose file is opened, parsed and decoded by another process.
 
 A file that brings the decoder down, makes it wait for ever or asks for all the memory ends that
 process, and here it is one clear line.
@@ -31,19 +31,19 @@ from stream.media.pyav import exact
 from stream.media.sandbox.chroma import ChromaSetter
 from stream.media.sandbox.confine import CPU_S
 from stream.media.sandbox.sandbox_protocol import (
-    Told,
-    Words,
-    hear,
+    Message,
+    PictureMessage,
     one_line,
+    receive,
     said,
-    say,
+    send,
     understand,
     understand_beside,
 )
 from stream.media.sandbox.shared_planes import Bytes, read_planes
 from stream.media.sources import file_source
 from stream.media.sources.file_source import FileSource
-from stream.media.video_format import Form
+from stream.media.video_format import VideoFormat
 
 PATIENCE_S = 90.0
 """Without a picture or a step of the survey."""
@@ -61,14 +61,14 @@ class SandboxDefectError(Exception):
 
 
 def open_source(path: Path) -> FileSource:
-    """A recording behind the guard; Windows cannot hand its memory on, and has none.
+    """A recording behind the sandbox; Windows cannot hand its memory on, and has none.
 
     Raises: InputError: as `FileSource`.
     """
-    return FileSource(path) if sys.platform == "win32" else GuardedSource(path)
+    return FileSource(path) if sys.platform == "win32" else SandboxedSource(path)
 
 
-class GuardedSource(FileSource):
+class SandboxedSource(FileSource):
     """As `FileSource`, at a distance. Linux and macOS.
 
     Raises: InputError: also while iterating: the child died, was stopped, or exceeded a limit.
@@ -105,12 +105,12 @@ class GuardedSource(FileSource):
     def _open(self) -> InputContainer:
         self._start()
         try:
-            words = self._hear()
-            self.holds = frozenset(map(str, words.get("holds", ())))
-            while "facts" not in words:
-                words = self._hear()
+            message = self._receive()
+            self.holds = frozenset(map(str, message.get("holds", ())))
+            while "facts" not in message:
+                message = self._receive()
             with self._understanding():
-                facts = said(words, "facts", dict)
+                facts = said(message, "facts", dict)
                 container = understand(facts)
                 self._sides, self._interlaced = understand_beside(facts)
         except BaseException:
@@ -122,26 +122,26 @@ class GuardedSource(FileSource):
     def _chosen(self) -> VideoStream:
         return cast(VideoStream, self._container.streams[0])
 
-    def _form(self, first: av.VideoFrame) -> Form:
+    def _video_format(self, first: av.VideoFrame) -> VideoFormat:
         aspect = exact(self._stream.sample_aspect_ratio) or Fraction(1)
-        return Form.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
+        return VideoFormat.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         while True:
-            words = self._hear()
+            message = self._receive()
             with self._understanding():
-                if "end" in words:
-                    end = said(words, "end", dict)
+                if "end" in message:
+                    end = said(message, "end", dict)
                     self.damaged = said(end, "damaged", int)
                     self.broke_off = said(end, "broke_off", bool)
                     return
-                if "grow" in words:
-                    self._grow(said(words, "grow", int))
+                if "grow" in message:
+                    self._grow(said(message, "grow", int))
                     continue
-                told = Told.understood(words)
+                told = PictureMessage.understood(message)
                 self.damaged = told.damaged
                 frame = self._picture(told, self._slots[told.slot])
-            self._say({"free": told.slot})
+            self._send({"free": told.slot})
             yield frame
 
     def _start(self) -> None:
@@ -168,33 +168,33 @@ class GuardedSource(FileSource):
         finally:
             theirs.close()
 
-    def _hear(self) -> Words:
-        """The child's next words, other than that it is alive."""
+    def _receive(self) -> Message:
+        """The child's next message, other than that it is alive."""
         while True:
             try:
                 if not self._connection.poll(PATIENCE_S):
                     raise InputError(
                         f"{self.path} gives no picture within {PATIENCE_S:.0f} s; is it damaged?"
                     )
-                words = hear(self._connection)
+                message = receive(self._connection)
             except (EOFError, OSError, ValueError) as error:
                 raise InputError(f"{self.path} {self._death()}") from error
-            if "defect" in words:
-                lines = (one_line(line) for line in str(words["defect"]).splitlines())
+            if "defect" in message:
+                lines = (one_line(line) for line in str(message["defect"]).splitlines())
                 raise SandboxDefectError("\n".join(["in the process that decodes:", *lines]))
-            if "error" in words:
-                raise InputError(one_line(str(words["error"])))
-            if "alive" not in words:
-                return words
+            if "error" in message:
+                raise InputError(one_line(str(message["error"])))
+            if "alive" not in message:
+                return message
 
-    def _say(self, words: Words) -> None:
+    def _send(self, message: Message) -> None:
         # A child that has gone is noticed when it is listened to.
         with suppress(OSError):
-            say(self._connection, words)
+            send(self._connection, message)
 
     @contextmanager
     def _understanding(self) -> Iterator[None]:
-        """Turn words that make no sense, which only a child in strange hands says, into an error.
+        """Turn a message that makes no sense into an error; only a hostile child sends one.
 
         Raises: InputError.
         """
@@ -223,9 +223,9 @@ class GuardedSource(FileSource):
         os.ftruncate(self._memory, max(number * needed, os.fstat(self._memory).st_size))
         shared = np.frombuffer(mmap.mmap(self._memory, number * needed), np.uint8)
         self._slots = list(shared.reshape(number, needed))
-        self._say({"slots": number, "bytes": needed})
+        self._send({"slots": number, "bytes": needed})
 
-    def _picture(self, told: Told, slot: Bytes) -> av.VideoFrame:
+    def _picture(self, told: PictureMessage, slot: Bytes) -> av.VideoFrame:
         if not 0 < told.width * told.height <= file_source.MAX_PIXELS:
             raise ValueError(f"a picture of {told.width}x{told.height}")
         frame = read_planes(slot, told.width, told.height, told.format, told.planes)

@@ -1,4 +1,4 @@
-"""Planes: a decoded picture, in whatever format it has, as bytes in shared memory and back.
+"""Shared planes: a decoded picture, in whatever format it has, as bytes in shared memory and back.
 
 Rows are copied without the padding that both sides may choose for themselves.
 """

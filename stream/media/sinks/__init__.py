@@ -1,0 +1,1 @@
+"""Sinks: files, the preview window, the virtual camera."""

@@ -12,7 +12,7 @@ from av.codec import Codec
 from av.codec.context import CodecContext
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
-from av.video.format import VideoFormat
+from av.video.format import VideoFormat as PixelFormat
 
 from stream.errors import OutputError
 from stream.image.resample import Size
@@ -85,7 +85,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Encoder:
-    """How pictures of one form are encoded."""
+    """How pictures of one format are encoded."""
 
     name: str
     """FFmpeg's."""
@@ -132,7 +132,7 @@ def check_encoding(encoding: Encoding, container: str) -> str | None:
 def choose_encoder(
     encoding: Encoding, format_name: str, size: Size, light: Light | None = None
 ) -> Encoder:
-    """The encoder for pictures of a form; one on the graphics card is tried.
+    """The encoder for pictures of a format; one on the graphics card is tried.
 
     Args:   format_name: the pixel format that should survive, FFmpeg's name. size: (width, height).
     Raises: OutputError: this build of FFmpeg lacks the encoder, or the pictures are too narrow.
@@ -196,7 +196,7 @@ def _nearest(wanted: str, formats: Sequence[str]) -> str:
         # yuvj420p and its kin say what the tag of the range says as well.
         if layout is not None and layout.planes == 3 and not name.startswith("yuvj"):
             choices[name] = layout
-    model = Layout.like(VideoFormat(wanted))
+    model = Layout.like(PixelFormat(wanted))
 
     def loss(name: str) -> tuple[int, int, int, int]:
         layout = choices[name]

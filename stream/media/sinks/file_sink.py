@@ -27,8 +27,8 @@ from stream.media.colour import Colour, ToYuv
 from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose_encoder
 from stream.media.sinks.native import Native
 from stream.media.sinks.provenance import Provenance
-from stream.media.stream_copy import Companion
-from stream.media.video_format import Form
+from stream.media.stream_copy import StreamCopy
+from stream.media.video_format import VideoFormat
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Extension → FFmpeg's name of the container."""
@@ -114,9 +114,9 @@ class FileSink:
         rate: Fraction,
         time_base: Fraction,
         *,
-        form: Form | None = None,
+        video_format: VideoFormat | None = None,
         encoding: Encoding | None = None,
-        companion: Companion | None = None,
+        stream_copy: StreamCopy | None = None,
         provenance: Provenance | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -125,10 +125,10 @@ class FileSink:
         Args:   size: (width, height) px of the frames; an odd side loses its last line.
                 rate: frames per second on average, for the encoder's decisions only.
                 time_base: of the frames' pts, seconds.
-                form: of the recording that the frames come from: its pixel format, colours,
+                format: of the recording that the frames come from: its pixel format, colours,
                 orientation and pixel aspect are kept. Left out: yuv420p, BT.709, upright.
                 encoding: how to encode; H.264 when left out.
-                companion: sound and titles; closed by the sink.
+                copied streams: sound and titles; closed by the sink.
                 provenance: what the file says when a face was enhanced.
         Raises: OutputError: see `check_output`, `choose_encoder`.
                 ValueError: the size is below 2 px a side.
@@ -142,9 +142,11 @@ class FileSink:
         self._even = (size[0] // 2 * 2, size[1] // 2 * 2)
         self._rate = rate
         self._time_base = time_base
-        self._form = form or Form(self._even, "yuv420p", Colour(), _tags(Colour()))
-        self._coded = self._form.turn.turned(self._even)
-        self._companion = companion
+        self._video_format = video_format or VideoFormat(
+            self._even, "yuv420p", Colour(), _tags(Colour())
+        )
+        self._coded = self._video_format.turn.turned(self._even)
+        self._stream_copy = stream_copy
         self._provenance = provenance
         self._enhanced = False
         self._container: OutputContainer | None = None
@@ -156,14 +158,14 @@ class FileSink:
         self._pictures = 0
         self._last_step = max(1, round(1 / (rate * time_base)))
         self.encoder: Encoder = choose_encoder(
-            encoding, self._form.format, self._coded, self._form.light
+            encoding, self._video_format.format, self._coded, self._video_format.light
         )
         self._check_pixels()
-        self._native = Native(self._form, self._even, self.encoder.planar)
-        self._to_yuv = ToYuv(self._coded, self._form.colour, self.encoder.planar)
+        self._native = Native(self._video_format, self._even, self.encoder.planar)
+        self._to_yuv = ToYuv(self._coded, self._video_format.colour, self.encoder.planar)
         self._repack = VideoReformatter()
         self.packets_left_out = 0
-        """Damaged packets of the companion that could not be written."""
+        """Damaged packets of the copied streams that could not be written."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -192,7 +194,7 @@ class FileSink:
     def _check_pixels(self) -> None:
         """FFmpeg's Matroska has no place for the shape of pixels, and these codecs neither."""
         matroska = FORMATS[self.path.suffix.lower()] == "matroska"
-        square = self._form.pixel_aspect in (None, 1)
+        square = self._video_format.pixel_aspect in (None, 1)
         if matroska and not square and self.encoder.codec in ("av1", "vp9", "ffv1"):
             raise OutputError(
                 f"{self.path}: {self.encoder.codec} in a .mkv file cannot say that pixels are not "
@@ -206,7 +208,7 @@ class FileSink:
             picture = self._native(frame)
         else:
             upright = image[: self._even[1], : self._even[0]]
-            picture = self._to_yuv(self._form.turn.undo(upright))
+            picture = self._to_yuv(self._video_format.turn.undo(upright))
         if picture.format.name != self.encoder.format:
             picture = self._repack.reformat(picture, format=self.encoder.format)
         context = stream.codec_context
@@ -251,7 +253,7 @@ class FileSink:
         if self._container is not None and self._stream is not None:
             return self._container, self._stream
         kind = FORMATS[self.path.suffix.lower()]
-        options = {} if self._companion is None else self._companion.options(kind)
+        options = {} if self._stream_copy is None else self._stream_copy.options(kind)
         options |= muxer_options(kind, self._time_base)
         container = av.open(
             f"file:{part_path(self.path).absolute()}",
@@ -261,17 +263,17 @@ class FileSink:
         )
         self._container = container
         add_pictures = partial(self._add_pictures, container, frame.native is not None)
-        if self._companion is None:
+        if self._stream_copy is None:
             self._stream = add_pictures()
         else:
-            self._stream = self._companion.add_to(container, add_pictures)
+            self._stream = self._stream_copy.add_to(container, add_pictures)
         if self._provenance is not None:
             self._provenance.add_to(container.metadata)
         container.start_encoding()
         return container, self._stream
 
     def _add_pictures(self, container: OutputContainer, native: bool) -> VideoStream:
-        form, encoder = self._form, self.encoder
+        video_format, encoder = self._video_format, self.encoder
         stream = container.add_stream(encoder.name, rate=self._rate)
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
@@ -282,15 +284,17 @@ class FileSink:
         context.time_base = self._time_base
         # What players assume of silent recordings depends on the size: at another one they are
         # told.
-        kept = native and self._coded == form.size and encoder.planar == form.format
-        tags = form.tags if kept else _tags(form.colour)
+        kept = native and self._coded == video_format.size and encoder.planar == video_format.format
+        tags = video_format.tags if kept else _tags(video_format.colour)
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = tags
-        if form.pixel_aspect is not None:
-            context.sample_aspect_ratio = form.pixel_aspect
+        if video_format.pixel_aspect is not None:
+            context.sample_aspect_ratio = video_format.pixel_aspect
         if encoder.tag is not None and container.format.name != "matroska":
             context.codec_tag = encoder.tag
-        if form.display_matrix is not None:
-            stream.set_display_matrix(_scaled(form.display_matrix, form.size, self._coded))
+        if video_format.display_matrix is not None:
+            stream.set_display_matrix(
+                _scaled(video_format.display_matrix, video_format.size, self._coded)
+            )
         return stream
 
     def _mux(self, container: OutputContainer, packet: Packet[VideoStream] | None) -> None:
@@ -316,8 +320,8 @@ class FileSink:
         container.mux(held)
 
     def _accompany(self, container: OutputContainer, time_s: float) -> None:
-        if self._companion is not None:
-            for packet in self._companion.packets_until(time_s):
+        if self._stream_copy is not None:
+            for packet in self._stream_copy.packets_until(time_s):
                 try:
                     container.mux(packet)
                 except (ArgumentError, InvalidDataError, PatchWelcomeError):
@@ -325,8 +329,8 @@ class FileSink:
                     self.packets_left_out += 1
 
     def _close_companion(self) -> None:
-        if self._companion is not None:
-            self._companion.close()
+        if self._stream_copy is not None:
+            self._stream_copy.close()
 
 
 def _tags(colour: Colour) -> tuple[int, int, int, int]:

@@ -19,27 +19,27 @@ from stream.image.resample import Rect, Size, resample
 from stream.media.brightness import coded
 from stream.media.colour import BT709, to_format
 from stream.media.planes import Box, Layout, add, show
-from stream.media.video_format import Form
+from stream.media.video_format import VideoFormat
 
 
 class Native:
     """Makes the pictures to encode, in the orientation and pixel format of the recording.
 
-    Args:   form: of the recording's pictures. size: (width, height) of the upright outputs, px.
+    Args:   format: of the recording's pictures. size: (width, height) of the upright outputs, px.
             name: FFmpeg's name of the pixel format to make, planar YUV or grey.
     Raises: ValueError: it is of another kind.
     """
 
-    def __init__(self, form: Form, size: Size, name: str) -> None:
+    def __init__(self, video_format: VideoFormat, size: Size, name: str) -> None:
         layout = Layout.of(name)
         if layout is None:
             raise ValueError(f"{name} is not planar YUV")
         self._layout = layout
-        self._form = form
+        self._video_format = video_format
         self._upright = size
         self._name = name
         self._convert = VideoReformatter()
-        self.size = form.turn.turned(size)
+        self.size = video_format.turn.turned(size)
         """(width, height) px of the pictures as they are coded."""
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
@@ -48,22 +48,24 @@ class Native:
         Returns: without pts, without colour tags where it was enlarged.
         """
         assert frame.native is not None
-        form, turn = self._form, self._form.turn
-        picture = to_format(self._convert, frame.native, form.colour, form.size, self._name)
+        video_format, turn = self._video_format, self._video_format.turn
+        picture = to_format(
+            self._convert, frame.native, video_format.colour, video_format.size, self._name
+        )
         rect = (0.0, 0.0, float(self._upright[0]), float(self._upright[1]))
         if frame.view is not None:
             rect = frame.view.rect
-        rect = turn.undo_rect(rect, turn.turned(form.size))
-        whole = rect == (0.0, 0.0, float(form.size[0]), float(form.size[1]))
-        if not (whole and self.size == form.size):
+        rect = turn.undo_rect(rect, turn.turned(video_format.size))
+        whole = rect == (0.0, 0.0, float(video_format.size[0]), float(video_format.size[1]))
+        if not (whole and self.size == video_format.size):
             picture = show(picture, self._layout, rect, self.size)
-        changed = list(changes(frame, form.colour.transfer))
+        changed = list(changes(frame, video_format.colour.transfer))
         if changed:
             # The decoder may still need its picture to predict others.
             picture.make_writable()
         for box, difference in changed:
             x0, y0, x1, y1 = (int(n) for n in turn.undo_rect(box, self._upright))
-            add(picture, self._layout, form.colour, (x0, y0, x1, y1), turn.undo(difference))
+            add(picture, self._layout, video_format.colour, (x0, y0, x1, y1), turn.undo(difference))
         picture.pict_type = PictureType.NONE
         return picture
 

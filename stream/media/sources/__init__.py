@@ -1,0 +1,1 @@
+"""Sources: cameras and recordings."""

@@ -22,7 +22,7 @@ from stream.frame import Frame
 from stream.media.brightness import ordinary
 from stream.media.colour import to_rgb
 from stream.media.pyav import READING, exact
-from stream.media.video_format import Form
+from stream.media.video_format import VideoFormat
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf"
@@ -105,9 +105,9 @@ class FileSource:
             self.close()
             raise
         self._first: av.VideoFrame | None = first
-        self.form = self._form(first)
+        self.video_format = self._video_format(first)
         """Of the pictures as they are coded."""
-        self.width, self.height = self.form.turn.turned(self.form.size)
+        self.width, self.height = self.video_format.turn.turned(self.video_format.size)
         """Of the upright pictures, px."""
         self.time_base = exact(self._stream.time_base) or Fraction(1, 90_000)
         self.rate = _plausible_rate(self._stream)
@@ -138,9 +138,11 @@ class FileSource:
             following = next(pictures, None)
             if following is None:
                 decoded.duration = self._last_duration(decoded.duration)
-            rgb = to_rgb(self._rgb, decoded, self.form.colour, self.form.size)
+            rgb = to_rgb(self._rgb, decoded, self.video_format.colour, self.video_format.size)
             yield Frame(
-                image=self.form.turn.apply(ordinary(rgb, self.form.colour.transfer)),
+                image=self.video_format.turn.apply(
+                    ordinary(rgb, self.video_format.colour.transfer)
+                ),
                 index=index,
                 pts=pts,
                 time_base=self.time_base,
@@ -179,8 +181,8 @@ class FileSource:
         stream.codec_context.thread_count = self._threads
         return stream
 
-    def _form(self, first: av.VideoFrame) -> Form:
-        return Form.of(first, exact(self._stream.sample_aspect_ratio) or Fraction(1))
+    def _video_format(self, first: av.VideoFrame) -> VideoFormat:
+        return VideoFormat.of(first, exact(self._stream.sample_aspect_ratio) or Fraction(1))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every picture that can be decoded; a damaged packet costs only itself."""

@@ -1,0 +1,1 @@
+"""Batches: many recordings into a folder, in several processes or on several machines."""

@@ -1,4 +1,4 @@
-"""Archive: many recordings into a folder; only what is missing or has changed is worked on."""
+"""Batch: many recordings into a folder; only what is missing or has changed is worked on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 from stream.errors import OutputError
-from stream.options import ArchiveOptions
-from stream.recordings.batch.batch_progress import ArchiveProgress
+from stream.options import BatchOptions
+from stream.recordings.batch.batch_progress import BatchProgress
 from stream.recordings.batch.discovery import Finding, find, shown
 from stream.recordings.batch.manifest import Manifest, Record
 from stream.recordings.batch.pool import perform_all
@@ -37,7 +37,7 @@ class Plan:
     """What would replace something that is not ours."""
 
 
-def run_archive(options: ArchiveOptions, weights: dict[str, str], events: TextIO) -> int:
+def run_batch(options: BatchOptions, weights: dict[str, str], events: TextIO) -> int:
     """Enhance every recording that the inputs name; failures are said, and the others go on.
 
     Args:    weights: name → SHA-256 of each file of the network.
@@ -54,7 +54,7 @@ def run_archive(options: ArchiveOptions, weights: dict[str, str], events: TextIO
         for record in plan.refused:
             manifest.add(record)
         _tell(finding, plan)
-        progress = ArchiveProgress(plan.tasks, options.each.progress, events)
+        progress = BatchProgress(plan.tasks, options.each.progress, events)
         try:
             for number, said in _performed(plan.tasks, options):
                 if isinstance(said, Record):
@@ -71,7 +71,7 @@ def run_archive(options: ArchiveOptions, weights: dict[str, str], events: TextIO
 
 
 def _performed(
-    tasks: Sequence[Task], options: ArchiveOptions
+    tasks: Sequence[Task], options: BatchOptions
 ) -> Iterator[tuple[int, Moment | Record]]:
     if options.cluster is None or not tasks:
         return perform_all(tasks, options.jobs)
@@ -88,7 +88,7 @@ def _settle(task: Task, record: Record, manifest: Manifest) -> None:
 
 
 def make_plan(
-    finding: Finding, options: ArchiveOptions, weights: dict[str, str], manifest: Manifest
+    finding: Finding, options: BatchOptions, weights: dict[str, str], manifest: Manifest
 ) -> Plan:
     """Compare what there is with what the manifest says.
 

@@ -1,4 +1,4 @@
-"""ArchiveProgress: how far the recordings under way are, and all of them together."""
+"""BatchProgress: how far the recordings under way are, and all of them together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SentMeter:
         """No more frames come."""
 
 
-class ArchiveProgress:
+class BatchProgress:
     """A line for people, or JSON lines for programs, while an archive is worked on.
 
     How long the rest takes is estimated by bytes: opening all the recordings first would take long.

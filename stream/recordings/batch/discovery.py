@@ -1,4 +1,4 @@
-"""Finder: which recordings an archive has, in a stable order, and what is left out and why.
+"""Discovery: which recordings an archive has, in a stable order, and what is left out and why.
 
 Links are never followed: what they lead to is outside of the tree, or is found in it anyway.
 """

@@ -1,4 +1,4 @@
-"""Cluster: the recordings of an archive on the machines of a Ray cluster (extra `cluster`).
+"""Ray cluster: the recordings of an archive on the machines of a Ray cluster (extra `cluster`).
 
 Every machine needs Closeup, and the folders of inputs and outputs under the same paths. A recording
 whose worker or machine dies is worked on again elsewhere, from its last finished segment.
@@ -17,7 +17,7 @@ from stream.errors import ConfigError
 from stream.recordings.batch.batch_progress import SentMeter
 from stream.recordings.batch.manifest import Record
 from stream.recordings.batch.task import Task, perform
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from stream.telemetry.progress import Moment
 
 LOCAL = "local"
@@ -89,13 +89,13 @@ def closeup_recording(number: int, task: Task, heard: Any) -> Record:
         with suppress(ray.exceptions.RayError):
             heard.put((number, moment))
 
-    return perform(task, partial(SentMeter, send=send), _model(task.options.runtime))
+    return perform(task, partial(SentMeter, send=send), _shared_runtime(task.options.runtime))
 
 
 @cache
-def _model(runtime: str) -> Model:
+def _shared_runtime(runtime: str) -> SharedRuntime:
     """Opened once in each worker, which keeps it until it ends."""
-    return Model(runtime)
+    return SharedRuntime(runtime)
 
 
 def _heard(ray: Any, heard: Any) -> list[tuple[int, Moment]]:

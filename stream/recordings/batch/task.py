@@ -16,8 +16,8 @@ from stream.options import Options
 from stream.recordings.batch.manifest import Record
 from stream.recordings.job import run_recording
 from stream.recordings.resume.fingerprint import Stamp, model_of, settings_of, work_key
-from stream.recordings.resume.work_dir import Workplace
-from stream.shared_runtime import Model
+from stream.recordings.resume.work_dir import WorkDir
+from stream.shared_runtime import SharedRuntime
 from stream.telemetry.progress import MakeMeter
 from stream.telemetry.report import Report
 
@@ -52,17 +52,17 @@ class Task:
         )
 
 
-def workplace_of(options: Options, weights: dict[str, str]) -> Workplace:
+def work_dir_of(options: Options, weights: dict[str, str]) -> WorkDir:
     """Where a single recording is worked on, if it is to go on after an interruption.
 
     Args: weights: name → SHA-256 of each file of the network.
     """
     assert options.input is not None
     key = work_key(Stamp.of(options.input), settings_of(options), model_of(weights))
-    return Workplace(options.output, key, options.segment)
+    return WorkDir(options.output, key, options.segment)
 
 
-def perform(task: Task, meter: MakeMeter, model: Model) -> Record:
+def perform(task: Task, meter: MakeMeter, shared_runtime: SharedRuntime) -> Record:
     """Enhance one recording. Whatever is wrong with it is in the record; only Ctrl-C is raised."""
     source, said = None, io.StringIO()
     try:
@@ -70,7 +70,7 @@ def perform(task: Task, meter: MakeMeter, model: Model) -> Record:
         source = Stamp.of(task.input)
         # What a single recording says to people is kept for the manifest here.
         with redirect_stdout(said), redirect_stderr(said):
-            figures = _enhance(task, source, meter, model)
+            figures = _enhance(task, source, meter, shared_runtime)
         made = Stamp.of(task.options.output)
     except (CloseupError, EngineError) as error:
         return task.failed(" ".join(str(error).split()), source)
@@ -92,14 +92,14 @@ def perform(task: Task, meter: MakeMeter, model: Model) -> Record:
     )
 
 
-def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, model: Model) -> Report:
+def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, shared_runtime: SharedRuntime) -> Report:
     options = task.options
     key = work_key(stamp, task.settings, task.model)
     with (
         open_source(task.input) as source,
-        Workplace(options.output, key, options.segment) as place,
+        WorkDir(options.output, key, options.segment) as place,
     ):
-        return run_recording(source, options, meter, place, opener=model.lend())
+        return run_recording(source, options, meter, place, opener=shared_runtime.lend())
 
 
 def _defect(error: Exception) -> str:

@@ -21,7 +21,7 @@ import cv2
 from stream.recordings.batch.batch_progress import SentMeter
 from stream.recordings.batch.manifest import Record
 from stream.recordings.batch.task import Task, perform
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from stream.telemetry.progress import Moment
 
 END_S = 20.0
@@ -32,9 +32,9 @@ def work(pipe: Connection, threads: int, runtime: str) -> None:
     """Take tasks until there are no more. The main function of the process."""
     _prepare(threads)
     try:
-        with Model(runtime) as model:
+        with SharedRuntime(runtime) as shared_runtime:
             while (task := pipe.recv()) is not None:
-                pipe.send(perform(task, partial(SentMeter, send=pipe.send), model))
+                pipe.send(perform(task, partial(SentMeter, send=pipe.send), shared_runtime))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
         sys.exit(0)
 

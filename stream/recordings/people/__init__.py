@@ -1,0 +1,1 @@
+"""Re-identification of the people in a recording."""

@@ -1,4 +1,5 @@
-"""Views: how somebody's face looked in the course of a track, evenly over it, in bounded memory."""
+"""DescriptorSet: how somebody's face looked in the course of a track, evenly over it, in bounded
+memory."""
 
 from __future__ import annotations
 
@@ -9,12 +10,13 @@ from stream.frame import Floats
 EVERY = 5
 """Of the faces of a track one in so many is looked at, at first: neighbours are alike."""
 CAPACITY = 16
-"""Then every other view goes, and half as many are taken from there on: 8 to 16 of any track."""
+"""Then every other descriptor goes, and half as many are taken from there on: 8 to 16 of any
+track."""
 MOST = 32
 """Of a person, all tracks together."""
 
 
-class Views:
+class DescriptorSet:
     """Descriptions of one person's face; see `stream.recordings.people.hog_descriptor`."""
 
     def __init__(self) -> None:
@@ -34,20 +36,20 @@ class Views:
         return True
 
     def add(self, description: Floats) -> None:
-        """Take a view in; it is this collection's own from now on."""
+        """Take a descriptor in; it is this collection's own from now on."""
         self._kept.append(description)
         if len(self._kept) >= CAPACITY:
             self._thin()
             self._every *= 2
 
-    def likeness(self, other: Views) -> float:
-        """Of the two views that are most alike; 0 where there is nothing to compare."""
+    def likeness(self, other: DescriptorSet) -> float:
+        """Of the two descriptors that are most alike; 0 where there is nothing to compare."""
         if not self._kept or not other._kept:
             return 0.0
         return float(np.max(np.stack(self._kept) @ np.stack(other._kept).T))
 
-    def absorb(self, other: Views) -> None:
-        """Take over the views of the same person's other track, which has none afterwards."""
+    def absorb(self, other: DescriptorSet) -> None:
+        """Take over the descriptors of the same person's other track, which has none afterwards."""
         self._kept += other._kept
         other._kept = []
         while len(self._kept) > MOST:

@@ -1,4 +1,5 @@
-"""Recogniser: dlib's network, which knows faces again also in another light (extra `identity`)."""
+"""DlibDescriptor: dlib's network, which knows faces again also in another light (extra
+`identity`)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from stream.frame import Face, Floats, Image
 from stream.image.headshot import cut_headshot
-from stream.recordings.people.hog_descriptor import Gradients
+from stream.recordings.people.hog_descriptor import HogDescriptor
 
 PREDICTOR = "shape_predictor_5_face_landmarks.dat"
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
@@ -29,7 +30,7 @@ class Describer(Protocol):
 
     @property
     def same(self) -> float:
-        """Likeness from which two views are of one person."""
+        """Likeness from which two descriptors are of one person."""
         ...
 
     def describe(self, image: Image, face: Face) -> Floats:
@@ -37,7 +38,7 @@ class Describer(Protocol):
         ...
 
 
-class Recogniser:
+class DlibDescriptor:
     """Describes a face by 128 numbers.
 
     Raises: ImportError: dlib or its models are not installed.
@@ -45,8 +46,8 @@ class Recogniser:
 
     name = "dlib"
     same = 0.97
-    """As that of `Gradients`: strangers are alike up to 0.949 (38,000 pairs), people who come back
-    from 0.972 on."""
+    """As that of `HogDescriptor`: strangers are alike up to 0.949 (38,000 pairs), people who come
+    back from 0.972 on."""
 
     def __init__(self) -> None:
         import dlib
@@ -79,6 +80,6 @@ class Recogniser:
 def best_describer() -> Describer:
     """The recogniser where its extra is installed, else our own."""
     try:
-        return Recogniser()
+        return DlibDescriptor()
     except ImportError:
-        return Gradients()
+        return HogDescriptor()

@@ -1,4 +1,4 @@
-"""Appearance: what a face looks like, in numbers that do not change when its owner leaves the room.
+"""HOG descriptor: what a face looks like, in numbers that stay when its owner leaves the room.
 
 Only the inside of the face counts: whoever sits down on the same chair has the same background and
 the same light. And only gradients, each against its neighbourhood: so it is blind to exposure and
@@ -46,20 +46,21 @@ def usable(face: Face) -> bool:
     return abs(head.yaw) <= MAX_YAW and abs(head.pitch) <= MAX_PITCH
 
 
-class Gradients:
+class HogDescriptor:
     """Describes faces by histograms of gradients."""
 
     name = "gradients"
     same = 0.94
-    """Views of two faces this much alike are of one person. `calibration.reidentification` found
-    strangers who are alike up to 0.922, in 246,000 pairs; people of one studio are among them.
-    `calibration.thresholds` expects one in a million beyond; figures in its thresholds.toml."""
+    """Two faces whose descriptors are this much alike are of one person.
+    `calibration.reidentification` found strangers who are alike up to 0.922, in 246,000 pairs;
+    people of one studio are among them. `calibration.thresholds` expects one in a million beyond;
+    figures in its thresholds.toml."""
 
     def describe(self, image: Image, face: Face) -> Floats:
         """float32 (891,), unit length; the product of two of them is their likeness, 0..1.
 
         Args:   image: RGB uint8 (H, W, 3). face: in its pixels, `usable`.
-        Source: Dalal and Triggs, "Histograms of Oriented Gradients", CVPR 2005, after a local
+        Source: Dalal and Triggs, "Histograms of Oriented HogDescriptor", CVPR 2005, after a local
                 normalisation and with square roots in place of the counts.
         """
         grey = cv2.GaussianBlur(_level(_upright(image, face)), (0, 0), 1.0)

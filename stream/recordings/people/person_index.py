@@ -1,7 +1,7 @@
-"""Album: the people of a recording and the best close-ups of each, whenever they were seen.
+"""PersonIndex: the people of a recording and the best exemplars of each, whenever they were seen.
 
-Somebody who was out of sight is a new track. Tracks of one person are put together where they look
-alike; in doubt they stay apart: somebody else's close-ups would be drawn into the face.
+Somebody who was out of sight is a new track. Tracks of one person are put together where they
+look alike; in doubt they stay apart: somebody else's exemplars would be drawn into the face.
 
 Pictures of faces, so: in memory only, bounded, and overwritten with zeros at the end.
 """
@@ -15,7 +15,7 @@ from typing import Self
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Face, Frame
-from stream.recordings.people.descriptor_set import Views
+from stream.recordings.people.descriptor_set import DescriptorSet
 from stream.recordings.people.dlib_descriptor import Describer, best_describer
 from stream.recordings.people.hog_descriptor import usable
 from stream.stages.exemplars.bank import Bank
@@ -23,11 +23,12 @@ from stream.stages.exemplars.exemplar_set import Exemplars
 from stream.stages.tracking.tracker import LOST_S
 
 MAX_PEOPLE = 64
-"""Of more people than this only those seen for longest keep close-ups: 150 MB."""
+"""Of more people than this only those seen for longest keep exemplars: 150 MB."""
 CLEARLY = 0.036
 """Somebody who is nearly as much like another person, who is in the picture with the first one,
-is neither. So far likeness changes with the views that were taken, in 95 of 100 pairs of people;
-chosen by `python -m calibration.thresholds`, figures in calibration/thresholds/thresholds.toml."""
+is neither. So far likeness changes with the descriptors that were taken, in 95 of 100 pairs of
+people; chosen by `python -m calibration.thresholds`, figures in
+calibration/thresholds/thresholds.toml."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Person:
     """Somebody in a recording; at first one track."""
 
     tracks: set[int]
-    views: Views
+    descriptors: DescriptorSet
     exemplars: Exemplars = field(default_factory=Exemplars)
     beside: set[int] = field(default_factory=set)
     """Tracks seen at the same time: other people, whatever they look like."""
@@ -49,7 +50,7 @@ class Person:
         return min(self.tracks)
 
 
-class Album:
+class PersonIndex:
     """Looks at every frame of a recording after the tracker has; then serves the second pass.
 
     A context manager: at its end everything is wiped.
@@ -91,11 +92,11 @@ class Album:
 
     @property
     def harvested(self) -> int:
-        """How many close-ups were taken in."""
+        """How many exemplars were taken in."""
         return self._bank.harvested
 
     def see(self, frame: Frame) -> None:
-        """Take in the close-ups of a frame that has its faces."""
+        """Take in the exemplars of a frame that has its faces."""
         self._bank(frame)
         present = {face.track_id for face in frame.faces}
         for face in frame.faces:
@@ -104,7 +105,8 @@ class Album:
         self._end(over)
 
     def finish(self) -> dict[int, Exemplars]:
-        """The recording has ended: the close-ups of everybody, by number; still the album's."""
+        """The recording has ended: the exemplars of everybody, by number; still the
+        index's."""
         self._end(list(self._running))
         return {person.number: person.exemplars for person in self._people}
 
@@ -125,12 +127,12 @@ class Album:
     def _follow(self, face: Face, frame: Frame, present: set[int]) -> None:
         person = self._running.get(face.track_id)
         if person is None:
-            person = self._running[face.track_id] = Person({face.track_id}, Views())
+            person = self._running[face.track_id] = Person({face.track_id}, DescriptorSet())
         person.frames += 1
         person.last_s = frame.time_s
         person.beside |= present - person.tracks
-        if usable(face) and person.views.wants():
-            person.views.add(self._comparing().describe(frame.image, face))
+        if usable(face) and person.descriptors.wants():
+            person.descriptors.add(self._comparing().describe(frame.image, face))
 
     def _end(self, tracks: Iterable[int]) -> None:
         """These tracks are over: whose were they?"""
@@ -147,7 +149,9 @@ class Album:
     def _same_as(self, person: Person) -> Person | None:
         """Who that is; None: somebody new, or not clear."""
         likeness = {
-            id(one): one.views.likeness(person.views) for one in self._people if one is not person
+            id(one): one.descriptors.likeness(person.descriptors)
+            for one in self._people
+            if one is not person
         }
         others = [one for one in self._people if id(one) in likeness]
         able = [one for one in others if not _together(one, person)]
@@ -163,7 +167,7 @@ class Album:
         """One person of two."""
         one.tracks |= other.tracks
         one.beside |= other.beside
-        one.views.absorb(other.views)
+        one.descriptors.absorb(other.descriptors)
         one.exemplars.absorb(other.exemplars)
         one.frames += other.frames
         self._people.remove(other)
@@ -185,4 +189,4 @@ def _together(one: Person, other: Person) -> bool:
 
 def _wipe(person: Person) -> None:
     person.exemplars.wipe()
-    person.views.wipe()
+    person.descriptors.wipe()

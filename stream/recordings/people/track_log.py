@@ -1,4 +1,4 @@
-"""Tracks: where every face of a recording was, picture by picture, and that again as a stage."""
+"""TrackLog: where every face of a recording was, picture by picture, and that again as a stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECORD = np.dtype(
 """One face: 72 bytes, 8 MB for an hour of one person at 30 frames a second."""
 
 
-class Tracks:
+class TrackLog:
     """The faces of a whole recording. Pictures without a face take no room."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Replay:
 
     name = "tracks"
 
-    def __init__(self, tracks: Tracks, people: Mapping[int, int]) -> None:
+    def __init__(self, tracks: TrackLog, people: Mapping[int, int]) -> None:
         self._tracks = tracks
         self._people = people
 

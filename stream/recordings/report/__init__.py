@@ -1,0 +1,1 @@
+"""The report on a recording, as a page to look at."""

@@ -1,4 +1,4 @@
-"""Gallery: what the report shows of a recording: moments before and after, close-ups, a timeline.
+"""ReportCollector: what the report shows: moments before and after, close-ups, a timeline.
 
 It keeps pictures of faces, as JPEG and few of each kind, and only runs where the user has asked for
 a report that shows them.
@@ -68,12 +68,12 @@ class Step:
 
 
 @dataclass
-class Gallery:
+class ReportCollector:
     """Stage, the last: looks, and changes nothing."""
 
     bank: Bank | None = None
     """Of the run, once there is one."""
-    name: str = "gallery"
+    name: str = "collector"
     step_s: float = STEP_S
     timeline: dict[int, dict[int, Step]] = field(default_factory=dict)
     """By person, in the order of appearance, then by number of the step."""

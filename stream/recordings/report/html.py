@@ -1,4 +1,4 @@
-"""Page: the report to look at: one HTML file without a script that loads nothing from anywhere."""
+"""HTML: the report to look at: one HTML file without a script that loads nothing from anywhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stream.errors import OutputError
 from stream.media.sinks.file_sink import check_place
-from stream.recordings.report.collector import Gallery, Moment
+from stream.recordings.report.collector import Moment, ReportCollector
 from stream.recordings.report.timeline import clock, colour, draw
 from stream.telemetry.report import Report
 
@@ -33,12 +33,12 @@ def check_page(folder: Path, overwrite: bool) -> None:
         check_place(folder, overwrite)
 
 
-def write_page(folder: Path, report: Report, gallery: Gallery) -> None:
+def write_page(folder: Path, report: Report, collector: ReportCollector) -> None:
     """Write the page and the figures; each is there completely or not at all.
 
     Raises: OutputError: they cannot be written.
     """
-    texts = {FIGURES: json.dumps(report, indent=2) + "\n", PAGE: render(report, gallery)}
+    texts = {FIGURES: json.dumps(report, indent=2) + "\n", PAGE: render(report, collector)}
     beside = [folder / f".{name}.part" for name in texts]
     try:
         folder.mkdir(exist_ok=True)
@@ -52,15 +52,15 @@ def write_page(folder: Path, report: Report, gallery: Gallery) -> None:
         raise OutputError(f"{folder} cannot be written: {error.strerror}") from error
 
 
-def render(report: Report, gallery: Gallery) -> str:
+def render(report: Report, collector: ReportCollector) -> str:
     """The page."""
     name = escape(Path(report["input"]).name)
     parts = [
-        f"<header><h1>{name}</h1><p>{_verdict(report)}</p>{_figures(report, gallery)}"
+        f"<header><h1>{name}</h1><p>{_verdict(report)}</p>{_figures(report, collector)}"
         "</header><main>",
-        _moments(gallery),
-        _timeline(gallery),
-        _closeups(gallery),
+        _moments(collector),
+        _timeline(collector),
+        _closeups(collector),
         _work(report),
         '</main><footer class="soft"><p>This page shows faces, because it was asked for. Whoever '
         "should not see them should not get it. It loads nothing and sends nothing.</p></footer>",
@@ -89,13 +89,13 @@ def _verdict(report: Report) -> str:
     )
 
 
-def _figures(report: Report, gallery: Gallery) -> str:
+def _figures(report: Report, collector: ReportCollector) -> str:
     rows = [
-        ("length", clock(gallery.duration_s)),
+        ("length", clock(collector.duration_s)),
         ("pictures", f"{report['frames']:,}"),
         ("faces seen", f"{report['faces_seen']:,}"),
         ("of them enhanced", f"{report['faces_enhanced']:,}"),
-        ("people", f"{len(gallery.timeline)}"),
+        ("people", f"{len(collector.timeline)}"),
         ("close-ups taken", f"{report['exemplars']}"),
         ("time it took", clock(report["duration_s"])),
         ("pictures a second", f"{report['fps']:.1f}"),
@@ -104,10 +104,10 @@ def _figures(report: Report, gallery: Gallery) -> str:
     return f'<dl class="figures">{cells}</dl>'
 
 
-def _moments(gallery: Gallery) -> str:
-    if not gallery.moments:
+def _moments(collector: ReportCollector) -> str:
+    if not collector.moments:
         return ""
-    figures = "".join(_moment(one, gallery) for one in gallery.moments)
+    figures = "".join(_moment(one, collector) for one in collector.moments)
     return (
         '<section aria-labelledby="moments"><h2 id="moments">Before and after</h2>'
         '<p class="soft">The moments that gained most fine detail. Both are enlarged alike: left '
@@ -116,8 +116,8 @@ def _moments(gallery: Gallery) -> str:
     )
 
 
-def _moment(moment: Moment, gallery: Gallery) -> str:
-    who = f"Person {gallery.name_of(moment.person)}"
+def _moment(moment: Moment, collector: ReportCollector) -> str:
+    who = f"Person {collector.name_of(moment.person)}"
     told = f"{who} at {clock(moment.time_s)}"
     return (
         '<figure><div class="pair">'
@@ -128,19 +128,19 @@ def _moment(moment: Moment, gallery: Gallery) -> str:
     )
 
 
-def _timeline(gallery: Gallery) -> str:
-    if not gallery.timeline:
+def _timeline(collector: ReportCollector) -> str:
+    if not collector.timeline:
         return ""
     legend = "".join(
         f'<li><i style="background:{colour(number)}"></i>Person {number + 1}</li>'
-        for number in range(len(gallery.timeline))
+        for number in range(len(collector.timeline))
     )
     rows = []
-    for number, steps in enumerate(gallery.timeline.values(), 1):
+    for number, steps in enumerate(collector.timeline.values(), 1):
         frames = sum(one.frames for one in steps.values())
         widths = [one.width_px for one in steps.values()]
         enhanced = sum(one.enhanced for one in steps.values()) / frames
-        first, last = (clock(at * gallery.step_s) for at in (min(steps), max(steps) + 1))
+        first, last = (clock(at * collector.step_s) for at in (min(steps), max(steps) + 1))
         rows.append(
             f"<tr><td>Person {number}</td><td>{first} to {last}</td><td>{min(widths):.0f} to "
             f"{max(widths):.0f} px</td><td>{enhanced:.0%}</td></tr>"
@@ -150,7 +150,7 @@ def _timeline(gallery: Gallery) -> str:
         '<p class="soft">How wide each face is in the recording; below, a bar wherever it was '
         "seen, strong where it was enhanced.</p>"
         f'<ul class="legend">{legend}</ul><div class="scroll" tabindex="0" role="group" '
-        f'aria-label="timeline">{draw(gallery)}</div>'
+        f'aria-label="timeline">{draw(collector)}</div>'
         "<details><summary>The same as a table</summary><table><thead><tr>"
         '<th scope="col">who</th><th scope="col">seen</th><th scope="col">width of the face</th>'
         f'<th scope="col">enhanced</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -158,10 +158,10 @@ def _timeline(gallery: Gallery) -> str:
     )
 
 
-def _closeups(gallery: Gallery) -> str:
+def _closeups(collector: ReportCollector) -> str:
     people = []
-    for number, person in enumerate(gallery.timeline, 1):
-        kept = sorted(gallery.closeups.get(person, {}).items())
+    for number, person in enumerate(collector.timeline, 1):
+        kept = sorted(collector.closeups.get(person, {}).items())
         if not kept:
             continue
         items = "".join(

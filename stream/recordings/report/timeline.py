@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from stream.recordings.report.collector import Gallery, Step
+from stream.recordings.report.collector import ReportCollector, Step
 
 WIDTH, HEIGHT = 1000, 220
 LEFT, TOP, RIGHT = 46, 10, 976
@@ -26,17 +26,17 @@ def colour(number: int) -> str:
     return f"var(--p{number % COLOURS + 1})"
 
 
-def draw(gallery: Gallery) -> str:
+def draw(collector: ReportCollector) -> str:
     """The SVG."""
-    steps = [one for person in gallery.timeline.values() for one in person.values()]
+    steps = [one for person in collector.timeline.values() for one in person.values()]
     widest = max(one.width_px for one in steps)
-    number = max(max(person) for person in gallery.timeline.values()) + 1
+    number = max(max(person) for person in collector.timeline.values()) + 1
     across = (RIGHT - LEFT) / number
     bottom = TOP + HEIGHT
-    lanes = len(gallery.timeline) * (LANE + LANE_GAP)
+    lanes = len(collector.timeline) * (LANE + LANE_GAP)
     whole = bottom + 12 + lanes + 22
-    parts = list(_grid(widest, number * gallery.step_s, bottom, whole))
-    for person, (_, seen) in enumerate(gallery.timeline.items()):
+    parts = list(_grid(widest, number * collector.step_s, bottom, whole))
+    for person, (_, seen) in enumerate(collector.timeline.items()):
         paint = colour(person)
         for run in _runs(seen):
             places = [

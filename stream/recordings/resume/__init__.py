@@ -1,0 +1,1 @@
+"""Resuming: what makes an interrupted recording end like one that was not."""

@@ -1,4 +1,4 @@
-"""Join: the segments of a recording become one file, packet by packet."""
+"""Concat: the segments of a recording become one file, packet by packet."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from av.video.stream import VideoStream
 from stream.media.pyav import exact
 from stream.media.sinks.file_sink import FORMATS, muxer_options, part_path, writing
 from stream.media.sinks.provenance import Provenance
-from stream.media.stream_copy import Companion
+from stream.media.stream_copy import StreamCopy
 
 
-class Join:
+class Concat:
     """Pictures that are encoded already, with what accompanies them.
 
     Every picture keeps its time. The times of decoding are made anew: those of a segment begin
@@ -48,22 +48,22 @@ class Join:
         self._delay = 0
         """A picture is decoded at the time of the one that is shown so many before it."""
         self.packets_left_out = 0
-        """Damaged packets of the companion that could not be written."""
+        """Damaged packets of the copied streams that could not be written."""
 
     def write(
-        self, target: Path, rate: Fraction, last_s: Fraction, companion: Companion | None
+        self, target: Path, rate: Fraction, last_s: Fraction, stream_copy: StreamCopy | None
     ) -> None:
         """Write the file; it appears when it is complete.
 
         Args:   rate: pictures a second on average. last_s: how long the last one is shown, seconds.
-                companion: closed by the caller.
+                copied streams: closed by the caller.
         Raises: OutputError: it cannot be written.
         """
         with writing(target):
             self._look_through()
             try:
                 with av.open(str(self._segments[0])) as first:
-                    self._write(target, first.streams.video[0], rate, last_s, companion)
+                    self._write(target, first.streams.video[0], rate, last_s, stream_copy)
                 if self._provenance is not None:
                     self._provenance.finish(part_path(target), target, self._enhanced)
                 os.replace(part_path(target), target)
@@ -84,11 +84,11 @@ class Join:
         template: VideoStream,
         rate: Fraction,
         last_s: Fraction,
-        companion: Companion | None,
+        stream_copy: StreamCopy | None,
     ) -> None:
         kind = FORMATS[target.suffix.lower()]
         base = exact(template.time_base) or Fraction(1, 90_000)
-        options = {} if companion is None else companion.options(kind)
+        options = {} if stream_copy is None else stream_copy.options(kind)
         with av.open(
             f"file:{part_path(target).absolute()}",
             mode="w",
@@ -96,10 +96,10 @@ class Join:
             options={**options, **muxer_options(kind, base)},
         ) as container:
             add_pictures = partial(_add_pictures, container, template, rate)
-            if companion is None:
+            if stream_copy is None:
                 stream = add_pictures()
             else:
-                stream = companion.add_to(container, add_pictures)
+                stream = stream_copy.add_to(container, add_pictures)
             if self._provenance is not None:
                 self._provenance.add_to(container.metadata)
             container.start_encoding()
@@ -114,8 +114,8 @@ class Join:
                     time_s = float(packet.pts * base)
                     container.mux(packet)
                     number += 1
-                    self._accompany(container, companion, time_s)
-            self._accompany(container, companion, math.inf)
+                    self._accompany(container, stream_copy, time_s)
+            self._accompany(container, stream_copy, math.inf)
 
     def _decoded_at(self, number: int) -> int:
         """The time of decoding of a packet, as x264 makes it: the first ones are before zero."""
@@ -132,10 +132,10 @@ class Join:
         return max(1, end - self._times[0] - (self._decoded_at(number) - self._decoded_at(0)))
 
     def _accompany(
-        self, container: OutputContainer, companion: Companion | None, time_s: float
+        self, container: OutputContainer, stream_copy: StreamCopy | None, time_s: float
     ) -> None:
-        if companion is not None:
-            for packet in companion.packets_until(time_s):
+        if stream_copy is not None:
+            for packet in stream_copy.packets_until(time_s):
                 try:
                     container.mux(packet)
                 except (ArgumentError, InvalidDataError, PatchWelcomeError):

@@ -16,18 +16,18 @@ from pathlib import Path
 from stream.frame import Frame
 from stream.media.sinks.file_sink import FileSink, writing
 from stream.media.sinks.provenance import Provenance
-from stream.media.stream_copy import Companion
-from stream.recordings.resume.concat import Join
-from stream.recordings.resume.stage_checkpoint import Memory
-from stream.recordings.resume.work_dir import Workplace
+from stream.media.stream_copy import StreamCopy
+from stream.recordings.resume.concat import Concat
+from stream.recordings.resume.stage_checkpoint import StageCheckpoint
+from stream.recordings.resume.work_dir import WorkDir
 
 
 class SegmentedSink:
     """A sink that writes segments, and joins them at the end.
 
-    Args: place: where the segments are. memory: of the stages.
+    Args: place: where the segments are. checkpoint: of the stages.
           make_sink: opens the sink of a segment at a path.
-          companion: closed by this sink. rate: pictures a second on average.
+          copied streams: closed by this sink. rate: pictures a second on average.
           provenance: what the file says when a face was enhanced.
     """
 
@@ -35,23 +35,23 @@ class SegmentedSink:
 
     def __init__(
         self,
-        place: Workplace,
-        memory: Memory,
+        place: WorkDir,
+        checkpoint: StageCheckpoint,
         make_sink: Callable[[Path], FileSink],
-        companion: Companion,
+        stream_copy: StreamCopy,
         rate: Fraction,
         provenance: Provenance | None = None,
     ) -> None:
         self._place = place
-        self._memory = memory
+        self._checkpoint = checkpoint
         self._make_sink = make_sink
-        self._companion = companion
+        self._stream_copy = stream_copy
         self._rate = rate
         self._provenance = provenance
         self._sink: FileSink | None = None
         self._number = len(place.segments)
         self.packets_left_out = 0
-        """Damaged packets of the companion that could not be written."""
+        """Damaged packets of the copied streams that could not be written."""
         self.notes: tuple[str, ...] = ()
         """What did not go as asked for."""
         self._last_s = 1 / rate
@@ -64,7 +64,7 @@ class SegmentedSink:
         """
         if frame.native is not None and frame.native.duration:
             self._last_s = frame.native.duration * frame.time_base
-        if frame.index < self._memory.first:
+        if frame.index < self._checkpoint.first:
             return
         if self._sink is not None and frame.index % self._place.segment_frames == 0:
             self._keep(self._sink)
@@ -80,10 +80,12 @@ class SegmentedSink:
         """
         if self._sink is not None:
             self._keep(self._sink)
-        join = Join(self._place.segments, self._provenance, enhanced=self._memory.enhanced > 0)
-        join.write(self._place.target, self._rate, self._last_s, self._companion)
+        join = Concat(
+            self._place.segments, self._provenance, enhanced=self._checkpoint.enhanced > 0
+        )
+        join.write(self._place.target, self._rate, self._last_s, self._stream_copy)
         self.packets_left_out = join.packets_left_out
-        self._companion.close()
+        self._stream_copy.close()
 
     def abort(self) -> None:
         """Drop the segment that is not whole; the others stay for the next time."""
@@ -92,12 +94,12 @@ class SegmentedSink:
             sink.abort()
         with suppress(OSError):
             self._place.growing.unlink(missing_ok=True)
-        self._companion.close()
+        self._stream_copy.close()
 
     def _keep(self, sink: FileSink) -> None:
         sink.close()
         self._sink = None
         with writing(self._place.target):
-            known = self._memory.before((self._number + 1) * self._place.segment_frames)
+            known = self._checkpoint.before((self._number + 1) * self._place.segment_frames)
             self._place.keep(self._number, known)
         self._number += 1

@@ -1,9 +1,9 @@
-"""Memory: what the stages knew when a segment ended, without a single picture.
+"""StageCheckpoint: what the stages knew when a segment ended, without a single picture.
 
 After an interruption the stages see the finished part again, but without network, drawing and
-encoding. Where faces were, which close-ups they had, where the view was: all that comes out the
+encoding. Where faces were, which exemplars they had, where the view was: all that comes out the
 same. What does not are verdicts on the network's own results, so these are kept: a few numbers for
-each face (`Enhancer.verdicts`, `Guard.verdicts`).
+each face (`Enhancer.verdicts`, `ConsistencyCheck.verdicts`).
 """
 
 from __future__ import annotations
@@ -12,26 +12,28 @@ from typing import Any
 
 from stream.frame import Frame
 from stream.protocols import Stage
-from stream.recordings.resume.work_dir import Workplace
+from stream.recordings.resume.work_dir import WorkDir
 from stream.stages.compositing.compositor import Compositor
-from stream.stages.enhancement.consistency_check import Guard
+from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.enhancer import Enhancer
 
 
-class Memory:
+class StageCheckpoint:
     """The stages of a run that may go on after an interruption.
 
     Args: stages: newly made. place: with what an earlier run has finished.
     """
 
-    def __init__(self, stages: list[Stage], place: Workplace) -> None:
+    def __init__(self, stages: list[Stage], place: WorkDir) -> None:
         self._segment_frames = place.segment_frames
         self.first = len(place.segments) * place.segment_frames
         """Index of the first picture that is missing."""
-        kept = place.memory()
+        kept = place.checkpoint()
         self.enhanced: int = kept.get("enhanced", 0)
         """Faces enhanced so far, once in every frame."""
-        self._judging = [stage for stage in stages if isinstance(stage, Enhancer | Guard)]
+        self._judging = [
+            stage for stage in stages if isinstance(stage, Enhancer | ConsistencyCheck)
+        ]
         self._verdicts: dict[str, Any] = kept.get("verdicts", {})
         self._at: dict[int, dict[str, Any]] = {}
         self.stages: list[Stage] = [
@@ -77,13 +79,13 @@ class Memory:
 class _Waiting:
     """Enhancer and compositor, which have nothing to draw for some time."""
 
-    def __init__(self, stage: Enhancer | Compositor, memory: Memory) -> None:
+    def __init__(self, stage: Enhancer | Compositor, checkpoint: StageCheckpoint) -> None:
         self.name = stage.name
-        self._stage, self._memory = stage, memory
+        self._stage, self._checkpoint = stage, checkpoint
 
     def __call__(self, frame: Frame) -> Frame:
-        worked_on = self._memory.meet(frame)
-        if isinstance(self._stage, Enhancer) and self._memory.begins_segment(frame):
+        worked_on = self._checkpoint.meet(frame)
+        if isinstance(self._stage, Enhancer) and self._checkpoint.begins_segment(frame):
             # Patches are pictures, which nothing keeps: the first ones of a segment stand alone.
             self._stage.forget_patches()
         # The enhancer follows the faces all the time.

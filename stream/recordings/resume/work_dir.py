@@ -1,7 +1,7 @@
-"""Workplace: where a recording is worked on, so that it can go on after whatever interrupted it.
+"""WorkDir: where a recording is worked on, so that it can go on after whatever interrupted it.
 
 A hidden folder beside the output, open to nobody else. It holds finished segments of the output,
-never a close-up or anything else that was remembered; it goes when the output is there. One that
+never an exemplar or anything else that was remembered; it goes when the output is there. One that
 was left behind may be deleted at any time: the work begins anew.
 
     .NAME.closeup/
@@ -50,7 +50,7 @@ def was_published(output: Path) -> bool:
         return False
 
 
-class Workplace:
+class WorkDir:
     """The folder of one output, as long as it is worked on. A context manager.
 
     What was left by work on the same output with the same key is gone on with; anything else that
@@ -112,7 +112,7 @@ class Workplace:
         """Where a segment grows."""
         return self.folder / f"growing{self.output.suffix}"
 
-    def memory(self) -> dict[str, Any]:
+    def checkpoint(self) -> dict[str, Any]:
         """What was known after the last finished segment; empty before the first."""
         number = len(self.segments) - 1
         if number < 0:

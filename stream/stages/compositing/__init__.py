@@ -1,0 +1,1 @@
+"""Compositing: draws the output."""

@@ -1,0 +1,1 @@
+"""Enhancement: aligns exemplars, runs the network, checks and filters its patches."""

@@ -1,4 +1,4 @@
-"""Guard: a patch that is not what the camera sees is not shown.
+"""ConsistencyCheck: a patch that is not what the camera sees is not shown.
 
 The network may only add detail. So a patch, shrunk back and smoothed, is the camera's crop. Where
 it is not, it shows something else: an earlier patch that was moved beside the face, a head that has
@@ -22,7 +22,7 @@ IDENTITY_MARGIN = 0.02
 by more than this: cosine of a face recogniser's descriptions. `python -m bench` holds all to it. In
 a call nobody knows the truth; what can be measured there is below."""
 # Measured by `python -m bench.consistency_evaluation` as `difference`: patches of the network, with
-# any close-ups, noise, hands, bad light: 0.108 at most; the same half a pixel of the camera aside,
+# any exemplars, noise, hands, bad light: 0.108 at most; the same half a pixel of the camera aside,
 # of which most are worse than bicubic enlargement: 0.09 to 0.24; one pixel aside or anything else:
 # above 0.18. Held to labelled data by `python -m calibration.thresholds`, figures in
 # calibration/thresholds/thresholds.toml.
@@ -54,10 +54,10 @@ class _Trust:
     seen_s: float = 0.0
 
 
-class Guard:
+class ConsistencyCheck:
     """Stage: lowers `patch.weight`, or drops the patch, where it contradicts the camera."""
 
-    name = "guard"
+    name = "consistency check"
 
     def __init__(self) -> None:
         self.doubted = 0

@@ -1,4 +1,4 @@
-"""Cut: how large the crop of a face is, and where it lies.
+"""CropSelector: how large the crop of a face is, and where it lies.
 
 Both change as rarely as possible: what trembles from frame to frame in the crop becomes flicker in
 the patch.
@@ -31,7 +31,7 @@ STEP_SLACK = 0.75
 
 
 @dataclass
-class Cut:
+class CropSelector:
     """Of one face: the crop that the network gets."""
 
     scale: int = 4

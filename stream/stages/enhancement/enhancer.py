@@ -19,10 +19,10 @@ from engines.runtime import BUCKETS, SCALES, Features, Runtime
 from stream.frame import EXEMPLARS_PER_FACE, Face, Frame, Image, Patch, View
 from stream.image.resample import cut_square
 from stream.quality_ladder import FIRST_PX, FULL
-from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, Cut
-from stream.stages.enhancement.exemplar_alignment import Numbers, Placing
-from stream.stages.enhancement.exemplar_gate import Trial
-from stream.stages.enhancement.temporal_filter import Steady, carried
+from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, CropSelector
+from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment, Numbers
+from stream.stages.enhancement.exemplar_gate import ExemplarGate
+from stream.stages.enhancement.temporal_filter import TemporalFilter, carried
 
 MIN_ZOOM = 1.2
 STAY_ZOOM = 1.15
@@ -32,7 +32,7 @@ FORGET_S = 1.0
 
 TRIES = 5
 Key = tuple[int, int, int, int, int]
-"""Exemplars' version and placing, scale, bucket, size step: features are valid as long as these
+"""Exemplars' version and alignment, scale, bucket, size step: features are valid as long as these
 are."""
 
 
@@ -43,18 +43,18 @@ class _Track:
     last_s: float
     weight: float = 0.0
     wanted: bool = False
-    cut: Cut = field(default_factory=Cut)
+    selector: CropSelector = field(default_factory=CropSelector)
     kept: Patch | None = field(default=None, repr=False)
     """The last patch, where patches are used for more than one frame."""
     center: tuple[float, float] = (0.0, 0.0)
     """Of the face in it, px of the frame."""
     side_px: float = 0.0
     """Of the face's headshot in it."""
-    steady: Steady = field(default_factory=Steady, repr=False)
+    temporal_filter: TemporalFilter = field(default_factory=TemporalFilter, repr=False)
     key: Key | None = None
     features: Features | None = field(default=None, repr=False)
-    placing: Placing = field(default_factory=Placing, repr=False)
-    trial: Trial = field(default_factory=Trial)
+    alignment: ExemplarAlignment = field(default_factory=ExemplarAlignment, repr=False)
+    gate: ExemplarGate = field(default_factory=ExemplarGate)
 
 
 class Enhancer:
@@ -80,7 +80,7 @@ class Enhancer:
         self._nominal_s = float(1 / rate)
         self.restore_in_place = restore_in_place
         self._max_faces = max_faces
-        self.budget = FULL
+        self.quality = FULL
         """How much to do; takes effect with the next frame, from any thread."""
         self.idle = False
         """Follow the faces, but without the network: they get no patches."""
@@ -104,16 +104,16 @@ class Enhancer:
         self._runtime(scale)
 
     def try_out(self, scale: int = 4) -> float:
-        """Run the network of a scale as for a face with close-ups, on a blank crop of `FIRST_PX`.
+        """Run the network of a scale as for a face with exemplars, on a blank crop of `FIRST_PX`.
 
         Returns: seconds that it takes; the first run, which may compile something, does not count.
         Raises:  EngineError: it cannot be opened.
         """
         runtime, side = self._runtime(scale), FIRST_PX * SCALES[0] // scale
         crop = np.zeros((side, side, 3), np.uint8)
-        closeup = np.zeros((scale * side, scale * side, 3), np.uint8)
+        exemplar = np.zeros((scale * side, scale * side, 3), np.uint8)
         runtime.enhance(crop, None)
-        features = runtime.encode([closeup] * EXEMPLARS_PER_FACE)
+        features = runtime.encode([exemplar] * EXEMPLARS_PER_FACE)
         runtime.enhance(crop, features)
         taken_s = []
         for _ in range(TRIES):
@@ -147,7 +147,9 @@ class Enhancer:
         for face in frame.faces:
             track = self._tracks[face.track_id]
             size = (
-                self._size(track.cut, face, view, largest_px) if face.track_id in chosen else None
+                self._size(track.selector, face, view, largest_px)
+                if face.track_id in chosen
+                else None
             )
             target = 1.0 if size and track.wanted else 0.0
             track.weight = _towards(track.weight, target, step_s / FADE_S)
@@ -155,12 +157,12 @@ class Enhancer:
                 size = None
             elif self.idle:
                 # Features are encoded, from the same exemplars, when they are needed next.
-                track.cut.put(face, *size)
-                track.placing.meet(face.exemplars, face.exemplars_version)
+                track.selector.put(face, *size)
+                track.alignment.meet(face.exemplars, face.exemplars_version)
                 size = None
             if size is None:
                 track.kept = None
-                track.steady.forget()
+                track.temporal_filter.forget()
             patch = self._patch(frame, face, size, step_s) if size else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
@@ -171,7 +173,7 @@ class Enhancer:
         """By track_id, what was concluded from the network's results: that alone does not come
         out the same when the same frames are seen again while `idle`."""
         return {
-            track_id: vars(track.trial) | track.placing.numbers()
+            track_id: vars(track.gate) | track.alignment.numbers()
             for track_id, track in self._tracks.items()
         }
 
@@ -180,14 +182,14 @@ class Enhancer:
         for track_id, track in self._tracks.items():
             if track_id in verdicts:
                 kept = verdicts[track_id]
-                vars(track.trial).update({name: kept[name] for name in vars(track.trial)})
-                track.placing.recall(kept)
+                vars(track.gate).update({name: kept[name] for name in vars(track.gate)})
+                track.alignment.recall(kept)
 
     def forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
             track.kept = None
-            track.steady.forget()
+            track.temporal_filter.forget()
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
@@ -204,7 +206,7 @@ class Enhancer:
         if x + reach <= x0 or x - reach >= x1 or y + reach <= y0 or y - reach >= y1:
             return False
         enlarged = self.restore_in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
-        return enlarged and 0.0 < side <= self.budget.widest_px * (LEAVE if was else 1.0)
+        return enlarged and 0.0 < side <= self.quality.widest_px * (LEAVE if was else 1.0)
 
     def _choose(self, faces: tuple[Face, ...]) -> set[int]:
         """The faces that get a patch: who has one keeps it, then the smallest first."""
@@ -214,24 +216,24 @@ class Enhancer:
             if self._tracks[face.track_id].wanted or self._tracks[face.track_id].weight > 0.0
         ]
         candidates.sort(key=lambda f: (self._tracks[f.track_id].weight <= 0.0, f.headshot_side_px))
-        most = min(self._max_faces, self.budget.max_faces)
+        most = min(self._max_faces, self.quality.max_faces)
         return {face.track_id for face in candidates[:most]}
 
     def _share(self, faces: list[Face]) -> int:
-        """Side of the largest crop with which the crops of all these faces are within the budget;
-        the same for all, so that faces of nearly one size do not take turns."""
-        allowed = [b for b in BUCKETS[4] if b <= self.budget.largest_px]
+        """Side of the largest crop with which the crops of all these faces are within the quality
+        level; the same for all, so that faces of nearly one size do not take turns."""
+        allowed = [b for b in BUCKETS[4] if b <= self.quality.largest_px]
         needed = []
         for face in faces:
             track = self._tracks[face.track_id]
-            steady = 2.0 ** (track.cut.step / STEPS_PER_OCTAVE)
-            side = face.headshot_side_px if track.cut.corner is None else steady
+            resting_px = 2.0 ** (track.selector.step / STEPS_PER_OCTAVE)
+            side = face.headshot_side_px if track.selector.corner is None else resting_px
             needed.append(next((b for b in allowed if side <= b * TAKE), allowed[-1]))
 
         def pixels(largest_px: int) -> int:
             return sum(min(side, largest_px) ** 2 for side in needed)
 
-        fitting = [b for b in allowed if pixels(b) <= self.budget.pixels]
+        fitting = [b for b in allowed if pixels(b) <= self.quality.pixels]
         return fitting[-1] if fitting else allowed[0]
 
     def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
@@ -241,68 +243,70 @@ class Enhancer:
                 continue
             track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
             track.kept = None
-            track.steady.forget()
+            track.temporal_filter.forget()
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
 
-    def _size(self, cut: Cut, face: Face, view: View, largest_px: int) -> tuple[int, int] | None:
+    def _size(
+        self, selector: CropSelector, face: Face, view: View, largest_px: int
+    ) -> tuple[int, int] | None:
         """Scale and bucket of the crop; None: nothing of which the face would gain is ready."""
         side = face.headshot_side_px
         x8 = self.patient or 8 in self._runtimes
-        scale, bucket = cut.wanted(side, view.zoom, largest_px, x8=x8)
+        scale, bucket = selector.wanted(side, view.zoom, largest_px, x8=x8)
         if self.patient:
             return scale, bucket
         ready = self._runtime(scale).at_once
         if ready(bucket, soon=True):
             return scale, bucket
-        others = cut.instead(side, scale, bucket, largest_px)
+        others = selector.instead(side, scale, bucket, largest_px)
         return next(((scale, other) for other in others if ready(other)), None)
 
     def _patch(self, frame: Frame, face: Face, size: tuple[int, int], step_s: float) -> Patch:
         track = self._tracks[face.track_id]
-        cut = track.cut
-        budget = self.budget
+        selector = track.selector
+        quality = self.quality
         # Several faces take turns.
-        if track.kept is not None and (self._frames + face.track_id) % budget.enhance_every:
+        if track.kept is not None and (self._frames + face.track_id) % quality.enhance_every:
             grown = face.headshot_side_px / track.side_px
             patch = carried(track.kept, track.center, face.center, grown)
             return replace(patch, weight=track.weight)
-        cut.put(face, *size)
-        track.placing.meet(face.exemplars, face.exemplars_version)
-        assert cut.corner is not None
-        x0, y0 = cut.corner
-        box = (x0, y0, x0 + cut.bucket, y0 + cut.bucket)
+        selector.put(face, *size)
+        track.alignment.meet(face.exemplars, face.exemplars_version)
+        assert selector.corner is not None
+        x0, y0 = selector.corner
+        box = (x0, y0, x0 + selector.bucket, y0 + selector.bucket)
         crop = cut_square(frame.image, box)
         image = self._enhance(crop, face, track, frame.time_s, step_s)
-        image = track.steady(image, box, crop)
-        patch = Patch(image, box, cut.scale, track.weight)
-        track.kept = patch if budget.enhance_every > 1 else None
+        image = track.temporal_filter(image, box, crop)
+        patch = Patch(image, box, selector.scale, track.weight)
+        track.kept = patch if quality.enhance_every > 1 else None
         track.center, track.side_px = face.center, face.headshot_side_px
         return patch
 
     def _enhance(
         self, crop: Image, face: Face, track: _Track, now_s: float, step_s: float
     ) -> Image:
-        """Run the network, with the close-ups as far as they pay; both ways to find that out."""
-        runtime = self._runtime(track.cut.scale)
+        """Run the network, with the exemplars as far as they pay; both ways to find that out."""
+        runtime = self._runtime(track.selector.scale)
         if not face.exemplars:
             track.key = track.features = None
-            track.trial = Trial()
+            track.gate = ExemplarGate()
             return runtime.enhance(crop, None)
-        trial = track.trial
-        trial.meet(face.exemplars_version, face.headshot_side_px)
+        gate = track.gate
+        gate.meet(face.exemplars_version, face.headshot_side_px)
         with_them = without = None
-        if trial.is_due(now_s):
+        if gate.is_due(now_s):
             with_them = runtime.enhance(crop, self._features(runtime, face, track))
             without = runtime.enhance(crop, None)
-            trial.judge(with_them, without, runtime.scale, now_s)
-        share = trial.fade(step_s, shown=track.weight > step_s / FADE_S)
+            gate.compare(with_them, without, runtime.scale, now_s)
+        share = gate.fade(step_s, shown=track.weight > step_s / FADE_S)
         if share > 0.0 and with_them is None:
             with_them = runtime.enhance(crop, self._features(runtime, face, track))
         if with_them is not None:
-            every_s = self.budget.lay_every_s
-            if track.placing.look(with_them, track.cut.bucket, now_s, every_s):
-                trial.meet_again()
+            every_s = self.quality.align_every_s
+            if track.alignment.refine(with_them, track.selector.bucket, now_s, every_s):
+                gate.meet_again()
         if share < 1.0 and without is None:
             without = runtime.enhance(crop, None)
         if with_them is None or share <= 0.0:
@@ -313,11 +317,13 @@ class Enhancer:
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
     def _features(self, runtime: Runtime, face: Face, track: _Track) -> Features:
-        cut, laid = track.cut, track.placing.laid
-        key = (face.exemplars_version, laid, cut.scale, cut.bucket, cut.step)
+        selector, aligned = track.selector, track.alignment.aligned
+        key = (face.exemplars_version, aligned, selector.scale, selector.bucket, selector.step)
         if track.features is None or key != track.key:
-            side = cut.scale * 2.0 ** (cut.step / STEPS_PER_OCTAVE)
-            track.features = runtime.encode(track.placing.lay(side, cut.scale * cut.bucket))
+            side = selector.scale * 2.0 ** (selector.step / STEPS_PER_OCTAVE)
+            track.features = runtime.encode(
+                track.alignment.align(side, selector.scale * selector.bucket)
+            )
             track.key = key
             self.encodes += 1
         return track.features

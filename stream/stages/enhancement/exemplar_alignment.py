@@ -1,8 +1,8 @@
-"""Placing: lays close-ups over a far face as it is now: in its place, turned and as large.
+"""ExemplarAlignment: aligns exemplars to a far face as it is now: its place, angle and size.
 
-The network moves the features of close-ups by whole cells of the crop well and by parts of a cell
+The network moves the features of exemplars by whole cells of the crop well and by parts of a cell
 badly, because a cell holds s x s pixels in its channels; and it never turns them. So the pictures
-are moved before they are encoded, by a similarity: the one between the close-up as it was given
+are moved before they are encoded, by a similarity: the one between the exemplar as it was given
 last and what the network made with it. That follows the head from frame to frame.
 """
 
@@ -18,68 +18,68 @@ import numpy as np
 from stream.frame import Exemplar, Image
 
 LEAST_CELLS = 0.25
-"""A close-up is laid anew when its rim would move by so many cells of the crop."""
+"""An exemplar is aligned anew when its rim would move by so many cells of the crop."""
 SEARCH_PX = 96
 """Side of the pictures in which motion is searched."""
 EVEN = 1 / 8
-"""Light and contrast are made equal over so much of the side: a close-up was lit otherwise."""
+"""Light and contrast are made equal over so much of the side: an exemplar was lit otherwise."""
 INNER = 0.64
 """The middle part of the headshot, with the face; around it is another background."""
 INLIER_PX = 1.0
 LEAST_INLIERS = 0.35
 MOST_LEFT = 0.9
 """Of the motion, so much belongs to one similarity at least; of the difference, so much is left at
-most. Otherwise both show something else: of somebody else's close-ups nearly all, of the person's
+most. Otherwise both show something else: of somebody else's exemplars nearly all, of the person's
 own a third (tried on 60 headshots, chosen on every other one)."""
 MOST_TURN = math.radians(30)
 MOST_GROWTH = 1.25
 MOST_SHIFT = 0.15
-"""Laid further away than this, in sides of the headshot, it is not the same view of a face."""
+"""Moved further than this, in sides of the headshot, it is not the same view of a face."""
 
 Similarity = tuple[float, float, float, float]
 """(a, b, x, y): p -> (a p.x - b p.y + x, b p.x + a p.y + y), in sides of the headshot around its
-centre: from a place in the crop to the place in the close-up that shows the same."""
+centre: from a place in the crop to the place in the exemplar that shows the same."""
 PLAIN: Similarity = (1.0, 0.0, 0.0, 0.0)
 
 Numbers = dict[str, float | None]
 
 
-class Placing:
-    """How the close-ups of one face are laid."""
+class ExemplarAlignment:
+    """How the exemplars of one face are aligned to it."""
 
     def __init__(self) -> None:
-        self.laid = 0
-        """Goes up when they are to be laid anew: what was encoded before is of no use then."""
-        self._close_ups: tuple[Exemplar, ...] = ()
+        self.aligned = 0
+        """Goes up when they are to be aligned anew: what was encoded before is of no use then."""
+        self._exemplars: tuple[Exemplar, ...] = ()
         self._version: int | None = None
         self._where: list[Similarity] = []
         self._due_s = -math.inf
         self._given: list[Image] = []
-        """Evenly lit, as they were laid last."""
+        """Evenly lit, as they were aligned last."""
         self._span = 1.0
         """Side of that canvas, in sides of the headshot."""
 
-    def meet(self, close_ups: tuple[Exemplar, ...], version: int) -> None:
-        """Say which close-ups the face has now (`Face.exemplars_version`): those that it had
-        stay as they are laid."""
-        if version != self._version or len(close_ups) != len(self._where):
-            known = dict(zip(map(id, self._close_ups), self._where, strict=True))
-            self._where = [known.get(id(one), PLAIN) for one in close_ups]
+    def meet(self, exemplars: tuple[Exemplar, ...], version: int) -> None:
+        """Say which exemplars the face has now (`Face.exemplars_version`): those that it had
+        stay as they are aligned."""
+        if version != self._version or len(exemplars) != len(self._where):
+            known = dict(zip(map(id, self._exemplars), self._where, strict=True))
+            self._where = [known.get(id(one), PLAIN) for one in exemplars]
             self._version, self._due_s, self._given = version, -math.inf, []
-        self._close_ups = close_ups
+        self._exemplars = exemplars
 
-    def lay(self, side: float, canvas: int) -> list[Image]:
-        """The close-ups as the network is to see them; see `lay`."""
-        pairs = zip(self._close_ups, self._where, strict=True)
-        laid = [lay(one.image, side, canvas, where) for one, where in pairs]
-        self._given, self._span = [evenly_lit(one) for one in laid], canvas / side
-        return laid
+    def align(self, side: float, canvas: int) -> list[Image]:
+        """The exemplars as the network is to see them; see `align`."""
+        pairs = zip(self._exemplars, self._where, strict=True)
+        aligned = [align(one.image, side, canvas, where) for one, where in pairs]
+        self._given, self._span = [evenly_lit(one) for one in aligned], canvas / side
+        return aligned
 
-    def look(self, made: Image, cells: int, now_s: float, every_s: float) -> bool:
-        """Compare the close-ups with what the network made with them, from time to time.
+    def refine(self, made: Image, cells: int, now_s: float, every_s: float) -> bool:
+        """Compare the exemplars with what the network made with them, from time to time.
 
         Args:    made: RGB uint8 (s*b, s*b, 3). cells: b. now_s: of the frame.
-        Returns: whether they are to be laid anew.
+        Returns: whether they are to be aligned anew.
         """
         if self._due_s - every_s <= now_s < self._due_s or not self._given:
             return False
@@ -91,50 +91,50 @@ class Placing:
         for slot, (a, b, x, y) in enumerate(found):
             where = joined(self._where[slot], (a, b, x * self._span, y * self._span))
             self._where[slot] = where if plausible(where) else PLAIN
-        self.laid += 1
+        self.aligned += 1
         return True
 
     def numbers(self) -> Numbers:
-        """What `recall` needs to lay the same close-ups in the same way."""
-        kept: Numbers = {"look due": self._due_s}
+        """What `recall` needs to align the same exemplars in the same way."""
+        kept: Numbers = {"refine due": self._due_s}
         for slot, where in enumerate(self._where):
             kept.update({f"laid {slot}{axis}": v for axis, v in zip("abxy", where, strict=True)})
         return kept
 
     def recall(self, kept: Mapping[str, float | None]) -> None:
-        """Lay the close-ups as they were when `numbers` were taken."""
-        self._due_s = float(kept["look due"] or 0.0)
+        """Align the exemplars as they were when `numbers` were taken."""
+        self._due_s = float(kept["refine due"] or 0.0)
         for slot in range(len(self._where)):
             a, b, x, y = (float(kept[f"laid {slot}{axis}"] or 0.0) for axis in "abxy")
             self._where[slot] = (a, b, x, y)
-        self.laid += 1
+        self.aligned += 1
 
 
-def lay(close_up: Image, side: float, canvas: int, where: Similarity = PLAIN) -> Image:
-    """A close-up at the size of the headshot in the enlarged crop, laid as `where` says.
+def align(exemplar: Image, side: float, canvas: int, where: Similarity = PLAIN) -> Image:
+    """An exemplar at the size of the headshot in the enlarged crop, aligned as `where` says.
 
-    Args:    close_up: RGB uint8 (n, n, 3). side: of the headshot, canvas: of the enlarged crop; px.
+    Args:    exemplar: RGB uint8 (n, n, 3). side: of the headshot, canvas: of the enlarged crop; px.
     Returns: RGB uint8 (canvas, canvas, 3), edges reflected.
     """
     a, b, x, y = where
-    n = close_up.shape[0]
+    n = exemplar.shape[0]
     if math.hypot(a, b) * n > side:
         # shrunk by area first, so that sampling does not alias
         n = max(round(side / math.hypot(a, b)), 1)
-        small = cv2.resize(close_up, (n, n), interpolation=cv2.INTER_AREA)
-        close_up = np.asarray(small, np.uint8)
+        small = cv2.resize(exemplar, (n, n), interpolation=cv2.INTER_AREA)
+        exemplar = np.asarray(small, np.uint8)
     turn = n / side * np.array([[a, -b], [b, a]])
     # cv2 puts pixel centres at whole numbers, hence the halves
     middle = np.full(2, (canvas - 1) / 2.0)
     start = (n - 1) / 2.0 + n * np.array([x, y]) - turn @ middle
-    laid = cv2.warpAffine(
-        close_up,
+    aligned = cv2.warpAffine(
+        exemplar,
         np.column_stack([turn, start]),
         (canvas, canvas),
         flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return np.asarray(laid, np.uint8)
+    return np.asarray(aligned, np.uint8)
 
 
 def evenly_lit(picture: Image) -> Image:
@@ -149,9 +149,10 @@ def evenly_lit(picture: Image) -> Image:
 
 
 def better(face: Image, given: Image) -> Similarity:
-    """The similarity after which a close-up shows more of what the face shows; PLAIN: none does.
+    """The similarity after which an exemplar shows more of what the face shows; PLAIN: none does.
 
-    Args:    face: evenly lit, what the network made. given: evenly lit, a close-up as it was given.
+    Args:    face: evenly lit, what the network made. given: evenly lit, an exemplar as it was
+    given.
     Returns: from a place in `face` to the place in `given`, in sides of the picture.
     """
     finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -171,7 +172,7 @@ def better(face: Image, given: Image) -> Similarity:
         return PLAIN
     a, b = float(matrix[0, 0]), float(matrix[1, 0])
     x, y = (float(v) / SEARCH_PX for v in matrix[:, 2])
-    moved = lay(given, SEARCH_PX, SEARCH_PX, (a, b, x, y))
+    moved = align(given, SEARCH_PX, SEARCH_PX, (a, b, x, y))
     before, after = (float(cv2.absdiff(face, g)[inner, inner].mean()) for g in (given, moved))
     return (a, b, x, y) if after <= MOST_LEFT * before else PLAIN
 
@@ -184,7 +185,7 @@ def joined(outer: Similarity, inner: Similarity) -> Similarity:
 
 
 def plausible(where: Similarity) -> bool:
-    """Whether a close-up of a face may have to be laid so."""
+    """Whether an exemplar of a face may have to be aligned so."""
     a, b, x, y = where
     return (
         1.0 / MOST_GROWTH <= math.hypot(a, b) <= MOST_GROWTH

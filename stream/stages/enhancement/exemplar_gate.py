@@ -1,8 +1,8 @@
-"""Trial: whether close-ups pay for one face, found out now and then by doing without them.
+"""ExemplarGate: whether exemplars pay for one face, found out now and then by doing without them.
 
-The network is run with and without the close-ups on the same crop. Those that fit add detail. Those
+The network is run with and without the exemplars on the same crop. Those that fit add detail. Those
 that do not (out of focus, blank) make the result smoother than the crop alone would give: then they
-are not used. Strangers' close-ups are ignored by the network itself. The limits are held to
+are not used. Strangers' exemplars are ignored by the network itself. The limits are held to
 labelled data by `python -m calibration.thresholds`; `python -m bench.consistency_evaluation` says
 what other measures would have done.
 """
@@ -17,12 +17,12 @@ import numpy as np
 from stream.frame import Image
 
 LEAST_DETAIL = 0.79
-"""Close-ups that leave less than this part of the detail are dropped. Measured (32 px x4): it takes
-away 90 % of the dB that bad close-ups cost, and 2 % of what good ones bring."""
+"""Exemplars that leave less than this part of the detail are dropped. Measured (32 px x4): it takes
+away 90 % of the dB that bad exemplars cost, and 2 % of what good ones bring."""
 DETAIL_AGAIN = 0.9
 """Dropped ones must leave this much to be taken up again: what is near the limit does not flap."""
 RETRY_S = 10.0
-"""How often close-ups are tried that stay the same: the face and the light change."""
+"""How often exemplars are tried that stay the same: the face and the light change."""
 DOUBT_S = 0.4
 """A verdict that would change what is seen is checked once more after so long."""
 OTHER_SIZE = 1.4
@@ -31,12 +31,12 @@ coarse for a near one."""
 FADE_S = 0.5
 
 
-class Trial:
-    """What is known of the close-ups of one face."""
+class ExemplarGate:
+    """What is known of the exemplars of one face."""
 
     def __init__(self) -> None:
         self.share = 0.0
-        """0..1: how much of the result with close-ups to show."""
+        """0..1: how much of the result with exemplars to show."""
         self._version: int | None = None
         self._side_px = 0.0
         """Of the headshot when they were judged last."""
@@ -46,23 +46,23 @@ class Trial:
         self._due_s = -math.inf
 
     def meet(self, version: int, side_px: float) -> None:
-        """Say which close-ups the face has now (`Face.exemplars_version`), and how large it is."""
+        """Say which exemplars the face has now (`Face.exemplars_version`), and how large it is."""
         larger, smaller = max(side_px, self._side_px), min(side_px, self._side_px)
         if version != self._version or larger > OTHER_SIZE * smaller:
             self._version, self._side_px = version, side_px
             self._judged = self._contradicted = False
 
     def meet_again(self) -> None:
-        """Say that they are laid over the face anew: those that were dropped are tried at once."""
+        """Say that they are aligned anew: those that were dropped are tried at once."""
         if not self._pays:
             self._judged = self._contradicted = False
 
     def is_due(self, now_s: float) -> bool:
-        """Whether to run the network both ways on this frame and `judge`."""
+        """Whether to run the network both ways on this frame and `compare`."""
         return not self._judged or not self._due_s - RETRY_S <= now_s < self._due_s
 
-    def judge(self, with_them: Image, without: Image, scale: int, now_s: float) -> None:
-        """Compare what the network makes of one crop with and without the close-ups.
+    def compare(self, with_them: Image, without: Image, scale: int, now_s: float) -> None:
+        """Compare what the network makes of one crop with and without the exemplars.
 
         Args: both: RGB uint8 (s*b, s*b, 3). scale: s.
         """

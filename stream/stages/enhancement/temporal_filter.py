@@ -1,4 +1,4 @@
-"""Steady: patches that do not tremble, because each takes over what the last one showed.
+"""TemporalFilter: motion-compensated temporal denoising of patches; static regions converge.
 
 The network sees one frame at a time: the camera's noise, another in every frame, becomes detail,
 another in every frame. So the last patch is moved to where everything is now and mixed in, where
@@ -30,7 +30,7 @@ SAME = 0.5
 about a pixel."""
 REST_FRAMES = 30
 """Such a part shows the mean of the last patches: of so many at most, so that it follows what
-changes without the camera, such as other close-ups."""
+changes without the camera, such as other exemplars."""
 REST_PX = 0.08
 """Motion below it, in px of the camera, is none: resampling would blur what stands still."""
 SMOOTH_PX = 2.0
@@ -46,7 +46,7 @@ are left as they are."""
 Box = tuple[int, int, int, int]
 
 
-class Steady:
+class TemporalFilter:
     """Steadies the patches of one face."""
 
     def __init__(self) -> None:

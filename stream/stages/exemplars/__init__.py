@@ -1,0 +1,1 @@
+"""Exemplars: the bank of close, sharp headshots of each person."""

@@ -25,30 +25,30 @@ SMALL_HYSTERESIS = 1.1
 LOOK_EVERY = 5
 """A person's face is measured every so many frames: a look takes 1 to 2 ms."""
 LEAST_GAP_S = 0.5
-"""Between two close-ups of one person: neighbouring frames show the same thing."""
+"""Between two exemplars of one person: neighbouring frames show the same thing."""
 REPICK_S = 1.0
 """A pick stays at least so long: each change costs an encoding."""
 GONE_S = 60.0
-"""The close-ups of somebody who was not seen for so long are wiped."""
+"""The exemplars of somebody who was not seen for so long are wiped."""
 MAX_PEOPLE = 16
 """Of more people than this, those not seen for longest are wiped."""
-# What makes a close-up usable; chosen by `python -m calibration.thresholds`, figures in
+# What makes an exemplar usable; chosen by `python -m calibration.thresholds`, figures in
 # calibration/thresholds/thresholds.toml. Nearly frontal: what is turned further brings little.
-# Sharp: blur of 1 px of 256 costs a close-up 30 % of its sharpness, a twelfth of its worth. Lit: in
-# a dim room those of the same room serve; what is burnt out has lost what it would bring.
+# Sharp: blur of 1 px of 256 costs an exemplar 30 % of its sharpness, a twelfth of its worth. Lit:
+# in a dim room those of the same room serve; what is burnt out has lost what it would bring.
 MAX_YAW, MAX_PITCH, MAX_ROLL = 0.4, 0.3, 0.5
 LEAST_SCORE = 0.6
 SHARPNESS_OF_BEST = 0.713
 LEAST_LIGHT, MOST_LIGHT, MAX_CLIPPED = 18.0, 215.0, 0.2
 # What must lie inside the picture, in widths of the face box: the head with hair and chin. The
 # border of the headshot may be mirrored, as it is in the training data; otherwise a picture of 360
-# lines could never give a close-up.
+# lines could never give an exemplar.
 HEAD_WIDTHS = 1.5
-# While there is no real close-up, "close" means close to the largest this camera has shown of the
+# While there is no real exemplar, "close" means close to the largest this camera has shown of the
 # person: what it has is built from the upper end, and is replaced as the person comes closer.
 NEAR_LARGEST = 0.8
 COMPARE_S = 0.4
-"""So often a face is compared with its close-ups (0.7 ms). One that is unlike them twice, as nobody
+"""So often a face is compared with its exemplars (0.7 ms). One that is unlike them twice, as nobody
 is who sneezes, does without them until it is like them again."""
 STRANGER_S = 5.0
 """A close face that does not resemble them for so long is somebody else's: they are wiped."""
@@ -67,7 +67,7 @@ class _Person:
     is_small: bool = False
     compared_s: float = -math.inf
     doubted: bool = False
-    """Whether the face was unlike its close-ups when it was last compared."""
+    """Whether the face was unlike its exemplars when it was last compared."""
     like_s: float = -math.inf
     """When a close face last resembled them."""
 
@@ -76,7 +76,7 @@ class Bank:
     """Stage: sets `exemplars` and `exemplars_version` of each face that is small.
 
     Args: camera: what it gives; by default any.
-          rolling: close-ups grow old and make room for newer ones, as in a call; False where the
+          rolling: exemplars grow old and make room for newer ones, as in a call; False where the
           whole recording is looked through first.
     """
 
@@ -87,7 +87,7 @@ class Bank:
         self._rolling = rolling
         self._complete = False
         self.harvested = 0
-        """How many close-ups were taken in so far."""
+        """How many exemplars were taken in so far."""
         self._people: dict[int, _Person] = {}
         self._version = 0
         # `forget` is a user's wish and may come from another thread.
@@ -114,7 +114,7 @@ class Bank:
             return person.exemplars if person else Exemplars(self._camera, rolling=self._rolling)
 
     def start_with(self, people: Mapping[int, Exemplars]) -> None:
-        """Serve these people (by track_id) with these close-ups, which are the bank's from now on.
+        """Serve these people (by track_id) with these exemplars, which are the bank's from now on.
 
         They are of the whole recording: none is taken in any more, and nobody is let go.
         """
@@ -150,7 +150,7 @@ class Bank:
         return replace(face, exemplars=person.picked, exemplars_version=person.version)
 
     def _harvest(self, person: _Person, face: Face, frame: Frame) -> None:
-        """Take the headshot in where it is a good close-up; the cheap questions first."""
+        """Take the headshot in where it is a good exemplar; the cheap questions first."""
         if not self._is_close(person, face.headshot_side_px):
             return
         if person.looked_at is not None and 0 <= frame.index - person.looked_at < LOOK_EVERY:
@@ -183,16 +183,16 @@ class Bank:
         near_px = self._camera.near_px
         if side_px >= near_px:
             return True
-        # A real close-up makes makeshift ones needless, once there are enough for a pick.
+        # A real exemplar makes makeshift ones needless, once there are enough for a pick.
         close = sum(one.side_px >= near_px for one in person.exemplars.all())
         enough = max(self._camera.least_px, NEAR_LARGEST * person.largest_px)
         return close < EXEMPLARS_PER_FACE and side_px >= enough
 
-    def _is_same(self, person: _Person, close_up: Image, time_s: float) -> bool:
-        """Whether a close-up is of the person whose others are kept; they are wiped if, for long,
+    def _is_same(self, person: _Person, exemplar: Image, time_s: float) -> bool:
+        """Whether an exemplar is of the person whose others are kept; they are wiped if, for long,
         none is: then somebody else has taken the place."""
         kept = person.exemplars.all()
-        if not kept or _resembles(close_up, kept):
+        if not kept or _resembles(exemplar, kept):
             person.like_s = time_s
             return True
         if 0.0 <= time_s - person.like_s < STRANGER_S:
@@ -226,7 +226,7 @@ class Bank:
         self._set_picked(person, chosen)
 
     def _is_doubted(self, person: _Person, face: Face, image: Image, time_s: float) -> bool:
-        """Whether to do without the close-ups because the face may be somebody else's."""
+        """Whether to do without the exemplars because the face may be somebody else's."""
         # A face that is held where it was may have gone: nothing to compare.
         if face.score > 0.0 and abs(time_s - person.compared_s) >= COMPARE_S:
             shown = cut_headshot(image, face.center, max(2, round(face.headshot_side_px)))
@@ -253,8 +253,8 @@ class Bank:
                 del self._people[track_id]
 
 
-def _resembles(face: Image, close_ups: tuple[Exemplar, ...]) -> bool:
-    return resemblance(face, [one.image for one in close_ups]) >= UNLIKE
+def _resembles(face: Image, exemplars: tuple[Exemplar, ...]) -> bool:
+    return resemblance(face, [one.image for one in exemplars]) >= UNLIKE
 
 
 def _is_well_exposed(image: Image) -> bool:

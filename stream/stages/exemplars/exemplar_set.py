@@ -1,4 +1,4 @@
-"""Exemplars: the close-ups of one person: what is worth keeping, and which three serve best.
+"""Exemplar set: the exemplars of one person: what is worth keeping, and which three serve best.
 
 Nothing here knows of frames or tracks; the bank does.
 """
@@ -13,14 +13,14 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import EXEMPLARS_PER_FACE, Exemplar
 
 CAPACITY = 12
-"""Close-ups kept of one person: 2.4 MB."""
+"""Exemplars kept of one person: 2.4 MB."""
 LEAST_GAIN = 1.6
 """A headshot below the camera's `near_px` may serve a face whose own is smaller by this factor."""
 # Poses nearer to each other than this (in distances between the eyes, about 4 degrees) count as
 # one; so many of one pose are kept, because several pictures of one view average noise away.
 POSE_STEP = 0.06
 SAME_POSE = 3
-# A close-up of a pose that is there often enough already must be sharper than the worst of them by
+# An exemplar of a pose that is there often enough already must be sharper than the worst of them by
 # a tenth, or fresher by so much: light, hair and glasses change in the course of a call.
 SHARPER = 1.1
 FRESHER_S = 30.0
@@ -55,7 +55,7 @@ class Exemplars:
         return max((one.sharpness for one in self._kept), default=0.0)
 
     def admit(self, new: Exemplar, in_use: Iterable[Exemplar] = ()) -> bool:
-        """Take a close-up in where it adds something, and let go of what is worth least.
+        """Take an exemplar in where it adds something, and let go of what is worth least.
 
         Args:    new: sharp and well exposed; its image becomes this collection's own.
                  in_use: these are not let go.
@@ -78,7 +78,7 @@ class Exemplars:
         self._kept.append(new)
         close = [one for one in self._kept if one.side_px >= self._near_px]
         if len(close) >= EXEMPLARS_PER_FACE:
-            # Enough real close-ups: the makeshift ones go.
+            # Enough real exemplars: the makeshift ones go.
             for one in [one for one in self._kept if one.side_px < self._near_px]:
                 if id(one) not in held:
                     self._drop(one)

@@ -1,4 +1,4 @@
-"""Resemblance: whether a far face can be the person of a close-up, at the little that both show.
+"""Face similarity: whether a far face can be the person of an exemplar, by what both show.
 
 It cannot tell who somebody is, but it can tell that a face is not the one in a picture of the same
 call: many people differ in the light and dark of hair, brows, glasses and beard. It catches some of
@@ -16,7 +16,7 @@ from stream.frame import Floats, Image
 Grey = NDArray[np.uint8]
 
 # Measured on 169 photos of 12 people whom no network here has seen: far headshots of 32 px with
-# noise, before another background. 7 in 100 are less like their own close-ups (1 in 80 where all
+# noise, before another background. 7 in 100 are less like their own exemplars (1 in 80 where all
 # are of one session), 76 in 100 less like a stranger's. The edges were chosen on the same photos;
 # the limit is measured by `python -m calibration.thresholds`, figures in
 # calibration/thresholds/thresholds.toml.
@@ -27,26 +27,26 @@ EDGE_X, EDGE_Y = 8, 6
 """Of it, at left and right, above and below, nothing is compared: there is the background, which
 changes when somebody walks. With it (4, 4) more than half of them were unlike themselves."""
 REACH = 2
-"""The face may lie so far elsewhere in the close-up, px of `SIDE`."""
+"""The face may lie so far elsewhere in the exemplar, px of `SIDE`."""
 ZOOMS = (0.9, 1.0, 1.1)
 SOFT_PX = 1.2
 
 
-def resemblance(face: Image, close_ups: list[Image]) -> float:
-    """Correlation of the luma of a face with that close-up which it resembles most, -1..1.
+def resemblance(face: Image, exemplars: list[Image]) -> float:
+    """Correlation of the luma of a face with that exemplar which it resembles most, -1..1.
 
-    Args: face: RGB uint8 (side, side, 3), a headshot of any size. close_ups: likewise; not empty.
+    Args: face: RGB uint8 (side, side, 3), a headshot of any size. exemplars: likewise; not empty.
     """
     inner = _soft(_grey(face), SIDE)[EDGE_Y : SIDE - EDGE_Y, EDGE_X : SIDE - EDGE_X]
     wanted = np.ascontiguousarray(inner)
     if float(wanted.std()) < 1.0:
         return 0.0  # blank: nobody
     best = -1.0
-    for close_up in map(_grey, close_ups):
+    for exemplar in map(_grey, exemplars):
         for zoom in ZOOMS:
             side = round(zoom * SIDE)
             y, x = (edge + (side - SIDE) // 2 for edge in (EDGE_Y, EDGE_X))
-            part = _soft(close_up, side)[
+            part = _soft(exemplar, side)[
                 max(0, y - REACH) : y + wanted.shape[0] + REACH,
                 max(0, x - REACH) : x + wanted.shape[1] + REACH,
             ]

@@ -1,0 +1,1 @@
+"""Framing: the virtual camera."""

@@ -1,8 +1,8 @@
-"""Operator: decides what the virtual camera shows, and when it is worth moving.
+"""CameraController: decides what the virtual camera shows, and when it is worth moving.
 
-A careful operator waits, then moves once, and far enough. So there is a dead zone with patience at
-rest, and play in the goal on the way. He looks ahead, too: of several ways to the goal, from calm
-to quick, he takes the calmest on which nobody's head will be cut.
+A careful camera operator waits, then moves once, and far enough. So there is a dead zone with
+dwell time at rest, and hysteresis of the goal in motion. It predicts, too: of several motion
+profiles to the goal, from calm to quick, it takes the calmest that cuts nobody's head.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from stream.frame import Face
 from stream.image.resample import Rect, Size, aligned
-from stream.stages.framing.motion_profile import Glide, State, Vector
-from stream.stages.framing.subjects import HEAD_ABOVE, HEAD_BELOW, HEAD_SIDE, Audience
+from stream.stages.framing.motion_profile import MotionProfile, State, Vector
+from stream.stages.framing.subjects import HEAD_ABOVE, HEAD_BELOW, HEAD_SIDE, Subjects
 
 FACES_HIGH = 4.5
 """Wanted: the picture is this many face widths high."""
@@ -51,7 +51,7 @@ AIR = 0.1
 """Between a head and the edge of the view, in face widths, that it should keep."""
 
 
-class Operator:
+class CameraController:
     """Eases a rectangle towards the people.
 
     Args: whole: the largest view, xyxy px; every view lies in it and has its shape.
@@ -63,8 +63,8 @@ class Operator:
         self._picture, self._output = picture, output
         self._aspect = (whole[2] - whole[0]) / (whole[3] - whole[1])
         self._full: Vector = np.array([whole[0], whole[1], whole[2] - whole[0]])
-        self._audience = Audience(whole)
-        self._glide = Glide(self._full)
+        self._subjects = Subjects(whole)
+        self._motion = MotionProfile(self._full)
         self._goal = self._full.copy()
         self._aim: Vector = np.array([*self._middle(self._full), self._full[2]])
         self._moving = False
@@ -73,15 +73,15 @@ class Operator:
 
     def follow(self, faces: tuple[Face, ...], step_s: float) -> Rect:
         """Move on by `step_s`; returns the rectangle to show."""
-        self._audience.see(faces, step_s)
+        self._subjects.see(faces, step_s)
         self._choose(step_s)
         self._catch_up(step_s)
-        self._glide.move(self._goal, step_s, 1.0 / self._haste)
-        self._glide.place(self._inside(self._glide.at))
-        if not self._moving and np.abs(self._goal - self._glide.at).max() < ARRIVED_PX:
-            self._glide.stop(self._goal)
+        self._motion.move(self._goal, step_s, 1.0 / self._haste)
+        self._motion.place(self._inside(self._motion.at))
+        if not self._moving and np.abs(self._goal - self._motion.at).max() < ARRIVED_PX:
+            self._motion.stop(self._goal)
         self._keep_heads(step_s)
-        return self._rect(self._glide.at)
+        return self._rect(self._motion.at)
 
     def _choose(self, step_s: float) -> None:
         """Decide where to go, and how quickly; stay where we are while the wish is near."""
@@ -103,8 +103,8 @@ class Operator:
             self._aim = self._with_play(aim)
             self._goal = self._around(self._aim)
             needed = self._needed(self._goal, heads)
-            near = float(np.abs(self._goal - self._glide.at).max() / self._goal[2])
-            self._moving = near > SETTLED or self._glide.pace > SETTLED
+            near = float(np.abs(self._goal - self._motion.at).max() / self._goal[2])
+            self._moving = near > SETTLED or self._motion.pace > SETTLED
             self._unease = 0.0
             if not self._moving:
                 self._goal = self._on_pixels(self._goal)
@@ -128,21 +128,21 @@ class Operator:
 
     def _heads_ahead(self) -> list[list[Rect]]:
         """For each step of foresight, the heads in view that are still in the picture then."""
-        inside = [one for one in self._audience.people if one.inside]
+        inside = [one for one in self._subjects.people if one.inside]
         if not inside:
             return []
         steps = []
         for i in range(1, THOUGHTS + 1):
             places = [one.ahead(i * FORESIGHT_S / THOUGHTS, at_worst=True) for one in inside]
-            there = [place for place in places if not self._audience.goes_out(place)]
-            steps.append([self._audience.head(place, AIR) for place in there])
+            there = [place for place in places if not self._subjects.goes_out(place)]
+            steps.append([self._subjects.head(place, AIR) for place in there])
         return steps
 
     def _will_cut(self, goal: Vector, heads: list[list[Rect]], haste: float) -> float:
         """By how much a head will reach out of the view, in view widths; 0: it will not."""
         if not heads:
             return 0.0
-        way = self._glide.ahead(goal, THOUGHTS, FORESIGHT_S / THOUGHTS, 1.0 / haste)
+        way = self._motion.ahead(goal, THOUGHTS, FORESIGHT_S / THOUGHTS, 1.0 / haste)
         cuts = [
             self._cut(view, head) for view, there in zip(way, heads, strict=True) for head in there
         ]
@@ -161,7 +161,7 @@ class Operator:
         direction, too, and each sway of the head would turn it.
         """
         aim = self._aim
-        at = np.array([*self._middle(self._glide.at), self._glide.at[2]])
+        at = np.array([*self._middle(self._motion.at), self._motion.at[2]])
         play = np.array([SLACK_PAN, SLACK_PAN, SLACK_ZOOM]) * wish[2]
         drawn = wish + np.clip(aim - wish, -play, play)
         goes_on = ((wish - aim) * (aim - at) > 0.0) & (np.abs(aim - at) > SETTLED * wish[2])
@@ -174,7 +174,7 @@ class Operator:
 
     def _ideal(self) -> Vector:
         """Middle and width of the view to wish for; a part of it may lie beside the picture."""
-        people = self._audience.people
+        people = self._subjects.people
         if not people:
             return np.array([*self._middle(self._full), self._full[2]])
         # Where they will be when the view has come there: who walks has room before him.
@@ -197,35 +197,35 @@ class Operator:
 
     def _catch_up(self, step_s: float) -> None:
         """Push the view as much as it must be to hold, a moment later, whoever is in it now."""
-        coasted = self._glide.at + CATCH_S * self._glide.speed
+        coasted = self._motion.at + CATCH_S * self._motion.speed
         heads = [
-            self._audience.head(place)
-            for one in self._audience.people
+            self._subjects.head(place)
+            for one in self._subjects.people
             if one.inside
-            and not self._audience.goes_out(place := one.ahead(CATCH_S, at_worst=True))
+            and not self._subjects.goes_out(place := one.ahead(CATCH_S, at_worst=True))
         ]
         short = self._holding(coasted, heads) - coasted
         push = 2.0 / CATCH_S**2 * short
-        self._glide.place(self._glide.at, self._glide.speed + step_s * push)
+        self._motion.place(self._motion.at, self._motion.speed + step_s * push)
 
     def _keep_heads(self, step_s: float) -> None:
         """A head that was wholly in the last view stays so, however fast it moves.
 
         This may exceed the limits of speed: a cut head is worse than a quick move.
         """
-        at = self._glide.at
+        at = self._motion.at
         inside = [
             one
-            for one in self._audience.people
-            if one.inside and not self._audience.goes_out(one.last)
+            for one in self._subjects.people
+            if one.inside and not self._subjects.goes_out(one.last)
         ]
-        kept = self._inside(self._holding(at, [self._audience.head(one.last) for one in inside]))
+        kept = self._inside(self._holding(at, [self._subjects.head(one.last) for one in inside]))
         if not np.array_equal(kept, at):
             # The view goes on with the head, or it would be caught up with again in every frame.
-            self._glide.place(kept, self._glide.speed + (kept - at) / step_s)
-        view = self._rect(self._glide.at)
-        for one in self._audience.everybody:
-            one.inside = _holds(view, self._audience.head(one.last))
+            self._motion.place(kept, self._motion.speed + (kept - at) / step_s)
+        view = self._rect(self._motion.at)
+        for one in self._subjects.everybody:
+            one.inside = _holds(view, self._subjects.head(one.last))
 
     def _holding(self, view: Vector, heads: list[Rect]) -> Vector:
         """A view, moved and, if need be, widened by no more than it must be to hold the heads."""

@@ -1,7 +1,7 @@
 """Framing: which part of the scene the output shows, and how large.
 
 `fixed` shows the whole picture, on a canvas `scale` times larger. `auto` is a virtual camera: it
-moves like a careful operator, only when there is a reason to, and then smoothly.
+moves only when there is a reason to, and then smoothly.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 from stream.errors import ConfigError
 from stream.frame import Frame, View
 from stream.image.resample import Rect, Size
-from stream.stages.framing.camera_controller import Operator
+from stream.stages.framing.camera_controller import CameraController
 
 Mode = Literal["auto", "fixed"]
 
@@ -40,7 +40,9 @@ class Framing:
         self._whole = _largest(source_size, self.output_size)
         self._nominal_s = float(1 / rate)
         self._operator = (
-            None if mode == "fixed" else Operator(self._whole, source_size, self.output_size)
+            None
+            if mode == "fixed"
+            else CameraController(self._whole, source_size, self.output_size)
         )
         self._last_s: float | None = None
         self._last_rect = self._whole

@@ -1,4 +1,5 @@
-"""Glide: moves a view like a camera with weight: eases in, does not overshoot, eases out."""
+"""MotionProfile: moves a view like a camera with weight: eases in, does not overshoot, eases
+out."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ COARSE_S = 0.025
 """And what is only thought of, in steps this small."""
 
 
-class Glide:
+class MotionProfile:
     """A view on its way to a goal.
 
     Left, top and width follow one common path with one common speed, planned so that the view can

@@ -1,4 +1,4 @@
-"""Audience: who is before the virtual camera, where their heads are, and where they will be soon.
+"""Subjects: who is before the virtual camera, where their heads are, and where they will be soon.
 
 Somebody who turns away has not left, a false alarm is nobody, and whoever walks in is believed
 sooner than what only appears.
@@ -47,7 +47,7 @@ BACK_S = 0.25
 
 @dataclass
 class Person:
-    """Somebody in the audience."""
+    """Somebody whom the virtual camera follows."""
 
     head: Vector
     """float64 (3,): centre x, centre y and width of the face, px; smoothed."""
@@ -118,7 +118,7 @@ class Person:
         return np.asarray(np.clip(np.abs(self.speed) / slow - 1.0, 0.0, 1.0))
 
 
-class Audience:
+class Subjects:
     """Remembers faces. Args: bounds: the largest view, xyxy px."""
 
     def __init__(self, bounds: Rect) -> None:

@@ -1,0 +1,1 @@
+"""Tracking: finds faces and keeps their identities apart."""

@@ -1,6 +1,6 @@
 """Association: which detection belongs to which track, and when that cannot be told.
 
-All functions are pure. Boxes are xyxy px. A mistake here would give one person's close-ups to
+All functions are pure. Boxes are xyxy px. A mistake here would give one person's exemplars to
 another, so whatever is not clear counts as unclear: the caller drops the tracks concerned.
 """
 

@@ -1,4 +1,4 @@
-"""Look: a coarse picture of a place, to tell whether the next frame still shows the same thing.
+"""Signature: a coarse picture of a place, to tell whether the next frame shows the same thing.
 
 Neighbouring frames of one scene resemble each other closely at this size, whatever noise and codec
 did to them; another scene, or another person at the same place, does not. It tells that something
@@ -16,17 +16,17 @@ from stream.image.headshot import cut_headshot
 FACE_SIDE = 16
 SCENE_SIZE = (32, 18)
 # Contrast below which a picture counts as blank (a covered lens, a fade through black): its
-# normalised look would be nothing but amplified noise.
+# normalised signature would be nothing but amplified noise.
 BLANK_LEVELS = 2.0
 
 
-def look_of_scene(image: Image) -> Floats:
-    """The look of a whole picture: float32 (576,), zero mean, unit length; zeros if blank."""
-    return _look(image, SCENE_SIZE)
+def scene_signature(image: Image) -> Floats:
+    """The signature of a whole picture: float32 (576,), zero mean, unit length; zeros if blank."""
+    return _signature(image, SCENE_SIZE)
 
 
-def look_of_face(image: Image, center: tuple[float, float], width_px: float) -> Floats:
-    """The look of a headshot: float32 (256,), zero mean, unit length; zeros if blank.
+def face_signature(image: Image, center: tuple[float, float], width_px: float) -> Floats:
+    """The signature of a headshot: float32 (256,), zero mean, unit length; zeros if blank.
 
     Args:    image: RGB uint8 (H, W, 3).
              center: of the face box, (x, y) px, inside the picture or near it.
@@ -34,17 +34,18 @@ def look_of_face(image: Image, center: tuple[float, float], width_px: float) -> 
     """
     # 1.5 widths: the face with hair and chin, little of the background that it moves across.
     headshot = cut_headshot(image, center, max(2, round(1.5 * width_px)))
-    return _look(headshot, (FACE_SIDE, FACE_SIDE))
+    return _signature(headshot, (FACE_SIDE, FACE_SIDE))
 
 
-def likeness(one: Floats, other: Floats) -> float:
-    """Correlation of two looks, -1..1; two blank ones are alike (1), a blank one and another 0."""
+def similarity(one: Floats, other: Floats) -> float:
+    """Correlation of two signatures, -1..1; two blank ones are alike (1), a blank one and another
+    0."""
     if not one.any() and not other.any():
         return 1.0
     return float(one @ other)
 
 
-def _look(image: Image, size: tuple[int, int]) -> Floats:
+def _signature(image: Image, size: tuple[int, int]) -> Floats:
     # Green stands for luma. Reading every n-th pixel is enough: 4 samples a cell and side remain.
     step = max(1, min(image.shape[1] // (4 * size[0]), image.shape[0] // (4 * size[1])))
     green = np.ascontiguousarray(image[::step, ::step, 1])

@@ -45,14 +45,16 @@ SCORE_MEMORY = 0.7
 class Track:
     """One face. It knows nothing of pictures or detectors."""
 
-    def __init__(self, track_id: int, detection: Detection, look: Floats, time_s: float) -> None:
+    def __init__(
+        self, track_id: int, detection: Detection, signature: Floats, time_s: float
+    ) -> None:
         self.track_id = track_id
         self.hits = 0
         self.confirmed = False
         self.seen_s = time_s
         """When it was last seen."""
         self._trust = detection.score
-        self.look = look
+        self.signature = signature
         """What it looked like then (`stream.stages.tracking.signature`)."""
         self._center_filter = OneEuro(CENTER_CUTOFF_HZ, CENTER_BETA, max_lag=MAX_LAG)
         self._size_filter = OneEuro(SIZE_CUTOFF_HZ, SIZE_BETA, max_lag=MAX_LAG)
@@ -61,9 +63,9 @@ class Track:
         self._window = detection.box
         self._motion: Vector = np.zeros(2)  # px per second
         self._growth: Vector = np.zeros(2)  # log size per second
-        self.see(detection, look, time_s)
+        self.see(detection, signature, time_s)
 
-    def see(self, detection: Detection, look: Floats, time_s: float) -> None:
+    def see(self, detection: Detection, signature: Floats, time_s: float) -> None:
         """Take in where the face is now."""
         center, log_size = _place(detection.box)
         dt = time_s - self.seen_s
@@ -72,7 +74,7 @@ class Track:
             self._motion += weight * ((center - self._center) / dt - self._motion)
             self._growth += weight * ((log_size - self._log_size) / dt - self._growth)
         self._center, self._log_size = center, log_size
-        self.seen_s, self.look = time_s, look
+        self.seen_s, self.signature = time_s, signature
         self.hits += 1
         self._trust += (1.0 - SCORE_MEMORY) * (detection.score - self._trust)
         if self.hits >= CONFIRMING_HITS and self._trust >= CONFIRMING_SCORE:

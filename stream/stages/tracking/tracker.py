@@ -16,7 +16,7 @@ from stream.frame import Face, Floats, Frame, Image
 from stream.image.detection import Detection, Model, Region
 from stream.quality_ladder import FULL
 from stream.stages.tracking.association import assign, cost, same_face
-from stream.stages.tracking.signature import likeness, look_of_face, look_of_scene
+from stream.stages.tracking.signature import face_signature, scene_signature, similarity
 from stream.stages.tracking.track import CONFIRMING_SCORE, Track
 
 MAX_FACES = 6
@@ -30,7 +30,7 @@ LOST_S = 1.0
 """A face that was not seen for so long is a new person when it comes back."""
 HOLD_S = 0.12
 """A confirmed face is held so long where it was: one missed frame must not make it blink."""
-# Likeness of neighbouring frames, measured on fourteen recordings of calls and interviews: of the
+# Similarity of neighbouring frames, measured on fourteen recordings of calls and interviews: of the
 # scene at least 0.93, of the face at least 0.80 (0.73 when only every third frame is seen); between
 # different recordings the scene at most 0.63. Between eleven people in one place the face is above
 # 0.65 for 8 pairs in 100, above 0.71 for 5, and 0.73 at most. Chosen by
@@ -64,7 +64,7 @@ class Tracker:
         """Args: detector: finds faces; max_faces: more than so many are not followed."""
         self._detector = detector
         self._max_faces = max_faces
-        self.budget = FULL
+        self.quality = FULL
         """How often to look; takes effect with the next frame, from any thread."""
         self._frames = 0
         self._followed_s = -math.inf
@@ -80,13 +80,13 @@ class Tracker:
         """The frame with its faces."""
         self._meet(frame)
         self._frames += 1
-        budget = self.budget
+        quality = self.quality
         # A face that is held too long would blink.
         held_s = frame.time_s - self._followed_s
-        if self._frames % budget.follow_every == 0 or not 0.0 <= held_s <= HOLD_S / 2.0:
+        if self._frames % quality.follow_every == 0 or not 0.0 <= held_s <= HOLD_S / 2.0:
             self._follow(frame)
             self._followed_s = frame.time_s
-        if self._frames % budget.search_every == 0 or self._search_all > 0:
+        if self._frames % quality.search_every == 0 or self._search_all > 0:
             self._discover(frame)
         return replace(frame, faces=self._report(frame.time_s))
 
@@ -98,10 +98,10 @@ class Tracker:
 
     def _meet(self, frame: Frame) -> None:
         """Notice what changed as a whole: the scene, the picture's size, the time."""
-        look = look_of_scene(frame.image)
-        if self._scene is not None and likeness(self._scene, look) < SAME_SCENE:
+        signature = scene_signature(frame.image)
+        if self._scene is not None and similarity(self._scene, signature) < SAME_SCENE:
             self._start_over()
-        self._scene = look
+        self._scene = signature
         self._tracks = [
             track for track in self._tracks if 0.0 <= frame.time_s - track.seen_s <= LOST_S
         ]
@@ -158,10 +158,10 @@ class Tracker:
 
     def _see(self, track: Track, face: Detection, frame: Frame) -> bool:
         """Update a track; False where the face there looks like somebody else's."""
-        look = look_of_face(frame.image, _center(face.box), face.width_px)
-        if likeness(track.look, look) < SAME_FACE:
+        signature = face_signature(frame.image, _center(face.box), face.width_px)
+        if similarity(track.signature, signature) < SAME_FACE:
             return False
-        track.see(face, look, frame.time_s)
+        track.see(face, signature, frame.time_s)
         return True
 
     def _search(
@@ -219,8 +219,8 @@ class Tracker:
     def _begin(self, face: Detection, frame: Frame, believed: bool) -> None:
         if len(self._tracks) >= self._max_faces:
             return
-        look = look_of_face(frame.image, _center(face.box), face.width_px)
-        track = Track(self._next_id, face, look, frame.time_s)
+        signature = face_signature(frame.image, _center(face.box), face.width_px)
+        track = Track(self._next_id, face, signature, frame.time_s)
         # At a start both a tile and a crop saw it, and a first frame without its faces would show.
         track.confirmed = believed and face.score >= CONFIRMING_SCORE
         self._next_id += 1

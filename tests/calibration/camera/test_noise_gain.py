@@ -17,7 +17,7 @@ from tests.pictures import hopper
 
 
 class Knowing:
-    """A network that shows its first close-up: here the truth."""
+    """A network that shows its first exemplar: here the truth."""
 
     name, scale = "knowing", 4
 

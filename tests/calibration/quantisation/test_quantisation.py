@@ -322,7 +322,7 @@ def test_a_recording_and_people_become_files_and_a_report(
     command = ["--data", str(tmp_path / "call.mp4"), "--held-out", str(tmp_path / "others")]
     assert quantize.main([*command, "--scales", "4", "--quick", "--out", str(out)]) == 0
     (made,) = json.loads((out / "report.json").read_text())["reports"]
-    # Two samples of the close-ups, and what the network was given in the recording.
+    # Two samples of the exemplars, and what the network was given in the recording.
     assert made["samples"] > 2
     assert (made["held_out_people"], made["held_out_samples"]) == (3, 2)
     assert made["db_to_float32"] > 40

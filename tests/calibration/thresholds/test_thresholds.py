@@ -186,7 +186,7 @@ def test_a_size_stays_where_enough_is_left_and_grows_where_it_is_not() -> None:
 
 
 class Copying:
-    """A network that shows the mean of its close-ups, and without any the enlarged crop."""
+    """A network that shows the mean of its exemplars, and without any the enlarged crop."""
 
     name, scale = "copying", 4
 
@@ -203,14 +203,14 @@ def test_close_ups_lose_their_worth_by_blur_distance_and_light() -> None:
     given = gains.cases(people, 4, 32)
     assert [case.crop.shape for case in given] == [(32, 32, 3)] * 4
     network: Any = Copying()
-    judge = gains.Judge(network, given)
-    assert judge.full > 3.0
+    meter = gains.GainMeter(network, given)
+    assert meter.full > 3.0
     for spoils, amounts in (
         (gains.blurred, (1.0, 3.0, 6.0)),
         (gains.far, (128.0, 48.0, 24.0)),
         (gains.lit, (0.9, 0.7, 0.5)),
     ):
-        line = judge.shares(spoils, amounts)
+        line = meter.shares(spoils, amounts)
         left = [share for _, share in line]
         assert left == sorted(left, reverse=True)
         assert left[-1] < 0.5
@@ -267,7 +267,7 @@ def test_patches_beside_their_place_are_worth_less() -> None:
     assert len(found.differs_again) == len(found.detail_again) == 2
     order = np.argsort(found.differs)
     assert found.shown_db[order[0]] > 1.0 > 0.0 > found.shown_db[order[-1]]
-    # Blank close-ups leave no detail in the copy, and their own do.
+    # Blank exemplars leave no detail in the copy, and their own do.
     assert min(found.detail) < 0.1 < 1.0 < max(found.detail)
     assert min(found.given_db) < 0.0 < max(found.given_db)
     with pytest.raises(ValueError, match="two people with 4 photos"):

@@ -1,4 +1,4 @@
-"""Measuring: tables, sheets, close-ups that should do no harm, and the measures themselves."""
+"""Measuring: tables, sheets, exemplars that should do no harm, and the measures themselves."""
 
 from __future__ import annotations
 

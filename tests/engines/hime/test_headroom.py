@@ -1,4 +1,4 @@
-"""Bounds on what close-ups could add: they know the truth, and so must not be below it."""
+"""Bounds on what exemplars could add: they know the truth, and so must not be below it."""
 
 from __future__ import annotations
 

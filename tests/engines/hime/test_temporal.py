@@ -1,4 +1,4 @@
-"""What a close-up is worth when time has passed."""
+"""What an exemplar is worth when time has passed."""
 
 from __future__ import annotations
 

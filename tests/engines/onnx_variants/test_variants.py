@@ -1,4 +1,4 @@
-"""Forms of the ONNX files: the same pictures, other operators, types and borders."""
+"""Variants of the ONNX files: the same pictures, other operators, types and borders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from engines.onnx_variants.variants import FEATURES, Form, make_form, ports
+from engines.onnx_variants.variants import FEATURES, OnnxVariant, make_variant, ports
 from engines.runtime import SCALES
 from engines.tensorrt.bucket import probe_pictures
 from engines.weights.manifest import HALVES, weights_files
@@ -68,12 +68,12 @@ def test_forms_make_the_same_pictures(
 ) -> None:
     crop, exemplars = probe_pictures(bucket, scale)
     whole = [path.read_bytes() for path in files[scale]]
-    forms = [
-        make_form(path, Form(half, scale, bucket, precision=precision, pixels=False))
+    variants = [
+        make_variant(path, OnnxVariant(half, scale, bucket, precision=precision, pixels=False))
         for half, path in zip(HALVES, files[scale], strict=True)
     ]
     features = run(whole[0], {"exemplars": unit(exemplars)})
-    made = run(forms[0], {"exemplars": unit(exemplars)})
+    made = run(variants[0], {"exemplars": unit(exemplars)})
     for a, b in zip(made, features, strict=True):
         assert a.dtype == (np.float16 if precision == "fp16" else np.float32)
         assert psnr(a, b, float(np.abs(b).max())) > LEAST_DB[precision]
@@ -81,7 +81,7 @@ def test_forms_make_the_same_pictures(
         slots = np.array([validity], np.float32)
         given = {"crop": unit([crop]), "validity": slots}
         wanted = run(whole[1], given | dict(zip(FEATURES, features, strict=True)))[0]
-        picture = run(forms[1], given | dict(zip(FEATURES, made, strict=True)))[0]
+        picture = run(variants[1], given | dict(zip(FEATURES, made, strict=True)))[0]
         assert picture.dtype == np.float32
         assert psnr(picture, wanted) > LEAST_DB[precision]
 
@@ -92,7 +92,7 @@ def test_pictures_as_bytes(files: dict[int, tuple[Path, Path]]) -> None:
     results = []
     for pixels in (False, True):
         encode, enhance = (
-            make_form(path, Form(half, 4, 16, precision="fp32", pixels=pixels))
+            make_variant(path, OnnxVariant(half, 4, 16, precision="fp32", pixels=pixels))
             for half, path in zip(HALVES, files[4], strict=True)
         )
         features = run(encode, {"exemplars": np.stack(exemplars) if pixels else unit(exemplars)})
@@ -110,7 +110,7 @@ def test_pictures_as_bytes(files: dict[int, tuple[Path, Path]]) -> None:
 
 def test_a_form_is_static_and_strongly_typed() -> None:
     for half, path in zip(HALVES, weights_files(4), strict=True):
-        made = make_form(path, Form(half, 4, 32))
+        made = make_variant(path, OnnxVariant(half, 4, 32))
         model = onnx.shape_inference.infer_shapes(
             onnx.load_from_string(made), strict_mode=True, check_type=True
         )
@@ -128,11 +128,13 @@ def test_a_form_is_static_and_strongly_typed() -> None:
                 assert {types[name] for name in node.input} == {TensorProto.FLOAT}
                 modes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
                 assert modes == {"mode": b"bilinear", "padding_mode": b"zeros", "align_corners": 0}
-        assert make_form(path, Form(half, 4, 32)) == made, "a cache needs the same bytes again"
+        assert make_variant(path, OnnxVariant(half, 4, 32)) == made, (
+            "a cache needs the same bytes again"
+        )
 
 
 def test_ports_tell_shapes_types_and_directions() -> None:
-    found = ports(make_form(weights_files(8)[1], Form("enhance", 8, 16)))
+    found = ports(make_variant(weights_files(8)[1], OnnxVariant("enhance", 8, 16)))
     assert found == {
         "crop": ((1, 16, 16, 3), np.uint8, True),
         "hr": ((3, 32, 16, 16), np.float16, True),
@@ -172,7 +174,7 @@ def test_a_quantised_file_stays_quantised(tmp_path: Path, precision: str) -> Non
     path = weights_files(4)[1]
     names = [f"reconstruction.body.{k}.conv1.weight" for k in range(5)]
     onnx.save(with_qdq(onnx.load(path), names), tmp_path / path.name)
-    made = make_form(tmp_path / path.name, Form("enhance", 4, 16, precision=precision))
+    made = make_variant(tmp_path / path.name, OnnxVariant("enhance", 4, 16, precision=precision))
     kinds = [node.op_type for node in onnx.load_from_string(made).graph.node]
     assert kinds.count("QuantizeLinear") == kinds.count("DequantizeLinear") == 10
 
@@ -191,10 +193,10 @@ def test_unsigned_levels_are_read_as_signed_ones(tmp_path: Path) -> None:
         onnx.save(model, tmp_path / path.name)
         if zero == 7:
             with pytest.raises(ValueError, match=r"q/zero is not in the middle: 7"):
-                make_form(tmp_path / path.name, Form("enhance", 4, 16))
+                make_variant(tmp_path / path.name, OnnxVariant("enhance", 4, 16))
         else:
-            form = Form("enhance", 4, 16, precision="fp32", pixels=False)
-            made.append(make_form(tmp_path / path.name, form))
+            variant = OnnxVariant("enhance", 4, 16, precision="fp32", pixels=False)
+            made.append(make_variant(tmp_path / path.name, variant))
     signed, unsigned = (run(one, given)[0] for one in made)
     assert np.array_equal(signed, unsigned)
     assert 20 < psnr(signed, run(path.read_bytes(), given)[0]) < 80
@@ -206,11 +208,11 @@ def test_another_file_is_one_line(tmp_path: Path, content: bytes | str) -> None:
     other = weights_files(4)[0].read_bytes()
     path.write_bytes(other if isinstance(content, str) else content)
     with pytest.raises(ValueError, match=r"^hime_x4.enhance.onnx is no half of the network: .+$"):
-        make_form(path, Form("enhance", 4, 32))
+        make_variant(path, OnnxVariant("enhance", 4, 32))
 
 
 @pytest.mark.parametrize(
-    "form",
+    "variant",
     [
         {"half": "decode", "bucket": 32},
         {"half": "encode", "bucket": 31},
@@ -218,6 +220,6 @@ def test_another_file_is_one_line(tmp_path: Path, content: bytes | str) -> None:
         {"half": "encode", "bucket": 32, "slots": 0},
     ],
 )
-def test_a_form_that_does_not_exist(form: dict[str, Any]) -> None:
+def test_a_form_that_does_not_exist(variant: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"half must be|no network of|precision must be"):
-        Form(scale=4, **form)
+        OnnxVariant(scale=4, **variant)

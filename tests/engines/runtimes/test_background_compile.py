@@ -1,10 +1,11 @@
-"""Ahead: sizes are made ready in the order of the wishes, errors are kept, closing waits."""
+"""BackgroundCompiler: sizes are made ready in the order of the wishes, errors are kept, closing
+waits."""
 
 from __future__ import annotations
 
 import threading
 
-from engines.runtimes.background_compile import Ahead
+from engines.runtimes.background_compile import BackgroundCompiler
 
 PATIENCE_S = 60.0
 """Against hanging alone."""
@@ -17,14 +18,14 @@ class Maker:
         self.go, self.begun = threading.Event(), threading.Event()
         self.made: list[int] = []
         self.names: set[str] = set()
-        self.ahead = Ahead(self.make)
+        self.compiler = BackgroundCompiler(self.make)
 
     def make(self, size: int) -> None:
         self.begun.set()
         assert self.go.wait(PATIENCE_S)
         if size == 13:
             raise OSError("no such size")
-        self.names |= {threading.current_thread().name, self.ahead.behind(self.behind)}
+        self.names |= {threading.current_thread().name, self.compiler.behind(self.behind)}
         self.made.append(size)
 
     def behind(self) -> str:
@@ -34,34 +35,34 @@ class Maker:
 def test_each_wish_once_and_in_order() -> None:
     maker = Maker()
     for size in (32, 13, 64, 32, 64):
-        maker.ahead.want(size)
+        maker.compiler.want(size)
     assert maker.begun.wait(PATIENCE_S)
     maker.go.set()
     end = threading.Event()
     while maker.made != [32, 64]:
         assert not end.wait(0.01)
-    assert maker.ahead.failed(13)
-    assert not maker.ahead.failed(64)
-    assert maker.names == {"closeup ahead_0", "closeup behind_0"}
-    maker.ahead.close()
-    maker.ahead.close()
+    assert maker.compiler.failed(13)
+    assert not maker.compiler.failed(64)
+    assert maker.names == {"closeup compiler_0", "closeup behind_0"}
+    maker.compiler.close()
+    maker.compiler.close()
 
 
 def test_closing_waits_for_what_is_under_way_and_begins_nothing_more() -> None:
     maker = Maker()
-    maker.ahead.want(32)
-    maker.ahead.want(64)
+    maker.compiler.want(32)
+    maker.compiler.want(64)
     assert maker.begun.wait(PATIENCE_S)
     threading.Timer(0.2, maker.go.set).start()
-    maker.ahead.close()
+    maker.compiler.close()
     assert maker.made == [32]
-    maker.ahead.want(48)
+    maker.compiler.want(48)
     assert maker.made == [32]
     assert not any(one.name.startswith("closeup ") for one in threading.enumerate())
 
 
 def test_who_wants_nothing_has_no_thread() -> None:
     before = threading.active_count()
-    ahead = Maker().ahead
+    compiler = Maker().compiler
     assert threading.active_count() == before
-    ahead.close()
+    compiler.close()

@@ -1,4 +1,4 @@
-"""Meanwhile: who answers before, while and after engines are built, and after a failure."""
+"""FallbackRuntime: who answers before, while and after engines are built, and after a failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engines.runtime import EngineError, Features, Image
-from engines.runtimes.fallback_runtime import Meanwhile
+from engines.runtimes.fallback_runtime import FallbackRuntime
 from tests.fakes import BicubicRuntime
 
 CROP = np.full((16, 16, 3), 90, np.uint8)
@@ -56,7 +56,9 @@ class Setup:
     def __init__(self) -> None:
         self.first, self.better = BicubicRuntime(4), Slow()
         self.lines: list[str] = []
-        self.runtime = Meanwhile(self.first.__enter__(), self.better.__enter__(), self.lines.append)
+        self.runtime = FallbackRuntime(
+            self.first.__enter__(), self.better.__enter__(), self.lines.append
+        )
 
 
 def test_changes_over_when_the_engines_are_there() -> None:

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from engines.onnx_variants import variants
 from engines.runtime import EngineError, Features, Image, UnavailableError
 from engines.runtimes import tensorrt_gpu
-from engines.runtimes.fallback_runtime import Meanwhile
+from engines.runtimes.fallback_runtime import FallbackRuntime
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from engines.runtimes.tensorrt_gpu import LiveTensorrt, LiveTensorrtRtx, TensorrtGpu, TensorrtRtx
 from engines.tensorrt.bucket import probe_pictures, psnr
@@ -216,7 +216,7 @@ def test_quantised_files_can_be_given(tmp_path: Path, cpu: OnnxRuntimeCpu) -> No
 def test_live_the_cpu_answers_until_the_engines_are_there(tmp_path: Path) -> None:
     setup, lines = Setup(tmp_path), list[str]()
     crop, exemplars = pictures(1)
-    with Meanwhile(OnnxRuntimeCpu(4), setup.runtime, lines.append) as live:
+    with FallbackRuntime(OnnxRuntimeCpu(4), setup.runtime, lines.append) as live:
         features = live.encode(exemplars)
         first = live.enhance(crop, features)
         assert live.wait(BUCKET, 60)

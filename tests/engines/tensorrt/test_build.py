@@ -12,7 +12,7 @@ from typing import Any
 import onnx
 import pytest
 
-from engines.onnx_variants.variants import Form, make_form
+from engines.onnx_variants.variants import OnnxVariant, make_variant
 from engines.runtime import SCALES, UnavailableError
 from engines.tensorrt import build as module
 from engines.tensorrt.build import Api, BuildError, build, check_sampling, load_api, parse
@@ -30,7 +30,7 @@ def api() -> Api:
 
 def shipped(half: str, scale: int = 4, bucket: int = 32, precision: str = "fp16") -> bytes:
     path = weights_files(scale)[HALVES.index(half)]
-    return make_form(path, Form(half, scale, bucket, precision=precision))
+    return make_variant(path, OnnxVariant(half, scale, bucket, precision=precision))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -62,14 +62,14 @@ def test_a_quantised_file_builds(api: Api, tmp_path: Path, precision: str, kind:
         with_qdq(onnx.load(path), names, onnx.TensorProto.DataType.Value(kind)),
         tmp_path / path.name,
     )
-    form = Form("enhance", 4, 32, precision=precision)
-    assert len(build(api, make_form(tmp_path / path.name, form)).plan) > 500_000
+    variant = OnnxVariant("enhance", 4, 32, precision=precision)
+    assert len(build(api, make_variant(tmp_path / path.name, variant)).plan) > 500_000
 
 
 def test_what_the_parser_refuses_is_one_line(api: Api) -> None:
     with pytest.raises(BuildError, match=r"^tensorrt-rtx [0-9.]+ cannot read the network: .*ONNX"):
         build(api, b"junk")
-    # why there is a form without DeformConv
+    # why there is a variant without DeformConv
     whole = weights_files(4)[1].read_bytes()
     with pytest.raises(BuildError, match=r"cannot read the network: .*Plugin not found"):
         build(api, whole)
@@ -168,8 +168,8 @@ def test_every_shipped_int8_file_builds(api: Api, scale: int, half: str) -> None
     files = quantised_files(scale)
     if files is None:
         pytest.skip("no INT8 weights are shipped for these float32 ones")
-    form = Form(half, scale, 32 if scale == 4 else 16)
-    model = make_form(files[HALVES.index(half)], form)
+    variant = OnnxVariant(half, scale, 32 if scale == 4 else 16)
+    model = make_variant(files[HALVES.index(half)], variant)
     kinds = [node.op_type for node in onnx.load_from_string(model).graph.node]
     assert kinds.count("DequantizeLinear") > 20
     assert len(build(api, model).plan) > 100_000

@@ -11,7 +11,7 @@ from stream.media.brightness import PQ, coded, ordinary
 from stream.media.colour import BT709, Colour, ToYuv
 from stream.media.planes import Layout, planes_of
 from stream.media.sinks.native import Native
-from stream.media.video_format import Form
+from stream.media.video_format import VideoFormat
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
 
@@ -58,8 +58,8 @@ def test_a_change_is_as_bright_in_pq_as_it_looked() -> None:
     native = ToYuv(size, colour, "yuv420p10le")(picture)
     before = [plane.copy() for plane in planes_of(native, layout)]
     frame = Frame(image, 0, 0, Fraction(1, 25), 0, faces=(face,), output=aim, native=native)
-    form = Form(size, "yuv420p10le", colour, (9, 9, PQ, 1))
-    made = Native(form, size, "yuv420p10le")(frame)
+    video_format = VideoFormat(size, "yuv420p10le", colour, (9, 9, PQ, 1))
+    made = Native(video_format, size, "yuv420p10le")(frame)
     luma = planes_of(made, layout)[0]
     truth = planes_of(ToYuv(size, colour, "yuv420p10le")(np.full_like(picture, wanted)), layout)[0]
     assert np.abs(luma[16:32, 16:48].astype(int) - truth[0, 0]).max() <= 5

@@ -1,4 +1,4 @@
-"""Companion: every track, title and chapter of a recording is in the new one, too."""
+"""StreamCopy: every track, title and chapter of a recording is in the new one, too."""
 
 from __future__ import annotations
 
@@ -68,20 +68,20 @@ def text_packets(stream: Stream, lines: list[bytes]) -> list[Packet[Stream]]:
 
 
 def process(source_path: Path, target: Path) -> CopiedStreams:
-    companion = CopiedStreams(source_path)
+    stream_copy = CopiedStreams(source_path)
     with FileSource(source_path) as source:
         sink = FileSink(
             target,
             (source.width, source.height),
             source.rate,
             source.time_base,
-            form=source.form,
-            companion=companion,
+            video_format=source.video_format,
+            stream_copy=stream_copy,
         )
         for frame in source:
             sink.send(frame)
         sink.close()
-    return companion
+    return stream_copy
 
 
 def kinds_of(path: Path) -> list[str]:
@@ -142,7 +142,7 @@ def check_titles(path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_track_that_fits_is_there(tmp_path: Path, call: Path, kind: str) -> None:
     target = tmp_path / f"better.{kind}"
-    companion = process(call, target)
+    stream_copy = process(call, target)
     check_titles(target)
     assert [one[2] for one in packets_of(target, "audio") if one[0] == 1] == [
         one[2] for one in packets_of(call, "audio") if one[0] == 1
@@ -155,15 +155,15 @@ def test_every_track_that_fits_is_there(tmp_path: Path, call: Path, kind: str) -
         ]
         attachments = [one for one in container.streams if isinstance(one, AttachmentStream)]
         if kind == "mkv":
-            assert companion.left_out == companion.converted == []
+            assert stream_copy.left_out == stream_copy.converted == []
             assert [one.data for one in attachments] == [b"a font"]
             assert [one.mimetype for one in attachments] == ["application/x-truetype-font"]
         else:
-            assert companion.left_out == [
+            assert stream_copy.left_out == [
                 "attachment font.ttf",
                 *(["cover mjpeg"] if kind == "mov" else []),
             ]
-            assert [one.split(" to ")[1] for one in companion.converted] == ["mov_text"]
+            assert [one.split(" to ")[1] for one in stream_copy.converted] == ["mov_text"]
         assert len(covers) == (0 if kind == "mov" else 1)
         for cover in covers:
             packet = next(one for one in container.demux(cover) if one.size)
@@ -176,8 +176,8 @@ def test_every_track_that_fits_is_there(tmp_path: Path, call: Path, kind: str) -
 def test_text_of_mp4_becomes_text_of_matroska(tmp_path: Path, call: Path) -> None:
     there, back = tmp_path / "there.mp4", tmp_path / "back.mkv"
     process(call, there)
-    companion = process(there, back)
-    assert len(companion.converted) == 1
+    stream_copy = process(there, back)
+    assert len(stream_copy.converted) == 1
     assert [one[2] for one in packets_of(back, "subtitle")] == [b"Ciao", b"<i>tutti</i>"]
     gaps = [one[1] for one in packets_of(back, "subtitle")]
     assert gaps[1] - gaps[0] == Fraction(1, 5)
@@ -204,16 +204,16 @@ def test_data_travels_where_it_fits(tmp_path: Path) -> None:
         return text_packets(data, [b"north", b"east", b"south"])
 
     enrich(plain, source, extra)
-    companion = process(source, tmp_path / "better.mp4")
-    assert companion.left_out == []
+    stream_copy = process(source, tmp_path / "better.mp4")
+    assert stream_copy.left_out == []
     assert [one[1:] for one in packets_of(tmp_path / "better.mp4", "data")] == [
         (Fraction(0), b"north"),
         (Fraction(1, 5), b"east"),
         (Fraction(2, 5), b"south"),
     ]
     check_titles(tmp_path / "better.mp4")
-    companion = process(source, tmp_path / "better.mkv")
-    assert companion.left_out == ["data bin_data"]
+    stream_copy = process(source, tmp_path / "better.mkv")
+    assert stream_copy.left_out == ["data bin_data"]
     assert kinds_of(tmp_path / "better.mkv") == ["video", "audio", "audio"]
 
 
@@ -238,8 +238,8 @@ def test_the_order_of_tracks_and_further_pictures_stay(tmp_path: Path) -> None:
                 if packet.dts is not None:
                     packet.stream = copy
                     new.mux(packet)
-    companion = process(source, target)
-    assert companion.left_out == []
+    stream_copy = process(source, target)
+    assert stream_copy.left_out == []
     assert kinds_of(target) == kinds_of(source) == ["audio", "video", "video"]
     screen = []
     for path in (source, target):

@@ -13,14 +13,14 @@ import pytest
 
 from stream.frame import Frame
 from stream.media.sources.file_source import FileSource
-from tests.fake_stages import lay_road, run_main
+from tests.fake_stages import run_main, use_fake_stages
 from tests.recording_files import picture, times_of, write_recording
 
 
 @pytest.fixture
 def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Replaces the real stages, which need models; see `lay_road`."""
-    return partial(lay_road, monkeypatch)
+    """Replaces the real stages, which need models; see `use_fake_stages`."""
+    return partial(use_fake_stages, monkeypatch)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def names(folder: Path) -> set[str]:
 def test_one_pass_streams(
     road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    road(look=refuse)
+    road(first_pass=refuse)
     output, report = recording.with_name("better.mp4"), recording.with_name("report.json")
     arguments = ("--input", recording, "--output", output, "--report", report, "--passes", "1")
     assert run_main(*arguments) == 0
@@ -67,7 +67,10 @@ def test_both_passes_see_the_same_frames(
     path.write_bytes(data)
     first: list[int] = []
     second: list[int] = []
-    road(look=lambda frame: first.append(frame.pts), meet=lambda frame: second.append(frame.pts))
+    road(
+        first_pass=lambda frame: first.append(frame.pts),
+        meet=lambda frame: second.append(frame.pts),
+    )
     assert run_main("--input", path, "--output", tmp_path / "better.mp4") == 0
     assert len(first) > 50
     assert first == second
@@ -129,7 +132,7 @@ def test_a_canvas_that_is_too_large_is_said_before_the_work(
     road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_recording(tmp_path / "call.mp4", size=(2048, 16))
-    road(look=refuse)
+    road(first_pass=refuse)
     given = ("--input", tmp_path / "call.mp4", "--output", tmp_path / "better.mp4", "--scale", 3)
     assert run_main(*given) == 2
     assert "use --scale 2 or less" in capsys.readouterr().err

@@ -15,7 +15,8 @@ from stream.media.remux import copy_recording
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
-from stream.recordings.verify import check_recording, format_check
+from stream.recordings.verify import check_recording
+from stream.telemetry.check import format_check
 from tests.recording_files import VFR_PTS, write_recording
 
 
@@ -26,8 +27,8 @@ def process(source_path: Path, target: Path) -> None:
             (source.width, source.height),
             source.rate,
             source.time_base,
-            form=source.form,
-            companion=CopiedStreams(source_path),
+            video_format=source.video_format,
+            stream_copy=CopiedStreams(source_path),
         )
         for frame in source:
             sink.send(frame)

@@ -50,7 +50,7 @@ def test_the_token() -> None:
                     assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
                 assert (await client.ask("GET", "/metrics", headers=wrong))[0] == 401
                 assert (await client.ask("DELETE", "/session/x", headers=wrong))[0] == 401
-            assert not client.relay.sessions.open
+            assert not client.relay.connections.open
             assert (await client.ask("GET", "/"))[0] == 200
             assert (await client.ask("GET", "/health"))[0] == 200
             assert (await client.ask("GET", "/metrics", headers=BEARER))[0] == 200
@@ -133,7 +133,7 @@ def test_what_is_no_offer() -> None:
             for method in ("GET", "PUT", "DELETE", "PATCH"):
                 assert (await client.ask(method, "/whip"))[0] == 405
             assert (await client.ask("DELETE", "/session/unknown"))[0] == 404
-            assert not client.relay.sessions.open
+            assert not client.relay.connections.open
 
     rtc_calls.run(program())
 
@@ -149,12 +149,12 @@ def test_limits_on_sessions_time_and_half_open_ones() -> None:
             assert (status, headers["Retry-After"]) == (503, "10")
             assert "as many connections" in text
             # nobody ever connects to the two
-            await until(lambda: not client.relay.sessions.open, "half-open sessions stay")
+            await until(lambda: not client.relay.connections.open, "half-open sessions stay")
             assert (await client.post("/whip/c", offer))[0] == 201
         async with relay(limits={"session_s": 1.0}) as client:
             peer = publisher(Clip())
             await client.begin(peer, "/whip")
-            await until(lambda: not client.relay.sessions.open, "it lasts for ever")
+            await until(lambda: not client.relay.connections.open, "it lasts for ever")
             await peer.close()
 
     rtc_calls.run(program())
@@ -194,7 +194,7 @@ def test_a_thousand_requests_in_a_row() -> None:
             assert set(statuses) <= {400, 404, 429}
             assert (resident_bytes() or 0) - before < 50e6
             assert threading.active_count() <= threads + 8
-            assert not client.relay.sessions.open
+            assert not client.relay.connections.open
 
     rtc_calls.run(program())
 
@@ -226,10 +226,10 @@ def test_nothing_of_a_face_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         async with relay() as client:
             peer = publisher(Clip())
             made = await client.begin(peer, "/whip/secret-room")
-            (session,) = client.relay.sessions.open
-            video = session.video
+            (connection,) = client.relay.connections.open
+            video = connection.video
             assert video is not None
-            await until(lambda: video.figures().fps > 0)
+            await until(lambda: video.status().fps > 0)
             await client.ask("DELETE", made["Location"])
             await peer.close()
             assert made["Location"].rsplit("/")[-1] not in caplog.text

@@ -44,7 +44,7 @@ def test_readme_shows_a_program_that_runs() -> None:
         clip.stop()
 
     rtc_calls.run(program())
-    names["model"].close()
+    names["shared_runtime"].close()
 
 
 def test_far_faces_are_enhanced_and_the_close_ups_forgotten(
@@ -61,19 +61,19 @@ def test_far_faces_are_enhanced_and_the_close_ups_forgotten(
 
         track = rtc_calls.track_class()(clip, framing="fixed", say=said.append)
         watcher = Watcher(track)
-        await until(lambda: len(track.closeups()) > 1, "no close-ups were kept")
-        assert track.figures().enhanced == 0
+        await until(lambda: len(track.exemplars()) > 1, "no close-ups were kept")
+        assert track.status().enhanced == 0
         clip.scene = walk_away
         tried = len(opened.runtimes[0].encoded)
         await until(lambda: len(opened.runtimes[0].encoded) > tried, "no close-up was used")
-        await until(lambda: track.figures().enhanced == 1, "the far face was not enhanced")
-        assert track.figures().why == ""
+        await until(lambda: track.status().enhanced == 1, "the far face was not enhanced")
+        assert track.status().why == ""
         track.strength = 0.0
-        await until(lambda: "strength" in track.figures().why)
+        await until(lambda: "strength" in track.status().why)
         track.framing = "auto"
-        await until(lambda: track.figures().view != (0.0, 0.0, 1.0, 1.0), "nothing moved")
+        await until(lambda: track.status().view != (0.0, 0.0, 1.0, 1.0), "nothing moved")
         track.forget()
-        assert not track.closeups()
+        assert not track.exemplars()
         pts = [frame.pts for frame in watcher.frames]
         assert pts == sorted(set(pts))
         assert {frame.time_base for frame in watcher.frames} == {rtc_calls.CLOCK}
@@ -91,15 +91,18 @@ def test_far_faces_are_enhanced_and_the_close_ups_forgotten(
 def test_tracks_share_a_model_and_keep_their_own_memory(
     camera: OneFace, opened: OpenedRuntimes
 ) -> None:
-    from stream.rtc import Model
+    from stream.rtc import SharedRuntime
 
     async def program() -> None:
-        with Model() as model:
+        with SharedRuntime() as shared_runtime:
             clips = [Clip((640, 480)), Clip((640, 480))]
             clips[0].scene = lambda size: scene_with_face(camera.width, size)
-            tracks = [rtc_calls.track_class()(clip, framing="fixed", model=model) for clip in clips]
+            tracks = [
+                rtc_calls.track_class()(clip, framing="fixed", shared_runtime=shared_runtime)
+                for clip in clips
+            ]
             watchers = [Watcher(track) for track in tracks]
-            await until(lambda: tracks[0].closeups(), "no close-ups were kept")
+            await until(lambda: tracks[0].exemplars(), "no close-ups were kept")
             await until(lambda: all(track._worker._stages for track in tracks))
             assert tracks[0]._worker._stages.bank is not tracks[1]._worker._stages.bank
             tracks[0].stop()
@@ -111,7 +114,7 @@ def test_tracks_share_a_model_and_keep_their_own_memory(
             await tracks[1].closed()
         assert [one.is_open for one in opened.runtimes] == [False]
         with pytest.raises(EngineError, match="closed"):
-            model(4)
+            shared_runtime(4)
 
     rtc_calls.run(program())
 
@@ -162,7 +165,7 @@ def test_a_slow_stage_makes_no_queue(
     async def program() -> None:
         clip = Clip()
         track = rtc_calls.track_class()(clip, framing="fixed")
-        await until(lambda: track.figures().why != "the models are being loaded")
+        await until(lambda: track.status().why != "the models are being loaded")
         watcher = Watcher(track)
         ages: list[int] = []
         for _ in range(8):
@@ -175,10 +178,10 @@ def test_a_slow_stage_makes_no_queue(
         if seconds < 0.25:
             assert any(shown)
             assert track.delay_ms >= 100.0
-            await until(lambda: track.figures().quality != "full quality")
+            await until(lambda: track.status().quality != "full quality")
         else:
             assert shown.count(False) > shown.count(True)
-            assert track.figures().passed_by > 0
+            assert track.status().passed_by > 0
         track.stop()
         await track.closed()
         clip.stop()
@@ -205,7 +208,7 @@ def test_the_size_changes_in_the_middle_of_a_call(
                 return bool(abs(last.width - size[0]) < 2 and abs(last.height - size[1]) < 2)
 
             await until(enhanced, f"no pictures of {size}")
-        assert track.figures().passed_by < 200
+        assert track.status().passed_by < 200
         track.stop()
         await track.closed()
 
@@ -228,7 +231,7 @@ def test_whatever_fails_the_cameras_picture_comes_through(
         await until(lambda: len(watcher.frames) > 40)
         await until(lambda: said)
         assert what in said[0]
-        assert what in track.figures().why
+        assert what in track.status().why
         assert len(said) < 3
         assert not is_inverted(watcher.frames[-1])
         assert watcher.numbers[-1] > 30

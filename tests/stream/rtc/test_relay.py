@@ -41,15 +41,15 @@ def test_a_call_gets_its_picture_and_sound_back() -> None:
             await until(lambda: len(picture.frames) > 10, "no pictures came back")
             await until(lambda: len(sound.frames) > 20, "no sound came back")
             await until(lambda: any("fps" in one for one in heard), "no figures came")
-            figures = next(one for one in heard if "fps" in one)
-            assert {"faces", "enhanced", "why", "view", "delay_ms", "sound_wait_ms"} <= set(figures)
+            status = next(one for one in heard if "fps" in one)
+            assert {"faces", "enhanced", "why", "view", "delay_ms", "sound_wait_ms"} <= set(status)
             await until(lambda: any("closeups" in one for one in heard), "no close-ups came")
             thumbnail = next(one for one in heard if "closeups" in one)["closeups"][0]
             assert thumbnail.startswith("data:image/jpeg;base64,")
-            (session,) = client.relay.sessions.open
+            (connection,) = client.relay.connections.open
             for wish in ('{"strength": 0.25, "framing": "auto"}', '{"forget": true}'):
                 channel.send(wish)
-            video = session.video
+            video = connection.video
             assert video is not None
             await until(lambda: (video.strength, video.framing) == (0.25, "auto"))
             for nonsense in ("{", "[]", '{"strength": 7}', '{"framing": 3}', "x" * 2000, b"x"):
@@ -58,7 +58,7 @@ def test_a_call_gets_its_picture_and_sound_back() -> None:
                 await until(lambda: any("ignored" in one.get("note", "") for one in heard))
             assert video.strength == 0.25
             await peer.close()
-            await until(lambda: not client.relay.sessions.open, "the session did not end")
+            await until(lambda: not client.relay.connections.open, "the session did not end")
 
     rtc_calls.run(program())
 
@@ -90,7 +90,7 @@ def test_one_publishes_and_several_watch(monkeypatch: pytest.MonkeyPatch) -> Non
             assert (status, text) == (409, "somebody publishes room already")
             await client.ask("DELETE", made["Location"])
             await until(lambda: watchers[1].ended, "the viewer was not told")
-            assert not client.relay.sessions.open
+            assert not client.relay.connections.open
             late = viewer()
             await late.setLocalDescription(await late.createOffer())
             status, text, _ = await client.post("/whep/room", late.localDescription.sdp)
@@ -107,12 +107,12 @@ def test_a_publisher_that_vanishes_is_let_go() -> None:
             clip = Clip()
             sender = publisher(clip)
             await client.begin(sender, "/whip")
-            (session,) = client.relay.sessions.open
-            await until(lambda: session.video is not None and session.video.figures().fps > 0)
+            (connection,) = client.relay.connections.open
+            await until(lambda: connection.video is not None and connection.video.status().fps > 0)
             clip.stop()
             # A browser that is killed says nothing.
             sender.getSenders()[0].transport.transport._send = silence
-            await until(lambda: not client.relay.sessions.open, "it was never let go")
+            await until(lambda: not client.relay.connections.open, "it was never let go")
             await sender.close()
 
     async def silence(data: bytes) -> None:
@@ -190,7 +190,7 @@ def test_a_drained_relay_lets_calls_finish() -> None:
             channel.on("message", lambda text: notes.append(json.loads(text).get("note", "")))
             await client.begin(peer, "/call")
             await until(lambda: notes)
-            draining = asyncio.create_task(client.relay.sessions.drain())
+            draining = asyncio.create_task(client.relay.connections.drain())
             await until(lambda: "the relay ends in 30 s" in notes)
             status, text, _ = await client.ask("GET", "/health")
             assert (status, json.loads(text)["status"]) == (503, "draining")

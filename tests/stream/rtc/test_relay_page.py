@@ -133,8 +133,8 @@ def test_a_call_from_beginning_to_end(page: Any) -> None:
         assert page.get_attribute("#line", "aria-valuenow") == "25"
         assert len(set(numbers(page, "camera"))) > 5
 
-        (session,) = relay.sessions.open
-        video = session.video
+        (connection,) = relay.connections.open
+        video = connection.video
         assert video is not None
         page.fill("#strength", "0")
         holds(page, "window.closeup.figures.strength === 0")
@@ -147,7 +147,7 @@ def test_a_call_from_beginning_to_end(page: Any) -> None:
 
         def noted() -> None:
             forget()
-            forgotten.append(len(video.closeups()))
+            forgotten.append(len(video.exemplars()))
 
         video._worker.forget = noted  # type: ignore[method-assign]
         page.click("#forget")
@@ -156,7 +156,7 @@ def test_a_call_from_beginning_to_end(page: Any) -> None:
 
         page.click("#stop")
         page.wait_for_selector("#welcome")
-        until(lambda: not relay.sessions.open, "the session did not end")
+        until(lambda: not relay.connections.open, "the session did not end")
 
 
 def test_two_tabs_and_a_reload(chrome: Any, page: Any) -> None:
@@ -164,16 +164,16 @@ def test_two_tabs_and_a_reload(chrome: Any, page: Any) -> None:
         other = chrome.new_page()
         start(page, relay)
         start(other, relay)
-        assert len({session.id for session in relay.sessions.open}) == 2
+        assert len({connection.id for connection in relay.connections.open}) == 2
         assert len(set(numbers(page, "enhanced"))) > 3
         assert len(set(numbers(other, "enhanced"))) > 3
-        first = {session.id for session in relay.sessions.open}
+        first = {connection.id for connection in relay.connections.open}
         page.reload()
-        until(lambda: len(relay.sessions.open) == 1, "a reload leaves the session behind")
+        until(lambda: len(relay.connections.open) == 1, "a reload leaves the session behind")
         start(page, relay)
-        assert len(first & {session.id for session in relay.sessions.open}) == 1
+        assert len(first & {connection.id for connection in relay.connections.open}) == 1
         other.close()
-        until(lambda: len(relay.sessions.open) == 1, "a closed tab leaves its session behind")
+        until(lambda: len(relay.connections.open) == 1, "a closed tab leaves its session behind")
 
 
 def test_publish_and_watch_in_a_browser(chrome: Any, page: Any) -> None:
@@ -199,7 +199,10 @@ def test_publish_and_watch_in_a_browser(chrome: Any, page: Any) -> None:
         watcher.get_by_role("button", name="Watch").click()
         holds(watcher, "document.getElementById('enhanced').videoWidth > 0")
         assert len(set(numbers(watcher, "enhanced"))) > 3
-        assert sorted(session.kind for session in relay.sessions.open) == ["publish", "watch"]
+        assert sorted(connection.kind for connection in relay.connections.open) == [
+            "publish",
+            "watch",
+        ]
         watcher.close()
 
 
@@ -214,4 +217,4 @@ def test_a_page_without_its_token_asks_for_it(page: Any) -> None:
         page.get_by_role("button", name="Start the camera").click()
         holds(page, "document.getElementById('state').textContent === 'connected'")
         page.click("#stop")
-        until(lambda: not relay.sessions.open, "the session did not end")
+        until(lambda: not relay.connections.open, "the session did not end")

@@ -102,9 +102,9 @@ def test_picture_and_sound_stay_together(monkeypatch: pytest.MonkeyPatch) -> Non
             peer.addTrack(clip)
             peer.addTrack(tone)
             await client.begin(peer, "/call")
-            (session,) = client.relay.sessions.open
+            (connection,) = client.relay.connections.open
             picture, sound = (Watcher(received(peer, kind)) for kind in ("video", "audio"))
-            await until(lambda: session.sound is not None and session.sound.wait_ms > 150.0)
+            await until(lambda: connection.sound is not None and connection.sound.wait_ms > 150.0)
             await asyncio.sleep(2.0)
             pictures, sounds = len(picture.frames), len(sound.frames)
             await asyncio.sleep(8.0)

@@ -24,7 +24,7 @@ def test_pictures_pass_while_the_models_are_loaded_and_that_is_no_failure(
         track = rtc_calls.track_class()(clip, framing="fixed", metrics=metrics, say=said.append)
         watcher = Watcher(track)
         await until(lambda: len(watcher.frames) > 20, "nothing came while models were loaded")
-        assert track.figures().why == "the models are being loaded"
+        assert track.status().why == "the models are being loaded"
         assert not any(is_inverted(frame) for frame in watcher.frames)
         assert metrics.counter(FAILED_OPEN) == 0
         loaded.set()

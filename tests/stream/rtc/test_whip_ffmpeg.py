@@ -100,7 +100,7 @@ def test_ffmpeg_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             options |= {"authorization": TOKEN, "whip_flags": "dtls_active"}
             url = f"{client.relay.url}whip/studio"
             sending = await start_publishing(url, options, 8.0)
-            await until(lambda: any(one.connected for one in client.relay.sessions.open))
+            await until(lambda: any(one.connected for one in client.relay.connections.open))
             peer = viewer("video")
             await client.begin(peer, "/whep/studio", Authorization=f"Bearer {TOKEN}")
             watcher = Watcher(received(peer, "video"))
@@ -108,7 +108,7 @@ def test_ffmpeg_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             assert watcher.numbers == sorted(watcher.numbers)
             assert (watcher.frames[-1].width, watcher.frames[-1].height) == SIZE
             assert await sending.wait() == 0  # it has sent DELETE
-            await until(lambda: not client.relay.sessions.open, "the session did not end")
+            await until(lambda: not client.relay.connections.open, "the session did not end")
             await peer.close()
 
     rtc_calls.run(program())
@@ -122,6 +122,6 @@ def test_ffmpeg_without_the_token_is_refused(tmp_path: Path) -> None:
             options = write_certificate(tmp_path)
             sending = await start_publishing(f"{client.relay.url}whip", options, 1.0)
             assert await sending.wait() != 0
-            assert not client.relay.sessions.open
+            assert not client.relay.connections.open
 
     rtc_calls.run(program())

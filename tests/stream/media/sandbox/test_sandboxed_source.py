@@ -1,4 +1,4 @@
-"""The guard: the same pictures as without it, and a child that may do nothing else."""
+"""The sandbox: the same pictures as without it, and a child that may do nothing else."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ import pytest
 from av.video.stream import VideoStream
 
 from stream.errors import InputError
-from stream.media.sandbox import sandboxed_source as guard
-from stream.media.sandbox.sandboxed_source import GuardedSource, SandboxDefectError
+from stream.media.sandbox import sandboxed_source as sandbox
+from stream.media.sandbox.sandboxed_source import SandboxDefectError, SandboxedSource
 from stream.media.sandbox.shared_planes import read_planes, write_planes
 from stream.media.sources.file_source import FileSource
 from tests.recording_files import picture, write_recording
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no guard")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no sandbox")
 ATTRIBUTES = (
-    "width", "height", "rate", "time_base", "frames_total", "form"
+    "width", "height", "rate", "time_base", "frames_total", "video_format"
 )  # fmt: skip
 
 
-def same(path: Path) -> GuardedSource:
-    """Compare all that both sources give; the guarded one, closed."""
-    with GuardedSource(path) as guarded, FileSource(path) as plain:
+def same(path: Path) -> SandboxedSource:
+    """Compare all that both sources give; the sandboxed one, closed."""
+    with SandboxedSource(path) as sandboxed, FileSource(path) as plain:
         for name in ATTRIBUTES:
-            assert getattr(guarded, name) == getattr(plain, name), name
-        for one, other in zip(guarded, plain, strict=True):
+            assert getattr(sandboxed, name) == getattr(plain, name), name
+        for one, other in zip(sandboxed, plain, strict=True):
             assert (one.pts, one.index, one.time_base) == (other.pts, other.index, other.time_base)
             assert np.array_equal(one.image, other.image)
-        assert guarded.note == plain.note
-    return guarded
+        assert sandboxed.note == plain.note
+    return sandboxed
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv420p10le"])
@@ -137,11 +137,11 @@ def test_what_the_child_may_not_do(tmp_path: Path) -> None:
     assert refused == ["True True True True"] * 2
 
 
-def open_with(monkeypatch: pytest.MonkeyPatch, path: Path, patch: str) -> GuardedSource:
-    """The guard around a child with something replaced in it."""
+def open_with(monkeypatch: pytest.MonkeyPatch, path: Path, patch: str) -> SandboxedSource:
+    """The sandbox around a child with something replaced in it."""
     start = "import sys; sys.path[:] = PATH; from stream.media.sandbox import child; "
-    monkeypatch.setattr(guard, "START", f"{start}{patch}; child.main()")
-    return GuardedSource(path)
+    monkeypatch.setattr(sandbox, "START", f"{start}{patch}; child.main()")
+    return SandboxedSource(path)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def open_with(monkeypatch: pytest.MonkeyPatch, path: Path, patch: str) -> Guarde
         ("child.survey = lambda *_: list(iter(int, 1))", "no picture within|processor|GB"),
         ("child.survey = lambda *_: bytearray(5 << 30)", "more than 4 GB"),
         ("child.survey = lambda *_: 1 / 0", "ZeroDivisionError"),
-        ("child.decode = lambda path, to, _: child.say(to, {'facts': {}})", "nonsense"),
+        ("child.decode = lambda path, to, _: child.send(to, {'facts': {}})", "nonsense"),
         ("child.decode = lambda path, to, _: to.send_bytes(b'[' * 60000)", "decoder down"),
         ("child.decode = lambda path, to, _: to.send_bytes(bytes(1 << 20))", "decoder down"),
     ],
@@ -161,9 +161,9 @@ def test_a_child_that_dies_hangs_or_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patch: str, message: str
 ) -> None:
     write_recording(tmp_path / "call.mp4", pts=(0, 3600), sounds=0)
-    monkeypatch.setattr(guard, "PATIENCE_S", 20.0 if "sleep" not in patch else 2.0)
+    monkeypatch.setattr(sandbox, "PATIENCE_S", 20.0 if "sleep" not in patch else 2.0)
     if "iter" in patch:
-        monkeypatch.setattr(guard, "PATIENCE_S", 3.0)
+        monkeypatch.setattr(sandbox, "PATIENCE_S", 3.0)
     with pytest.raises(InputError, match=message) as caught:
         open_with(monkeypatch, tmp_path / "call.mp4", patch)
     assert "\n" not in str(caught.value)
@@ -196,8 +196,8 @@ def test_nonsense_of_any_type_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     write_recording(tmp_path / "call.mp4", pts=(0, 3600), sounds=0)
-    first = "" if name == "facts" else f"child.say(to, {{'facts': {FACTS}}}), "
-    patch = f"child.decode = lambda path, to, _: ({first}child.say(to, {{{name!r}: {value}}}))"
+    first = "" if name == "facts" else f"child.send(to, {{'facts': {FACTS}}}), "
+    patch = f"child.decode = lambda path, to, _: ({first}child.send(to, {{{name!r}: {value}}}))"
     with pytest.raises(InputError, match="nonsense"):
         open_with(monkeypatch, tmp_path / "call.mp4", patch)
 
@@ -205,7 +205,7 @@ def test_nonsense_of_any_type_is_one_line(
 def test_a_child_that_is_killed_on_the_way(tmp_path: Path) -> None:
     path = tmp_path / "call.mp4"
     write_recording(path, pts=range(0, 3_600_00, 3600), sounds=0)
-    with GuardedSource(path) as source:
+    with SandboxedSource(path) as source:
         frames = iter(source)
         next(frames)
         assert source._child is not None
@@ -216,12 +216,12 @@ def test_a_child_that_is_killed_on_the_way(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("leave", [lambda source: None, lambda source: next(iter(source))])
 def test_nothing_is_left_when_it_is_closed_early(
-    tmp_path: Path, leave: Callable[[GuardedSource], object]
+    tmp_path: Path, leave: Callable[[SandboxedSource], object]
 ) -> None:
     path = tmp_path / "call.mp4"
     write_recording(path, pts=range(0, 360_000, 3600), sounds=0)
     before = set(os.listdir("/dev/fd"))
-    source = GuardedSource(path)
+    source = SandboxedSource(path)
     child = source._child
     leave(source)
     source.close()

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from run_pipeline import main
 from stream.media.sinks.c2pa_signing import COMPOSITE, KINDS
-from tests.fake_stages import lay_road
+from tests.fake_stages import use_fake_stages
 from tests.recording_files import VFR_PTS, times_of, write_recording
 
 c2pa = pytest.importorskip("c2pa", reason="needs: pip install 'closeup[c2pa]'")
@@ -77,7 +77,7 @@ def manifest_of(path: Path) -> tuple[dict[str, Any], list[str]]:
 def test_the_signature_says_what_was_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     call, output = tmp_path / "call.mp4", tmp_path / f"better{ending}"
     write_recording(call)
     assert main(["--input", str(call), "--output", str(output), *make_key(tmp_path)]) == 0
@@ -105,7 +105,7 @@ def test_the_signature_says_what_was_done(
 def test_nothing_is_signed_without_an_enhanced_face(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lay_road(monkeypatch, face=False)
+    use_fake_stages(monkeypatch, face=False)
     call, output = tmp_path / "call.mp4", tmp_path / "better.mp4"
     write_recording(call)
     assert main(["--input", str(call), "--output", str(output), *make_key(tmp_path)]) == 0
@@ -116,7 +116,7 @@ def test_nothing_is_signed_without_an_enhanced_face(
 def test_keys_that_do_not_sign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     call, output = tmp_path / "call.mp4", tmp_path / "better.mp4"
     write_recording(call)
     key = make_key(tmp_path)

@@ -19,7 +19,7 @@ from stream.media.sinks import encoder
 from stream.media.sinks.encoder import KINDS, CodecName, Encoding, check_encoding, choose_encoder
 from stream.media.sinks.file_sink import FORMATS, FileSink
 from stream.media.sources.file_source import FileSource
-from stream.media.video_format import Form, Light
+from stream.media.video_format import Light, VideoFormat
 from tests.recording_files import picture, times_of
 
 CLOCK = Fraction(1, 25)
@@ -66,7 +66,7 @@ def process(source_path: Path, target: Path, encoding: Encoding | None = None) -
             (source.width, source.height),
             source.rate,
             source.time_base,
-            form=source.form,
+            video_format=source.video_format,
             encoding=encoding,
         )
         for frame in source:
@@ -136,15 +136,15 @@ def test_ten_bits_and_hdr_stay_what_they_are(tmp_path: Path, codec: CodecName, e
         pytest.skip("this build of PyAV has no libsvtav1")
     process(source, target, Encoding(codec))
     with FileSource(source) as before, FileSource(target) as after:
-        assert before.form.light == LIGHT
-        assert after.form.format == "yuv420p10le"
-        assert after.form.tags == before.form.tags == (9, 9, 16, 1)
-        assert after.form.light is not None
-        assert after.form.light.levels == LIGHT.levels
-        assert after.form.light.mastering is not None
+        assert before.video_format.light == LIGHT
+        assert after.video_format.format == "yuv420p10le"
+        assert after.video_format.tags == before.video_format.tags == (9, 9, 16, 1)
+        assert after.video_format.light is not None
+        assert after.video_format.light.levels == LIGHT.levels
+        assert after.video_format.light.mastering is not None
         assert LIGHT.mastering is not None
         # AV1 counts in binary fractions.
-        pairs = zip(after.form.light.mastering, LIGHT.mastering, strict=True)
+        pairs = zip(after.video_format.light.mastering, LIGHT.mastering, strict=True)
         assert all(abs(a - b) <= max(3, 2e-5 * b) for a, b in pairs)
         if codec == "auto":
             with av.open(str(target)) as container:
@@ -180,7 +180,7 @@ def test_pictures_in_other_formats_are_converted_truly(tmp_path: Path) -> None:
         container.mux([*stream.encode(frame), *stream.encode(None)])
     process(source, target, Encoding("h264", 4))
     with FileSource(target) as after:
-        assert after.form.format == "yuv444p"
+        assert after.video_format.format == "yuv444p"
         image = next(iter(after)).image
     assert np.abs(image.astype(int) - picture()).max() <= 4
 
@@ -234,9 +234,17 @@ def test_the_shape_of_pixels(tmp_path: Path, codec: CodecName, container: str) -
     if lacking(codec):
         pytest.skip(f"this build of PyAV has no {KINDS[codec].software}")
     target = tmp_path / f"better{ENDINGS[container]}"
-    form = Form((64, 48), "yuv420p", Colour(), (1, 1, 1, 1), pixel_aspect=Fraction(15, 16))
+    video_format = VideoFormat(
+        (64, 48), "yuv420p", Colour(), (1, 1, 1, 1), pixel_aspect=Fraction(15, 16)
+    )
     make = partial(
-        FileSink, target, (64, 48), Fraction(25), CLOCK, form=form, encoding=Encoding(codec)
+        FileSink,
+        target,
+        (64, 48),
+        Fraction(25),
+        CLOCK,
+        video_format=video_format,
+        encoding=Encoding(codec),
     )
     if container == "matroska" and codec in ("av1", "vp9", "ffv1"):
         with pytest.raises(OutputError, match=r"not square.*--codec h264 or hevc"):
@@ -246,7 +254,7 @@ def test_the_shape_of_pixels(tmp_path: Path, codec: CodecName, container: str) -
     sink.send(Frame(picture(), 0, 0, CLOCK, 0))
     sink.close()
     with FileSource(target) as source:
-        assert source.form.pixel_aspect == Fraction(15, 16)
+        assert source.video_format.pixel_aspect == Fraction(15, 16)
 
 
 def test_narrow_pictures_are_not_for_x265() -> None:

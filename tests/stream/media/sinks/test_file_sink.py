@@ -17,7 +17,7 @@ from stream.media.remux import copy_recording
 from stream.media.sinks.file_sink import FileSink, check_output, part_path
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams, EncodedSound
-from stream.media.video_format import Form
+from stream.media.video_format import VideoFormat
 from tests.recording_files import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
 
 
@@ -29,8 +29,8 @@ def process(source_path: Path, target: Path) -> None:
             (source.width, source.height),
             source.rate,
             source.time_base,
-            form=source.form,
-            companion=CopiedStreams(source_path),
+            video_format=source.video_format,
+            stream_copy=CopiedStreams(source_path),
         )
         for frame in source:
             sink.send(frame)
@@ -133,13 +133,13 @@ def test_sound_goes_on_beside_the_pictures(tmp_path: Path) -> None:
 def test_colours_survive_and_are_tagged(tmp_path: Path, matrix: int, full_range: bool) -> None:
     target = tmp_path / "better.mp4"
     colour = Colour(matrix, matrix, matrix, full_range)
-    form = Form((64, 48), "yuv420p", colour, (2, 2, 2, 0))
-    sink = FileSink(target, (64, 48), Fraction(25), Fraction(1, 25), form=form)
+    video_format = VideoFormat((64, 48), "yuv420p", colour, (2, 2, 2, 0))
+    sink = FileSink(target, (64, 48), Fraction(25), Fraction(1, 25), video_format=video_format)
     for index in range(3):
         sink.send(frame_of(picture(), index))
     sink.close()
     with FileSource(target) as source:
-        assert source.form.colour == colour
+        assert source.video_format.colour == colour
         image = next(iter(source)).image.astype(int)
     for y, x in ((12, 16), (12, 48), (36, 16), (36, 48)):
         assert np.abs(image[y, x] - picture()[y, x]).max() <= 3
@@ -167,20 +167,22 @@ def test_odd_sizes_lose_their_last_line(tmp_path: Path) -> None:
 
 def test_pixels_that_are_not_square_stay_so(tmp_path: Path) -> None:
     first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
-    form = Form((64, 48), "yuv420p", Colour(), (2, 2, 2, 0), pixel_aspect=Fraction(15, 16))
-    sink = FileSink(first, (64, 48), Fraction(25), Fraction(1, 25), form=form)
+    video_format = VideoFormat(
+        (64, 48), "yuv420p", Colour(), (2, 2, 2, 0), pixel_aspect=Fraction(15, 16)
+    )
+    sink = FileSink(first, (64, 48), Fraction(25), Fraction(1, 25), video_format=video_format)
     sink.send(frame_of(picture()))
     sink.close()
     process(first, second)
     with FileSource(second) as source:
-        assert source.form.pixel_aspect == Fraction(15, 16)
+        assert source.video_format.pixel_aspect == Fraction(15, 16)
 
 
 def test_generated_sound_is_encoded(tmp_path: Path) -> None:
     target = tmp_path / "demo.mp4"
     tone = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000).astype(np.float32) * 0.5
     sink = FileSink(
-        target, (64, 48), Fraction(25), Fraction(1, 25), companion=EncodedSound(tone, 48_000)
+        target, (64, 48), Fraction(25), Fraction(1, 25), stream_copy=EncodedSound(tone, 48_000)
     )
     for index in range(25):
         sink.send(frame_of(picture(), index))
@@ -264,9 +266,9 @@ def test_sound_that_does_not_fit_says_what_to_do(tmp_path: Path) -> None:
         sound.sample_rate, sound.pts = 44_100, 0
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
-    companion = CopiedStreams(source)
+    stream_copy = CopiedStreams(source)
     target = tmp_path / "better.mov"
-    sink = FileSink(target, (64, 48), Fraction(25), Fraction(1, 25), companion=companion)
+    sink = FileSink(target, (64, 48), Fraction(25), Fraction(1, 25), stream_copy=stream_copy)
     with pytest.raises(OutputError, match=r"wmav2.*\.mkv"):
         sink.send(frame_of(picture()))
     sink.abort()

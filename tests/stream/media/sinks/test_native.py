@@ -20,7 +20,7 @@ from stream.media.sinks.encoder import CodecName, Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.native import Native, changes, touched
 from stream.media.sources.file_source import FileSource
-from stream.media.video_format import Form, Turn
+from stream.media.video_format import Turn, VideoFormat
 from stream.stages.compositing.compositor import Compositor
 from tests.recording_files import write_recording
 
@@ -59,7 +59,7 @@ def through(
             size,
             source.rate,
             source.time_base,
-            form=source.form,
+            video_format=source.video_format,
             encoding=Encoding(codec, crf),
         )
         frames = []
@@ -106,7 +106,7 @@ def test_only_the_touched_region_changes(
         assert new.rotation == old.rotation
         mask = np.abs(frame.output.astype(int) - frame.image).max(axis=2) > 0  # type: ignore[union-attr]
         with FileSource(source) as one:
-            mask = one.form.turn.undo(mask[..., None])[..., 0]
+            mask = one.video_format.turn.undo(mask[..., None])[..., 0]
         assert 100 < mask.sum() < mask.size / 2
         for plane, (was, is_now) in enumerate(zip(old_planes, new_planes, strict=True)):
             step_y, step_x = SIZE[1] // was.shape[0], SIZE[0] // was.shape[1]
@@ -118,7 +118,7 @@ def test_only_the_touched_region_changes(
         # What was added is what the compositor drew.
         drawn = (frame.output.astype(float) - frame.image) @ (0.299, 0.587, 0.114)  # type: ignore[union-attr]
         with FileSource(source) as one:
-            drawn = one.form.turn.undo(drawn[..., None])[..., 0] * 219 / 255
+            drawn = one.video_format.turn.undo(drawn[..., None])[..., 0] * 219 / 255
         unit = 4 if pix_fmt.endswith("10le") else 1
         added = (new_planes[0] - old_planes[0]) / unit
         assert np.abs(added - drawn).max() <= 1
@@ -152,8 +152,8 @@ def test_the_face_gets_its_colours(matrix: int, full_range: bool) -> None:
         frame = Frame(
             plain, 0, 0, Fraction(1, 25), 0, faces=(face,), output=aim, native=to_yuv(plain)
         )
-        form = Form(SIZE, "yuv420p", colour, (2, 2, 2, 0))
-        made = planes_of(Native(form, SIZE, "yuv420p")(frame), Layout(8, 1, 1, 3))
+        video_format = VideoFormat(SIZE, "yuv420p", colour, (2, 2, 2, 0))
+        made = planes_of(Native(video_format, SIZE, "yuv420p")(frame), Layout(8, 1, 1, 3))
         wanted = planes_of(to_yuv(aim), Layout(8, 1, 1, 3))
         for ours, theirs in zip(made, wanted, strict=True):
             y, x = slice(20 * len(ours) // 64, 36 * len(ours) // 64), slice(None)
@@ -168,12 +168,12 @@ def test_an_enlarged_picture_keeps_brightness_and_place(size: tuple[int, int], n
     colour = Colour()
     image = noise(1, soft=4.0)
     native = ToYuv(SIZE, colour, name)(image)
-    form = Form(SIZE, name, colour, (1, 1, 1, 1))
+    video_format = VideoFormat(SIZE, name, colour, (1, 1, 1, 1))
     view = View((0.0, 0.0, 96.0, 64.0), size)
     frame = Frame(image, 0, 0, Fraction(1, 25), 0, view=view, native=native)
     layout = Layout.of(name)
     assert layout is not None
-    made = planes_of(Native(form, size, name)(frame), layout)
+    made = planes_of(Native(video_format, size, name)(frame), layout)
     wanted = planes_of(ToYuv(size, colour, name)(resample(image, view.rect, size)), layout)
     unit = 1 << (layout.depth - 8)
     for ours, theirs in zip(made, wanted, strict=True):
@@ -190,8 +190,8 @@ def test_a_following_view_shows_the_same_place(tmp_path: Path) -> None:
     frame = Frame(
         image, 0, 0, Fraction(1, 25), 0, view=View(rect, SIZE), native=ToYuv(SIZE, colour)(image)
     )
-    form = Form(SIZE, "yuv420p", colour, (1, 1, 1, 1))
-    made = planes_of(Native(form, SIZE, "yuv420p")(frame), Layout(8, 1, 1, 3))
+    video_format = VideoFormat(SIZE, "yuv420p", colour, (1, 1, 1, 1))
+    made = planes_of(Native(video_format, SIZE, "yuv420p")(frame), Layout(8, 1, 1, 3))
     wanted = planes_of(ToYuv(SIZE, colour)(resample(image, rect, SIZE)), Layout(8, 1, 1, 3))
     for ours, theirs in zip(made, wanted, strict=True):
         assert np.abs(ours.astype(float) - theirs).mean() < 1.5
@@ -205,7 +205,12 @@ def test_a_face_on_an_enlarged_picture(tmp_path: Path) -> None:
         size = (2 * one.width, 2 * one.height)
         assert (one.width, one.height) == upright
         sink = FileSink(
-            target, size, one.rate, one.time_base, form=one.form, encoding=Encoding("h264", 0)
+            target,
+            size,
+            one.rate,
+            one.time_base,
+            video_format=one.video_format,
+            encoding=Encoding("h264", 0),
         )
         frames = [with_face(frame, size, (20, 30, 44, 54)) for frame in one]
         for frame in frames:

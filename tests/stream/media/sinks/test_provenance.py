@@ -12,7 +12,7 @@ import pytest
 from engines.weights.manifest import weights_used
 from run_pipeline import main
 from stream.media.sinks.provenance import Provenance, take_out
-from tests.fake_stages import lay_road
+from tests.fake_stages import use_fake_stages
 from tests.recording_files import VFR_PTS, times_of, write_recording
 
 KINDS = (".mp4", ".mov", ".mkv")
@@ -41,7 +41,7 @@ def with_comment(path: Path, comment: str) -> Path:
 def test_the_output_names_who_enhanced_it_and_with_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     write_recording(tmp_path / "plain.mp4")
     call = with_comment(tmp_path / "plain.mp4", "Budget 2026")
     output = tmp_path / f"better{ending}"
@@ -59,7 +59,7 @@ def test_the_output_names_who_enhanced_it_and_with_what(
 def test_nothing_is_said_where_no_face_was_enhanced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, comment: str | None
 ) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     monkeypatch.setattr("tests.fake_stages.Patch", lambda *_: None)
     call = tmp_path / "call.mp4"
     write_recording(call)
@@ -102,7 +102,7 @@ def test_taking_out_keeps_checksums_and_pictures(tmp_path: Path, ending: str) ->
 def test_an_output_joined_of_segments_says_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     call, said = tmp_path / "call.mp4", []
     write_recording(call)
     for more in ([], ["--resume", "--segment", "4"]):

@@ -41,7 +41,7 @@ def test_the_matrix_is_honoured(tmp_path: Path, matrix: int, pix_fmt: str) -> No
     write_recording(path, matrix=matrix, pix_fmt=pix_fmt, pts=(0, 3600), sounds=0)
     with FileSource(path) as source:
         image = next(iter(source)).image.astype(int)
-        assert source.form.colour.matrix == matrix
+        assert source.video_format.colour.matrix == matrix
     for y, x in ((12, 16), (12, 48), (36, 16), (36, 48)):
         assert np.abs(image[y, x] - picture()[y, x]).max() <= 4
 
@@ -146,7 +146,7 @@ def test_pixels_that_are_not_square(tmp_path: Path) -> None:
     path = tmp_path / "call.mp4"
     write_recording(path, pts=(0, 3600), sounds=0)
     with FileSource(path) as source:
-        assert source.form.pixel_aspect == Fraction(1)
+        assert source.video_format.pixel_aspect == Fraction(1)
 
 
 def test_packets_without_end_and_without_a_picture(

@@ -11,9 +11,9 @@ import pytest
 
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
-from stream.options import ArchiveOptions, Options
+from stream.options import BatchOptions, Options
 from stream.recordings.batch.task import Task, perform
-from stream.shared_runtime import Model
+from stream.shared_runtime import SharedRuntime
 from stream.telemetry.progress import Progress
 from tests.batches import run_program, write_call
 from tests.pictures import need_models
@@ -85,7 +85,7 @@ def test_a_defect_of_ours_costs_one_recording_and_is_called_one(
     write_call(tmp_path / "a.mp4", frames=2)
     options = Options(input=tmp_path / "a.mp4", output=tmp_path / "b.mp4")
     task = Task(options=options, place="b.mp4", settings="", model="")
-    record = perform(task, Progress, Model("auto"))
+    record = perform(task, Progress, SharedRuntime("auto"))
     assert record.result == "failed"
     assert record.error is not None
     assert record.error.startswith("a defect of Closeup, not of the recording: TypeError: open()")
@@ -143,7 +143,7 @@ def test_what_makes_an_archive(tmp_path: Path) -> None:
     ):  # fmt: skip
         words = [word for name in inputs for word in ("--input", name)]
         options = parse([*words, "--output", output, "--jobs", "2"])
-        assert isinstance(options, ArchiveOptions)
+        assert isinstance(options, BatchOptions)
         assert (options.inputs, options.jobs) == (tuple(inputs), 2)
         assert (options.each.framing, options.each.report) == ("fixed", None)
     single = parse(["--input", one, "--output", "out.mp4"])

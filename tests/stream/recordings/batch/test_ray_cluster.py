@@ -15,7 +15,7 @@ import pytest
 
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
-from stream.options import ArchiveOptions
+from stream.options import BatchOptions
 from stream.recordings.resume.work_dir import work_folder
 from tests.batches import PROGRAM, write_call
 from tests.pictures import need_models
@@ -91,10 +91,10 @@ def test_a_worker_is_killed_and_every_recording_is_done_once(
 def test_options_of_the_cluster() -> None:
     words = ["--input", "a.mp4", "--output", "out/"]
     local = parse([*words, "--cluster"])
-    assert isinstance(local, ArchiveOptions)
+    assert isinstance(local, BatchOptions)
     assert (local.cluster, local.cluster_cpus, local.cluster_gpus) == ("local", 1.0, 0.0)
     far = parse([*words, "--cluster", "10.0.0.1:6379", "--cluster-gpus", "0.5"])
-    assert isinstance(far, ArchiveOptions)
+    assert isinstance(far, BatchOptions)
     assert (far.cluster, far.cluster_gpus) == ("10.0.0.1:6379", 0.5)
     for more, message in (
         (["--cluster", "--jobs", "2"], "--jobs is for this machine"),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from stream.frame import Face, Floats, Image
-from stream.recordings.people.dlib_descriptor import Recogniser, best_describer
-from stream.recordings.people.hog_descriptor import Gradients, usable
+from stream.recordings.people.dlib_descriptor import DlibDescriptor, best_describer
+from stream.recordings.people.hog_descriptor import HogDescriptor, usable
 from stream.stages.tracking.face_detector import FaceDetector
 from tests.pictures import HOPPER_FACE_CENTER, hopper, need_models, scene_with_face
 from tests.stream.stages.exemplars.test_bank import face as made_up
@@ -42,13 +42,14 @@ def found(picture: Image) -> Face:
 
 
 def describe(picture: Image) -> Floats:
-    return Gradients().describe(picture, found(picture))
+    return HogDescriptor().describe(picture, found(picture))
 
 
 @pytest.mark.parametrize("width", [40.0, 60.0])
 def test_a_far_face_is_the_same_person_and_another_one_is_not(width: float) -> None:
     close = describe(scene_with_face(150))
-    # Some views, as the album takes them: each has another noise and lies elsewhere on the pixels.
+    # Some descriptors, as the person index takes them: each has another noise and lies elsewhere on
+    # the pixels.
     scenes = [
         scene_with_face(width, at=(640 + i / 4, 360 + i / 3), noise=2.0, seed=i) for i in range(4)
     ]
@@ -56,8 +57,8 @@ def test_a_far_face_is_the_same_person_and_another_one_is_not(width: float) -> N
     assert close.shape == (891,)
     assert close.dtype == np.float32
     assert float(np.linalg.norm(close)) == pytest.approx(1.0, abs=1e-5)
-    assert float(close @ far) > Gradients.same
-    assert float(close @ describe(scene_with_face(150, portrait=other()))) < Gradients.same
+    assert float(close @ far) > HogDescriptor.same
+    assert float(close @ describe(scene_with_face(150, portrait=other()))) < HogDescriptor.same
 
 
 def test_exposure_and_contrast_do_not_matter() -> None:
@@ -74,15 +75,15 @@ def test_the_background_hardly_matters() -> None:
     elsewhere = np.random.default_rng(0).integers(0, 256, picture.shape).astype(np.uint8)
     x0, y0, x1, y1 = (round(float(v)) for v in face.box)
     elsewhere[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
-    one, two = (Gradients().describe(image, face) for image in (picture, elsewhere))
+    one, two = (HogDescriptor().describe(image, face) for image in (picture, elsewhere))
     assert float(one @ two) > 0.95
 
 
 def test_at_the_edge_of_the_picture_and_without_a_pattern() -> None:
     blank = np.full((720, 1280, 3), 90, np.uint8)
-    flat = Gradients().describe(blank, made_up(150))
+    flat = HogDescriptor().describe(blank, made_up(150))
     assert np.isfinite(flat).all()
-    cut = Gradients().describe(np.ascontiguousarray(scene_with_face(150)[:400]), made_up(150))
+    cut = HogDescriptor().describe(np.ascontiguousarray(scene_with_face(150)[:400]), made_up(150))
     assert np.isfinite(cut).all()
 
 
@@ -103,7 +104,7 @@ def test_the_recogniser_tells_people_apart() -> None:
     if find_spec("dlib") is None or find_spec("face_recognition_models") is None:
         pytest.skip("the extra identity is not installed: pip install 'closeup[identity]'")
     recogniser = best_describer()
-    assert isinstance(recogniser, Recogniser)
+    assert isinstance(recogniser, DlibDescriptor)
     pictures = (scene_with_face(150), scene_with_face(40), scene_with_face(150, portrait=other()))
     close, far, odd = (recogniser.describe(one, found(one)) for one in pictures)
     assert close.shape == (128,)

@@ -1,4 +1,4 @@
-"""Album: who is who in a recording, and what is kept of each."""
+"""PersonIndex: who is who in a recording, and what is kept of each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 
 from stream.frame import Face, Floats, Frame, Image
 from stream.recordings.people import person_index
-from stream.recordings.people.hog_descriptor import Gradients
-from stream.recordings.people.person_index import Album
+from stream.recordings.people.hog_descriptor import HogDescriptor
+from stream.recordings.people.person_index import PersonIndex
 from stream.stages.exemplars.bank import Bank
 from stream.stages.exemplars.exemplar_set import CAPACITY
 from tests.pictures import frame_of
@@ -25,7 +25,7 @@ def frames(width: float, start: int, count: int, track_id: int = 1) -> list[Fram
 
 def test_the_start_is_served_with_close_ups_of_the_end() -> None:
     far, close = frames(40, 0, 60), frames(200, 60, 120)
-    with Album(describer=Gradients()) as people:
+    with PersonIndex(describer=HogDescriptor()) as people:
         for frame in far + close:
             people.see(frame)
         kept = people.finish()
@@ -38,7 +38,7 @@ def test_the_start_is_served_with_close_ups_of_the_end() -> None:
 
 
 def test_the_second_pass_takes_nothing_in_and_forgets_nobody() -> None:
-    with Album(describer=Gradients()) as people:
+    with PersonIndex(describer=HogDescriptor()) as people:
         for frame in frames(200, 0, 120):
             people.see(frame)
         bank = Bank()
@@ -55,7 +55,7 @@ def test_the_second_pass_takes_nothing_in_and_forgets_nobody() -> None:
 
 def test_close_ups_of_a_long_recording_do_not_grow_old() -> None:
     """The sharpest minute counts, whenever it was; and what is kept stays bounded."""
-    with Album(describer=Gradients()) as people:
+    with PersonIndex(describer=HogDescriptor()) as people:
         for minute in range(4):
             for frame in frames(200, 1800 * minute, 240):
                 people.see(frame)
@@ -66,7 +66,7 @@ def test_close_ups_of_a_long_recording_do_not_grow_old() -> None:
 
 
 def test_everything_is_wiped_at_the_end() -> None:
-    with Album(describer=Gradients()) as people:
+    with PersonIndex(describer=HogDescriptor()) as people:
         for frame in frames(200, 0, 60) + frames(200, 200, 60, track_id=2):
             people.see(frame)
         pictures = [one.image for own in people.finish().values() for one in own.all()]
@@ -77,7 +77,7 @@ def test_everything_is_wiped_at_the_end() -> None:
 
 def test_whom_nobody_asked_for_is_wiped_too() -> None:
     """Ctrl-C, or an error, in the first pass."""
-    with Album(describer=Gradients()) as people:
+    with PersonIndex(describer=HogDescriptor()) as people:
         for frame in frames(200, 0, 60):
             people.see(frame)
         pictures = [one.image for one in people._bank.exemplars_of(1)]
@@ -87,7 +87,7 @@ def test_whom_nobody_asked_for_is_wiped_too() -> None:
 
 def test_a_crowd_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(person_index, "MAX_PEOPLE", 5)
-    with Album(describer=Known({})) as people:
+    with PersonIndex(describer=Known({})) as people:
         for person in range(8):
             longer = 40 if person == 0 else 6
             for frame in frames(200, 90 * person, longer, track_id=person + 1):
@@ -117,7 +117,7 @@ class Known:
         return look / np.float32(np.linalg.norm(look))
 
 
-def show(people: Album, *stretches: tuple[int, ...], width: float = 200) -> dict[int, int]:
+def show(people: PersonIndex, *stretches: tuple[int, ...], width: float = 200) -> dict[int, int]:
     """Stretches of a second with these tracks in the picture, two seconds apart; who is who."""
     for number, tracks in enumerate(stretches):
         for i in range(90 * number, 90 * number + 30):
@@ -128,7 +128,7 @@ def show(people: Album, *stretches: tuple[int, ...], width: float = 200) -> dict
 
 
 def test_somebody_who_comes_back_is_the_same_person() -> None:
-    with Album(describer=Known({1: [1.0, 0.0], 2: [0.99, 0.1]})) as people:
+    with PersonIndex(describer=Known({1: [1.0, 0.0], 2: [0.99, 0.1]})) as people:
         assert show(people, (1,), (), (2,), (3,)) == {1: 1, 2: 1, 3: 3}
         assert (people.people, people.merged) == (2, 1)
         kept = people.finish()
@@ -139,42 +139,42 @@ def test_somebody_who_comes_back_is_the_same_person() -> None:
 
 
 def test_in_doubt_it_is_somebody_new() -> None:
-    with Album(describer=Known({1: [1.0, 0.0], 2: [0.89, 0.456]})) as people:
+    with PersonIndex(describer=Known({1: [1.0, 0.0], 2: [0.89, 0.456]})) as people:
         assert show(people, (1,), (2,)) == {1: 1, 2: 2}
 
 
 def test_two_at_the_same_time_are_two_however_alike() -> None:
-    with Album(describer=Known({1: [1.0], 2: [1.0]})) as people:
+    with PersonIndex(describer=Known({1: [1.0], 2: [1.0]})) as people:
         assert show(people, (1, 2)) == {1: 1, 2: 2}
 
 
 def test_who_could_be_either_of_two_is_neither() -> None:
     """Twins sat beside each other; one of them comes back."""
-    with Album(describer=Known({1: [1.0], 2: [1.0], 3: [1.0]})) as people:
+    with PersonIndex(describer=Known({1: [1.0], 2: [1.0], 3: [1.0]})) as people:
         assert show(people, (1, 2), (3,)) == {1: 1, 2: 2, 3: 3}
     # Not as alike as that: the likeness to the other one is clearly smaller.
-    with Album(describer=Known({1: [1.0], 2: [0.92, 0.392], 3: [1.0]})) as people:
+    with PersonIndex(describer=Known({1: [1.0], 2: [0.92, 0.392], 3: [1.0]})) as people:
         assert show(people, (1, 2), (3,)) == {1: 1, 2: 2, 3: 1}
 
 
 def test_who_was_beside_one_track_of_a_person_is_not_another_one_of_it() -> None:
     """2 sat beside 1, who came back as 3; so 2 is not 3 either, however alike."""
     looks = {1: [1.0], 2: [0.8, 0.6], 3: [1.0], 4: [0.8, 0.6]}
-    with Album(describer=Known(looks)) as people:
+    with PersonIndex(describer=Known(looks)) as people:
         assert show(people, (1, 2), (3,), (4,)) == {1: 1, 2: 2, 3: 1, 4: 2}
 
 
 def test_a_track_that_fits_two_brings_them_together() -> None:
     """1 and 2 are not alike enough; 3 is like both."""
     looks = {1: [1.0, 0.0], 2: [0.83, 0.558], 3: [0.957, 0.29]}
-    with Album(describer=Known(looks)) as people:
+    with PersonIndex(describer=Known(looks)) as people:
         assert show(people, (1,), (2,), (3,)) == {1: 1, 2: 1, 3: 1}
 
 
 def test_faces_too_small_or_turned_are_never_compared() -> None:
-    with Album(describer=Known({1: [1.0], 2: [1.0]})) as people:
+    with PersonIndex(describer=Known({1: [1.0], 2: [1.0]})) as people:
         assert show(people, (1,), (2,), width=20) == {1: 1, 2: 2}
-    with Album(describer=Known({1: [1.0], 2: [1.0]})) as people:
+    with PersonIndex(describer=Known({1: [1.0], 2: [1.0]})) as people:
         for i in range(60):
             turned = face(200, yaw=1.6, track_id=1 + (i >= 30))
             people.see(frame_of(scene(200), i, faces=(turned,)))
@@ -183,10 +183,10 @@ def test_faces_too_small_or_turned_are_never_compared() -> None:
 
 
 def test_figures_of_faces_are_wiped_too() -> None:
-    with Album(describer=Gradients()) as people:
+    with PersonIndex(describer=HogDescriptor()) as people:
         show(people, (1,))
-        (views,) = [one.views._kept for one in people._people]
-        described = list(views)
+        (descriptors,) = [one.descriptors._kept for one in people._people]
+        described = list(descriptors)
         assert all(one.any() for one in described)
     assert described
     assert not any(one.any() for one in described)

@@ -1,4 +1,4 @@
-"""Tracks: what was seen is given back, picture by picture, to the bit."""
+"""TrackLog: what was seen is given back, picture by picture, to the bit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.frame import Face, Frame
-from stream.recordings.people.track_log import RECORD, Replay, Tracks
+from stream.recordings.people.track_log import RECORD, Replay, TrackLog
 from tests.pictures import detection, frame_of
 
 BLANK = np.zeros((48, 64, 3), np.uint8)
@@ -22,7 +22,7 @@ def frame(index: int, *faces: Face) -> Frame:
 
 
 def test_faces_come_back_as_they_were() -> None:
-    tracks, rng = Tracks(), np.random.default_rng(0)
+    tracks, rng = TrackLog(), np.random.default_rng(0)
     frames = []
     for index in range(200):
         some = [face(one, float(rng.uniform(0, 60))) for one in range(int(rng.integers(0, 4)))]
@@ -40,7 +40,7 @@ def test_faces_come_back_as_they_were() -> None:
 
 
 def test_unknown_pictures_have_no_faces() -> None:
-    tracks = Tracks()
+    tracks = TrackLog()
     assert tracks.at(0) == ()
     tracks.add(frame(5, face(1)))
     tracks.add(frame(6))
@@ -48,7 +48,7 @@ def test_unknown_pictures_have_no_faces() -> None:
 
 
 def test_pictures_come_in_order() -> None:
-    tracks = Tracks()
+    tracks = TrackLog()
     tracks.add(frame(5, face(1)))
     with pytest.raises(ValueError, match="a picture at 5 after one at 5"):
         tracks.add(frame(5, face(1)))
@@ -59,7 +59,7 @@ def test_it_takes_little_memory() -> None:
 
 
 def test_replayed_faces_bear_the_number_of_the_person() -> None:
-    tracks = Tracks()
+    tracks = TrackLog()
     tracks.add(frame(0, face(2), face(3)))
     tracks.add(frame(1, face(4)))
     replay = Replay(tracks, {3: 1, 4: 2})

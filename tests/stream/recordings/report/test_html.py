@@ -14,13 +14,13 @@ import pytest
 
 from run_pipeline import main
 from stream.frame import Exemplar, Face, Frame, Patch, View
-from stream.recordings.report.collector import CANDIDATES, MOMENTS, MOST_STEPS, Gallery
+from stream.recordings.report.collector import CANDIDATES, MOMENTS, MOST_STEPS, ReportCollector
 from stream.recordings.report.html import render, write_page
 from stream.stages.exemplars.bank import Bank
 from stream.telemetry.metrics import ENHANCED, FACES, FRAMES, Metrics
 from stream.telemetry.report import Report, make_report
 from tests.browser import chromium
-from tests.fake_stages import lay_road
+from tests.fake_stages import use_fake_stages
 from tests.pictures import frame_of, hopper, scene_with_face
 from tests.recording_files import write_recording
 
@@ -55,11 +55,11 @@ def shown(index: int, *, track: int = 7, width: float = 34.0, enhanced: bool = T
 
 
 @pytest.fixture(scope="module")
-def gallery() -> Gallery:
+def collector() -> ReportCollector:
     """Two people; the first is far, with two close-ups."""
     image = np.asarray(cv2.resize(hopper()[60:412, 80:432], (256, 256)), np.uint8)
     known = tuple(Exemplar(image, 300, (0.0, 0.0), 0.3, at) for at in (0.5, 2.0))
-    filled = Gallery(KnownBank(known))
+    filled = ReportCollector(KnownBank(known))
     frames = [shown(index, enhanced=index > 30, width=34.0) for index in range(0, 100, 5)]
     for frame in frames:
         filled(frame)
@@ -80,8 +80,8 @@ def report() -> Report:
     )  # fmt: skip
 
 
-def test_moments_are_those_that_gained(gallery: Gallery) -> None:
-    moments = gallery.moments
+def test_moments_are_those_that_gained(collector: ReportCollector) -> None:
+    moments = collector.moments
     assert 2 <= len(moments) <= MOMENTS
     assert [one.time_s for one in moments] == sorted(one.time_s for one in moments)
     for one in moments:
@@ -100,13 +100,13 @@ def test_moments_are_those_that_gained(gallery: Gallery) -> None:
         assert np.abs(small[0].astype(int) - small[1]).mean() < 6
 
 
-def test_the_timeline_and_its_memory_are_bounded(gallery: Gallery) -> None:
-    assert list(gallery.timeline) == [7, 9]
-    steps = gallery.timeline[7]
+def test_the_timeline_and_its_memory_are_bounded(collector: ReportCollector) -> None:
+    assert list(collector.timeline) == [7, 9]
+    steps = collector.timeline[7]
     assert sum(one.frames for one in steps.values()) == 20
     assert sum(one.enhanced for one in steps.values()) == 13
     assert all(one.width_px == pytest.approx(34.0) for one in steps.values())
-    long = Gallery(Bank())
+    long = ReportCollector(Bank())
     frame = shown(0)
     for index in range(0, 36_000, 40):
         long(replace(frame, index=index, pts=index))
@@ -115,20 +115,22 @@ def test_the_timeline_and_its_memory_are_bounded(gallery: Gallery) -> None:
     assert len(long._candidates) <= CANDIDATES
 
 
-def test_nothing_of_it_is_loaded_or_run(gallery: Gallery, report: Report) -> None:
-    page = render(report, gallery)
+def test_nothing_of_it_is_loaded_or_run(collector: ReportCollector, report: Report) -> None:
+    page = render(report, collector)
     assert "&lt;b&gt;call.mp4" in page
     assert "<b>call" not in page
     assert "<script" not in page
     assert not re.search(r'(?:src|href)="(?!data:)', page)
     assert "url(" not in page
-    assert page.count("data:image/jpeg") == 2 * len(gallery.moments) + 2
+    assert page.count("data:image/jpeg") == 2 * len(collector.moments) + 2
     assert page.count("<img") == len(re.findall(r'<img [^>]*alt="[^"]{10,}"', page))
 
 
-def test_a_real_browser_shows_it(gallery: Gallery, report: Report, tmp_path: Path) -> None:
+def test_a_real_browser_shows_it(
+    collector: ReportCollector, report: Report, tmp_path: Path
+) -> None:
     path = chromium()
-    write_page(tmp_path / "look", report, gallery)
+    write_page(tmp_path / "look", report, collector)
     from playwright.sync_api import sync_playwright
 
     address = (tmp_path / "look" / "index.html").as_uri()
@@ -150,7 +152,7 @@ def test_a_real_browser_shows_it(gallery: Gallery, report: Report, tmp_path: Pat
                 assert [one for one in asked if not one.startswith("data:")] == [address]
                 assert said == []
                 widths = page.eval_on_selector_all("img", "all => all.map(i => i.naturalWidth)")
-                assert len(widths) == 2 * len(gallery.moments) + 2
+                assert len(widths) == 2 * len(collector.moments) + 2
                 assert min(widths) > 100
                 inner = page.evaluate("document.documentElement.scrollWidth")
                 assert inner <= width
@@ -170,7 +172,7 @@ def test_a_real_browser_shows_it(gallery: Gallery, report: Report, tmp_path: Pat
 def test_the_command_line_writes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     call, look = tmp_path / "call.mp4", tmp_path / "look"
     write_recording(call)
     arguments = ["--input", str(call), "--output", str(tmp_path / "o.mp4"), "--report", str(look)]
@@ -189,7 +191,7 @@ def test_the_command_line_writes_it(
 
 
 def test_a_recording_without_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lay_road(monkeypatch, face=False)
+    use_fake_stages(monkeypatch, face=False)
     write_recording(tmp_path / "call.mp4")
     arguments = ["--input", tmp_path / "call.mp4", "--output", tmp_path / "o.mp4", "--report",
                  tmp_path / "look"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Join: segments become one file in which every picture keeps its time."""
+"""Concat: segments become one file in which every picture keeps its time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream.frame import Frame
 from stream.media.sinks.encoder import Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.stream_copy import CopiedStreams
-from stream.recordings.resume.concat import Join
+from stream.recordings.resume.concat import Concat
 from tests.recording_files import packets_of, times_of, write_recording
 
 FRAMES, SEGMENT = 23, 6
@@ -45,7 +45,7 @@ def joined(folder: Path, ending: str, pts: list[int], time_base: Fraction) -> Pa
         for first in range(0, FRAMES, SEGMENT)
     ]
     target = folder / f"joined{ending}"
-    Join(segments).write(target, Fraction(30), Fraction(1, 30), None)
+    Concat(segments).write(target, Fraction(30), Fraction(1, 30), None)
     assert not list(folder.glob(".*"))
     return target
 
@@ -85,10 +85,10 @@ def test_the_same_segments_make_the_same_file_with_its_sound(suffix: str, tmp_pa
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
         segments = [write(folder / f"0{suffix}", times(3003), 0, Fraction(1, 90_000))]
-        companion = CopiedStreams(sound)
-        join = Join(segments)
-        join.write(folder / f"out{suffix}", Fraction(30), Fraction(1, 30), companion)
-        companion.close()
+        stream_copy = CopiedStreams(sound)
+        join = Concat(segments)
+        join.write(folder / f"out{suffix}", Fraction(30), Fraction(1, 30), stream_copy)
+        stream_copy.close()
         assert join.packets_left_out == 0
         made.append(folder / f"out{suffix}")
     assert made[0].read_bytes() == made[1].read_bytes()

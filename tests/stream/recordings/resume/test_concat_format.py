@@ -1,4 +1,5 @@
-"""Join: orientation, pixel aspect, colours and HDR of the segments are those of the whole file."""
+"""Concat: orientation, pixel aspect, colours and HDR of the segments are those of the whole
+file."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from stream.media.colour import Colour
 from stream.media.sinks.encoder import CodecName, Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource
-from stream.media.video_format import Form, Turn
-from stream.recordings.resume.concat import Join
+from stream.media.video_format import Turn, VideoFormat
+from stream.recordings.resume.concat import Concat
 from tests.recording_files import picture
 from tests.stream.media.sinks.test_encoder import LIGHT, lacking
 
@@ -32,7 +33,7 @@ def test_the_form_of_segments_stays(tmp_path: Path, ending: str, codec: CodecNam
         pytest.skip("FFmpeg puts no AV1 into mov")
     # See test_encoder: Matroska does not tell the shape of pixels for AV1.
     aspect = Fraction(1) if (codec, ending) == ("av1", ".mkv") else Fraction(4, 3)
-    form = Form(
+    video_format = VideoFormat(
         (64, 96),
         "yuv420p10le",
         Colour(9, 9, 16),
@@ -45,18 +46,23 @@ def test_the_form_of_segments_stays(tmp_path: Path, ending: str, codec: CodecNam
     segments = [tmp_path / f"{number}{ending}" for number in range(2)]
     for number, segment in enumerate(segments):
         sink = FileSink(
-            segment, (96, 64), Fraction(25), CLOCK, form=form, encoding=Encoding(codec, 4)
+            segment,
+            (96, 64),
+            Fraction(25),
+            CLOCK,
+            video_format=video_format,
+            encoding=Encoding(codec, 4),
         )
         for index in range(3 * number, 3 * number + 3):
             sink.send(Frame(picture((96, 64), index), index, index, CLOCK, 0))
         sink.close()
-    Join(segments).write(tmp_path / f"joined{ending}", Fraction(25), CLOCK, None)
+    Concat(segments).write(tmp_path / f"joined{ending}", Fraction(25), CLOCK, None)
     with FileSource(segments[0]) as one, FileSource(tmp_path / f"joined{ending}") as whole:
-        assert whole.form == one.form
+        assert whole.video_format == one.video_format
         assert (whole.width, whole.height) == (96, 64)
-        assert whole.form.display_matrix == QUARTER
-        assert whole.form.pixel_aspect == aspect
-        assert whole.form.light is not None
+        assert whole.video_format.display_matrix == QUARTER
+        assert whole.video_format.pixel_aspect == aspect
+        assert whole.video_format.light is not None
         frames = list(whole)
     assert len(frames) == 6
     with av.open(str(tmp_path / f"joined{ending}")) as container:

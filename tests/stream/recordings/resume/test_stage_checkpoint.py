@@ -1,4 +1,5 @@
-"""Memory: stages that only remembered for a while go on as if they had worked all the time."""
+"""StageCheckpoint: stages that only remembered for a while go on as if they had worked all the
+time."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ import numpy as np
 from engines.runtime import Features
 from stream.frame import Exemplar, Face, Frame, Image, View
 from stream.protocols import Stage
-from stream.recordings.resume.stage_checkpoint import Memory
-from stream.recordings.resume.work_dir import Workplace
+from stream.recordings.resume.stage_checkpoint import StageCheckpoint
+from stream.recordings.resume.work_dir import WorkDir
 from stream.stages.compositing.compositor import Compositor
-from stream.stages.enhancement.consistency_check import Guard
+from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.enhancer import Enhancer
 from tests.fakes import BicubicRuntime
 from tests.pictures import detection, frame_of, scene_with_face
@@ -26,7 +27,7 @@ SIZE = (160, 120)
 
 
 class Doubtful(BicubicRuntime):
-    """Its patches are upside down for some time, and the first close-ups blur."""
+    """Its patches are upside down for some time, and the first exemplars blur."""
 
     def __init__(self) -> None:
         super().__init__(4)
@@ -44,7 +45,7 @@ class Doubtful(BicubicRuntime):
 
 
 def frames() -> list[Frame]:
-    """A face that moves and shrinks; its close-ups change on the way."""
+    """A face that moves and shrinks; its exemplars change on the way."""
     made = []
     rng = np.random.default_rng(0)
     kept = [
@@ -63,40 +64,40 @@ def frames() -> list[Frame]:
 
 
 def stages(runtime: Doubtful) -> list[Stage]:
-    return [Enhancer(lambda scale: runtime, Fraction(10)), Guard(), Compositor()]
+    return [Enhancer(lambda scale: runtime, Fraction(10)), ConsistencyCheck(), Compositor()]
 
 
-def run(memory: Memory, runtime: Doubtful, upto: int) -> list[Frame]:
+def run(checkpoint: StageCheckpoint, runtime: Doubtful, upto: int) -> list[Frame]:
     made = []
     for frame in frames()[:upto]:
         runtime.now = frame.index
-        for stage in memory.stages:
+        for stage in checkpoint.stages:
             frame = stage(frame)
-        memory.see(frame)
+        checkpoint.see(frame)
         made.append(frame)
     return made
 
 
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
-    with Workplace(tmp_path / "whole.mp4", "key", SEGMENT) as place:
+    with WorkDir(tmp_path / "whole.mp4", "key", SEGMENT) as place:
         whole_runtime = Doubtful()
-        whole = Memory(stages(whole_runtime), place)
+        whole = StageCheckpoint(stages(whole_runtime), place)
         expected = run(whole, whole_runtime, FRAMES)
     shown = [face.patch is not None for frame in expected for face in frame.faces]
     assert all(shown[:21])
-    assert not any(shown[22:25])  # the guard had something to say
+    assert not any(shown[22:25])  # the check had something to say
     for segments in range(1, FRAMES // SEGMENT):
-        with Workplace(tmp_path / f"{segments}.mp4", "key", SEGMENT) as place:
+        with WorkDir(tmp_path / f"{segments}.mp4", "key", SEGMENT) as place:
             cut_runtime = Doubtful()
-            cut = Memory(stages(cut_runtime), place)
+            cut = StageCheckpoint(stages(cut_runtime), place)
             run(cut, cut_runtime, segments * SEGMENT + 3)
             for number in range(segments):
                 place.growing.write_bytes(b"segment")
                 place.keep(number, cut.before((number + 1) * SEGMENT))
-            known = json.dumps(place.memory())
+            known = json.dumps(place.checkpoint())
             assert len(known) < 1000  # numbers, no pictures
             runtime = Doubtful()
-            resumed = Memory(stages(runtime), place)
+            resumed = StageCheckpoint(stages(runtime), place)
             got = run(resumed, runtime, FRAMES)
         assert resumed.first == segments * SEGMENT
         assert runtime.calls < whole_runtime.calls

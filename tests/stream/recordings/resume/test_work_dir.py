@@ -1,4 +1,4 @@
-"""Workplace: what is left by the same work is gone on with, and nothing else."""
+"""WorkDir: what is left by the same work is gone on with, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from pathlib import Path
 import pytest
 
 from stream.errors import OutputError
-from stream.recordings.resume.work_dir import Workplace, clear_work, was_published, work_folder
+from stream.recordings.resume.work_dir import WorkDir, clear_work, was_published, work_folder
 
 
-def grown(place: Workplace, content: bytes = b"segment") -> Workplace:
+def grown(place: WorkDir, content: bytes = b"segment") -> WorkDir:
     place.growing.write_bytes(content)
     return place
 
 
 def test_the_same_work_goes_on_and_other_work_begins_anew(tmp_path: Path) -> None:
     output = tmp_path / "a.mp4"
-    with Workplace(output, "key") as place:
+    with WorkDir(output, "key") as place:
         assert work_folder(output).stat().st_mode & 0o777 == 0o700
         for number in range(3):
             grown(place).keep(number, {"enhanced": number})
         grown(place)
         (place.folder / ".growing.mp4.part").write_bytes(b"torn")
-    with Workplace(output, "key") as place:
+    with WorkDir(output, "key") as place:
         assert [path.name for path in place.segments] == ["000000.mp4", "000001.mp4", "000002.mp4"]
         assert {path.name for path in place.folder.iterdir()} == {
             *("job.json", "lock", "000000.mp4", "000001.mp4", "000002.mp4"),
             *("000000.json", "000001.json", "000002.json"),
         }
-        assert place.memory() == {"enhanced": 2}
+        assert place.checkpoint() == {"enhanced": 2}
         place.segments[1].unlink()
-    with Workplace(output, "key") as place:
+    with WorkDir(output, "key") as place:
         assert [path.name for path in place.segments] == ["000000.mp4"]
         assert not (place.folder / "000002.mp4").exists()
-        assert place.memory() == {"enhanced": 0}
-    for other in (Workplace(output, "another"), Workplace(output, "another", 100)):
+        assert place.checkpoint() == {"enhanced": 0}
+    for other in (WorkDir(output, "another"), WorkDir(output, "another", 100)):
         with other as place:
             assert place.segments == []
-            assert place.memory() == {}
+            assert place.checkpoint() == {}
             grown(place).keep(0, {})
     (work_folder(output) / "job.json").write_bytes(b'{"torn')
-    with Workplace(output, "another", 100) as place:
+    with WorkDir(output, "another", 100) as place:
         assert place.segments == []
 
 
 def test_an_output_is_known_again_until_somebody_changes_it(tmp_path: Path) -> None:
     output = tmp_path / "a.mp4"
     assert not was_published(output)
-    with Workplace(output, "key") as place:
+    with WorkDir(output, "key") as place:
         place.target.write_bytes(b"all of it")
         place.publish()
     assert output.read_bytes() == b"all of it"
@@ -65,15 +65,15 @@ def test_an_output_is_known_again_until_somebody_changes_it(tmp_path: Path) -> N
 
 def test_a_place_that_is_taken_or_no_folder(tmp_path: Path) -> None:
     output = tmp_path / "a.mp4"
-    with Workplace(output, "key"), pytest.raises(OutputError, match="another run works on"):
-        Workplace(output, "key").__enter__()
+    with WorkDir(output, "key"), pytest.raises(OutputError, match="another run works on"):
+        WorkDir(output, "key").__enter__()
     clear_work(output)
     (tmp_path / "elsewhere").mkdir()
     work_folder(output).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OutputError, match="is a link"):
-        Workplace(output, "key").__enter__()
+        WorkDir(output, "key").__enter__()
     assert not list((tmp_path / "elsewhere").iterdir())
     work_folder(output).unlink()
     work_folder(output).write_bytes(b"")
     with pytest.raises(OutputError, match="cannot be used"):
-        Workplace(output, "key").__enter__()
+        WorkDir(output, "key").__enter__()

@@ -12,7 +12,7 @@ from run_pipeline import main
 from stream.frame import Face, Frame, Patch
 from stream.media.sources.file_source import FileSource
 from stream.stages.compositing.badge import Badge
-from tests.fake_stages import lay_road
+from tests.fake_stages import use_fake_stages
 from tests.pictures import frame_of
 from tests.recording_files import write_recording
 
@@ -63,7 +63,7 @@ def test_it_fades_with_the_face() -> None:
 def test_it_reaches_the_recording(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: str
 ) -> None:
-    lay_road(monkeypatch)
+    use_fake_stages(monkeypatch)
     call = tmp_path / "call.mp4"
     write_recording(call, size=(320, 180), sounds=0)
     pictures = []

@@ -13,7 +13,13 @@ import pytest
 from engines.runtime import open_runtime
 from stream.frame import Face, Frame, Image, Patch
 from stream.image.resample import cut_square
-from stream.stages.enhancement.consistency_check import DOUBT, NONSENSE, SURE, Guard, difference
+from stream.stages.enhancement.consistency_check import (
+    DOUBT,
+    NONSENSE,
+    SURE,
+    ConsistencyCheck,
+    difference,
+)
 from tests.pictures import hopper, scene_with_face
 
 RATE = 25
@@ -43,10 +49,12 @@ def stranger() -> Image:
 
 
 def shares(
-    patches: Sequence[Image | None], camera: Image | None = None, guard: Guard | None = None
+    patches: Sequence[Image | None],
+    camera: Image | None = None,
+    check: ConsistencyCheck | None = None,
 ) -> list[float]:
-    """How much of each patch, of weight 0.8, the guard lets through."""
-    guard = guard or Guard()
+    """How much of each patch, of weight 0.8, the check lets through."""
+    check = check or ConsistencyCheck()
     image = scene(noise=4.0) if camera is None else camera
     shown = []
     for index, patch in enumerate(patches):
@@ -54,7 +62,7 @@ def shares(
         face = Face(1, box, np.zeros((6, 2), np.float32), 0.9)
         if patch is not None:
             face = Face(1, box, face.keypoints, 0.9, patch=Patch(patch, BOX, SCALE, 0.8))
-        (out,) = guard(Frame(image, index, index, Fraction(1, RATE), 0, (face,))).faces
+        (out,) = check(Frame(image, index, index, Fraction(1, RATE), 0, (face,))).faces
         shown.append(out.patch.weight / 0.8 if out.patch else 0.0)
     return shown
 
@@ -103,11 +111,11 @@ def test_faces_without_a_patch_pass_and_a_face_that_comes_back_starts_anew() -> 
 
 
 def test_it_counts_what_it_holds_back_and_forgets_at_the_end() -> None:
-    guard = Guard()
-    shares([enlarged(scene())] * 3 + [enlarged(stranger())] * 4, guard=guard)
-    assert guard.doubted == 4
-    guard.close()
-    assert shares([enlarged(scene())], guard=guard) == [1.0]
+    check = ConsistencyCheck()
+    shares([enlarged(scene())] * 3 + [enlarged(stranger())] * 4, check=check)
+    assert check.doubted == 4
+    check.close()
+    assert shares([enlarged(scene())], check=check) == [1.0]
 
 
 @pytest.mark.parametrize("blind", ["blank", "dark"])

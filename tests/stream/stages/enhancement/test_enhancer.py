@@ -55,7 +55,7 @@ class Studio:
 
 
 def exemplars(count: int = 2) -> tuple[Exemplar, ...]:
-    """With nothing in them that could be laid over anything."""
+    """With nothing in them that could be aligned to anything."""
     return tuple(
         Exemplar(np.full((256, 256, 3), 90 + 30 * n, np.uint8), 256, (0.0, 0.0), 1.0, 0.0)
         for n in range(count)

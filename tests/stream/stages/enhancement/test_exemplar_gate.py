@@ -1,4 +1,4 @@
-"""Close-ups that blur are dropped, those that sharpen stay, and nothing flaps between."""
+"""Exemplars that blur are dropped, those that sharpen stay, and nothing flaps between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream.stages.enhancement.exemplar_gate import (
     DETAIL_AGAIN,
     LEAST_DETAIL,
     RETRY_S,
-    Trial,
+    ExemplarGate,
     detail,
 )
 from tests.pictures import HOPPER_FACE_CENTER, hopper
@@ -34,10 +34,10 @@ def with_detail(part: float) -> Image:
 
 
 class Sitting:
-    """A trial with a clock; says how often the network ran twice."""
+    """A gate with a clock; says how often the network ran twice."""
 
     def __init__(self) -> None:
-        self.trial = Trial()
+        self.gate = ExemplarGate()
         self.now_s = 0.0
         self.twice = 0
 
@@ -46,11 +46,11 @@ class Sitting:
     ) -> list[float]:
         shares = []
         for _ in range(round(seconds * RATE)):
-            self.trial.meet(version, side_px)
-            if self.trial.is_due(self.now_s):
-                self.trial.judge(with_them, FACE, 4, self.now_s)
+            self.gate.meet(version, side_px)
+            if self.gate.is_due(self.now_s):
+                self.gate.compare(with_them, FACE, 4, self.now_s)
                 self.twice += 1
-            shares.append(self.trial.fade(1 / RATE, shown=self.now_s > 0.0))
+            shares.append(self.gate.fade(1 / RATE, shown=self.now_s > 0.0))
             self.now_s += 1 / RATE
         return shares
 
@@ -87,8 +87,8 @@ def test_one_bad_frame_changes_nothing() -> None:
     sitting = Sitting()
     sitting.show(FACE, 1.0)
     sitting.now_s += RETRY_S
-    assert sitting.trial.is_due(sitting.now_s)
-    sitting.trial.judge(SOFT, FACE, 4, sitting.now_s)
+    assert sitting.gate.is_due(sitting.now_s)
+    sitting.gate.compare(SOFT, FACE, 4, sitting.now_s)
     assert set(sitting.show(FACE, 5.0)) == {1.0}
 
 
@@ -128,4 +128,4 @@ def test_a_clock_that_starts_again_does_not_put_the_next_trial_off() -> None:
     sitting.now_s = 1000.0
     sitting.show(FACE, 1.0)
     sitting.now_s = 0.0
-    assert sitting.trial.is_due(0.0)
+    assert sitting.gate.is_due(0.0)

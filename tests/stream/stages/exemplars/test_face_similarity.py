@@ -1,4 +1,4 @@
-"""A face resembles its own close-ups, however small and noisy it is, and not those of others."""
+"""A face resembles its own exemplars, however small and noisy it is, and not those of others."""
 
 from __future__ import annotations
 

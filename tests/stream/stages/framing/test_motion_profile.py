@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.stages.framing.motion_profile import MAX_ACCELERATION, MAX_SPEED, WIDEN, Glide, Vector
+from stream.stages.framing.motion_profile import (
+    MAX_ACCELERATION,
+    MAX_SPEED,
+    WIDEN,
+    MotionProfile,
+    Vector,
+)
 
 WIDE: Vector = np.array([0.0, 0.0, 1280.0])
 CLOSE: Vector = np.array([540.0, 210.0, 360.0])
@@ -13,11 +19,11 @@ ASIDE: Vector = np.array([620.0, 210.0, 360.0])
 
 
 def path(start: Vector, goal: Vector, seconds: float = 8.0, rate: int = 50) -> Vector:
-    glide = Glide(start)
+    motion = MotionProfile(start)
     way = [start.copy()]
     for _ in range(round(seconds * rate)):
-        glide.move(goal, 1 / rate)
-        way.append(glide.at.copy())
+        motion.move(goal, 1 / rate)
+        way.append(motion.at.copy())
     return np.array(way)
 
 
@@ -52,11 +58,11 @@ def test_the_way_is_the_same_at_any_rate() -> None:
 
 
 def test_patience_takes_longer() -> None:
-    glide, patient = Glide(CLOSE), Glide(CLOSE)
+    motion, patient = MotionProfile(CLOSE), MotionProfile(CLOSE)
     for _ in range(50):
-        glide.move(WIDE, 0.02)
+        motion.move(WIDE, 0.02)
         patient.move(WIDE, 0.02, patience=3.0)
-    assert patient.at[2] - CLOSE[2] < 0.6 * (glide.at[2] - CLOSE[2])
+    assert patient.at[2] - CLOSE[2] < 0.6 * (motion.at[2] - CLOSE[2])
 
 
 def test_a_straight_way() -> None:
@@ -66,11 +72,11 @@ def test_a_straight_way() -> None:
 
 
 def test_where_it_stops_it_rests() -> None:
-    glide = Glide(WIDE)
+    motion = MotionProfile(WIDE)
     for _ in range(20):
-        glide.move(CLOSE, 1 / 25)
-    assert glide.pace > 0.0
-    glide.stop(ASIDE)
-    glide.move(ASIDE, 1 / 25)
-    assert np.array_equal(glide.at, ASIDE)
-    assert glide.pace == 0.0
+        motion.move(CLOSE, 1 / 25)
+    assert motion.pace > 0.0
+    motion.stop(ASIDE)
+    motion.move(ASIDE, 1 / 25)
+    assert np.array_equal(motion.at, ASIDE)
+    assert motion.pace == 0.0
