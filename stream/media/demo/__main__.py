@@ -26,7 +26,9 @@ def write_call(path: Path, seconds: float = DURATION_S, *, overwrite: bool = Fal
     source = DemoSource(seconds)
     sound = EncodedSound(source.sound, source.sound_rate)
     size = (source.width, source.height)
-    sink = FileSink(path, size, source.rate, source.time_base, companion=sound, overwrite=overwrite)
+    sink = FileSink(
+        path, size, source.rate, source.time_base, stream_copy=sound, overwrite=overwrite
+    )
     try:
         for frame in source:
             sink.send(frame)

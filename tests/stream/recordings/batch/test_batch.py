@@ -83,7 +83,8 @@ def test_a_defect_of_ours_costs_one_recording_and_is_called_one(
 
     monkeypatch.setattr("stream.recordings.batch.task.open_source", broken)
     write_call(tmp_path / "a.mp4", frames=2)
-    options = Options(input=tmp_path / "a.mp4", output=tmp_path / "b.mp4")
+    options = parse(["--input", str(tmp_path / "a.mp4"), "--output", str(tmp_path / "b.mp4")])
+    assert isinstance(options, Options)
     task = Task(options=options, place="b.mp4", settings="", model="")
     record = perform(task, Progress, SharedRuntime("auto"))
     assert record.result == "failed"
