@@ -1,4 +1,5 @@
-# make demo   create .venv, install, and run the main job: out/demo.mp4, out/demo.png
+# make demo   create .venv, install, and run the main job: out/demo.mp4, out/demo.png; then a recording,
+#             out/call.mp4 to out/call_closeup.mp4
 # make test   install what tests need; format check, lint, strict types, tests
 # make format mend format and lint
 
@@ -14,6 +15,8 @@ DEBIAN := libgl1 libglib2.0-0 libegl1 libgles2
 
 demo: .venv/installed
 	$(BIN)/python run_pipeline.py --input demo
+	$(BIN)/python -m stream.media.demo out/call.mp4 --seconds 2 --overwrite
+	$(BIN)/python run_pipeline.py --input out/call.mp4 --output out/call_closeup.mp4 --overwrite
 
 test: .venv/installed-test | system-test
 	$(BIN)/ruff format --check $(SOURCES)

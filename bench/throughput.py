@@ -34,6 +34,7 @@ from stream.graph import Stages
 from stream.image.resample import Size
 from stream.media.demo.demo_scene import DURATION_S
 from stream.media.demo.demo_source import DemoSource
+from stream.media.pyav import exact
 from stream.media.sinks.encoder import CODECS, ENCODERS, Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource, open_recording, pictures_of
@@ -151,8 +152,8 @@ def _codec(recording: Path, written: Path, case: Case) -> Figures:
         image = np.zeros((size[1], size[0], 3), np.uint8)
         for index, native in enumerate(container.decode(stream)):
             assert native.pts is not None
-            assert native.time_base is not None
-            pts, clock = native.pts, native.time_base
+            pts, clock = native.pts, exact(native.time_base)
+            assert clock is not None
             sink.send(Frame(image, index, pts, clock, 0, view=view, native=native))
             watch(None)
         sink.close()

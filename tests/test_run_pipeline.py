@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from engines.runtime import WeightsError
 from stream.errors import ModelError
 from stream.frame import Frame
 from stream.graph import Opener
+from stream.media.demo.__main__ import main as write_demo_call
 from stream.media.demo.demo_source import DemoSource
 from stream.media.sources.file_source import FileSource
 from tests.fake_stages import run_main, use_fake_stages
@@ -120,6 +122,29 @@ def test_the_demo_writes_its_recording_and_its_picture(
     assert len(times_of(tmp_path / "out" / "demo.mp4")) == 5
     assert packets_of(tmp_path / "out" / "demo.mp4", "audio")
     assert not list(tmp_path.rglob(".*.part"))
+
+
+def test_the_demos_call_is_written_and_read_as_a_recording(
+    road: Callable[..., None], tmp_path: Path
+) -> None:
+    """As `make demo` does."""
+    call, better = tmp_path / "call.mp4", tmp_path / "better.mp4"
+    assert write_demo_call([str(call), "--seconds", "0.2"]) == 0
+    assert run_main("--input", call, "--output", better) == 0
+    assert times_of(better) == times_of(call) == [Fraction(index, 25) for index in range(5)]
+    assert packets_of(better, "audio") == packets_of(call, "audio")
+    assert names(tmp_path) == {"call.mp4", "better.mp4"}
+
+
+@pytest.mark.parametrize(("seconds", "message"), [("11", "up to 10 s"), ("0.2", "exists already")])
+def test_a_demo_call_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: str, message: str
+) -> None:
+    call = tmp_path / "call.mp4"
+    call.write_bytes(b"mine")
+    assert write_demo_call([str(call), "--seconds", seconds]) == 2
+    assert message in capsys.readouterr().err
+    assert call.read_bytes() == b"mine"
 
 
 BAD_INPUTS: list[tuple[str, bytes | None, str]] = [

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stream.errors import OutputError
 from stream.media import titles
 from stream.media.decoding_times import DecodingTimes
+from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.subtitles import ConvertedSubtitles
 
@@ -253,8 +254,8 @@ class CopiedStreams:
     def _date(self, packet: Packet[Stream], stream: VideoStream) -> None:
         """Say when to decode a picture, where the file does not from the first one on."""
         if packet.dts is None and stream.index not in self._last_dts and packet.pts is not None:
-            rate, clock = stream.average_rate or Fraction(25), packet.time_base
-            step = max(1, round(1 / (rate * clock)))
+            rate = exact(stream.average_rate) or Fraction(25)
+            step = max(1, round(1 / (rate * packet.time_base)))
             self._dates.setdefault(
                 stream.index, DecodingTimes(stream.codec_context.reorder_depth, step)
             )
@@ -313,7 +314,7 @@ class EncodedSound:
 
 def _pixel_aspect_of(stream: Stream) -> Fraction | None:
     """Width of a pixel by its height, where a recording says so."""
-    return stream.sample_aspect_ratio if isinstance(stream, VideoStream) else None
+    return exact(stream.sample_aspect_ratio) if isinstance(stream, VideoStream) else None
 
 
 def _is_timecode(stream: Stream) -> bool:

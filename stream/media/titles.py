@@ -10,16 +10,20 @@ OF_THE_CODING = frozenset({"encoder", "duration", "bps", "number_of_frames", "nu
 """They describe pictures as they were encoded before."""
 QUICKTIME = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "sqi": "alb"}
 """Languages that mov knows by their other code (ISO 639-2/T → /B)."""
+CREATED = "creation_time"
 USUAL = frozenset(
-    {"title", "artist", "album", "date", "comment", "genre"}
-    | {"copyright", "creation_time", "location"}
+    {"title", "artist", "album", "date", "comment", "genre"} | {"copyright", CREATED, "location"}
 )
 """What every mp4 and mov keeps; other names need `use_metadata_tags`."""
 
 
 def of_recording(metadata: Mapping[str, str]) -> dict[str, str]:
     """The titles of a recording without those of its file."""
-    return {key: text for key, text in metadata.items() if key.lower() not in OF_THE_FILE}
+    kept = {key: text for key, text in metadata.items() if key.lower() not in OF_THE_FILE}
+    if CREATED in kept:
+        # FFmpeg 9 joins the two places of an mp4 that have it.
+        kept[CREATED] = kept[CREATED].partition(";")[0]
+    return kept
 
 
 def of_track(metadata: Mapping[str, str], kind: str) -> dict[str, str]:

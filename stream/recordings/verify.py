@@ -12,6 +12,7 @@ from pathlib import Path
 from av.error import FFmpegError
 from av.stream import Stream
 
+from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.stream_copy import is_made_by_the_file
 from stream.telemetry.check import Check
@@ -132,7 +133,7 @@ def _content(path: Path) -> _Content:
         read = [recording.streams[index] for index in sounds]
         if main is not None:
             read.append(main)
-        ticks = [stream.time_base or Fraction(0) for stream in read]
+        ticks = [exact(stream.time_base) or Fraction(0) for stream in read]
         found.tick = MATROSKA_TICK if "matroska" in kind else max(ticks, default=Fraction(0))
         packets = recording.demux(*read) if read else iter(())
         while True:

@@ -20,6 +20,7 @@ from stream.events import note_of, notes_to
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
+from stream.media.pyav import exact
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.quality_ladder import FULL
 from stream.rtc.frame_conversion import to_frame, to_rgb
@@ -278,8 +279,8 @@ def _one_line(error: Exception) -> str:
 
 def _frame(picture: Picture) -> Frame:
     frame = picture.frame
-    pts, time_base = frame.pts, frame.time_base
-    if pts is None or not time_base:
+    pts, time_base = frame.pts, exact(frame.time_base)
+    if pts is None or time_base is None:
         # A track without times: its pictures come when they are taken.
         pts, time_base = round(picture.arrived_ns / 1e9 / CLOCK), CLOCK
-    return Frame(to_rgb(frame), picture.index, pts, Fraction(time_base), picture.arrived_ns)
+    return Frame(to_rgb(frame), picture.index, pts, time_base, picture.arrived_ns)

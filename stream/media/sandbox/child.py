@@ -10,6 +10,7 @@ import mmap
 import os
 import sys
 import time
+import traceback
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +22,14 @@ from av.error import FFmpegError
 from stream.errors import InputError
 from stream.media.sandbox.chroma import ChromaFinder
 from stream.media.sandbox.confine import MEMORY_BYTES, confine, more_time
-from stream.media.sandbox.sandbox_protocol import beside, describe, receive, send
+from stream.media.sandbox.sandbox_protocol import (
+    LONGEST_DEFECT,
+    TAGS,
+    beside,
+    describe,
+    receive,
+    send,
+)
 from stream.media.sandbox.shared_planes import Bytes, needed_bytes, without_palette, write_planes
 from stream.media.sources.file_source import FileSource, open_recording
 
@@ -30,6 +38,8 @@ MAX_THREADS = 4
 """More would need more memory than a recording may take."""
 CODE = {Path(str(module.__file__)).parents[1] for module in (av, np)} | {Path(os.__file__).parent}
 """Packages that import more of themselves when they need it."""
+DEFECTS = (TypeError, AttributeError, NameError, ImportError)
+"""What only a mistake in a program raises, whatever the recording is like."""
 ALIVE_S = 0.5
 """So often the survey says that it goes on."""
 
@@ -63,12 +73,8 @@ class _Slots:
             "pts": frame.pts,
             "duration": frame.duration,
             "chroma": self._chroma(frame),
-            "colorspace": int(frame.colorspace),
-            "color_range": int(frame.color_range),
-            "color_primaries": int(frame.color_primaries),
-            "color_trc": int(frame.color_trc),
             "damaged": damaged,
-        }
+        } | {name: int(getattr(frame, name)) for name in TAGS}
         send(self._connection, {"picture": told})
 
     def _grow(self, needed: int) -> None:
@@ -143,6 +149,9 @@ def main() -> None:
         except (EOFError, OSError):
             # The parent has gone, or has had enough.
             raise
+        except DEFECTS:
+            # No file is to blame: the parent raises it with this traceback.
+            send(connection, {"defect": traceback.format_exc()[-LONGEST_DEFECT:]})
         except Exception as error:
             kind = type(error).__name__
             send(connection, {"error": f"{path} cannot be decoded ({kind}: {error})"})

@@ -7,7 +7,8 @@ child → parent                                    parent → child
 {"grow": b}            a picture needs more       {"slots": n, "bytes": b}
 {"picture": {...}}     it lies in a slot          {"free": slot}
 {"end": {...}}         no more pictures
-{"error": "..."}       and no more messages
+{"error": "..."}       what is wrong with the recording; and no more messages
+{"defect": "..."}      a traceback: what is wrong with this program; likewise
 """
 
 from __future__ import annotations
@@ -16,18 +17,24 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 from av import VideoFrame
 
+from stream.media.pyav import exact
 from stream.media.video_format import side_data_of
 
 LONGEST = 1 << 16
 """Bytes of a message."""
 LONGEST_LINE = 500
+LONGEST_DEFECT = 8000
+"""Characters of a traceback; the end says most."""
 MATRIX = bytes(9 * 4)
+TAGS = ("colorspace", "color_range", "color_primaries", "color_trc")
+"""Of a picture's colours, as PyAV names them."""
 
 Message = dict[str, Any]
+T = TypeVar("T")
 
 
 def send(connection: Connection, message: Message) -> None:
@@ -82,7 +89,7 @@ def describe(container: Any, stream: Any) -> Message:
     facts: Message = {"duration": container.duration, "start_time": container.start_time}
     facts["alone"] = all(one is stream for one in container.streams)
     facts["stream"] = {
-        name: _pair(getattr(stream, name))
+        name: _pair(exact(getattr(stream, name)))
         for name in ("sample_aspect_ratio", "time_base", "average_rate", "guessed_rate")
     } | {name: getattr(stream, name) for name in ("duration", "start_time", "frames")}
     return facts
@@ -97,35 +104,90 @@ def beside(frame: VideoFrame) -> Message:
 def understand_beside(facts: Message) -> tuple[dict[str, bytes], bool]:
     """Side data by name, and whether the pictures are interlaced.
 
-    Raises: ValueError, KeyError, AttributeError: these are no facts.
+    Raises: ValueError: these are no facts.
     """
-    sides = {str(name): bytes.fromhex(data) for name, data in facts["sides"].items()}
+    told = said(facts, "sides", dict)
+    sides = {str(name): bytes.fromhex(said(told, name, str)) for name in told}
     if len(sides.get("DISPLAYMATRIX", MATRIX)) != len(MATRIX):
         raise ValueError("a matrix has nine numbers")
-    return sides, bool(facts["interlaced"])
+    return sides, said(facts, "interlaced", bool)
 
 
 def understand(facts: Message) -> Container:
-    """Raises: ValueError, KeyError, TypeError, ArithmeticError: these are no facts."""
-    told = facts["stream"]
+    """Raises: ValueError: these are no facts."""
+    told = said(facts, "stream", dict)
     fractions = {
-        name: _fraction(told[name])
+        name: _fraction(told, name)
         for name in ("sample_aspect_ratio", "time_base", "average_rate", "guessed_rate")
     }
-    duration, start_time = _number(told["duration"]), _number(told["start_time"])
-    frames = _number(told["frames"]) or 0
+    duration, start_time = number(told, "duration"), number(told, "start_time")
+    frames = number(told, "frames") or 0
     stream = Stream(**fractions, duration=duration, start_time=start_time, frames=frames)
-    streams = (stream,) if facts["alone"] else (stream, None)
-    return Container(_number(facts["duration"]), _number(facts["start_time"]), streams)
+    streams = (stream,) if said(facts, "alone", bool) else (stream, None)
+    return Container(number(facts, "duration"), number(facts, "start_time"), streams)
+
+
+@dataclass(frozen=True)
+class PictureMessage:
+    """What the child says of a picture that lies in a slot."""
+
+    slot: int
+    planes: tuple[tuple[int, int], ...]
+    """(rows, bytes a row) of each."""
+    width: int
+    height: int
+    format: str
+    pts: int | None
+    duration: int
+    chroma: str
+    tags: dict[str, int]
+    """FFmpeg's numbers, by the names of `TAGS`."""
+    damaged: int
+
+    @classmethod
+    def understood(cls, message: Message) -> PictureMessage:
+        """Raises: ValueError: this is no picture."""
+        told = said(message, "picture", dict)
+        planes = [
+            {"rows": one[0], "bytes": one[1]}
+            for one in said(told, "planes", list)
+            if isinstance(one, list) and len(one) == 2
+        ]
+        return cls(
+            slot=said(told, "slot", int),
+            planes=tuple((said(one, "rows", int), said(one, "bytes", int)) for one in planes),
+            width=said(told, "width", int),
+            height=said(told, "height", int),
+            format=said(told, "format", str),
+            pts=number(told, "pts"),
+            duration=number(told, "duration") or 0,
+            chroma=said(told, "chroma", str),
+            tags={name: said(told, name, int) for name in TAGS},
+            damaged=said(told, "damaged", int),
+        )
+
+
+def said(message: Message, name: str, kind: type[T]) -> T:
+    """A value of one kind. Raises: ValueError: it is missing or of another kind."""
+    value = message.get(name)
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {type(value).__name__}")
+    return value
+
+
+def number(message: Message, name: str) -> int | None:
+    """A whole number or None. Raises: ValueError: it is something else."""
+    return None if message.get(name) is None else said(message, name, int)
 
 
 def _pair(fraction: Fraction | None) -> list[int] | None:
     return None if fraction is None else [fraction.numerator, fraction.denominator]
 
 
-def _fraction(pair: list[int] | None) -> Fraction | None:
-    return None if pair is None else Fraction(int(pair[0]), int(pair[1]))
-
-
-def _number(value: int | None) -> int | None:
-    return None if value is None else int(value)
+def _fraction(message: Message, name: str) -> Fraction | None:
+    if message.get(name) is None:
+        return None
+    pair = said(message, name, list)
+    if len(pair) != 2 or {type(one) for one in pair} != {int} or pair[1] == 0:
+        raise ValueError(f"{name} is no fraction")
+    return Fraction(pair[0], pair[1])

@@ -27,12 +27,15 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from stream.errors import InputError
+from stream.media.pyav import exact
 from stream.media.sandbox.chroma import ChromaSetter
 from stream.media.sandbox.confine import CPU_S
 from stream.media.sandbox.sandbox_protocol import (
     Message,
+    PictureMessage,
     one_line,
     receive,
+    said,
     send,
     understand,
     understand_beside,
@@ -51,6 +54,10 @@ MOST_BYTES_A_PIXEL = 8
 START = "import sys; sys.path[:] = PATH; from stream.media.sandbox.child import main; main()"
 QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 """The child computes nothing; threads that wait for nothing only cost addresses."""
+
+
+class SandboxDefectError(Exception):
+    """A mistake in this program, met in the other process; with its traceback."""
 
 
 def open_source(path: Path) -> FileSource:
@@ -103,8 +110,9 @@ class SandboxedSource(FileSource):
             while "facts" not in message:
                 message = self._receive()
             with self._understanding():
-                container = understand(message["facts"])
-                self._sides, self._interlaced = understand_beside(message["facts"])
+                facts = said(message, "facts", dict)
+                container = understand(facts)
+                self._sides, self._interlaced = understand_beside(facts)
         except BaseException:
             self.close()
             raise
@@ -115,7 +123,7 @@ class SandboxedSource(FileSource):
         return cast(VideoStream, self._container.streams[0])
 
     def _video_format(self, first: av.VideoFrame) -> VideoFormat:
-        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        aspect = exact(self._stream.sample_aspect_ratio) or Fraction(1)
         return VideoFormat.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
@@ -123,17 +131,17 @@ class SandboxedSource(FileSource):
             message = self._receive()
             with self._understanding():
                 if "end" in message:
-                    self.damaged = int(message["end"]["damaged"])
-                    self.broke_off = bool(message["end"]["broke_off"])
+                    end = said(message, "end", dict)
+                    self.damaged = said(end, "damaged", int)
+                    self.broke_off = said(end, "broke_off", bool)
                     return
                 if "grow" in message:
-                    self._grow(int(message["grow"]))
+                    self._grow(said(message, "grow", int))
                     continue
-                told = message["picture"]
-                self.damaged = int(told["damaged"])
-                slot = int(told["slot"])
-                frame = self._picture(told, self._slots[slot])
-            self._send({"free": slot})
+                told = PictureMessage.understood(message)
+                self.damaged = told.damaged
+                frame = self._picture(told, self._slots[told.slot])
+            self._send({"free": told.slot})
             yield frame
 
     def _start(self) -> None:
@@ -171,6 +179,9 @@ class SandboxedSource(FileSource):
                 message = receive(self._connection)
             except (EOFError, OSError, ValueError) as error:
                 raise InputError(f"{self.path} {self._death()}") from error
+            if "defect" in message:
+                lines = (one_line(line) for line in str(message["defect"]).splitlines())
+                raise SandboxDefectError("\n".join(["in the process that decodes:", *lines]))
             if "error" in message:
                 raise InputError(one_line(str(message["error"])))
             if "alive" not in message:
@@ -189,7 +200,7 @@ class SandboxedSource(FileSource):
         """
         try:
             yield
-        except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
+        except (ValueError, LookupError, ArithmeticError) as error:
             raise InputError(
                 f"{self.path} makes the decoder give nonsense; do not use it"
             ) from error
@@ -214,19 +225,17 @@ class SandboxedSource(FileSource):
         self._slots = list(shared.reshape(number, needed))
         self._send({"slots": number, "bytes": needed})
 
-    def _picture(self, told: Message, slot: Bytes) -> av.VideoFrame:
-        width, height = int(told["width"]), int(told["height"])
-        if not 0 < width * height <= file_source.MAX_PIXELS:
-            raise ValueError(f"a picture of {width}x{height}")
-        planes = tuple((int(rows), int(row_bytes)) for rows, row_bytes in told["planes"])
-        frame = read_planes(slot, width, height, str(told["format"]), planes)
-        frame = self._chroma(frame, str(told["chroma"]))
-        frame.pts = None if told["pts"] is None else int(told["pts"])
-        frame.duration = int(told["duration"] or 0)
+    def _picture(self, told: PictureMessage, slot: Bytes) -> av.VideoFrame:
+        if not 0 < told.width * told.height <= file_source.MAX_PIXELS:
+            raise ValueError(f"a picture of {told.width}x{told.height}")
+        frame = read_planes(slot, told.width, told.height, told.format, told.planes)
+        frame = self._chroma(frame, told.chroma)
+        frame.pts = told.pts
+        frame.duration = told.duration
         if self._stream.time_base is not None:
             frame.time_base = self._stream.time_base
-        for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
-            setattr(frame, tag, int(told[tag]))
+        for name, tag in told.tags.items():
+            setattr(frame, name, tag)
         return frame
 
 

@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from stream.errors import InputError
 from stream.frame import Frame, Image
 from stream.link import Link, LinkClosedError
+from stream.media.pyav import exact
 from stream.media.sources.devices import Device, cameras_found
 
 OPEN_S = 15.0
@@ -293,5 +294,5 @@ def _pictures(
 
 
 def _plausible_rate(stream: VideoStream) -> Fraction:
-    rate = stream.average_rate
+    rate = exact(stream.average_rate)
     return rate if rate is not None and 1 <= rate <= 240 else Fraction(30)

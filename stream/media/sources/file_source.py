@@ -21,6 +21,7 @@ from stream.errors import InputError
 from stream.frame import Frame
 from stream.media.brightness import ordinary
 from stream.media.colour import to_rgb
+from stream.media.pyav import READING, exact
 from stream.media.video_format import VideoFormat
 
 FORMATS = (
@@ -52,13 +53,14 @@ def open_recording(path: Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes); record or copy it again")
-        return av.open(
+        opened: InputContainer = av.open(
             f"file:{path.absolute()}",
             mode="r",
             options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
             # Titles in an old encoding are no reason to refuse a recording.
-            metadata_errors="replace",
+            **READING,
         )
+        return opened
     except PermissionError as error:
         raise InputError(f"{path} cannot be read: permission denied") from error
     except (FFmpegError, OSError, ValueError) as error:
@@ -107,7 +109,7 @@ class FileSource:
         """Of the pictures as they are coded."""
         self.width, self.height = self.video_format.turn.turned(self.video_format.size)
         """Of the upright pictures, px."""
-        self.time_base = self._stream.time_base or Fraction(1, 90_000)
+        self.time_base = exact(self._stream.time_base) or Fraction(1, 90_000)
         self.rate = _plausible_rate(self._stream)
         self.frames_total = self._count_frames()
 
@@ -180,7 +182,7 @@ class FileSource:
         return stream
 
     def _video_format(self, first: av.VideoFrame) -> VideoFormat:
-        return VideoFormat.of(first, self._stream.sample_aspect_ratio or Fraction(1))
+        return VideoFormat.of(first, exact(self._stream.sample_aspect_ratio) or Fraction(1))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every picture that can be decoded; a damaged packet costs only itself."""
@@ -263,7 +265,7 @@ class FileSource:
 
 def _plausible_rate(stream: VideoStream) -> Fraction:
     # Browsers write recordings that announce 1000 frames a second, or none.
-    for rate in (stream.average_rate, stream.guessed_rate):
+    for rate in (exact(stream.average_rate), exact(stream.guessed_rate)):
         if rate is not None and 1 <= rate <= 240:
             return rate
     return Fraction(25)

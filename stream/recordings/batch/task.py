@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def perform(task: Task, meter: MakeMeter, shared_runtime: SharedRuntime) -> Reco
         return task.failed(f"{error.filename or task.input}: {error.strerror}", source)
     except Exception as error:
         # A defect of ours costs one recording, not the archive.
-        return task.failed(f"{type(error).__name__}: {' '.join(str(error).split())}", source)
+        return task.failed(_defect(error), source)
     return Record(
         input=str(task.input),
         output=task.place,
@@ -96,6 +97,14 @@ def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, shared_runtime: SharedR
         WorkDir(options.output, key, options.segment) as place,
     ):
         return run_recording(source, options, meter, place, opener=shared_runtime.lend())
+
+
+def _defect(error: Exception) -> str:
+    """What to report to whoever mends this program: where it happened, and what."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    return f"a defect of Closeup, not of the recording: {what} ({where})"
 
 
 def _figures(report: Report) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from av.error import ArgumentError, InvalidDataError, PatchWelcomeError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from stream.media.pyav import exact
 from stream.media.sinks.file_sink import FORMATS, muxer_options, part_path, writing
 from stream.media.sinks.provenance import Provenance
 from stream.media.stream_copy import StreamCopy
@@ -86,7 +87,7 @@ class Concat:
         stream_copy: StreamCopy | None,
     ) -> None:
         kind = FORMATS[target.suffix.lower()]
-        base = template.time_base or Fraction(1, 90_000)
+        base = exact(template.time_base) or Fraction(1, 90_000)
         options = {} if stream_copy is None else stream_copy.options(kind)
         with av.open(
             f"file:{part_path(target).absolute()}",

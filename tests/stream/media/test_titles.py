@@ -27,6 +27,14 @@ def test_usual_titles_need_nothing_special(tmp_path: Path, kind: str) -> None:
         assert {key: container.metadata.get(key) for key in told} == told
 
 
+def test_a_date_that_ffmpeg_joins_from_two_places_stands_once() -> None:
+    when = "2026-01-02T03:04:05.000000Z"
+    assert titles.of_recording({"creation_time": f"{when};{when}", "title": "a;a"}) == {
+        "creation_time": when,
+        "title": "a;a",
+    }
+
+
 def test_stale_statistics_do_not_survive() -> None:
     kept = titles.of_pictures(
         {"language": "deu", "BPS-eng": "7", "DURATION": "1", "_STATISTICS_TAGS": "BPS", "a": "b"}

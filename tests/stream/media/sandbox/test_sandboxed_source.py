@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import InputError
 from stream.media.sandbox import sandboxed_source as sandbox
-from stream.media.sandbox.sandboxed_source import SandboxedSource
+from stream.media.sandbox.sandboxed_source import SandboxDefectError, SandboxedSource
 from stream.media.sandbox.shared_planes import read_planes, write_planes
 from stream.media.sources.file_source import FileSource
 from tests.recording_files import picture, write_recording
@@ -167,6 +167,39 @@ def test_a_child_that_dies_hangs_or_lies(
     with pytest.raises(InputError, match=message) as caught:
         open_with(monkeypatch, tmp_path / "call.mp4", patch)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["TypeError", "AttributeError", "NameError", "ImportError"])
+def test_mistakes_in_this_program_are_not_the_recordings_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    write_recording(tmp_path / "call.mp4", pts=(0, 3600), sounds=0)
+    patch = f"child.survey = lambda *_: (_ for _ in ()).throw({kind}('open() got 7'))"
+    with pytest.raises(SandboxDefectError, match=rf"Traceback(.|\n)*{kind}: open\(\) got 7"):
+        open_with(monkeypatch, tmp_path / "call.mp4", patch)
+
+
+FACTS = "{'duration': 1, 'start_time': 0, 'alone': True, 'sides': {}, 'interlaced': False, 'stream': {'duration': 1, 'start_time': 0, 'frames': 1}}"  # fmt: skip  # noqa: E501
+NONSENSE = {
+    "facts": ["[]", "7", "None", f"{FACTS} | {{'sides': []}}", f"{FACTS} | {{'sides': {{'a': 1}}}}"]
+    + [f"{FACTS} | {{'stream': {{'time_base': {pair}}}}}" for pair in ("[1, 0]", "[1]", "'12'")],
+    "end": ["3", "[]", "{'damaged': 'a'}"],
+    "grow": ["'a'", "1 << 70", "-4", "[]"],
+    "picture": ["[]", "{'slot': 'a'}", "{'slot': 0, 'planes': [[1]]}"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in NONSENSE.items() for value in values]
+)
+def test_nonsense_of_any_type_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    write_recording(tmp_path / "call.mp4", pts=(0, 3600), sounds=0)
+    first = "" if name == "facts" else f"child.send(to, {{'facts': {FACTS}}}), "
+    patch = f"child.decode = lambda path, to, _: ({first}child.send(to, {{{name!r}: {value}}}))"
+    with pytest.raises(InputError, match="nonsense"):
+        open_with(monkeypatch, tmp_path / "call.mp4", patch)
 
 
 def test_a_child_that_is_killed_on_the_way(tmp_path: Path) -> None:

@@ -49,8 +49,10 @@ def test_sound_is_identical_and_times_are_exact(tmp_path: Path, ending: str) -> 
     truth, copied = packets_of(source, "audio"), packets_of(target, "audio")
     shift, slack = Fraction(0), Fraction(0)
     if ending == "mkv":
-        # Matroska counts in milliseconds from zero; AAC in mp4 begins before zero.
-        shift, slack = -min(one[1] for one in truth), Fraction(1, 1000)
+        # Matroska counts in milliseconds; up to FFmpeg 8 from zero, and AAC in mp4 begins before.
+        begins = min(one[1] for one in copied)
+        shift = -min(one[1] for one in truth) if begins == 0 else Fraction(0)
+        slack = Fraction(1, 1000)
     for number in (0, 1):
         ours = [one for one in copied if one[0] == number]
         theirs = [one for one in truth if one[0] == number]

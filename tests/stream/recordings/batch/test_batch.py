@@ -12,6 +12,9 @@ import pytest
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
 from stream.options import BatchOptions, Options
+from stream.recordings.batch.task import Task, perform
+from stream.shared_runtime import SharedRuntime
+from stream.telemetry.progress import Progress
 from tests.batches import run_program, write_call
 from tests.pictures import need_models
 
@@ -70,6 +73,24 @@ def test_an_archive_and_again(calls: Path) -> None:
     same = files(calls / "out")
     assert same["a.mp4"] == made["a.mp4"]
     assert same["empty.mp4"] == made["a.mp4"]
+
+
+def test_a_defect_of_ours_costs_one_recording_and_is_called_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("open() got an unexpected keyword argument")
+
+    monkeypatch.setattr("stream.recordings.batch.task.open_source", broken)
+    write_call(tmp_path / "a.mp4", frames=2)
+    options = parse(["--input", str(tmp_path / "a.mp4"), "--output", str(tmp_path / "b.mp4")])
+    assert isinstance(options, Options)
+    task = Task(options=options, place="b.mp4", settings="", model="")
+    record = perform(task, Progress, SharedRuntime("auto"))
+    assert record.result == "failed"
+    assert record.error is not None
+    assert record.error.startswith("a defect of Closeup, not of the recording: TypeError: open()")
+    assert "(test_batch.py:" in record.error
 
 
 def test_what_is_not_ours_is_never_replaced(calls: Path) -> None:
