@@ -213,7 +213,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--weights",
         type=Path,
-        help="a checkpoint or *.enhance.onnx file (default: shipped, made for the degradation)",
+        help="a checkpoint or *.enhance.onnx file (default: the shipped ones that the product runs)",
     )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
@@ -243,7 +243,7 @@ def measure(
 
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
-    weights = args.weights or best_weights(scale, args.degradation)
+    weights = args.weights or best_weights(scale, "call")
     network = load_network(weights)
     if network.config.scale != scale:
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
