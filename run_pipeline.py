@@ -114,12 +114,17 @@ def run_one(options: Options) -> None:
     with redirect_stdout(out), open_source(recording) as source:
         check_files(options)
         if not options.resume:
-            report = run_recording(source, options, meter, collector=collector)
+            outcome = run_recording(source, options, meter, collector=collector)
         else:
             with work_dir_of(options, dict(options.weights)) as place:
-                report = run_recording(source, options, meter, place)
+                outcome = run_recording(source, options, meter, place)
             clear_work(options.output)
-        finish(report, options, [options.output], collector=collector)
+        for note in outcome.notes:
+            if note.is_result:
+                print(note.text)
+            else:
+                print(f"note: {note.text}", file=sys.stderr)
+        finish(outcome.report, options, [options.output], collector=collector)
 
 
 def told(options: Options) -> Options:

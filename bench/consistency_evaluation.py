@@ -285,7 +285,7 @@ def main(argv: list[str] | None = None) -> int:
         identity = Identity() if args.identity else None
         if args.size % 8 or args.size < 16 or args.photos < 1:
             raise ValueError("--size must be a multiple of 8 from 16 on, --photos 1 or more")
-        with open_runtime(args.runtime, args.scale) as runtime:
+        with open_runtime(args.runtime, args.scale).runtime as runtime:
             results = run(people, runtime, args.size, args.photos, identity or (lambda *_: None))
     except (OSError, ValueError, EngineError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -106,7 +106,7 @@ def enhance(recording: Path, output: Path, passes: int, runtime: str) -> Report:
     options = parse([*arguments, "--passes", str(passes), "--runtime", runtime])
     assert isinstance(options, Options)
     with FileSource(recording) as source:
-        return run_recording(source, options)
+        return run_recording(source, options).report
 
 
 def early_faces(call: Call) -> dict[int, TrueFace]:

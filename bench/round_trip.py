@@ -199,7 +199,9 @@ async def run(given: argparse.Namespace) -> None:
             port=0, runtime=given.runtime, framing="fixed", limits=Limits(sessions=100)
         )
         async with running(options) as relay:
-            runtime = relay.shared_runtime.taken.name if relay.shared_runtime.taken else ""
+            runtime = (
+                relay.shared_runtime.opened.runtime.name if relay.shared_runtime.opened else ""
+            )
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?"
             print(f"relay on {cores} cores, network run by {runtime}, framing fixed")
             await (trip if given.what == "trip" else connections)(relay, clips, given)

@@ -22,12 +22,15 @@ from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
+from stream.events import notes_to
 from stream.frame import Frame
 from stream.graph import Stages
 from stream.image.resample import Size
 from stream.live import Ending
 from stream.pipeline import Pipeline
-from stream.quality_controller import QualityController
+from stream.protocols import Stage
+from stream.quality_ladder import LADDER, QualityLevel
+from stream.session import EnhancementSession
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.stats import Stats
 
@@ -51,7 +54,7 @@ class Case:
     runtime: str
 
 
-class Disturbance:
+class Disturbance(Stage):
     """A stage that sleeps now and then."""
 
     name = "disturbance"
@@ -72,8 +75,24 @@ class Disturbance:
             time.sleep(self._sleep_s)
         return frame
 
-    def close(self) -> None:
-        """Nothing to release."""
+
+class LevelLog(Stage):
+    """The last stage: writes down at which level of quality a frame was worked on."""
+
+    name = "levels"
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._level = 0
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The same frame."""
+        self._log.worked(self._level)
+        return frame
+
+    def apply(self, quality: QualityLevel) -> None:
+        """See `Stage.apply`."""
+        self._level = LADDER.index(quality)
 
 
 class Observer:
@@ -114,28 +133,17 @@ def soak(case: Case, *, quiet: bool) -> Result:
     metrics = Metrics()
     log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
     stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, live=True)
-    quality_controller = QualityController(stages.apply, float(1 / case.rate), metrics)
-    road = list(stages.all)
+    stages.all.append(LevelLog(log))
     if case.disturb_s is not None:
-        road.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))
-
-    def on_worked(frame: Frame, worked_s: float) -> None:
-        quality_controller(frame, worked_s)
-        log.worked(quality_controller.level)
+        stages.all.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))
 
     def say(line: str) -> None:
         print(f"note: {line}", file=sys.stderr)
 
-    pipeline = Pipeline(
-        camera,
-        road,
-        [Observer(log)],
-        metrics,
-        whole=stages.whole,
-        say=say,
-        on_worked=on_worked,
-        prepare=stages.steps(quality_controller),
+    session = EnhancementSession(
+        stages, live_rate=case.rate, metrics=metrics, on_event=notes_to(say)
     )
+    pipeline = Pipeline(camera, session, [Observer(log)])
     stats = nullcontext() if quiet else Stats(metrics, "table", sys.stderr, TABLE_EVERY_S)
     with stats, Ending() as ending:
         pipeline.start()
@@ -148,8 +156,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
             camera.stop()
             pipeline.stop()
             pipeline.wait()
-    taken = stages.opener.taken
-    return log.result(metrics, case.warm_up_s, taken.name if taken else "")
+    return log.result(metrics, case.warm_up_s, session.stats().runtime)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -82,7 +82,7 @@ class Log:
         self._ages_ms[place] = (now_ns - frame.captured_ns) / 1e6
         self._indices[place] = frame.index
         self._frames += 1
-        if self._enhanced_s is None and any(f.patch and f.patch.weight > 0.0 for f in frame.faces):
+        if self._enhanced_s is None and frame.enhanced:
             self._enhanced_s = float(self._taken_s[place])
 
     def worked(self, level: int) -> None:

@@ -39,6 +39,7 @@ from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource, open_recording, pictures_of
 from stream.media.stream_copy import CopiedStreams
 from stream.pipeline import Pipeline
+from stream.session import EnhancementSession
 from stream.telemetry.metrics import ENHANCED, Metrics
 from stream.telemetry.process_memory import resident_bytes
 
@@ -171,15 +172,12 @@ def _whole(recording: Path, written: Path, case: Case, enhance: bool) -> tuple[F
             eager=enhance,
         )
         sink = _sink(source, stages.output_size, written, case)
-        road = []
-        for stage in stages.all:
-            if enhance or stage.name != "enhancer":
-                road.append(stage)
-            else:
-                stage.close()
-        Pipeline(source, road, [sink], metrics, watch).run()
-    taken = stages.opener.taken
-    return watch.figures(metrics), taken.name if taken and enhance else ""
+        for stage in [one for one in stages.all if one.name == "enhancer" and not enhance]:
+            stages.all.remove(stage)
+            stage.close()
+        session = EnhancementSession(stages, metrics=metrics)
+        Pipeline(source, session, [sink], watch).run()
+    return watch.figures(metrics), session.stats().runtime if enhance else ""
 
 
 def _sink(source: FileSource, size: Size, written: Path, case: Case) -> FileSink:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from engines.contract import (
     BUCKETS,
@@ -27,12 +27,15 @@ __all__ = [
     "BUCKETS",
     "BY_NAME_ONLY",
     "LIVE",
-    "PROFILE",
     "RUNTIMES",
     "SCALES",
     "EngineError",
     "Features",
     "Image",
+    "NoRuntimeError",
+    "OpenedRuntime",
+    "PassedOver",
+    "ProfileState",
     "Runtime",
     "RuntimeClass",
     "UnavailableError",
@@ -46,7 +49,6 @@ __all__ = [
     "scales_in_int8",
 ]
 
-PROFILE = "speed profile"
 _log = logging.getLogger(__name__)
 
 RUNTIMES = (
@@ -68,6 +70,49 @@ BY_NAME_ONLY = ("torch-cuda",)
 """What "auto" leaves alone: a reference, which stops for seconds at each new bucket."""
 
 
+@dataclass(frozen=True)
+class PassedOver:
+    """A runtime that "auto" tried in vain."""
+
+    name: str
+    reason: str
+    """Why it cannot run here, and what to install; may have several lines."""
+
+
+@dataclass(frozen=True)
+class ProfileState:
+    """Whether the speed profile of `calibration.speed` is in use."""
+
+    choice: Choice | None
+    """What was measured to be the fastest; None: there is no profile that holds."""
+    reason: str = ""
+    """Why none holds."""
+
+
+@dataclass(frozen=True)
+class OpenedRuntime:
+    """A runtime, and why it is this one. Its owner leaves `runtime` when it is done."""
+
+    name: str
+    """As in `RUNTIMES`; the runtime may call itself otherwise while its engines are built."""
+    runtime: Runtime
+    passed_over: tuple[PassedOver, ...] = ()
+    """What "auto" tried first, in that order."""
+    profile: ProfileState | None = None
+    """None: nobody asked for the speed profile, or it says nothing of this scale."""
+
+
+class NoRuntimeError(UnavailableError):
+    """None of the runtimes that "auto" may take can run here: which were tried, and why not."""
+
+    def __init__(
+        self, passed_over: tuple[PassedOver, ...], profile: ProfileState | None = None
+    ) -> None:
+        self.passed_over, self.profile = passed_over, profile
+        reasons = "; ".join(f"{one.name} passed over: {one.reason}" for one in passed_over)
+        super().__init__(f"no runtime can run here; {reasons}")
+
+
 def runtime_class(name: str) -> RuntimeClass:
     """The class behind a name of `RUNTIMES`.
 
@@ -86,27 +131,24 @@ def _class_at(place: str) -> RuntimeClass:
     return found
 
 
-def open_runtime(
-    name: str = "auto",
-    scale: int = 4,
-    precision: str | None = None,
-    report: Callable[[str], None] = _log.info,
-) -> Runtime:
+def open_runtime(name: str = "auto", scale: int = 4, precision: str | None = None) -> OpenedRuntime:
     """Open a runtime by name, or the best that this machine has.
 
     What `calibration.speed` found to be the fastest comes first, where it still holds.
 
-    Args:   name: "auto" or a name of `RUNTIMES`. scale: 4 or 8. precision: None for the best.
-            report: with "auto" gets a line on the speed profile, which begins with `PROFILE`, one
-            for each runtime that was passed over, with the reason, and one for the choice; by
-            default they go to the log.
-    Raises: UnavailableError: it cannot run here, with the reason and the way out.
-            WeightsError: the shipped weights are missing or damaged.
+    Args:    name: "auto" or a name of `RUNTIMES`. scale: 4 or 8. precision: None for the best.
+    Returns: the runtime, already open, and why others were not taken.
+    Raises:  UnavailableError: it cannot run here, with the reason and the way out;
+             NoRuntimeError with "auto".
+             WeightsError: the shipped weights are missing or damaged.
     """
     if name != "auto":
-        return runtime_class(name)(scale, precision)
-    reasons = []
-    measured = _measured(scale, report) if precision is None else None
+        return OpenedRuntime(name, runtime_class(name)(scale, precision))
+    passed_over: list[PassedOver] = []
+    profile = _profile_state(scale) if precision is None else None
+    measured = profile.choice if profile is not None else None
+    if profile is not None:
+        _log.info("speed profile: %s", measured or f"passed over: {profile.reason}")
     names = [known for known, _ in RUNTIMES if known not in BY_NAME_ONLY]
     if measured is not None:  # first; without it as if nothing were measured
         names.insert(0, measured.runtime)
@@ -120,25 +162,25 @@ def open_runtime(
             raise
         except EngineError as error:
             measured = None
-            reasons.append(f"{known} passed over: {error}")
-            report(reasons[-1])
+            passed_over.append(PassedOver(known, str(error)))
+            _log.info("%s passed over: %s", known, error)
             continue
-        report(f"{known} runs x{scale}")
-        return runtime
-    raise UnavailableError("no runtime can run here; " + "; ".join(reasons))
+        _log.info("%s runs x%d", known, scale)
+        return OpenedRuntime(known, runtime, tuple(passed_over), profile)
+    raise NoRuntimeError(tuple(passed_over), profile)
 
 
 def measured_choice() -> str:
     """What "auto" begins with because it was measured to be the fastest, in words; "" without a
     measurement. For those whose results must not change on the way."""
-    choices = [_measured(scale, lambda line: None) for scale in SCALES]
+    choices = [_measured(scale) for scale in SCALES]
     return "" if not any(choices) else ", ".join(map(str, choices))
 
 
 def measured_largest(name: str, scale: int = 4) -> int | None:
     """Side of the largest crop with which a runtime holds the frame rate, px, as measured on this
     machine; 0 for none. None: not measured, or it was another runtime that was the fastest."""
-    choice = _measured(scale, lambda line: None)
+    choice = _measured(scale)
     return choice.largest_px if choice is not None and choice.runtime == name else None
 
 
@@ -146,7 +188,7 @@ def scales_in_int8(name: str) -> tuple[int, ...]:
     """The scales whose INT8 weights `open_runtime(name)` begins with."""
     if name != "auto":
         return ()
-    choices = {scale: _measured(scale, lambda line: None) for scale in SCALES}
+    choices = {scale: _measured(scale) for scale in SCALES}
     return tuple(scale for scale, one in choices.items() if one and one.precision == "int8")
 
 
@@ -156,13 +198,16 @@ def _open(name: str, scale: int, precision: str | None, threads: int | None = No
     return found(scale, precision, threads=threads) if threads else found(scale, precision)
 
 
-def _measured(scale: int, report: Callable[[str], None]) -> Choice | None:
-    """What was measured to be the fastest; None, with the reason reported: nothing that holds."""
+def _measured(scale: int) -> Choice | None:
+    """What was measured to be the fastest; None: nothing that holds."""
+    state = _profile_state(scale)
+    return None if state is None else state.choice
+
+
+def _profile_state(scale: int) -> ProfileState | None:
+    """What the speed profile says of a scale; None: it holds, and says nothing of this one."""
     try:
         choice = load().choices.get(scale)
     except ProfileError as error:
-        report(f"{PROFILE} passed over: {error}")
-        return None
-    if choice is not None:
-        report(f"{PROFILE}: {choice}")
-    return choice
+        return ProfileState(None, str(error))
+    return None if choice is None else ProfileState(choice)

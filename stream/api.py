@@ -5,9 +5,9 @@
     with Enhancer() as enhancer:
         sharp = enhancer(image)
 
-These are all the stages of `stream.graph` for one picture at a time, in the caller's thread. (The
-stage that runs the network is called the same, `stream.stages.enhancement.enhancer.Enhancer`; it is
-a part.)
+This drives an `stream.session.EnhancementSession`, one picture at a time, in the caller's thread.
+(The stage that runs the network is called the same, `stream.stages.enhancement.enhancer.Enhancer`;
+it is a part.)
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.option_table import RUNTIME
 from stream.picture_options import API_SCALE, DETAIL, FRAMING, RATE, STRENGTH
+from stream.session import EnhancementSession
 from stream.stages.framing.framing import Mode
 
 CLOCK = Fraction(1, 90_000)
@@ -69,7 +70,7 @@ class Enhancer:
         self._rate = Fraction(rate).limit_denominator(1001)
         self._runtime = runtime
         self._camera = camera
-        self._stages: Stages | None = None
+        self._session: EnhancementSession | None = None
         self._size = (0, 0)
         self._frames = 0
         self._started_s = time.monotonic()
@@ -85,8 +86,8 @@ class Enhancer:
     @strength.setter
     def strength(self, strength: float) -> None:
         self._strength = STRENGTH.check(strength)
-        if self._stages is not None:
-            self._stages.compositor.strength = strength
+        if self._session is not None:
+            self._session.strength = strength
 
     @property
     def detail(self) -> float:
@@ -96,8 +97,8 @@ class Enhancer:
     @detail.setter
     def detail(self, detail: float) -> None:
         self._detail = DETAIL.check(detail)
-        if self._stages is not None:
-            self._stages.show_detail(detail)
+        if self._session is not None:
+            self._session.detail = detail
 
     def __call__(self, image: Image, time_s: float | None = None) -> Image:
         """Enhance the next picture.
@@ -118,27 +119,27 @@ class Enhancer:
             raise RuntimeError("the enhancer was closed; make a new one")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"a picture must be RGB uint8 (H, W, 3): {image.dtype} {image.shape}")
-        stages = self._stages_for((image.shape[1], image.shape[0]))
+        session = self._session_for((image.shape[1], image.shape[0]))
         now_s = time.monotonic() - self._started_s if time_s is None else time_s
         frame = Frame(image, self._frames, round(now_s / CLOCK), CLOCK, time.monotonic_ns())
         self._frames += 1
-        for stage in stages.all:
-            frame = stage(frame)
+        frame = session.process(frame)
+        session.hand_on(frame)
         assert frame.output is not None
         # The caller may use the picture's memory again for the next one.
         return frame.output.copy() if np.may_share_memory(frame.output, image) else frame.output
 
     def forget(self) -> None:
         """Wipe what is remembered of everybody; from any thread."""
-        if self._stages is not None:
-            self._stages.bank.forget()
+        if self._session is not None:
+            self._session.forget()
 
     def close(self) -> None:
         """Wipe what is remembered and give everything back. May be called again."""
         self._closed = True
-        stages, self._stages = self._stages, None
-        if stages is not None:
-            stages.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -151,9 +152,9 @@ class Enhancer:
     ) -> None:
         self.close()
 
-    def _stages_for(self, size: tuple[int, int]) -> Stages:
-        if self._stages is None:
-            self._stages = Stages.build(
+    def _session_for(self, size: tuple[int, int]) -> EnhancementSession:
+        if self._session is None:
+            stages = Stages.build(
                 size,
                 self._rate,
                 framing=self._framing,
@@ -163,7 +164,8 @@ class Enhancer:
                 runtime=self._runtime,
                 camera=self._camera,
             )
+            self._session = EnhancementSession(stages)
         elif size != self._size:
-            self._stages = self._stages.reframed(size, self._rate, self._framing, self._scale)
+            self._session.reframe(size, self._rate, self._framing, self._scale)
         self._size = size
-        return self._stages
+        return self._session

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from stream.events import OnEvent, StageFailedOpen, StageRecovered
 from stream.frame import Frame, View
 from stream.image.resample import resample
 from stream.protocols import Stage
@@ -37,7 +38,8 @@ class _Watch:
     good: int = 0
     off_until_s: float | None = None
     pause_s: float = RETRY_S
-    said: bool = False
+    failing: StageFailedOpen | None = None
+    """As it was reported; None while there is nothing to report."""
 
 
 class FailOpen:
@@ -45,7 +47,7 @@ class FailOpen:
 
     Args: stages: in order; closed by their owner. metrics: gets their times and `FAILED_OPEN`.
           whole: the view before framing has chosen one; None for the picture as it is.
-          say: gets one line when a stage begins to fail, is switched off or works again.
+          tell: is told when a stage begins to fail or is switched off, and when it works again.
           clock: seconds, never going back.
     """
 
@@ -54,13 +56,13 @@ class FailOpen:
         stages: Sequence[Stage],
         metrics: Metrics,
         whole: View | None,
-        say: Callable[[str], None],
+        tell: OnEvent,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._watches = [_Watch(stage) for stage in stages]
         self._metrics = metrics
         self._view = whole
-        self._say = say
+        self._tell = tell
         self._clock = clock
         self._busy_since_s: float | None = None
         self.preparing = False
@@ -68,6 +70,11 @@ class FailOpen:
         self.complete = False
         """Whether every stage has worked on the last frame: what others took says nothing of what
         all would take."""
+
+    @property
+    def failing(self) -> tuple[StageFailedOpen, ...]:
+        """The stages that fail now, as that was reported; from any thread."""
+        return tuple(one.failing for one in self._watches if one.failing is not None)
 
     def prepare(
         self, steps: Iterable[Callable[[], object]], stopped: Callable[[], bool] = lambda: False
@@ -132,11 +139,11 @@ class FailOpen:
                 with self._metrics.time(watch.stage.name):
                     done = watch.stage(frame)
             except Exception as error:
-                self._failed(watch, f"failed ({_one_line(error)})", raised=True)
+                self._failed(watch, StageFailedOpen(watch.stage.name, "raised", _one_line(error)))
                 self._metrics.count(FAILED_OPEN)
                 return self._drawn(frame)
             if self._clock() - started_s > LATE_S:
-                self._failed(watch, "is too slow", raised=False)
+                self._failed(watch, StageFailedOpen(watch.stage.name, "late"))
             else:
                 self._worked(watch)
             frame = done
@@ -146,27 +153,27 @@ class FailOpen:
             self._metrics.count(FAILED_OPEN)
         return frame if frame.output is not None else self._drawn(frame)
 
-    def _failed(self, watch: _Watch, what: str, *, raised: bool) -> None:
+    def _failed(self, watch: _Watch, how: StageFailedOpen) -> None:
         watch.failures += 1
         watch.good = 0
-        name = watch.stage.name
+        raised = how.why == "raised"
         if watch.failures >= FAILURES:
             watch.off_until_s = self._clock() + watch.pause_s
             if raised:
                 watch.pause_s = min(2.0 * watch.pause_s, RETRY_MOST_S)
         # A single late frame, while a model is loaded, is no news.
-        if not watch.said and (watch.off_until_s is not None or raised):
-            watch.said = True
-            self._say(f"the {name} {what}; the camera's picture is shown where it is needed")
+        if watch.failing is None and (watch.off_until_s is not None or raised):
+            watch.failing = how
+            self._tell(how)
 
     def _worked(self, watch: _Watch) -> None:
         watch.good += 1
         if watch.good < GOOD_FRAMES or not watch.failures:
             return
         watch.failures, watch.off_until_s, watch.pause_s = 0, None, RETRY_S
-        if watch.said:
-            watch.said = False
-            self._say(f"the {watch.stage.name} works again")
+        if watch.failing is not None:
+            watch.failing = None
+            self._tell(StageRecovered(watch.stage.name))
 
 
 def _one_line(error: Exception) -> str:

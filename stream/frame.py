@@ -75,6 +75,11 @@ class Face:
     patch: Patch | None = None
 
     @property
+    def is_enhanced(self) -> bool:
+        """Whether it is shown with a patch, however faintly. All counts go by this."""
+        return self.patch is not None and self.patch.weight > 0.0
+
+    @property
     def width_px(self) -> float:
         """Width of the face box, px of the frame."""
         return float(self.box[2] - self.box[0])
@@ -104,6 +109,8 @@ class View:
     moving: bool = False
     """On its way, and shown exactly where it is; one that stands may be moved by up to an output
     pixel, where it is drawn much faster."""
+    in_place: bool = False
+    """Faces are enhanced even where the view does not enlarge them."""
 
     @property
     def zoom(self) -> float:
@@ -137,6 +144,11 @@ class Frame:
     is for the sink that encodes, which may write into it; stages leave it alone."""
     marks: tuple[tuple[int, int, int, int], ...] = ()
     """Where something beside the patches was drawn into the output: xyxy px of it, even numbers."""
+
+    @property
+    def enhanced(self) -> int:
+        """How many of its faces are."""
+        return sum(face.is_enhanced for face in self.faces)
 
     @property
     def time_s(self) -> float:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
-from engines.runtime import PROFILE, SCALES, Runtime, measured_largest, open_runtime
+from engines.runtime import SCALES, OpenedRuntime, Runtime, measured_largest, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
+from stream.events import EventLog, ExemplarAdmitted, RuntimeChosen
 from stream.frame import View
 from stream.image.resample import Size
 from stream.option_table import RUNTIME
 from stream.picture_options import DETAIL, STRENGTH
 from stream.protocols import Stage
-from stream.quality_controller import QualityController
-from stream.quality_ladder import QualityLevel, first_level
+from stream.quality_ladder import first_level
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.crop_selector import X8_ZOOM
@@ -26,53 +26,59 @@ from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.tracker import Tracker
 
 
-@dataclass
 class Opener:
-    """Opens runtimes, and remembers which was taken and why others were not."""
+    """Opens runtimes, and remembers which was taken and why others were not.
 
-    name: str
-    taken: Runtime | None = None
-    passed_over: list[str] = field(default_factory=list)
-    profile: str = ""
-    """What "auto" said of the speed profile: which is in use, or why none is."""
+    Args: name: "auto" or a name of `engines.runtime.RUNTIMES`.
+    """
 
-    def __call__(self, scale: int) -> Runtime:
+    def __init__(self, name: str = "auto") -> None:
+        self.name = name
+        self.opened: OpenedRuntime | None = None
+        """The last one; None before the first."""
+
+    def __call__(self, scale: int) -> OpenedRuntime:
         """The runtime for a scale, 4 or 8. Raises: EngineError."""
-        lines: list[str] = []
-        self.taken = open_runtime(self.name, scale, report=lines.append)
-        self.passed_over = [line for line in lines if " passed over: " in line]
-        self.profile = next((line for line in lines if line.startswith(PROFILE)), "")
-        return self.taken
+        self.opened = open_runtime(self.name, scale)
+        return self.opened
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of a run, in order, and what others need to know of them."""
+    """The stages of a run, in order, and what a session needs to know of them."""
 
     all: list[Stage]
-    bank: Bank
-    compositor: Compositor
-    opener: Opener
-    whole: View
-    """The whole picture in the geometry of the output: what is shown when nothing else is known."""
+    bank: Bank = field(default_factory=Bank)
+    compositor: Compositor = field(default_factory=Compositor)
+    opener: Opener = field(default_factory=Opener)
+    whole: View | None = None
+    """The whole picture in the geometry of the output: what is shown when nothing else is known;
+    None for the picture as it is."""
     to_load: tuple[Callable[[], object], ...] = ()
-    """Models, for `steps`."""
+    """Models, that a call loads before its first frame."""
+    try_out: Callable[[], float] | None = None
+    """Runs the network on a crop of `FIRST_PX`; returns how long that takes, seconds."""
+    events: EventLog = field(default_factory=EventLog)
+    """Of these stages, and of the session that runs them."""
+    enhancer: Enhancer | None = None
+    """None: nothing runs the network."""
 
     @property
     def output_size(self) -> Size:
         """(width, height) of every output, px."""
+        assert self.whole is not None, "these stages do not choose it"
         return self.whole.size
 
-    @property
-    def first_level(self) -> int:
-        """The step of `stream.quality_ladder.LADDER` that a call begins with, when its runtime is
-        open."""
-        return first_level(self._measured_px)
+    def first_quality(self) -> tuple[int, float | None]:
+        """The step of `stream.quality_ladder.LADDER` that a call begins with, and what the network
+        takes for a crop, seconds, where that is to choose a better one: nobody has measured it.
 
-    @property
-    def _measured_px(self) -> int | None:
-        taken = self.opener.taken
-        return None if taken is None else measured_largest(taken.name)
+        Raises: EngineError: the network cannot be opened.
+        """
+        taken_s = None if self.try_out is None else self.try_out()
+        opened = self.opener.opened
+        measured_px = None if opened is None else measured_largest(opened.runtime.name)
+        return first_level(measured_px), taken_s if measured_px is None else None
 
     @classmethod
     def build(
@@ -98,7 +104,7 @@ class Stages:
                 the truth.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
-                live: for a call: what takes long is left to `steps`, and no frame waits for the
+                live: for a call: what takes long is left to `to_load`, and no frame waits for the
                 network to be compiled.
                 camera: what it gives, where that was measured.
                 tracker: finds the faces; `Stages.tracker()` when left out.
@@ -108,9 +114,16 @@ class Stages:
         """
         frame = Framing(framing, size, scale, rate)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
-        enhancer = Enhancer(opener, rate, restore_in_place=framing == "fixed", detail=detail)
-        enhancer.patient = not live
-        bank, compositor = Bank(camera), Compositor(strength, camera)
+        events = EventLog()
+
+        def open_scale(scale: int) -> Runtime:
+            opened = opener(scale)
+            events.add(RuntimeChosen(scale, opened.name, opened.passed_over, opened.profile))
+            return opened.runtime
+
+        enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live)
+        bank = Bank(camera, on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)))
+        compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
         try:
             if eager:
@@ -127,8 +140,17 @@ class Stages:
         if live:
             scales = SCALES if frame.whole.zoom > X8_ZOOM else SCALES[:1]
             to_load += [partial(enhancer.warm_up, scale) for scale in scales]
-        stages: list[Stage] = [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor]
-        return cls(stages, bank, compositor, opener, frame.whole, tuple(to_load))
+        return cls(
+            [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor],
+            bank,
+            compositor,
+            opener,
+            frame.whole,
+            tuple(to_load),
+            enhancer.try_out,
+            events,
+            enhancer,
+        )
 
     @staticmethod
     def tracker() -> Stage:
@@ -143,36 +165,10 @@ class Stages:
         Raises: ConfigError: as `build`.
         """
         frame = Framing(framing, size, scale, rate)
-        stages: list[Stage] = []
-        for stage in self.all:
-            if isinstance(stage, Enhancer):
-                stage.restore_in_place = framing == "fixed"
-            stages.append(frame if stage.name == frame.name else stage)
+        stages = [frame if stage.name == frame.name else stage for stage in self.all]
         return replace(self, all=stages, whole=frame.whole)
 
-    def show_detail(self, detail: float) -> None:
-        """Show so much fine detail from the next frame on, 0..1; from any thread."""
-        for stage in self.all:
-            if isinstance(stage, Enhancer):
-                stage.detail = detail
-
-    def apply(self, quality: QualityLevel) -> None:
-        """Let the stages spend no more than this from the next frame on."""
-        for stage in self.all:
-            if isinstance(stage, Tracker | Enhancer):
-                stage.quality = quality
-
-    def steps(self, quality_controller: QualityController) -> tuple[Callable[[], object], ...]:
-        """What is to be done, made `live`, before the first frame; in the thread that runs the
-        stages. The last step begins the quality controller. Raising: ModelError, EngineError."""
-        return (*self.to_load, partial(self._begin, quality_controller))
-
-    def _begin(self, quality_controller: QualityController) -> None:
-        tried_s = [stage.try_out() for stage in self.all if isinstance(stage, Enhancer)]
-        measured = self._measured_px is not None
-        quality_controller.start(self.first_level, None if measured else max(tried_s, default=None))
-
     def close(self) -> None:
-        """Close every stage, for those who run them without a `Pipeline`."""
+        """Close every stage, for those who run them without a session."""
         for stage in self.all:
             stage.close()

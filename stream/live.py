@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from stream.events import notes_to
 from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.media.sinks.file_sink import FileSink
@@ -20,11 +21,10 @@ from stream.media.sinks.virtual_camera import VirtualCamera
 from stream.media.sources.camera_source import CameraSource
 from stream.option_table import VIRTUAL_CAMERA
 from stream.options import LiveOptions, chosen_scale
-from stream.picture_options import DETAIL
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
-from stream.quality_controller import QualityController
-from stream.telemetry.metrics import DROPPED, EXEMPLARS, FAILED_OPEN, Metrics
+from stream.session import EnhancementSession
+from stream.telemetry.metrics import Metrics
 from stream.telemetry.progress import Progress
 from stream.telemetry.prometheus import serve
 from stream.telemetry.report import Report, make_report
@@ -38,50 +38,46 @@ PATIENCE_S = 1.0
 class PreviewControls:
     """What the preview's keys and figures reach of a running call."""
 
-    stages: Stages
-    metrics: Metrics
-    quality_controller: QualityController
-    shown_detail: float = DETAIL.default
+    session: EnhancementSession
 
     @property
     def detail(self) -> float:
         """How much fine detail is shown, 0..1."""
-        return self.shown_detail
+        return self.session.detail
 
     @detail.setter
     def detail(self, detail: float) -> None:
-        self.shown_detail = detail
-        self.stages.show_detail(detail)
+        self.session.detail = detail
 
     @property
     def strength(self) -> float:
         """Of the enhancement, 0..1."""
-        return self.stages.compositor.strength
+        return self.session.strength
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        self.stages.compositor.strength = strength
+        self.session.strength = strength
 
     def forget(self) -> None:
         """Wipe the exemplars of everybody."""
-        self.stages.bank.forget()
+        self.session.forget()
 
     def closeups(self, track_id: int) -> Sequence[Image]:
         """What is kept of one person."""
-        return [one.image for one in self.stages.bank.exemplars_of(track_id)]
+        return [one.image for one in self.session.exemplars_of(track_id)]
 
     def dropped(self) -> int:
         """Frames dropped so far."""
-        return self.metrics.counter(DROPPED)
+        return self.session.stats().dropped
 
     def quality(self) -> str:
         """What was given up so that the picture keeps up; empty for nothing."""
-        level = self.quality_controller.level
-        return f"{level} ({self.quality_controller.quality.name})" if level else ""
+        level = self.session.stats().level
+        return f"{level} ({self.session.quality.name})" if level else ""
 
     def failed_open(self) -> int:
         """Frames on which a stage failed or was late, so far."""
-        return self.metrics.counter(FAILED_OPEN)
+        return self.session.stats().failed_open
 
 
 def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
@@ -106,44 +102,27 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             camera=options.camera,
             live=True,
         )
-        quality_controller = QualityController(stages.apply, float(1 / camera.rate), metrics)
-        controls = PreviewControls(stages, metrics, quality_controller, options.detail)
-        preview = None if options.headless else Preview(controls)
+        session = EnhancementSession(
+            stages, live_rate=camera.rate, metrics=metrics, on_event=notes_to(say)
+        )
+        preview = None if options.headless else Preview(PreviewControls(session))
         try:
             sinks = open_sinks(camera, stages, preview, options)
         except BaseException:
-            stages.close()
+            session.close()
             raise
-
-        def on_frame(_: Frame) -> None:
-            metrics.set(EXEMPLARS, stages.bank.harvested)
-            advance()
-
-        pipeline = Pipeline(
-            camera,
-            stages.all,
-            sinks,
-            metrics,
-            on_frame,
-            whole=stages.whole,
-            say=say,
-            on_worked=quality_controller,
-            prepare=stages.steps(quality_controller),
-        )
         started_s = time.monotonic()
         with showing(metrics, options) as advance, Ending() as ending:
-            watch(pipeline, preview, camera, ending)
+            watch(Pipeline(camera, session, sinks, advance), preview, camera, ending)
         outputs = [str(path) for path in options.files]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera
         return make_report(
             metrics,
             duration_s=time.monotonic() - started_s,
-            exemplars=stages.bank.harvested,
+            exemplars=session.stats().exemplars,
             input_name=options.device.name,
             output_name=", ".join(outputs),
-            runtime=stages.opener.taken.name if stages.opener.taken else "",
-            profile=stages.opener.profile,
-            passed_over=stages.opener.passed_over,
+            opened=stages.opener.opened,
         )
 
 
@@ -184,15 +163,15 @@ def serving(metrics: Metrics, options: LiveOptions, say: Callable[[str], None]) 
 
 
 @contextmanager
-def showing(metrics: Metrics, options: LiveOptions) -> Iterator[Callable[[], None]]:
+def showing(metrics: Metrics, options: LiveOptions) -> Iterator[Callable[[Frame], None]]:
     """Show how far the call is, or the figures; yields what is to be called for each frame."""
     if options.stats is not None:
         with Stats(metrics, options.stats, sys.stdout):
-            yield lambda: None
+            yield lambda frame: None
         return
     progress = Progress(None)
     try:
-        yield progress.advance
+        yield lambda frame: progress.advance()
     finally:
         progress.finish()
 

@@ -1,10 +1,9 @@
-"""Pipeline: source → stages → sinks, each in its own thread, the stages together in one.
+"""Pipeline: source → session → sinks, each in its own thread.
 
-capture thread ─link─► worker thread, runs all the stages ─link─► a thread for each sink
+capture thread ─link─► worker thread, drives the session ─link─► a thread for each sink
 
-A live source changes three things: every link keeps the newest frame alone, so that nothing grows
-old in a queue; stages fail open (`stream.fail_open`); and while the worker is late the capture
-thread itself hands the camera's pictures on.
+A live source changes two things: every link keeps the newest frame alone, so that nothing grows old
+in a queue; and while the session is late the capture thread itself hands the camera's pictures on.
 """
 
 from __future__ import annotations
@@ -15,77 +14,54 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from stream.fail_open import FailOpen
-from stream.frame import Frame, View
+from stream.frame import Frame
 from stream.link import Link
-from stream.protocols import Sink, Source, Stage
-from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FRAMES, Metrics, age_of
+from stream.protocols import Sink, Source
+from stream.session import EnhancementSession
+from stream.telemetry.metrics import DROPPED, age_of
 
 WAITING_FRAMES = 4
 """Frames that wait in an ordered link: enough to even out bumps, little enough memory at 4K."""
 
 
 class Pipeline:
-    """Runs one source through stages into sinks.
+    """Runs one source through a session into sinks.
 
     The first error of any source, stage, sink or `on_frame` ends the run: `run` (or `wait`)
     raises that very error after every thread has ended and every sink was aborted. So does
     KeyboardInterrupt. Sinks are closed only after all of them have taken every frame: nothing is
     published when one of them fails on the way.
 
-    Live there is one exception: a stage that fails does not end the run, see `FailOpen`.
+    A session of a live source raises nothing of what its stages raise, see `FailOpen`.
     """
 
     def __init__(
         self,
         source: Source,
-        stages: Sequence[Stage],
+        session: EnhancementSession,
         sinks: Sequence[Sink],
-        metrics: Metrics | None = None,
         on_frame: Callable[[Frame], None] | None = None,
-        *,
-        whole: View | None = None,
-        say: Callable[[str], None] | None = None,
-        on_worked: Callable[[Frame, float], None] | None = None,
-        prepare: Sequence[Callable[[], object]] = (),
     ) -> None:
         """Put the parts together; nothing runs yet. A pipeline runs once.
 
         Args: source: already opened.
-              stages: in order; closed by the pipeline.
+              session: prepared, driven and closed by the pipeline, in one thread. Its metrics get
+              the time of "source" and of each sink, by name, too; live also drops, and the age of
+              frames from capture until a sink has taken them.
               sinks: closed or aborted by the pipeline.
-              metrics: gets the time of "source", of each stage and each sink, by name, and counts
-              frames and faces; live also drops, and the age of frames from capture until a sink has
-              taken them.
               on_frame: called with each frame that goes to the sinks, never by two threads at once.
-              whole: live, the view of a camera's picture shown before framing has chosen one.
-              say: live, gets one line when a stage fails or recovers; otherwise nobody hears it.
-              on_worked: live, called in the worker with each frame on which all stages worked and
-              the seconds that they took together.
-              prepare: live, done in the worker before its first frame, in order; until then the
-              camera's picture is shown. An error in it ends the run.
         """
-        self.metrics = metrics if metrics is not None else Metrics()
+        self.metrics = session.metrics
         self._source = source
-        self._stages = tuple(stages)
+        self._session = session
         self._sinks = tuple(sinks)
         self._on_frame = on_frame
-        self._on_worked = on_worked
-        self._prepare = tuple(prepare)
-        self._fail_open: FailOpen | None = None
-        if source.live:
-            self._fail_open = FailOpen(
-                self._stages, self.metrics, whole, say or (lambda line: None)
-            )
-            self._fail_open.preparing = bool(prepare)
         self._captured = self._link()
         self._finished = [self._link() for _ in self._sinks]
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        # Live, two threads hand frames on; what is older than the last one is dropped.
+        # Live, two threads hand frames on, and no sink may get them in another order.
         self._order = threading.Lock()
-        self._newest = -1
-        self._overtaken = 0
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self._ended: list[threading.Event] = []
@@ -94,8 +70,7 @@ class Pipeline:
     @property
     def dropped(self) -> int:
         """Frames that a newer one replaced, everywhere together; always 0 for recordings."""
-        links = (self._captured, *self._finished)
-        return self._overtaken + sum(link.dropped for link in links)
+        return self.metrics.counter(DROPPED)
 
     @property
     def running(self) -> bool:
@@ -183,8 +158,8 @@ class Pipeline:
             if frame is None:
                 break
             self.metrics.record("source", (time.perf_counter_ns() - started_ns) / 1e6)
-            if self._fail_open is not None and self._fail_open.is_late():
-                self._hand_on(self._fail_open.plain(frame))
+            if self._session.late:
+                self._hand_on(self._session.plain(frame))
             else:
                 self._put(self._captured, frame)
         self._captured.close()
@@ -192,14 +167,15 @@ class Pipeline:
 
     def _work(self) -> None:
         try:
-            if self._fail_open is None or self._fail_open.prepare(
-                self._prepare, self._stopping.is_set
-            ):
+            if self._session.prepare(self._stopping.is_set):
                 for frame in self._captured:
-                    self._pass_on(frame)
+                    self._hand_on(self._session.process(frame))
         except BaseException as error:
             self._fail(error)
-        self._close_stages()
+        try:
+            self._session.close()
+        except BaseException as error:
+            self._fail(error)
         for link in self._finished:
             link.close()
 
@@ -211,30 +187,10 @@ class Pipeline:
                 age_ns = time.monotonic_ns() - frame.captured_ns
                 self.metrics.record(age_of(sink.name), age_ns / 1e6)
 
-    def _pass_on(self, frame: Frame) -> None:
-        if self._fail_open is not None:
-            if frame.index > self._newest:
-                started_ns = time.perf_counter_ns()
-                frame = self._fail_open(frame)
-                worked_ns = time.perf_counter_ns() - started_ns
-                self._hand_on(frame)
-                if self._on_worked is not None and self._fail_open.complete:
-                    self._on_worked(frame, worked_ns / 1e9)
-            else:
-                self._overtake()
-            return
-        for stage in self._stages:
-            with self.metrics.time(stage.name):
-                frame = stage(frame)
-        self._hand_on(frame)
-
     def _hand_on(self, frame: Frame) -> None:
         with self._order:
-            if frame.index <= self._newest:
-                self._overtake()
+            if not self._session.hand_on(frame):
                 return
-            self._newest = frame.index
-            self._count(frame)
             if self._on_frame is not None:
                 self._on_frame(frame)
             for link in self._finished:
@@ -243,24 +199,6 @@ class Pipeline:
     def _put(self, link: Link[Frame], frame: Frame) -> None:
         if link.put(frame):
             self.metrics.count(DROPPED)
-
-    def _overtake(self) -> None:
-        self._overtaken += 1
-        self.metrics.count(DROPPED)
-
-    def _count(self, frame: Frame) -> None:
-        self.metrics.count(FRAMES)
-        self.metrics.count(FACES, len(frame.faces))
-        shown = [face.patch for face in frame.faces if face.patch and face.patch.weight > 0.0]
-        self.metrics.count(ENHANCED, len(shown))
-
-    def _close_stages(self) -> None:
-        for stage in self._stages:
-            try:
-                stage.close()
-            except BaseException as error:
-                # The other stages still have models and memory to give back.
-                self._fail(error)
 
     def _close_sinks(self) -> None:
         open_sinks = list(self._sinks)

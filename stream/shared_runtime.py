@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-from engines.runtime import EngineError, Features, Image, Runtime
+from engines.runtime import EngineError, Features, Image, OpenedRuntime, Runtime
 from stream.graph import Opener
 
 T = TypeVar("T")
@@ -27,15 +28,16 @@ class SharedRuntime(Opener):
     def __init__(self, runtime: str = "auto") -> None:
         super().__init__(runtime)
         self._owner = ThreadPoolExecutor(1, "closeup shared runtime")
-        self._runtimes: dict[int, Runtime] = {}
+        self._runtimes: dict[int, OpenedRuntime] = {}
         self._closed = False
 
-    def __call__(self, scale: int) -> Runtime:
+    def __call__(self, scale: int) -> OpenedRuntime:
         """The runtime for a scale, 4 or 8: one more way to the one that is open.
 
         Raises: EngineError: it cannot run here, or the shared runtime was closed.
         """
-        return _Shared(self, self.ask(lambda: self._opened(scale)))
+        opened = self.ask(lambda: self._open(scale))
+        return replace(opened, runtime=_Shared(self, opened.runtime))
 
     def lend(self) -> Opener:
         """For one recording: its own record of what it took."""
@@ -69,14 +71,16 @@ class SharedRuntime(Opener):
     ) -> None:
         self.close()
 
-    def _opened(self, scale: int) -> Runtime:
+    def _open(self, scale: int) -> OpenedRuntime:
         if scale not in self._runtimes:
-            self._runtimes[scale] = super().__call__(scale).__enter__()
+            opened = super().__call__(scale)
+            opened.runtime.__enter__()
+            self._runtimes[scale] = opened
         return self._runtimes[scale]
 
     def _free(self) -> None:
         while self._runtimes:
-            self._runtimes.popitem()[1].__exit__(None, None, None)
+            self._runtimes.popitem()[1].runtime.__exit__(None, None, None)
 
 
 class _Lent(Opener):
@@ -84,14 +88,10 @@ class _Lent(Opener):
         super().__init__(shared_runtime.name)
         self._shared_runtime = shared_runtime
 
-    def __call__(self, scale: int) -> Runtime:
+    def __call__(self, scale: int) -> OpenedRuntime:
         """See `SharedRuntime`."""
-        self.taken = self._shared_runtime(scale)
-        self.passed_over, self.profile = (
-            self._shared_runtime.passed_over,
-            self._shared_runtime.profile,
-        )
-        return self.taken
+        self.opened = self._shared_runtime(scale)
+        return self.opened
 
 
 class _Shared:

@@ -14,6 +14,7 @@ import pytest
 from run_pipeline import main
 from stream.frame import Face, Frame, Patch, View
 from stream.graph import Opener, Stages
+from stream.protocols import Stage
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.exemplars.bank import Bank
 
@@ -28,7 +29,7 @@ def run_main(*arguments: object) -> int:
     return status
 
 
-class See:
+class See(Stage):
     """The tracker of a first pass: the same face in every frame, or none."""
 
     name = "tracker"
@@ -41,11 +42,8 @@ class See:
         self.meet(frame)
         return replace(frame, faces=(_face(),) if self.face else ())
 
-    def close(self) -> None:
-        """Nothing to release."""
 
-
-class Enlarge:
+class Enlarge(Stage):
     """All stages in one: a face in every frame, the whole picture on a larger canvas."""
 
     name = "enlarge"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import cv2
 import numpy as np
 
-from engines.runtime import Features
+from engines.runtime import Features, OpenedRuntime
 from stream.frame import Image
 from stream.image.detection import Detection
 from tests.pictures import detection
@@ -105,8 +104,7 @@ class OpenedRuntimes:
         self.runtimes: list[BicubicRuntime] = []
         self.names: list[str] = []
 
-    def __call__(self, name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
-        report(f"bicubic runs x{scale}")
+    def __call__(self, name: str, scale: int) -> OpenedRuntime:
         self.names.append(name)
         self.runtimes.append(BicubicRuntime(scale))
-        return self.runtimes[-1]
+        return OpenedRuntime("bicubic", self.runtimes[-1])

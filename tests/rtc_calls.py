@@ -24,6 +24,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from bench import barcode
 from stream.frame import Frame, Image
 from stream.graph import Stages
+from stream.protocols import Stage
 from tests.pictures import backdrop
 
 T = TypeVar("T")
@@ -181,14 +182,11 @@ async def suppressed(sending: Coroutine[Any, Any, None]) -> None:
 def add_stage(monkeypatch: pytest.MonkeyPatch, work: Callable[[Frame], Frame]) -> None:
     """One more stage, at the end."""
 
-    class Last:
+    class Last(Stage):
         name = "last"
 
         def __call__(self, frame: Frame) -> Frame:
             return work(frame)
-
-        def close(self) -> None:
-            pass
 
     build = Stages.build
 

@@ -248,11 +248,13 @@ def test_as_a_command(tmp_path: Path) -> None:
 
 def test_the_opener_remembers_what_it_took_and_why() -> None:
     opener = Opener("auto")
-    with opener(4) as runtime:
-        assert opener.taken is runtime
-        assert all(" passed over: " in line for line in opener.passed_over)
-        assert not any(line.startswith(runtime.name + " ") for line in opener.passed_over)
+    opened = opener(4)
+    with opened.runtime:
+        assert opener.opened is opened
+        assert opened.name not in [one.name for one in opened.passed_over]
+        assert all(one.reason for one in opened.passed_over)
     named = Opener("onnxruntime-cpu")
-    with named(4) as runtime:
-        assert runtime.name == "onnxruntime-cpu"
-        assert not named.passed_over
+    opened = named(4)
+    with opened.runtime as runtime:
+        assert runtime.name == opened.name == "onnxruntime-cpu"
+        assert not opened.passed_over

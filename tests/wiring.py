@@ -11,10 +11,11 @@ import pytest
 
 from stream.camera_profile import CameraProfile
 from stream.declared_option import Use
+from stream.graph import Stages
 from stream.media.sinks.file_sink import FileSink
 from stream.option_table import OPTIONS
-from stream.pipeline import Pipeline
 from stream.protocols import Stage
+from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.exemplars.bank import Bank
@@ -109,8 +110,15 @@ class Made:
         self.bank = record(monkeypatch, Bank)
         self.enhancer = record(monkeypatch, Enhancer)
         self.file = record(monkeypatch, FileSink)
-        self.pipeline = record(monkeypatch, Pipeline)
+        self.session = record(monkeypatch, EnhancementSession)
         self.detector = detector
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Of the last session."""
+        stages = self.session[-1]["stages"]
+        assert isinstance(stages, Stages)
+        return stages.all
 
     def check_stages(
         self, framing: str, scale: float, strength: float, detail: float, rate: float
@@ -123,7 +131,6 @@ class Made:
         assert self.compositor[-1]["strength"] == strength
         assert self.enhancer[-1]["detail"] == detail
         assert self.compositor[-1]["camera"] == self.bank[-1]["camera"] == CAMERA
-        assert self.enhancer[-1]["restore_in_place"] == (framing == "fixed")
         assert abs(float(self.enhancer[-1]["rate"]) - rate) < 0.1
 
 

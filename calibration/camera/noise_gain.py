@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         people = load_people(given.data)
-        with open_runtime(given.runtime, SCALE) as network:
+        with open_runtime(given.runtime, SCALE).runtime as network:
             rows = [
                 measure(network, people, noise, smooth, bit_rate)
                 for noise in (NOISES[1:2] if given.quick else NOISES)

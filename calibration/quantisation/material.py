@@ -10,7 +10,7 @@ stays in memory.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from engines.alignment import align
 from engines.hime import degrade
 from engines.hime.people import Person, cut, load_people, recolour
-from engines.runtime import Features, Image, Runtime, open_runtime
+from engines.runtime import Features, Image, OpenedRuntime, Runtime
 from engines.runtimes.feature_cache import FeatureCache
 from stream.errors import ModelError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
 from stream.image.detection import Detection
 from stream.media.sources.file_source import FileSource
+from stream.session import EnhancementSession
 from stream.stages.exemplars import quality
 from stream.stages.tracking.face_detector import FaceDetector
 
@@ -172,29 +173,26 @@ def watch(path: Path, seconds: float) -> Material:
         rate = Fraction(source.rate or 30)
         size = (source.width, source.height)
         stages = Stages.build(size, rate, framing="auto", runtime=listener)
+        session = EnhancementSession(stages)
         try:
             for frame in source:
                 if frame.time_s > seconds:
                     break
-                _take_exemplars(_through(stages, frame), stages, photos)
+                _take_exemplars(session.process(frame), session, photos)
         finally:
-            stages.close()
+            session.close()
     people = [
         Person(f"{path.stem} {track}", kept) for track, kept in sorted(photos.items()) if kept
     ]
     return Material(people, listener.heard())
 
 
-def _through(stages: Stages, frame: Frame) -> Frame:
-    for stage in stages.all:
-        frame = stage(frame)
-    return frame
-
-
-def _take_exemplars(frame: Frame, stages: Stages, photos: dict[int, tuple[Image, ...]]) -> None:
+def _take_exemplars(
+    frame: Frame, session: EnhancementSession, photos: dict[int, tuple[Image, ...]]
+) -> None:
     """Copies: the bank overwrites its own."""
     for face in frame.faces:
-        kept = stages.bank.exemplars_of(face.track_id)
+        kept = session.exemplars_of(face.track_id)
         if len(kept) > len(photos.get(face.track_id, ())):
             photos[face.track_id] = tuple(one.image.copy() for one in kept)
 
@@ -206,10 +204,11 @@ class Listener(Opener):
         super().__init__("onnxruntime-cpu")
         self._samples: dict[int, list[Sample]] = {}
 
-    def __call__(self, scale: int) -> Runtime:
+    def __call__(self, scale: int) -> OpenedRuntime:
         """The runtime for a scale. Raises: EngineError."""
-        runtime = open_runtime(self.name, scale)
-        return _Heard(runtime, self._samples.setdefault(scale, []))
+        opened = super().__call__(scale)
+        samples = self._samples.setdefault(scale, [])
+        return replace(opened, runtime=_Heard(opened.runtime, samples))
 
     def heard(self) -> dict[int, list[Sample]]:
         """Samples by scale, some from everywhere."""

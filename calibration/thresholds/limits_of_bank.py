@@ -37,7 +37,7 @@ room is dim for the far face, too; where that is burnt out itself, its truth is 
 
 def of_exemplars(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
     """Limits of pose, light and score. Raises: EngineError, ModelError, ValueError."""
-    with open_runtime(runtime, gains.SCALE) as network:
+    with open_runtime(runtime, gains.SCALE).runtime as network:
         halves = [tried(network, half) for half in (people.chosen_on, people.held_out)]
     worth = [one.gain_db for half in halves for one in half if one.kind == "plain"]
     evidence.notes.append(
@@ -82,7 +82,7 @@ def of_worth(
 ) -> None:
     """How close and how sharp. Raises: EngineError, ValueError."""
     source = f"{cases} far faces of {people.source}"
-    with open_runtime(runtime, gains.SCALE) as network:
+    with open_runtime(runtime, gains.SCALE).runtime as network:
         meters = [
             gains.GainMeter(network, gains.cases(half, max(1, cases // 2), side_px))
             for half in (people.chosen_on, people.held_out)

@@ -25,7 +25,7 @@ COVERED = 0.95
 
 def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
     """Consistency check and exemplar gate. Raises: EngineError, ValueError."""
-    with open_runtime(runtime, gains.SCALE) as network:
+    with open_runtime(runtime, gains.SCALE).runtime as network:
         on, out = (patches(network, half) for half in (people.chosen_on, people.held_out))
     doubt = choose(
         f"{CHECK}:DOUBT",

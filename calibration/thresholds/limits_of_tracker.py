@@ -83,7 +83,7 @@ def of_tracker(evidence: Evidence, folder: Path, people: Halves[Person] | None) 
 
 def of_sizes(evidence: Evidence, folder: Path, runtime: str) -> None:
     """Up to which size of a face exemplars are worth anything. Raises: EngineError."""
-    with open_runtime(runtime, gains.SCALE) as network:
+    with open_runtime(runtime, gains.SCALE).runtime as network:
         by_person = gains_by_size(network, folder)
     parts = halves(by_person, f"{folder.stem}: {len(by_person)} recordings that are large enough")
     on, out = (_mean(half) for half in (parts.chosen_on, parts.held_out))

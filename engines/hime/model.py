@@ -249,7 +249,7 @@ class Hime(nn.Module):
         assert self.transfer is not None
         c, cells = self.config.channels, self.config.scale**2
         b, n = features.hr.shape[:2]
-        query, detail, sure = torch.split(features.query, (c, cells, 1), dim=2)
+        query, detail, sure = torch.split(features.query, [c, cells, 1], dim=2)
         weight = valid * sure.float()
         # another person's exemplars still help a little where they agree by chance: features are
         # weighed by validity alone, the network knows the confidence from their first layer

@@ -14,7 +14,15 @@ from pathlib import Path
 
 import av
 
-from engines.runtime import BY_NAME_ONLY, PROFILE, RUNTIMES, EngineError, open_runtime
+from engines.runtime import (
+    BY_NAME_ONLY,
+    RUNTIMES,
+    EngineError,
+    NoRuntimeError,
+    PassedOver,
+    ProfileState,
+    open_runtime,
+)
 from stream.media.sinks import virtual_camera
 from stream.media.sinks.window import display_missing
 from stream.media.sources.devices import FORMATS, cameras_found
@@ -97,40 +105,43 @@ def _models() -> Finding:
 
 def _runtimes() -> list[Finding]:
     """Each runtime, and that "auto" finds one at all."""
-    said: list[str] = []
     chosen, failure = "", ""
+    passed_over: tuple[PassedOver, ...] = ()
+    profile: ProfileState | None = None
     try:
-        with open_runtime("auto", 4, report=said.append):
-            chosen = said[-1].split(" runs ")[0]
+        opened = open_runtime("auto", 4)
+        chosen, passed_over, profile = opened.name, opened.passed_over, opened.profile
+        opened.runtime.__exit__(None, None, None)
+    except NoRuntimeError as error:
+        passed_over, profile = error.passed_over, error.profile
+        failure = _one_line(error)
     except EngineError as error:
         failure = _one_line(error)
-    passed_over = dict(line.split(" passed over: ", 1) for line in said if " passed over: " in line)
+    reasons = {one.name: one.reason for one in passed_over}
     text = f'"auto" takes {chosen}' if chosen else failure
-    findings = [Finding("runtime", bool(chosen), text, needed=True), *_profile(said)]
+    findings = [Finding("runtime", bool(chosen), text, needed=True), *_profile(profile)]
     for name, _ in RUNTIMES:
         if name == chosen:
             findings.append(Finding(f"  {name}", True, "works"))
-        elif name in passed_over:
-            findings.append(Finding(f"  {name}", False, _one_line(passed_over[name])))
+        elif name in reasons:
+            findings.append(Finding(f"  {name}", False, _one_line(reasons[name])))
         else:
             findings.append(_try_runtime(name))
     return findings
 
 
-def _profile(said: list[str]) -> list[Finding]:
-    """What "auto" said of the speed profile."""
-    found = []
-    for line in said:
-        if line.startswith(PROFILE):
-            text = _one_line(line.removeprefix(PROFILE).removeprefix(" passed over").lstrip(": "))
-            found.append(Finding(PROFILE, " passed over: " not in line, text))
-    return found
+def _profile(state: ProfileState | None) -> list[Finding]:
+    """Which speed profile "auto" uses, or why none; nothing where it did not ask for it."""
+    if state is None:
+        return []
+    in_use = state.choice is not None
+    return [Finding("speed profile", in_use, _one_line(state.choice if in_use else state.reason))]
 
 
 def _try_runtime(name: str) -> Finding:
     """A runtime that "auto" did not come to."""
     try:
-        with open_runtime(name, 4):
+        with open_runtime(name, 4).runtime:
             text = f"works, with --runtime {name}" if name in BY_NAME_ONLY else "works"
             return Finding(f"  {name}", True, text)
     except EngineError as error:

@@ -10,6 +10,7 @@ from stream.pipeline import Pipeline
 from stream.protocols import Source
 from stream.recordings.people.person_index import PersonIndex
 from stream.recordings.people.track_log import Replay, TrackLog
+from stream.session import EnhancementSession
 from stream.telemetry.metrics import FACES, FRAMES, Metrics
 from stream.telemetry.progress import MakeMeter, Progress
 
@@ -54,7 +55,8 @@ class FirstPass:
 
         started_s = time.monotonic()
         try:
-            Pipeline(source, [Stages.tracker()], [], self.metrics, see).run()
+            session = EnhancementSession(Stages([Stages.tracker()]), metrics=self.metrics)
+            Pipeline(source, session, [], see).run()
         finally:
             progress.finish()
             self.duration_s = time.monotonic() - started_s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -24,19 +23,24 @@ from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
+from stream.recordings.outcome import Note, Outcome
 from stream.recordings.people.person_index import PersonIndex
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.segments import SegmentedSink
 from stream.recordings.resume.stage_checkpoint import StageCheckpoint
 from stream.recordings.resume.work_dir import WorkDir
 from stream.recordings.verify import check_recording
+from stream.session import EnhancementSession
 from stream.stages.compositing.badge import Badge
 from stream.telemetry.metrics import ENHANCED, Metrics
 from stream.telemetry.progress import MakeMeter, Progress
 from stream.telemetry.report import Report, make_report
 
 SECOND = "pass 2 of 2: "
-CONVERTED = "no face was found: the picture is not enhanced, only converted"
+CONVERTED = Note("no face was found: the picture is not enhanced, only converted", is_result=True)
+PASSED_THROUGH = Note(
+    "no face was found: the recording was passed through unchanged", is_result=True
+)
 
 
 def run_recording(
@@ -46,29 +50,30 @@ def run_recording(
     place: WorkDir | None = None,
     collector: ReportCollector | None = None,
     opener: Opener | None = None,
-) -> Report:
+) -> Outcome:
     """One recording through the graph, and a check whether the output has all that the input had.
 
     One without a face is passed through unchanged.
 
-    Args:   meter: is told of every frame.
-            place: already entered; what is finished there is gone on with, and stays there when the
-            run is interrupted. Without it nothing is left.
-            collector: collects what a report to look at shows.
-            opener: of the network, where several recordings share it.
-    Raises: CloseupError, EngineError: it cannot be read, enhanced or written.
+    Args:    meter: is told of every frame.
+             place: already entered; what is finished there is gone on with, and stays there when
+             the run is interrupted. Without it nothing is left.
+             collector: collects what a report to look at shows.
+             opener: of the network, where several recordings share it.
+    Returns: the report, and what its owner should know.
+    Raises:  CloseupError, EngineError: it cannot be read, enhanced or written.
     """
     if place is None:
-        report = in_passes(source, options, meter, collector=collector, opener=opener)
-        report["check"] = check_recording(source.path, options.output)
-        return report
+        outcome = in_passes(source, options, meter, collector=collector, opener=opener)
+        outcome.report["check"] = check_recording(source.path, options.output)
+        return outcome
     check_output(options.output, options.overwrite, source.path, options.encoding)
     there = replace(options, output=place.target, overwrite=True)
-    report = in_passes(source, there, meter, place, opener=opener)
-    report["check"] = check_recording(source.path, place.target)
-    report["output"] = str(options.output)
+    outcome = in_passes(source, there, meter, place, opener=opener)
+    outcome.report["check"] = check_recording(source.path, place.target)
+    outcome.report["output"] = str(options.output)
     place.publish()
-    return report
+    return outcome
 
 
 def in_passes(
@@ -78,13 +83,14 @@ def in_passes(
     place: WorkDir | None = None,
     collector: ReportCollector | None = None,
     opener: Opener | None = None,
-) -> Report:
+) -> Outcome:
     """The recording looked through and enhanced, or enhanced in one go."""
     if options.passes == 1:
-        report = enhance(source, options, meter, place, collector=collector, opener=opener)
-        if report["faces_seen"] == 0 and not pass_through(source, options, overwrite=True):
-            print(CONVERTED)
-        return report
+        done = enhance(source, options, meter, place, collector=collector, opener=opener)
+        if done.report["faces_seen"]:
+            return done
+        passed = pass_through(source, options, overwrite=True)
+        return replace(done, notes=(*done.notes, PASSED_THROUGH if passed else CONVERTED))
     # Whether the canvas is too large is said before the work.
     chosen_scale((source.width, source.height), options)
     with PersonIndex(options.camera) as person_index:
@@ -92,14 +98,15 @@ def in_passes(
         with open_source(source.path) as first:
             first_pass.run(first, meter)
             note = first.note
-        if not first_pass.faces:
-            if pass_through(source, options, overwrite=options.overwrite):
-                say_notes(note)
-                return report_of(
-                    first_pass.metrics, first_pass.duration_s, options, first_pass=first_pass
-                )
-            print(CONVERTED)
-        return enhance(source, options, meter, place, first_pass, collector, opener)
+        if first_pass.faces:
+            return enhance(source, options, meter, place, first_pass, collector, opener)
+        if pass_through(source, options, overwrite=options.overwrite):
+            report = report_of(
+                first_pass.metrics, first_pass.duration_s, options, first_pass=first_pass
+            )
+            return Outcome(report, (PASSED_THROUGH, *notes_of(note)))
+        done = enhance(source, options, meter, place, first_pass, collector, opener)
+        return replace(done, notes=(CONVERTED, *done.notes))
 
 
 def enhance(
@@ -110,7 +117,7 @@ def enhance(
     first_pass: FirstPass | None = None,
     collector: ReportCollector | None = None,
     opener: Opener | None = None,
-) -> Report:
+) -> Outcome:
     """The recording through all the stages, with what a first pass has seen.
 
     Raises: CloseupError, EngineError: as `run_recording`.
@@ -142,7 +149,7 @@ def enhance(
         sink = SegmentedSink(place, checkpoint, make_segment, stream_copy, source.rate, provenance)
         report = run_graph(source, stages, [sink], options, meter, first_pass, checkpoint)
     left_out, converted = ", ".join(stream_copy.left_out), ", ".join(stream_copy.converted)
-    say_notes(
+    notes = notes_of(
         source.note,
         *sink.notes,
         f"left out, the output cannot hold it: {left_out}" if left_out else None,
@@ -151,7 +158,7 @@ def enhance(
         if sink.packets_left_out
         else None,
     )
-    return report
+    return Outcome(report, notes)
 
 
 def run_demo(
@@ -222,11 +229,9 @@ def run_graph(
 
     Args: checkpoint: of an earlier run that was interrupted, if there was one.
     """
-    metrics = Metrics()
-    running = stages.all
+    session = EnhancementSession(stages, finished=checkpoint.finished if checkpoint else None)
     if checkpoint is not None:
-        metrics.count(ENHANCED, checkpoint.enhanced)
-        running = checkpoint.stages
+        session.metrics.count(ENHANCED, checkpoint.enhanced)
     progress = meter(first_pass.frames, label=SECOND) if first_pass else meter(source.frames_total)
 
     def on_frame(frame: Frame) -> None:
@@ -236,10 +241,10 @@ def run_graph(
 
     started_s = time.monotonic()
     try:
-        Pipeline(source, running, sinks, metrics, on_frame).run()
+        Pipeline(source, session, sinks, on_frame).run()
     finally:
         progress.finish()
-    return report_of(metrics, time.monotonic() - started_s, options, stages, first_pass)
+    return report_of(session.metrics, time.monotonic() - started_s, options, stages, first_pass)
 
 
 def report_of(
@@ -255,7 +260,6 @@ def report_of(
     pass.
     """
     first = first_pass if stages else None
-    taken = stages.opener.taken if stages else None
     return make_report(
         metrics,
         duration_s=duration_s + (first.duration_s if first else 0.0),
@@ -266,9 +270,7 @@ def report_of(
         else 0,
         input_name=str(options.input or DEMO),
         output_name=str(options.output),
-        runtime=taken.name if taken else "",
-        profile=stages.opener.profile if taken and stages else "",
-        passed_over=stages.opener.passed_over if stages else (),
+        opened=stages.opener.opened if stages else None,
         people=first_pass.person_index.people if first_pass else None,
         merged_tracks=first_pass.person_index.merged if first_pass else None,
         first_pass=first.metrics if first else None,
@@ -284,12 +286,9 @@ def pass_through(source: FileSource, options: Options, *, overwrite: bool) -> bo
         copy_recording(source.path, options.output, overwrite=overwrite)
     except OutputError:
         return False
-    print("no face was found: the recording was passed through unchanged")
     return True
 
 
-def say_notes(*notes: str | None) -> None:
-    """What the user should know about the recording, a line each."""
-    for note in notes:
-        if note:
-            print(f"note: {note}", file=sys.stderr)
+def notes_of(*texts: str | None) -> tuple[Note, ...]:
+    """What is unusual about a recording: a note for each text that there is."""
+    return tuple(Note(text) for text in texts if text)

@@ -91,7 +91,7 @@ def check_recording(before: Path, after: Path) -> Check:
     slack = 2 * (old.tick + new.tick)
     to_end = old.lasting is not None and new.lasting is not None
     lasting = (old.duration(to_end=to_end), new.duration(to_end=to_end))
-    differences += _late("the pictures last", *lasting, slack)
+    differences += _late("the pictures last", *lasting, slack, ("less", "longer"))
     for sound in range(min(len(old.sounds), len(new.sounds))):
         name = f"sound {sound + 1} "
         heard = (old.sounds[sound].packets, new.sounds[sound].packets)
@@ -157,12 +157,16 @@ def _kind(stream: Stream) -> str:
     return "cover" if is_cover(stream) else "picture" if stream.type == "video" else stream.type
 
 
-def _late(what: str, old: Fraction | None, new: Fraction | None, slack: Fraction) -> list[str]:
+def _late(
+    what: str,
+    old: Fraction | None,
+    new: Fraction | None,
+    slack: Fraction,
+    words: tuple[str, str] = ("earlier", "later"),
+) -> list[str]:
     if old is None or new is None or abs(new - old) <= slack:
         return []
-    word = "later" if new > old else "earlier"
-    if what.endswith("last"):
-        word = "longer" if new > old else "less"
+    word = words[new > old]
     return [f"{what} {abs(float(new - old)) * 1000:.1f} ms {word}"]
 
 

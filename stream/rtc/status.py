@@ -70,7 +70,7 @@ class Recent:
                 self._all_passed_by += 1
                 return
             self._faces = len(done.faces)
-            self._enhanced = sum(f.patch is not None and f.patch.weight > 0.0 for f in done.faces)
+            self._enhanced = done.enhanced
             self._people = tuple(face.track_id for face in done.faces)
             if done.view is not None:
                 self._view = _part(done.view, (done.image.shape[1], done.image.shape[0]))

@@ -1,8 +1,8 @@
 """TrackWorker: enhances the pictures of one call, in a thread of its own. It knows no event loop.
 
-put → newest wins → [worker thread: all the stages, failing open] → deliver
+put → newest wins → [worker thread: a session] → deliver
 
-While the stages are being made, or are late, whoever brings the pictures can have them `plain`.
+While the session is being made, or is late, whoever brings the pictures can have them `plain`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from fractions import Fraction
 import av
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.fail_open import FailOpen
+from stream.events import note_of, notes_to
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
-from stream.quality_controller import QualityController
-from stream.quality_ladder import QualityLevel
+from stream.quality_ladder import FULL
 from stream.rtc.frame_conversion import to_frame, to_rgb
 from stream.rtc.status import Recent, Status
+from stream.session import EnhancementSession
 from stream.shared_runtime import SharedRuntime
 from stream.stages.framing.framing import Mode
-from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics, age_of
+from stream.telemetry.metrics import DROPPED, FAILED_OPEN, Metrics, age_of
 
 RATE = Fraction(30)
 """Nominal; every picture carries its own time."""
@@ -49,13 +49,13 @@ class Picture:
 
 
 class TrackWorker:
-    """One call's stages and their thread.
+    """One call's session and its thread.
 
     Args:   shared_runtime: shared with other calls, or not; stays its owner's.
             deliver: gets each finished picture, in the worker's thread.
             framing: "auto" or "fixed". strength, detail: 0..1.
             camera: what it gives, where that was measured.
-            metrics: gets times and counts, as of `Pipeline`.
+            metrics: gets times and counts, too, as of `Pipeline`; of one call or of several.
             say: gets one line when something fails or works again, in any thread.
             ended: called last, in the worker's thread.
     Raises: ConfigError: an argument is out of range.
@@ -76,19 +76,17 @@ class TrackWorker:
     ) -> None:
         self.framing, self.strength, self.detail = framing, strength, detail
         self._camera = camera
-        self._metrics = Metrics() if metrics is None else metrics
+        self._metrics = Metrics(metrics)
         self.recent = Recent()
         self._shared_runtime, self._deliver = shared_runtime, deliver
         self._tell, self._ended = say, ended
         self._link: Link[Picture] = Link.latest()
-        self._stages: Stages | None = None
-        self._fail_open: FailOpen | None = None
+        self._session: EnhancementSession | None = None
         self._shape: tuple[tuple[int, int], Mode] | None = None
-        self._building = self._broken = False
+        self._building = False
+        self._broken = self._unreadable = ""
+        """Why nothing can be enhanced, and why the last picture could not; empty: it can."""
         self._closed = threading.Event()
-        self._trouble = ""
-        # Its level is this call's, the metrics are those of all calls: it is in `status`.
-        self._quality_controller = QualityController(self._apply, float(1 / RATE), Metrics())
         self._thread = threading.Thread(target=self._run, name="closeup track")
         self._thread.start()
 
@@ -122,8 +120,8 @@ class TrackWorker:
     @property
     def late(self) -> bool:
         """Whether a picture should be shown `plain` rather than wait for the stages."""
-        fail_open = self._fail_open
-        return self._broken or self._building or (fail_open is not None and fail_open.is_late())
+        session = self._session
+        return bool(self._broken) or self._building or (session is not None and session.late)
 
     def put(self, picture: Picture) -> None:
         """Hand over the next picture; an older one that still waits is dropped."""
@@ -132,38 +130,38 @@ class TrackWorker:
 
     def plain(self, picture: Picture) -> Picture:
         """The camera's picture as it would be framed; from any thread, takes milliseconds."""
-        fail_open = self._fail_open
+        session = self._session
         self.recent.add(picture.arrived_ns)
         if self._broken:
             self._metrics.count(FAILED_OPEN)
-        if fail_open is None:
+        if session is None:
             return picture
-        return self._drawn(picture, fail_open.plain(_frame(picture)))
+        done = session.plain(_frame(picture))
+        session.hand_on(done)
+        return self._drawn(picture, done)
 
     def forget(self) -> None:
         """Wipe what is remembered of everybody; from any thread."""
-        if (stages := self._stages) is not None:
-            stages.bank.forget()
+        if (session := self._session) is not None:
+            session.forget()
 
     def exemplars(self) -> tuple[Exemplar, ...]:
         """What is kept of everybody in the latest picture, oldest first."""
-        if (stages := self._stages) is None:
+        if (session := self._session) is None:
             return ()
-        return tuple(
-            one for number in self.recent.people for one in stages.bank.exemplars_of(number)
-        )
+        return tuple(one for track in self.recent.people for one in session.exemplars_of(track))
 
     def status(self) -> Status:
         """What is going on, for people to read."""
-        loading = self._fail_open is None or self._fail_open.preparing
-        state = self._trouble or ("the models are being loaded" if loading else "")
+        session = self._session
+        quality = FULL if session is None else session.quality
         return self.recent.status(
-            trouble=state,
+            trouble=self._trouble(session),
             strength=self.strength,
             detail=self.detail,
             framing=self.framing,
             dropped=self._link.dropped,
-            quality=self._quality_controller.quality.name,
+            quality=quality.name,
         )
 
     def close(self) -> None:
@@ -189,53 +187,51 @@ class TrackWorker:
                     return
                 self._enhance(picture)
         finally:
-            self._close_stages()
+            self._close_session()
 
     def _enhance(self, picture: Picture) -> None:
         if self._broken:
             return
         try:
-            fail_open = self._fail_open_for((picture.frame.width, picture.frame.height))
+            session = self._session_for((picture.frame.width, picture.frame.height))
         except Exception as error:
             # Whatever it was: the call goes on with the camera's picture.
-            self._broken = True
-            self._say(f"nothing can be enhanced: {' '.join(str(error).split())}")
+            self._broken = f"nothing can be enhanced: {_one_line(error)}"
+            self._tell(self._broken)
             return
-        if fail_open is None:
+        if session is None:
             return  # the picture is as old as the models took to load
-        assert self._stages is not None
-        self._stages.compositor.strength = self._strength
-        self._stages.show_detail(self._detail)
+        session.strength, session.detail = self._strength, self._detail
         try:
-            started_s = time.monotonic()
-            done = fail_open(_frame(picture))
-            if fail_open.complete:
-                self._quality_controller(done, time.monotonic() - started_s)
+            done = session.process(_frame(picture))
             made = self._drawn(picture, done)
         except Exception as error:
-            self._say(f"a picture cannot be read: {' '.join(str(error).split())}")
+            self._unreadable = f"a picture cannot be read: {_one_line(error)}"
+            self._tell(self._unreadable)
             return
-        self._count(picture, done)
-        self._deliver(made)
+        self._unreadable = ""
+        if session.hand_on(done):
+            self.recent.add(picture.arrived_ns, done)
+            age_ns = time.monotonic_ns() - picture.arrived_ns
+            self._metrics.record(age_of(OUTPUT), age_ns / 1e6)
+            self._deliver(made)
 
-    def _fail_open_for(self, size: tuple[int, int]) -> FailOpen | None:
-        """The stages behind `FailOpen`, fitted to the picture and the framing; None when they have
-        just been made."""
+    def _session_for(self, size: tuple[int, int]) -> EnhancementSession | None:
+        """The session, fitted to the picture and the framing; None when it has just been made."""
         shape = size, self._framing
-        if self._stages is None:
+        if self._session is None:
             self._make(size, self._framing)
             self._shape = shape
             return None
         if shape != self._shape:
-            self._stages = self._stages.reframed(size, RATE, self._framing)
-            self._fail_open = self._fail_open_over(self._stages)
+            self._session.reframe(size, RATE, self._framing)
             self._shape = shape
-        return self._fail_open
+        return self._session
 
     def _make(self, size: tuple[int, int], framing: Mode) -> None:
         self._building = True
         try:
-            self._stages = Stages.build(
+            stages = Stages.build(
                 size,
                 RATE,
                 framing=framing,
@@ -243,19 +239,12 @@ class TrackWorker:
                 camera=self._camera,
                 live=True,
             )
-            fail_open = self._fail_open_over(self._stages)
-            fail_open.preparing = True
-            self._fail_open = fail_open
+            self._session = EnhancementSession(
+                stages, live_rate=RATE, metrics=self._metrics, on_event=notes_to(self._tell)
+            )
         finally:
             self._building = False
-        fail_open.prepare(self._stages.steps(self._quality_controller), self._closed.is_set)
-
-    def _fail_open_over(self, stages: Stages) -> FailOpen:
-        return FailOpen(stages.all, self._metrics, stages.whole, self._say)
-
-    def _apply(self, quality: QualityLevel) -> None:
-        if self._stages is not None:
-            self._stages.apply(quality)
+        self._session.prepare(self._closed.is_set)
 
     def _drawn(self, picture: Picture, done: Frame) -> Picture:
         """The output as a video frame; the very frame that came in where nothing was changed."""
@@ -264,26 +253,26 @@ class TrackWorker:
             return picture
         return replace(picture, frame=to_frame(output, picture.frame))
 
-    def _count(self, picture: Picture, done: Frame) -> None:
-        self.recent.add(picture.arrived_ns, done)
-        age_ns = time.monotonic_ns() - picture.arrived_ns
-        self._metrics.record(age_of(OUTPUT), age_ns / 1e6)
-        self._metrics.count(FRAMES)
-        self._metrics.count(FACES, len(done.faces))
-        shown = [face.patch for face in done.faces if face.patch and face.patch.weight > 0.0]
-        self._metrics.count(ENHANCED, len(shown))
+    def _trouble(self, session: EnhancementSession | None) -> str:
+        """What is wrong now, for people; empty when nothing is."""
+        if self._broken or self._unreadable:
+            return self._broken or self._unreadable
+        if session is None or session.preparing:
+            return "the models are being loaded"
+        failing = session.failing
+        return note_of(failing[-1]) or "" if failing else ""
 
-    def _say(self, line: str) -> None:
-        self._trouble = "" if line.endswith("works again") else line
-        self._tell(line)
-
-    def _close_stages(self) -> None:
-        stages, self._stages, self._fail_open = self._stages, None, None
+    def _close_session(self) -> None:
+        session, self._session = self._session, None
         try:
-            if stages is not None:
-                stages.close()
+            if session is not None:
+                session.close()
         finally:
             self._ended()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _frame(picture: Picture) -> Frame:

@@ -149,9 +149,14 @@ class Snapshot:
 
 
 class Metrics:
-    """Named histograms, counters and gauges, filled from any thread."""
+    """Named histograms, counters and gauges, filled from any thread.
 
-    def __init__(self) -> None:
+    Args: total: gets all times and counts, too, and those of others; no gauges, since what one call
+          shows now says nothing of all of them.
+    """
+
+    def __init__(self, total: Metrics | None = None) -> None:
+        self.total = total
         self._lock = threading.Lock()
         self._histograms: dict[str, Histogram] = {}
         self._counters: Counter[str] = Counter()
@@ -161,6 +166,8 @@ class Metrics:
         """Count one duration of `name`, in ms."""
         with self._lock:
             self._histograms.setdefault(name, Histogram()).record(ms)
+        if self.total is not None:
+            self.total.record(name, ms)
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
@@ -175,6 +182,8 @@ class Metrics:
         """Add `number` to the counter `name`."""
         with self._lock:
             self._counters[name] += number
+        if self.total is not None:
+            self.total.count(name, number)
 
     def set(self, name: str, value: float) -> None:
         """The gauge `name` shows `value` from now on."""

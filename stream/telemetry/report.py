@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from engines.runtime import OpenedRuntime, ProfileState
 from stream.errors import OutputError
 from stream.telemetry.check import Check, format_check
 from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
@@ -65,16 +65,15 @@ def make_report(
     exemplars: int,
     input_name: str,
     output_name: str,
-    runtime: str = "",
-    profile: str = "",
-    passed_over: Sequence[str] = (),
+    opened: OpenedRuntime | None = None,
     people: int | None = None,
     merged_tracks: int | None = None,
     first_pass: Metrics | None = None,
 ) -> Report:
     """Put together what was counted and measured.
 
-    Args: metrics: of the pipeline. duration_s: of the whole run. first_pass: of a first pass.
+    Args: metrics: of the pipeline. duration_s: of the whole run. opened: what ran the network; None
+          when nothing did. first_pass: of a first pass.
     """
     frames, faces = metrics.counter(FRAMES), metrics.counter(FACES)
     enhanced = metrics.counter(ENHANCED)
@@ -96,9 +95,9 @@ def make_report(
         frames_failed_open=metrics.counter(FAILED_OPEN),
         fps=round(frames / duration_s, 2) if duration_s > 0 else 0.0,
         duration_s=round(duration_s, 3),
-        runtime=runtime,
-        profile=profile,
-        passed_over=list(passed_over),
+        runtime=opened.runtime.name if opened else "",
+        profile=profile_line(opened.profile) if opened else "",
+        passed_over=passed_over_lines(opened) if opened else [],
         stages={
             name: StageTimes(
                 p50_ms=round(time.p50_ms, 3),
@@ -108,6 +107,23 @@ def make_report(
             for name, time in times.items()
         },
     )
+
+
+def profile_line(state: ProfileState | None) -> str:
+    """Which speed profile is in use, or why none is; "" where nobody asked for it."""
+    if state is None:
+        return ""
+    if state.choice is None:
+        return f"speed profile passed over: {state.reason}"
+    return f"speed profile: {state.choice}"
+
+
+def passed_over_lines(opened: OpenedRuntime) -> list[str]:
+    """What "auto" did without, a profile that does not hold among it, each with the reason."""
+    lines = [f"{one.name} passed over: {one.reason}" for one in opened.passed_over]
+    if opened.profile is not None and opened.profile.choice is None:
+        lines.insert(0, profile_line(opened.profile))
+    return lines
 
 
 def format_report(report: Report) -> str:

@@ -13,13 +13,14 @@ from bench.throughput import main, make_recording, slope_a_minute
 from stream.frame import Face, Frame, Patch, View
 from stream.graph import Opener, Stages
 from stream.media.sources.file_source import FileSource
+from stream.protocols import Stage
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.exemplars.bank import Bank
 
 SIZE = (160, 96)
 
 
-class Patching:
+class Patching(Stage):
     """In place of the enhancer: a face in every frame."""
 
     name = "enhancer"
@@ -31,9 +32,6 @@ class Patching:
         height, width = frame.image.shape[:2]
         view = View((0.0, 0.0, float(width), float(height)), (2 * width, 2 * height))
         return replace(frame, faces=(face,), view=view)
-
-    def close(self) -> None:
-        """Nothing to release."""
 
 
 class Viewing(Patching):

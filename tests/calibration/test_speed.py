@@ -11,7 +11,7 @@ import pytest
 from calibration import frame_cost, speed
 from calibration.speed import Candidate, Size, choose, largest, main, thread_counts
 from engines import speed_profile
-from engines.runtime import Features, Image, UnavailableError, open_runtime
+from engines.runtime import Features, Image, ProfileState, UnavailableError, open_runtime
 from stream.stages.tracking import detector_weights
 from tests.fakes import BicubicRuntime
 
@@ -93,10 +93,10 @@ def test_auto_follows_what_was_measured(
     parts = ("align_ms", "encode_ms", "enhance_ms")
     assert all(size[part] > 0 for size in written["x4"]["sizes"] for part in parts)
     choice = speed_profile.load().choices[4]
-    lines: list[str] = []
-    with open_runtime("auto", report=lines.append) as runtime:
-        assert runtime.name == choice.runtime
-    assert lines[0] == f"speed profile: {choice}"
+    opened = open_runtime("auto")
+    with opened.runtime:
+        assert opened.name == choice.runtime
+    assert opened.profile == ProfileState(choice)
 
 
 def test_nothing_is_kept_of_a_busy_machine_or_a_trial(

@@ -16,6 +16,9 @@ import engines.runtime
 from engines.runtime import (
     SCALES,
     EngineError,
+    NoRuntimeError,
+    PassedOver,
+    ProfileState,
     Runtime,
     UnavailableError,
     WeightsError,
@@ -30,6 +33,7 @@ from engines.weights.manifest import (
     sha256,
     weights_files,
 )
+from stream.telemetry.report import passed_over_lines
 
 Image = NDArray[np.uint8]
 
@@ -46,7 +50,7 @@ def exemplar(side: int, seed: int) -> Image:
 
 @pytest.fixture(scope="module", params=SCALES)
 def runtime(request: pytest.FixtureRequest) -> Runtime:
-    return open_runtime("auto", request.param)
+    return open_runtime("auto", request.param).runtime
 
 
 @pytest.mark.parametrize("side", [16, 32, 48])
@@ -114,12 +118,15 @@ def test_auto_says_why_others_were_passed_over(
     monkeypatch.setattr(
         engines.runtime, "RUNTIMES", (("broken", "tests.engines.test_runtime:Broken"), CPU)
     )
-    lines: list[str] = []
-    assert open_runtime("auto", 4, report=lines.append).name == "onnxruntime-cpu"
-    assert lines == [
+    opened = open_runtime("auto", 4)
+    assert opened.name == opened.runtime.name == "onnxruntime-cpu"
+    assert opened.passed_over == (PassedOver("broken", "no driver; install one"),)
+    assert opened.profile == ProfileState(
+        None, "none of this machine; python -m calibration.speed measures one"
+    )
+    assert passed_over_lines(opened) == [
         "speed profile passed over: none of this machine; python -m calibration.speed measures one",
         "broken passed over: no driver; install one",
-        "onnxruntime-cpu runs x4",
     ]
     with caplog.at_level("WARNING"):
         open_runtime()  # quiet unless somebody wants to know
@@ -134,8 +141,10 @@ def test_auto_gives_up_with_all_reasons(monkeypatch: pytest.MonkeyPatch) -> None
         ("bad", "tests.engines.test_runtime:Broken"),
     )
     monkeypatch.setattr(engines.runtime, "RUNTIMES", broken)
-    with pytest.raises(UnavailableError, match=r"no driver.*; bad passed over"):
+    with pytest.raises(NoRuntimeError, match=r"no driver.*; bad passed over") as caught:
         open_runtime("auto")
+    assert [one.name for one in caught.value.passed_over] == ["broken", "bad"]
+    assert caught.value.profile is not None
 
 
 def test_auto_does_not_pass_over_missing_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,13 @@ import pytest
 
 import engines.runtime
 from engines import machine, speed_profile
-from engines.runtime import measured_largest, open_runtime, scales_in_int8
+from engines.runtime import (
+    OpenedRuntime,
+    ProfileState,
+    measured_largest,
+    open_runtime,
+    scales_in_int8,
+)
 from engines.speed_profile import Choice, Profile, ProfileError, load, store
 from engines.weights.manifest import read_manifest, weights_used
 from stream.cli import doctor
@@ -18,27 +24,29 @@ from stream.graph import Opener, Stages
 from stream.quality_ladder import LADDER
 from stream.shared_runtime import SharedRuntime
 from stream.stages.tracking.tracker import Tracker
+from stream.telemetry.report import passed_over_lines, profile_line
 from tests.fakes import OneFace
 
 ONE_THREAD = Choice("onnxruntime-cpu", "fp32", 1, 48)
 MEASURED = Profile("2026-11-21", 30.0, {4: ONE_THREAD})
 
 
-def auto(scale: int = 4) -> tuple[str, list[str]]:
-    lines: list[str] = []
-    with open_runtime("auto", scale, report=lines.append) as runtime:
-        return runtime.name, lines
+def auto(scale: int = 4) -> OpenedRuntime:
+    opened = open_runtime("auto", scale)
+    opened.runtime.__exit__(None, None, None)
+    return opened
 
 
 def test_what_was_measured_comes_first() -> None:
     store(MEASURED)
     assert load() == MEASURED
-    name, lines = auto()
-    assert name == "onnxruntime-cpu"
-    assert lines == [
-        "speed profile: onnxruntime-cpu fp32, 1 thread, crops up to 48 px",
-        "onnxruntime-cpu runs x4",
-    ]
+    opened = auto()
+    assert opened.name == opened.runtime.name == "onnxruntime-cpu"
+    assert opened.profile == ProfileState(ONE_THREAD)
+    assert not opened.passed_over
+    assert profile_line(opened.profile) == (
+        "speed profile: onnxruntime-cpu fp32, 1 thread, crops up to 48 px"
+    )
 
 
 def test_threads_and_precision_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,9 +64,9 @@ def test_threads_and_precision_are_handed_on(monkeypatch: pytest.MonkeyPatch) ->
     auto()
     assert given == [("fp32", 1)]
     # somebody who asks for a precision gets it, whatever is faster
-    lines: list[str] = []
-    with open_runtime("auto", 4, "fp32", report=lines.append):
-        assert not any("profile" in line for line in lines)
+    opened = open_runtime("auto", 4, "fp32")
+    with opened.runtime:
+        assert opened.profile is None
 
 
 @pytest.mark.parametrize(
@@ -79,9 +87,11 @@ def test_another_machine_or_version_makes_it_void(
     monkeypatch.setattr(speed_profile, "describe", lambda: now | {part: "0.9"})
     with pytest.raises(ProfileError, match=line):
         load()
-    name, lines = auto()
-    assert name == "openvino-cpu" or len(lines) > 2
-    assert lines[0].startswith("speed profile passed over: of 2026-11-21, not for this machine")
+    opened = auto()
+    assert opened.name == "openvino-cpu" or opened.passed_over
+    assert opened.profile is not None
+    assert opened.profile.choice is None
+    assert opened.profile.reason.startswith("of 2026-11-21, not for this machine")
 
 
 def test_doctor_and_runs_say_which_profile_is_in_use_or_why_none_is(
@@ -95,23 +105,27 @@ def test_doctor_and_runs_say_which_profile_is_in_use_or_why_none_is(
     (finding,) = (one for one in doctor._runtimes() if one.what == "speed profile")
     assert (finding.ok, finding.text) == (True, in_use)
     opener = Opener("auto")
-    with opener(4):
-        assert opener.profile == f"speed profile: {in_use}"
+    with opener(4).runtime:
+        assert opener.opened is not None
+        assert profile_line(opener.opened.profile) == f"speed profile: {in_use}"
     with SharedRuntime() as shared_runtime:
         lent = shared_runtime.lend()
-        with lent(4):
-            assert lent.profile == opener.profile
+        with lent(4).runtime:
+            assert lent.opened is not None
+            assert lent.opened.profile == opener.opened.profile
     now = machine.describe()
     monkeypatch.setattr(speed_profile, "describe", lambda: now | {"card": "another"})
     (finding,) = (one for one in doctor._runtimes() if one.what == "speed profile")
     assert not finding.ok
     assert finding.text.startswith("of 2026-11-21, not for this machine as it is now: card was ")
-    with opener(4):
-        assert opener.profile.startswith("speed profile passed over: of 2026-11-21, not for")
-        assert opener.profile in opener.passed_over
-    named = Opener("onnxruntime-cpu")
-    with named(4):
-        assert named.profile == ""
+    opened = opener(4)
+    with opened.runtime:
+        line = profile_line(opened.profile)
+        assert line.startswith("speed profile passed over: of 2026-11-21, not for")
+        assert line in passed_over_lines(opened)
+    opened = Opener("onnxruntime-cpu")(4)
+    with opened.runtime:
+        assert profile_line(opened.profile) == ""
 
 
 def test_new_weights_make_it_void(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +143,10 @@ def test_a_damaged_profile_is_one_line(text: str) -> None:
     path.write_text(text)
     with pytest.raises(ProfileError, match=r"calibration\.speed makes it again$"):
         load()
-    assert auto()[1][-1].endswith("runs x4")
+    profile = auto().profile
+    assert profile is not None
+    assert profile.choice is None
+    assert profile.reason
 
 
 def test_a_choice_that_is_malformed_is_one_line() -> None:
@@ -143,15 +160,16 @@ def test_a_choice_that_is_malformed_is_one_line() -> None:
 
 def test_a_runtime_that_is_gone_is_passed_over() -> None:
     store(Profile("2026-11-21", 30.0, {4: Choice("abacus", "fp32", 1, 0)}))
-    name, lines = auto()
-    assert lines[0] == "speed profile: abacus fp32, 1 thread, no crop"
-    assert lines[1].startswith('abacus passed over: no runtime is named "abacus"')
-    assert name in ("openvino-cpu", "onnxruntime-cpu")
+    opened = auto()
+    assert profile_line(opened.profile) == "speed profile: abacus fp32, 1 thread, no crop"
+    assert opened.passed_over[0].name == "abacus"
+    assert opened.passed_over[0].reason.startswith('no runtime is named "abacus"')
+    assert opened.name in ("openvino-cpu", "onnxruntime-cpu")
 
 
 def test_a_scale_that_was_not_measured_goes_the_usual_way() -> None:
     store(MEASURED)
-    assert not any(line.startswith("speed profile") for line in auto(8)[1])
+    assert auto(8).profile is None
 
 
 def test_an_output_can_name_the_weights_that_really_run() -> None:
@@ -182,7 +200,7 @@ def test_a_call_begins_with_the_crops_that_hold_its_rate() -> None:
             tracker=Tracker(OneFace()),
         )  # fmt: skip
         try:
-            return LADDER[stages.first_level].largest_px
+            return LADDER[stages.first_quality()[0]].largest_px
         finally:
             stages.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 import stream
 from stream import Enhancer
 from stream.errors import ConfigError
-from tests.fakes import BicubicRuntime, OneFace
+from tests.fakes import OneFace, OpenedRuntimes
 from tests.pictures import backdrop, hopper, need_models, scene_with_face
 from tests.places import DOCS
 from tests.recording_files import write_recording
@@ -28,11 +27,7 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
     one = OneFace()
     monkeypatch.setattr("stream.graph.FaceDetector", lambda **_: one)
 
-    def open_runtime(name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
-        report(f"bicubic runs x{scale}")
-        return BicubicRuntime(scale)
-
-    monkeypatch.setattr("stream.graph.open_runtime", open_runtime)
+    monkeypatch.setattr("stream.graph.open_runtime", OpenedRuntimes())
     return one
 
 
@@ -56,8 +51,8 @@ def test_close_faces_are_remembered_and_far_ones_enhanced(camera: OneFace) -> No
     with Enhancer(framing="fixed", scale=2.0, rate=10) as enhancer:
         for step in range(12):
             assert enhancer(close, step / 10).shape == (960, 1280, 3)
-        assert enhancer._stages is not None
-        assert enhancer._stages.bank.harvested > 0
+        assert enhancer._session is not None
+        assert enhancer._session.stats().exemplars > 0
         camera.width = 30.0
         sharp = enhancer(far, 5.0)
         enhancer.strength = 0.0
@@ -65,8 +60,8 @@ def test_close_faces_are_remembered_and_far_ones_enhanced(camera: OneFace) -> No
         assert np.array_equal(plain[:200], sharp[:200])
         assert not np.array_equal(plain, sharp)
         enhancer.forget()
-        assert not enhancer._stages.bank.exemplars_of(1)
-        assert enhancer._stages.opener.taken is not None
+        assert not enhancer._session.exemplars_of(1)
+        assert enhancer._session.stats().runtime == "bicubic"
     assert camera.closed
 
 

@@ -11,16 +11,20 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stream.events import Event, OnEvent, StageFailedOpen, StageRecovered, note_of
 from stream.fail_open import FAILURES, GOOD_FRAMES, LATE_S, RETRY_S, FailOpen
 from stream.frame import Frame, View
+from stream.graph import Stages
 from stream.pipeline import Pipeline
+from stream.protocols import Stage
+from stream.session import EnhancementSession
 from stream.telemetry.metrics import FAILED_OPEN, Metrics
 
 WHOLE = View((0.0, 0.0, 4.0, 2.0), (8, 4))
 LEFT = View((0.0, 0.0, 2.0, 1.0), (8, 4))
 
 
-class Do:
+class Do(Stage):
     """A stage that does what it is told."""
 
     def __init__(self, name: str, work: Callable[[Frame], Frame]) -> None:
@@ -31,9 +35,6 @@ class Do:
     def __call__(self, frame: Frame) -> Frame:
         self.seen.append(frame.index)
         return self.work(frame)
-
-    def close(self) -> None:
-        pass
 
 
 class Clock:
@@ -66,10 +67,10 @@ class Bench:
 
     def __init__(self, *stages: Do) -> None:
         self.clock, self.metrics = Clock(), Metrics()
-        self.said: list[str] = []
+        self.happened: list[Event] = []
         self.stages = stages
         self.index = 0
-        self.fail_open = FailOpen(stages, self.metrics, WHOLE, self.said.append, self.clock)
+        self.fail_open = FailOpen(stages, self.metrics, WHOLE, self.happened.append, self.clock)
 
     def run(self, times: int = 1) -> Frame:
         for _ in range(times):
@@ -87,7 +88,7 @@ def test_good_stages_are_left_alone() -> None:
     assert (done.output == 77).all()
     assert bench.metrics.counter(FAILED_OPEN) == 0
     assert bench.metrics.summaries()["framing"].count == 3
-    assert not bench.said
+    assert not bench.happened
 
 
 def test_a_stage_that_raises_shows_the_cameras_picture_in_the_last_view() -> None:
@@ -101,10 +102,11 @@ def test_a_stage_that_raises_shows_the_cameras_picture_in_the_last_view() -> Non
     assert done.output is not None
     assert done.output.max() < 77
     assert bench.metrics.counter(FAILED_OPEN) == 2
-    assert [line.split(";")[0] for line in bench.said] == [
-        "the enhancer failed (out of sorts)",
-        "the framing failed (out of sorts)",
-    ]
+    failed = StageFailedOpen("enhancer", "raised", "out of sorts")
+    assert bench.happened == [failed, replace(failed, stage="framing")]
+    assert note_of(failed) == (
+        "the enhancer failed (out of sorts); the camera's picture is shown where it is needed"
+    )
 
 
 def test_after_repeated_failures_a_stage_is_off_the_others_work_and_it_is_tried_again() -> None:
@@ -125,8 +127,10 @@ def test_after_repeated_failures_a_stage_is_off_the_others_work_and_it_is_tried_
     framing.work = look
     bench.clock.now_s += RETRY_S
     assert bench.run(GOOD_FRAMES).view == LEFT
-    assert len(bench.said) == 2
-    assert bench.said[1] == "the framing works again"
+    assert len(bench.happened) == 2
+    assert bench.happened[1] == StageRecovered("framing")
+    assert note_of(bench.happened[1]) == "the framing works again"
+    assert not bench.fail_open.failing
 
 
 def test_a_slow_stage_counts_as_failing_and_a_single_slow_frame_is_no_news() -> None:
@@ -139,12 +143,15 @@ def test_a_slow_stage_counts_as_failing_and_a_single_slow_frame_is_no_news() -> 
 
     enhancer.work = slow
     bench.run()
-    assert not bench.said
+    assert not bench.happened
     bench.run(FAILURES + 5)
     assert len(enhancer.seen) == FAILURES
-    assert bench.said == [
+    (late,) = bench.happened
+    assert late == StageFailedOpen("enhancer", "late")
+    assert bench.fail_open.failing == (late,)
+    assert note_of(late) == (
         "the enhancer is too slow; the camera's picture is shown where it is needed"
-    ]
+    )
 
 
 class Camera:
@@ -161,6 +168,14 @@ class Camera:
         for index in range(self.total):
             time.sleep(float(1 / self.rate))
             yield frame(index)
+
+
+def call(
+    *stages: Stage, metrics: Metrics | None = None, on_event: OnEvent | None = None
+) -> EnhancementSession:
+    """The session of a live source."""
+    made = Stages(list(stages), whole=WHOLE)
+    return EnhancementSession(made, live_rate=Fraction(100), metrics=metrics, on_event=on_event)
 
 
 class Keep:
@@ -189,9 +204,9 @@ def no_thread_left() -> Iterator[None]:
 
 
 def test_a_call_goes_on_without_a_stage_and_measures_ages() -> None:
-    sink, metrics, said = Keep(), Metrics(), list[str]()
+    sink, metrics, happened = Keep(), Metrics(), list[Event]()
     pipeline = Pipeline(
-        Camera(40), [Do("tracker", broken)], [sink], metrics, whole=WHOLE, say=said.append
+        Camera(40), call(Do("tracker", broken), metrics=metrics, on_event=happened.append), [sink]
     )
     pipeline.run()
     assert len(sink.frames) + pipeline.dropped == 40
@@ -199,7 +214,7 @@ def test_a_call_goes_on_without_a_stage_and_measures_ages() -> None:
     assert all(one.output is not None and one.output.shape == (4, 8, 3) for one in sink.frames)
     assert metrics.counter(FAILED_OPEN) >= len(sink.frames)
     assert metrics.summaries()["keep age"].count == len(sink.frames)
-    assert len(said) == 1
+    assert len(happened) == 1
 
 
 def test_a_stage_that_hangs_does_not_hold_the_picture_up() -> None:
@@ -208,9 +223,8 @@ def test_a_stage_that_hangs_does_not_hold_the_picture_up() -> None:
         return look(one)
 
     sink, metrics = Keep(), Metrics()
-    pipeline = Pipeline(
-        Camera(110), [Do("enhancer", hang), Do("compositor", draw)], [sink], metrics, whole=WHOLE
-    )
+    session = call(Do("enhancer", hang), Do("compositor", draw), metrics=metrics)
+    pipeline = Pipeline(Camera(110), session, [sink])
     pipeline.run()
     indices = [one.index for one in sink.frames]
     assert indices == sorted(set(indices)), "in order, each once"
@@ -231,9 +245,8 @@ def test_age_is_back_within_two_frames_after_a_short_sleep() -> None:
         return look(one)
 
     sink = Keep()
-    pipeline = Pipeline(
-        Camera(40, 30), [Do("enhancer", nap), Do("compositor", draw)], [sink], whole=WHOLE
-    )
+    session = call(Do("enhancer", nap), Do("compositor", draw))
+    pipeline = Pipeline(Camera(40, 30), session, [sink])
     pipeline.run()
     ages = [
         sent_s - one.captured_ns / 1e9 for sent_s, one in zip(sink.sent_s, sink.frames, strict=True)
@@ -281,10 +294,3 @@ def test_what_some_stages_took_says_nothing_of_what_all_would_take() -> None:
     bench.stages[1].work = look
     bench.run()
     assert [*complete, bench.fail_open.complete] == [True, False, True] + [False] * (FAILURES + 1)
-    seen: list[int] = []
-    pipeline = Pipeline(
-        Camera(FAILURES + 5), [Do("tracker", broken), Do("compositor", draw)], [Keep()],
-        whole=WHOLE, on_worked=lambda one, worked_s: seen.append(one.index),
-    )  # fmt: skip
-    pipeline.run()
-    assert not seen

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +29,7 @@ from stream.graph import Opener, Stages
 from stream.live import Ending
 from stream.media.sinks.preview import Controls, Preview
 from stream.media.sources.file_source import FileSource
+from stream.protocols import Stage
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.exemplars.bank import Bank
 from tests.recording_files import times_of
@@ -37,7 +38,7 @@ SHORT = "lavfi:testsrc2=size=64x48:rate=30:duration=0.8"
 ENDLESS = "lavfi:testsrc2=size=64x48:rate=30"
 
 
-class Enlarge:
+class Enlarge(Stage):
     """All stages in one: the whole picture on a canvas of the view's size."""
 
     name = "enlarge"
@@ -297,7 +298,7 @@ def test_what_cannot_begin_says_why_and_leaves_nothing(
 def test_a_runtime_that_was_asked_for_must_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(name: str, scale: int, report: Callable[[str], None]) -> None:
+    def refuse(name: str, scale: int) -> None:
         raise UnavailableError(f"{name} cannot run here")
 
     monkeypatch.setattr("stream.graph.open_runtime", refuse)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 from engines.runtime import UnavailableError, runtime_class
+from stream.events import Event, RuntimeChosen
 from stream.frame import Frame, View
 from stream.graph import Stages
 from stream.pipeline import Pipeline
-from stream.quality_controller import QualityController
 from stream.quality_ladder import FIRST_PX, LADDER, first_level
+from stream.session import EnhancementSession, SessionStats
 from stream.stages.enhancement.enhancer import Enhancer
-from stream.telemetry.metrics import FAILED_OPEN, Metrics
 from tests.pictures import need_models, scene_with_face
 from tests.places import ROOT
 from tests.stream.stages.enhancement.test_enhancer import exemplars, face
@@ -87,7 +87,7 @@ class Keep:
     def send(self, frame: Frame) -> None:
         assert frame.output is not None
         self.indices.append(frame.index)
-        if any(one.patch and one.patch.weight > 0.0 for one in frame.faces):
+        if frame.enhanced:
             self.enhanced.set()
 
     def close(self) -> None:
@@ -100,27 +100,26 @@ class Keep:
 def test_the_picture_moves_while_the_models_are_loaded(name: str) -> None:
     need_models()
     can_run(name)
-    metrics, sink, camera = Metrics(), Keep(), Camera()
+    sink, camera = Keep(), Camera()
     stages = Stages.build(SIZE, RATE, framing="fixed", runtime=name, live=True)
-    quality_controller = QualityController(stages.apply, float(1 / RATE), metrics)
-    began: list[tuple[int, int, int]] = []
+    began: list[tuple[int, SessionStats]] = []
 
-    def note() -> None:
-        began.append((len(sink.indices), metrics.counter(FAILED_OPEN), quality_controller.level))
+    class Beginning(EnhancementSession):
+        def prepare(self, stopped: Callable[[], bool] = lambda: False) -> bool:
+            done = super().prepare(stopped)
+            began.append((len(sink.indices), self.stats()))
+            return done
 
-    assert stages.opener.taken is None, "nothing is loaded before the first frame"
-    pipeline = Pipeline(
-        camera, stages.all, [sink], metrics, whole=stages.whole, on_worked=quality_controller,
-        prepare=(*stages.steps(quality_controller), note),
-    )  # fmt: skip
+    assert stages.opener.opened is None, "nothing is loaded before the first frame"
+    pipeline = Pipeline(camera, Beginning(stages, live_rate=RATE), [sink])
     pipeline.start()
     assert sink.enhanced.wait(PATIENCE_S), "nothing was enhanced"
     camera.stopped.set()
     pipeline.wait()
-    ((shown, failed, level),) = began
+    ((shown, stats),) = began
     assert shown > 0, "the camera's picture, before the network was there"
-    assert failed == 0, "start-up work is no failure"
-    assert LADDER[level].largest_px == FIRST_PX
+    assert stats.failed_open == 0, "start-up work is no failure"
+    assert LADDER[stats.level].largest_px == FIRST_PX
     assert sink.indices == sorted(set(sink.indices))
     # Only the frame that was captured while the stages took over may be missing.
     first = sink.indices[:shown]
@@ -130,26 +129,27 @@ def test_the_picture_moves_while_the_models_are_loaded(name: str) -> None:
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_a_call_that_ends_while_it_begins_leaves_nothing(steps: int) -> None:
     need_models()
-    metrics, camera, sink, said = Metrics(), Camera(), Keep(), list[str]()
+    camera, sink, happened = Camera(), Keep(), list[Event]()
     stages = Stages.build(SIZE, RATE, framing="auto", runtime="onnxruntime-cpu", live=True)
-    quality_controller = QualityController(stages.apply, float(1 / RATE), metrics)
-    every = stages.steps(quality_controller)
-    assert len(every) == 3
+    every = stages.to_load
+    assert len(every) == 2
     pipeline: Any = None
 
     def stop() -> None:
         pipeline.stop()
         camera.stopped.set()
 
-    pipeline = Pipeline(
-        camera, stages.all, [sink], metrics, whole=stages.whole, say=said.append,
-        prepare=(*every[:steps], stop, *every[steps:]),
+    session = EnhancementSession(
+        replace(stages, to_load=(*every[:steps], stop, *every[steps:])),
+        live_rate=RATE, on_event=happened.append,
     )  # fmt: skip
+    pipeline = Pipeline(camera, session, [sink])
     pipeline.start()
     pipeline.wait()
-    assert (stages.opener.taken is None) == (steps < 2), "what comes after it is left out"
-    assert not said
-    assert metrics.counter(FAILED_OPEN) == 0
+    assert (stages.opener.opened is None) == (steps < 2), "what comes after it is left out"
+    assert all(isinstance(event, RuntimeChosen) for event in happened), "nothing failed"
+    assert len(happened) == (steps == 2)
+    assert session.stats().failed_open == 0
 
 
 def test_what_cannot_be_loaded_ends_the_call_with_its_reason() -> None:
@@ -160,9 +160,8 @@ def test_what_cannot_be_loaded_ends_the_call_with_its_reason() -> None:
 
     camera, sink = Camera(), Keep()
     stages = Stages.build(SIZE, RATE, framing="auto", runtime="onnxruntime-cpu", live=True)
-    pipeline = Pipeline(
-        camera, stages.all, [sink], whole=stages.whole, prepare=(*stages.to_load, refuse)
-    )
+    stages = replace(stages, to_load=(*stages.to_load, refuse))
+    pipeline = Pipeline(camera, EnhancementSession(stages, live_rate=RATE), [sink])
     with pytest.raises(UnavailableError, match="no network today"):
         pipeline.run()
 
@@ -173,10 +172,9 @@ class Desk:
     view = View((0.0, 0.0, 640.0, 360.0), (1280, 720))
     scene = np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8)
 
-    def __init__(self, runtime: Any) -> None:
+    def __init__(self, runtime: Any, *, waits: bool = False) -> None:
         self.runtime, self.index = runtime, 0
-        self.stage = Enhancer(lambda scale: runtime, Fraction(25))
-        self.stage.patient = False
+        self.stage = Enhancer(lambda scale: runtime, Fraction(25), waits=waits)
         self.stage.try_out()
 
     def crop_px(self, side: float) -> int:
@@ -264,8 +262,7 @@ def test_a_network_that_cannot_be_compiled_is_no_endless_wait(
 
 def test_a_recording_waits_for_the_size_that_suits() -> None:
     with runtime_class("onnxruntime-cpu")(4) as runtime:
-        desk = Desk(runtime)
-        desk.stage.patient = True
+        desk = Desk(runtime, waits=True)
         assert [desk.crop_px(side) for side in (30.0, 60.0)] == [32, 64]
         assert not any("ahead" in thread.name for thread in threading.enumerate())
 

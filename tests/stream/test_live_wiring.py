@@ -16,6 +16,7 @@ from run_pipeline import main
 from stream import live
 from stream.api import Enhancer
 from stream.camera_profile import CameraProfile
+from stream.events import StageFailedOpen
 from stream.media.sinks.preview import Controls, Preview
 from stream.media.sources.camera_source import CameraSource
 from stream.stages.compositing.compositor import Compositor
@@ -87,11 +88,14 @@ def test_a_call(
     assert ports == [9123]
     assert capsys.readouterr().err.count("figures for Prometheus") == 1, "say reaches everybody"
     assert made.detector.made_later == [True]
-    pipeline = made.pipeline[-1]
-    assert pipeline["whole"].size == (192, 144)
-    assert pipeline["say"] is cameras[0]["say"]
-    assert pipeline["on_worked"] is not None
-    assert pipeline["prepare"], "the models are loaded while the camera's picture is shown"
+    session = made.session[-1]
+    assert session["live_rate"] == 30
+    assert session["stages"].whole.size == (192, 144)
+    assert session["stages"].to_load, "the models are loaded while the camera's picture is shown"
+    assert session["metrics"] is stats[0]["metrics"]
+    assert not made.enhancer[-1]["waits"]
+    session["on_event"](StageFailedOpen("enhancer", "raised", "gone"))
+    assert "gone" in capsys.readouterr().err
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["input"] == CLIP.removeprefix("lavfi:") or written["input"] == CLIP
     assert written["output"] == f"{output}, virtualcam"
@@ -112,7 +116,7 @@ def test_the_keys_of_a_call_reach_its_stages(
     monkeypatch.setattr(run_pipeline, "check_display", lambda: None)
     clip = CLIP.partition(":duration")[0]
     assert main(["--input", clip, "--strength", "0.5", "--detail", "0.3"]) == 0
-    stages = made.pipeline[-1]["stages"]
+    stages = made.stages
     assert isinstance(stages[-1], Compositor)
     assert kept[0].strength == stages[-1].strength == 0.4
     assert kept[0].detail == enhancer_of(stages).detail == 0.4
@@ -140,10 +144,10 @@ def test_the_api(made: Made, opened: OpenedRuntimes) -> None:
         assert one(backdrop((64, 48))).shape == (72, 96, 3), "another size is enlarged as much"
         assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("fixed", Fraction(12))
         one.strength = 0.7
-        assert one._stages is not None
-        assert one._stages.compositor.strength == one.strength == 0.7
+        assert one._session is not None
+        assert one._session._stages.compositor.strength == one.strength == 0.7
         one.detail = 0.9
-        assert enhancer_of(one._stages.all).detail == one.detail == 0.9
+        assert enhancer_of(one._session._stages.all).detail == one.detail == 0.9
     with Enhancer() as plain:
         plain(backdrop(SIZE))
     assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("auto", Fraction(30))

@@ -88,7 +88,7 @@ def test_a_recording(
     assert main(arguments(way, folder, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
     assert set(opened.names) == {"onnxruntime-cpu"}
-    assert [type(one) for one in made.pipeline[-1]["stages"]].count(Badge) == 1
+    assert [type(one) for one in made.stages].count(Badge) == 1
     assert len(made.bank) == 1, "nothing was looked through first"
     (sink,) = made.file
     with FileSource(recording) as source:
@@ -113,7 +113,7 @@ def test_a_page_about_a_recording(passes: int, made: Made, recording: Path) -> N
     page, output = recording.with_name("page"), recording.with_name("better.mp4")
     values = {"input": [str(recording)], "output": [str(output)], "passes": passes}
     assert main(arguments("argv", recording.parent, values | {"report": str(page)})) == 0
-    collectors = [one for one in made.pipeline[-1]["stages"] if isinstance(one, ReportCollector)]
+    collectors = [one for one in made.stages if isinstance(one, ReportCollector)]
     assert [one.bank is not None for one in collectors] == [True]
     assert (page / "index.html").is_file()
 
@@ -186,8 +186,8 @@ def test_the_demo(
     assert isinstance(sink["stream_copy"], EncodedSound)
     assert isinstance(sink["provenance"].signer, C2paSigner)
     assert signers[-1] == {"signed": output}
-    assert [type(one) for one in made.pipeline[-1]["stages"]].count(Badge) == 1
-    (collector,) = [one for one in made.pipeline[-1]["stages"] if isinstance(one, ReportCollector)]
+    assert [type(one) for one in made.stages].count(Badge) == 1
+    (collector,) = [one for one in made.stages if isinstance(one, ReportCollector)]
     assert collector.bank is not None
     assert (tmp_path / "page" / "index.html").is_file()
 
@@ -243,7 +243,7 @@ def test_an_archive(
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert work[0]["segment_frames"] == 4
-    assert [type(one) for one in made.pipeline[-1]["stages"]].count(Badge) == 1
+    assert [type(one) for one in made.stages].count(Badge) == 1
     assert signers[0]["key"] == Path("key.pem")
     assert made.file[0]["encoding"] == Encoding("h264", 24, "auto", repeatable=True)
     assert made.file[-1]["encoding"] == ENCODING

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 from stream.frame import Face, Frame, Patch
+from stream.graph import Stages
 from stream.pipeline import Pipeline
+from stream.protocols import Stage
+from stream.session import EnhancementSession
 from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FRAMES, Metrics
 
 
@@ -48,7 +51,7 @@ def with_patches(*weights: float | None) -> tuple[Face, ...]:
     return tuple(Face(n, box, keypoints, 1.0, patch=patch) for n, patch in enumerate(patches))
 
 
-class Mark:
+class Mark(Stage):
     """A stage that copies the picture to the output; may fail or be slow."""
 
     def __init__(
@@ -101,6 +104,16 @@ class Keep:
         self.end.append("abort")
 
 
+def session(*stages: Stage, metrics: Metrics | None = None) -> EnhancementSession:
+    """Of a recording."""
+    return EnhancementSession(Stages(list(stages)), metrics=metrics)
+
+
+def call(*stages: Stage) -> EnhancementSession:
+    """Of a live source."""
+    return EnhancementSession(Stages(list(stages)), live_rate=Fraction(25))
+
+
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
@@ -114,7 +127,10 @@ def test_every_frame_reaches_every_sink_in_order() -> None:
     seen: list[int] = []
     metrics = Metrics()
     pipeline = Pipeline(
-        Numbers(), stages, sinks, metrics, on_frame=lambda frame: seen.append(frame.index)
+        Numbers(),
+        session(*stages, metrics=metrics),
+        sinks,
+        on_frame=lambda frame: seen.append(frame.index),
     )
     pipeline.run()
     assert [sink.indices for sink in sinks] == [list(range(20))] * 2
@@ -145,7 +161,8 @@ def test_an_error_in_any_part_ends_the_run_with_that_error(part: str, live: bool
     def fail(frame: Frame) -> None:
         raise OSError(f"{part} failed")
 
-    pipeline = Pipeline(source, stages, sinks, on_frame=fail if part == "on_frame" else None)
+    made = call(*stages) if live else session(*stages)
+    pipeline = Pipeline(source, made, sinks, on_frame=fail if part == "on_frame" else None)
     message = "stage did not close" if part == "stage close" else f"{part} failed"
     with pytest.raises(OSError, match=message):
         pipeline.run()
@@ -158,7 +175,7 @@ def test_a_sink_that_cannot_finish_is_aborted_and_so_is_the_next() -> None:
     sinks = [Keep("first"), Keep("second"), Keep("third")]
     sinks[1].fail_close = True
     with pytest.raises(OSError, match="second did not close"):
-        Pipeline(Numbers(3), [Mark()], sinks).run()
+        Pipeline(Numbers(3), session(Mark()), sinks).run()
     assert [sink.end for sink in sinks] == [["close"], ["close", "abort"], ["abort"]]
 
 
@@ -166,13 +183,13 @@ def test_the_first_error_wins_over_the_ones_it_causes() -> None:
     stage = Mark("stage", fail_from=2)
     stage.fail_close = True
     with pytest.raises(OSError, match="stage failed"):
-        Pipeline(Numbers(), [stage], [Keep()]).run()
+        Pipeline(Numbers(), session(stage), [Keep()]).run()
 
 
 def test_live_frames_are_replaced_and_not_queued() -> None:
     source = Numbers(200, live=True)
     sink = Keep()
-    pipeline = Pipeline(source, [Mark(delay_s=0.005)], [sink])
+    pipeline = Pipeline(source, call(Mark(delay_s=0.005)), [sink])
     pipeline.run()
     assert pipeline.dropped + len(sink.indices) == 200
     assert pipeline.dropped > 100
@@ -188,7 +205,7 @@ def test_faces_are_counted_in_every_frame() -> None:
             return replace(super().__call__(frame), faces=with_patches(1.0, 0.0, None))
 
     metrics = Metrics()
-    Pipeline(Numbers(4), [Faces()], [Keep()], metrics).run()
+    Pipeline(Numbers(4), session(Faces(), metrics=metrics), [Keep()]).run()
     counted = [metrics.counter(name) for name in (FRAMES, FACES, ENHANCED, DROPPED)]
     assert counted == [4, 12, 4, 0], "a patch that has faded out is not shown"
 
@@ -196,7 +213,7 @@ def test_faces_are_counted_in_every_frame() -> None:
 def test_stop_finishes_what_is_on_its_way() -> None:
     source = Numbers(1_000_000)
     sink = Keep()
-    pipeline = Pipeline(source, [Mark(delay_s=0.001)], [sink])
+    pipeline = Pipeline(source, session(Mark(delay_s=0.001)), [sink])
     pipeline.start()
     time.sleep(0.05)
     pipeline.stop()
@@ -208,7 +225,7 @@ def test_stop_finishes_what_is_on_its_way() -> None:
 
 def test_ctrl_c_stops_cleanly() -> None:
     sink = Keep()
-    pipeline = Pipeline(Numbers(1_000_000), [Mark(delay_s=0.001)], [sink])
+    pipeline = Pipeline(Numbers(1_000_000), session(Mark(delay_s=0.001)), [sink])
     timer = threading.Timer(0.1, _thread.interrupt_main)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
@@ -218,7 +235,7 @@ def test_ctrl_c_stops_cleanly() -> None:
 
 
 def test_a_pipeline_runs_only_once() -> None:
-    pipeline = Pipeline(Numbers(1), [], [])
+    pipeline = Pipeline(Numbers(1), session(), [])
     pipeline.run()
     with pytest.raises(RuntimeError, match="only once"):
         pipeline.start()

@@ -30,7 +30,7 @@ def test_a_budget_bounds_faces_and_crops() -> None:
     people = [face(60.0 + one, (150.0 * one + 100.0, 180.0), one) for one in range(3)]
     for _ in range(5):
         assert sum(one.patch is not None for one in studio.show(*people)) == 3
-    studio.stage.quality = QualityLevel("little", max_faces=1, largest_px=48)
+    studio.stage.apply(QualityLevel("little", max_faces=1, largest_px=48))
     shown = studio.show(*people)
     (patch,) = [one.patch for one in shown if one.patch]
     side = patch.box[2] - patch.box[0]
@@ -39,7 +39,7 @@ def test_a_budget_bounds_faces_and_crops() -> None:
     owner = next(one for one in shown if one.patch)
     middle = (patch.box[0] + side / 2, patch.box[1] + side / 2)
     assert middle == pytest.approx(owner.center, abs=1.0), "the face, not a corner of the headshot"
-    studio.stage.quality = FULL
+    studio.stage.apply(FULL)
     (patch,) = [one.patch for one in studio.show(people[0]) if one.patch]
     assert patch.box[2] - patch.box[0] == 64
 
@@ -53,7 +53,7 @@ def test_several_large_faces_share_what_the_network_may_do() -> None:
     sides = (176.0, 172.0, 174.0)
     people = [face(side, (210.0 * n + 100.0, 180.0), n) for n, side in enumerate(sides)]
     assert crops(studio.show(*people)) == [160, 160, 160], "a recording takes its time"
-    studio.stage.quality = LADDER[1]
+    studio.stage.apply(LADDER[1])
     assert crops(studio.show(people[0])) == [160]
     assert crops(studio.show(*people[:2])) == [112, 112]
     rng = np.random.default_rng(5)
@@ -69,7 +69,7 @@ def test_several_large_faces_share_what_the_network_may_do() -> None:
 
 def test_of_a_face_that_is_too_wide_for_the_budget_no_part_is_enhanced() -> None:
     studio = Studio()
-    studio.stage.quality = QualityLevel("little", largest_px=64)
+    studio.stage.apply(QualityLevel("little", largest_px=64))
     for _ in range(3):
         assert studio.patch(face(132.0)) is None
         assert studio.patch(face(126.0, track_id=2)) is not None
@@ -92,7 +92,7 @@ def test_features_fit_a_smaller_crop() -> None:
     studio = Studio()
     one = face(90.0, known=exemplars(), version=1)
     studio.patch(one)
-    studio.stage.quality = QualityLevel("little", largest_px=64)
+    studio.stage.apply(QualityLevel("little", largest_px=64))
     studio.patch(one)  # the fake refuses features of another size
     sides = [images[0].shape[0] for images in studio.runtimes[4].encoded]
     assert sides == [96 * 4, 64 * 4]
@@ -100,7 +100,7 @@ def test_features_fit_a_smaller_crop() -> None:
 
 def test_in_every_other_frame_the_last_patch_moves_with_the_face() -> None:
     studio = Studio()
-    studio.stage.quality = QualityLevel("little", enhance_every=2)
+    studio.stage.apply(QualityLevel("little", enhance_every=2))
     patches = [studio.patch(face(60.0, (300.0 + 4.0 * n, 180.0))) for n in range(9)]
     made = studio.runtimes[4].enhanced
     assert len(made) == 5, "the first at once, then in turn"
@@ -117,7 +117,7 @@ def test_in_every_other_frame_the_last_patch_moves_with_the_face() -> None:
 
 def test_several_faces_take_turns() -> None:
     studio = Studio()
-    studio.stage.quality = QualityLevel("little", enhance_every=2)
+    studio.stage.apply(QualityLevel("little", enhance_every=2))
     people = [face(60.0, (150.0 * one + 100.0, 180.0), one) for one in range(2)]
     studio.show(*people)
     made = []
@@ -130,7 +130,7 @@ def test_several_faces_take_turns() -> None:
 
 def test_a_patch_of_long_ago_does_not_come_back() -> None:
     studio = Studio()
-    studio.stage.quality = QualityLevel("little", enhance_every=2)
+    studio.stage.apply(QualityLevel("little", enhance_every=2))
     for _ in range(4):
         old = studio.patch(face(60.0))
     for _ in range(3):

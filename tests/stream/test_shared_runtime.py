@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import stream.graph
-from engines.runtime import Runtime, open_runtime
+from engines.runtime import OpenedRuntime, open_runtime
 from stream.cli.arguments import parse
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.options import Options
@@ -24,7 +24,7 @@ def test_two_recordings_open_the_network_once(
     need_models()
     opened: list[int] = []
 
-    def counted(name: str, scale: int, **how: object) -> Runtime:
+    def counted(name: str, scale: int) -> OpenedRuntime:
         opened.append(scale)
         return open_runtime(name, scale)
 
@@ -39,7 +39,7 @@ def test_two_recordings_open_the_network_once(
         for number, recording in enumerate((call, empty, call)):
             one = replace(options, input=recording, output=tmp_path / f"{number}.mp4")
             with open_source(recording) as source:
-                report = run_recording(source, one, opener=shared_runtime.lend())
+                report = run_recording(source, one, opener=shared_runtime.lend()).report
             taken.append((report["runtime"], report["faces_enhanced"] > 0))
     assert taken == [("onnxruntime-cpu", True), ("", False), ("onnxruntime-cpu", True)]
     assert len(opened) == len(set(opened)) > 0

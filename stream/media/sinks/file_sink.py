@@ -184,7 +184,7 @@ class FileSink:
         if image.shape != (self._size[1], self._size[0], 3):
             raise ValueError(f"a picture {image.shape} for a recording of {self._size}")
         self._pictures += 1
-        self._enhanced |= any(face.patch and face.patch.weight > 0.0 for face in frame.faces)
+        self._enhanced |= frame.enhanced > 0
         with writing(self.path):
             container, stream = self._opened(frame)
             for packet in stream.encode(self._picture(frame, image, stream)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from stream.media.sandbox.sandboxed_source import open_source
 from stream.options import Options
 from stream.recordings.batch.manifest import Record
 from stream.recordings.job import run_recording
+from stream.recordings.outcome import Outcome
 from stream.recordings.resume.fingerprint import Stamp, model_of, settings_of, work_key
 from stream.recordings.resume.work_dir import WorkDir
 from stream.shared_runtime import SharedRuntime
@@ -63,13 +62,11 @@ def work_dir_of(options: Options, weights: dict[str, str]) -> WorkDir:
 
 def perform(task: Task, meter: MakeMeter, shared_runtime: SharedRuntime) -> Record:
     """Enhance one recording. Whatever is wrong with it is in the record; only Ctrl-C is raised."""
-    source, said = None, io.StringIO()
+    source = None
     try:
         task.options.output.parent.mkdir(parents=True, exist_ok=True)
         source = Stamp.of(task.input)
-        # What a single recording says to people is kept for the manifest here.
-        with redirect_stdout(said), redirect_stderr(said):
-            figures = _enhance(task, source, meter, shared_runtime)
+        outcome = _enhance(task, source, meter, shared_runtime)
         made = Stamp.of(task.options.output)
     except (CloseupError, EngineError) as error:
         return task.failed(" ".join(str(error).split()), source)
@@ -86,12 +83,12 @@ def perform(task: Task, meter: MakeMeter, shared_runtime: SharedRuntime) -> Reco
         model=task.model,
         source=source,
         made=made,
-        notes=tuple(line.removeprefix("note: ") for line in said.getvalue().splitlines()),
-        figures=_figures(figures),
+        notes=tuple(note.text for note in outcome.notes),
+        figures=_figures(outcome.report),
     )
 
 
-def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, shared_runtime: SharedRuntime) -> Report:
+def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, shared_runtime: SharedRuntime) -> Outcome:
     options = task.options
     key = work_key(stamp, task.settings, task.model)
     with (

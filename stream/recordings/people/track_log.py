@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream.frame import Face, Frame
+from stream.protocols import Stage
 
 RECORD = np.dtype(
     [("track", "<i4"), ("box", "<f4", 4), ("keypoints", "<f4", (6, 2)), ("score", "<f4")]
@@ -63,7 +64,7 @@ class TrackLog:
         )
 
 
-class Replay:
+class Replay(Stage):
     """Stage: sets `frame.faces` from the tracks of an earlier pass over the same recording.
 
     Pictures are recognised by their times. One that the earlier pass did not have (a damaged place
@@ -86,6 +87,3 @@ class Replay:
             for face in self._tracks.at(frame.pts)
         ]
         return replace(frame, faces=tuple(sorted(faces, key=lambda face: face.track_id)))
-
-    def close(self) -> None:
-        """Nothing to release."""

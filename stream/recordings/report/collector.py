@@ -15,6 +15,7 @@ import numpy as np
 from stream.frame import Face, Frame, Image
 from stream.image.headshot import headshot_rect
 from stream.image.resample import Rect, resample
+from stream.protocols import Stage
 from stream.stages.exemplars.bank import Bank
 
 SIDE_PX = 256
@@ -68,7 +69,7 @@ class Step:
 
 
 @dataclass
-class ReportCollector:
+class ReportCollector(Stage):
     """Stage, the last: looks, and changes nothing."""
 
     bank: Bank | None = None
@@ -95,9 +96,6 @@ class ReportCollector:
                 self._consider(face, frame)
         return frame
 
-    def close(self) -> None:
-        """What was kept is for the report."""
-
     @property
     def moments(self) -> list[Moment]:
         """The most improved, in the order of time."""
@@ -114,7 +112,7 @@ class ReportCollector:
             self._coarsen()
             number //= 2
         steps = self.timeline.setdefault(face.track_id, defaultdict(Step))
-        steps[number].add(Step(1, int(_is_shown(face, 0.0)), face.width_px))
+        steps[number].add(Step(1, int(face.is_enhanced), face.width_px))
 
     def _coarsen(self) -> None:
         self.step_s *= 2.0
@@ -136,7 +134,12 @@ class ReportCollector:
                 kept[time_s] = _jpeg(exemplar.image)
 
     def _consider(self, face: Face, frame: Frame) -> None:
-        if not _is_shown(face, SHOWN) or frame.output is None or frame.view is None:
+        if (
+            face.patch is None
+            or face.patch.weight <= SHOWN
+            or frame.output is None
+            or frame.view is None
+        ):
             return
         height, width = frame.image.shape[:2]
         x0, y0, x1, y1 = headshot_rect(face.center, max(2, round(face.headshot_side_px)))
@@ -162,10 +165,6 @@ class ReportCollector:
         )
         others = [one for one in self._candidates if one not in rivals]
         self._candidates = sorted([*others, moment], key=lambda one: -one.gain)[:CANDIDATES]
-
-
-def _is_shown(face: Face, least: float) -> bool:
-    return face.patch is not None and face.patch.weight > least
 
 
 def _in_output(rect: Rect, frame: Frame) -> Rect:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from stream.frame import Floats, Frame
+from stream.protocols import Stage
 
 PART = 1.0 / 24.0
 """Height of the mark, of the output's shorter side."""
@@ -19,7 +20,7 @@ FINE = 16
 """The mark is drawn this much larger and shrunk by area: smooth edges."""
 
 
-class Badge:
+class Badge(Stage):
     """Stage, after the compositor: a light star on a dark disc, in the lower right corner.
 
     It fades in and out with the faces: it is as strong as the strongest of their patches.
@@ -49,9 +50,6 @@ class Badge:
         blended = part + (255.0 * mark[:, :, :1] - part) * alpha
         output[y : y + side, x : x + side] = np.rint(blended).astype(np.uint8)
         return replace(frame, output=output, marks=((x, y, x + side, y + side),))
-
-    def close(self) -> None:
-        """Nothing to release."""
 
 
 def draw(side: int) -> Floats:

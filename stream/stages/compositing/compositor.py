@@ -18,6 +18,7 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Face, Floats, Frame, Image, Patch, View
 from stream.image.resample import aligned, cut_square, resample
 from stream.picture_options import STRENGTH
+from stream.protocols import Stage
 
 NOISE_LEAST, NOISE_MOST = 0.5, 4.0
 """Bounds of the camera's noise, standard deviation in 8-bit levels. What fine texture adds to the
@@ -48,7 +49,7 @@ MAD_TO_DEVIATION = 1.4826
 _HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 
 
-class Compositor:
+class Compositor(Stage):
     """Sets `frame.output`, and `frame.view` to what it shows: a view that stands, moved by up to an
     output pixel, which cannot be seen and is much cheaper to draw; one that moves as it is, because
     a slow pan in steps of whole pixels can be seen.
@@ -78,7 +79,7 @@ class Compositor:
         if not view.moving:
             view = replace(view, rect=aligned(view.rect, view.size, (width, height)))
         output = resample(frame.image, view.rect, view.size)
-        patched = [f for f in frame.faces if f.patch and f.patch.weight * self.strength > 0.0]
+        patched = [f for f in frame.faces if f.is_enhanced and self.strength > 0.0]
         if patched and output is frame.image:
             output = output.copy()
         # The nearer of two people covers the other.
@@ -89,8 +90,9 @@ class Compositor:
             _draw(output, matched, face, face.patch, view, self.strength)
         return replace(frame, view=view, output=output)
 
-    def close(self) -> None:
-        """Nothing to release."""
+    def replay(self, frame: Frame) -> Frame:
+        """The same frame: no drawing depends on an earlier one."""
+        return frame
 
 
 def back_project(

@@ -16,6 +16,7 @@ import numpy as np
 
 from stream.frame import Floats, Frame, Image, Patch
 from stream.image.resample import cut_square
+from stream.protocols import FaceState, Stage
 
 IDENTITY_MARGIN = 0.02
 """What is promised: in no frame a face is less like the truth than the camera's picture, enlarged,
@@ -43,8 +44,8 @@ LEAST_CONTRAST = 4.0
 _LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 
-@dataclass
-class _Trust:
+@dataclass(frozen=True)
+class Belief(FaceState):
     """How far one face's patches are believed."""
 
     share: float = 1.0
@@ -54,70 +55,66 @@ class _Trust:
     seen_s: float = 0.0
 
 
-class ConsistencyCheck:
+class ConsistencyCheck(Stage):
     """Stage: lowers `patch.weight`, or drops the patch, where it contradicts the camera."""
 
     name = "consistency check"
+    face_state = Belief
 
     def __init__(self) -> None:
         self.doubted = 0
         """In how many faces of all frames so far a patch was held back, wholly or in part."""
-        self._trust: dict[int, _Trust] = {}
+        self._beliefs: dict[int, Belief] = {}
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame, its patches as far as they are believed."""
         now_s = frame.time_s
-        self._trust = {
-            track: trust
-            for track, trust in self._trust.items()
-            if 0.0 <= now_s - trust.seen_s <= FORGET_S
+        self._beliefs = {
+            track: belief
+            for track, belief in self._beliefs.items()
+            if 0.0 <= now_s - belief.seen_s <= FORGET_S
         }
         faces = []
         for face in frame.faces:
             patch = face.patch
             if patch is not None:
-                trust = self._trust.setdefault(face.track_id, _Trust(seen_s=now_s))
-                share = _believe(trust, patch, frame.image, now_s)
+                before = self._beliefs.get(face.track_id, Belief(seen_s=now_s))
+                belief = _believe(before, patch, frame.image, now_s)
+                self._beliefs[face.track_id], share = belief, belief.share
                 self.doubted += share < 1.0
                 patch = replace(patch, weight=share * patch.weight) if share > 0.0 else None
             faces.append(replace(face, patch=patch))
         return replace(frame, faces=tuple(faces))
 
-    @property
-    def verdicts(self) -> dict[int, dict[str, float]]:
-        """By track_id, how far its patches are believed."""
-        return {track_id: dict(vars(trust)) for track_id, trust in self._trust.items()}
+    def save(self) -> dict[int, FaceState]:
+        """How far the patches of each face are believed."""
+        return dict(self._beliefs)
 
-    def recall(self, verdicts: Mapping[int, Mapping[str, float]]) -> None:
-        """Take the verdicts of an earlier run at the same frame."""
-        self._trust = {}
-        for track_id, numbers in verdicts.items():
-            self._trust[track_id] = trust = _Trust()
-            vars(trust).update(numbers)
+    def restore(self, faces: Mapping[int, FaceState]) -> None:
+        """See `Stage.restore`."""
+        self._beliefs = {track: one for track, one in faces.items() if isinstance(one, Belief)}
 
     def close(self) -> None:
         """Forget all faces."""
-        self._trust.clear()
+        self._beliefs.clear()
 
 
-def _believe(trust: _Trust, patch: Patch, image: Image, now_s: float) -> float:
-    """Take in one more patch of a face; returns how much of it to show, 0..1."""
-    step_s = now_s - trust.seen_s
-    trust.seen_s = now_s
+def _believe(before: Belief, patch: Patch, image: Image, now_s: float) -> Belief:
+    """Take in one more patch of a face."""
+    step_s = now_s - before.seen_s
     differs = difference(patch.image, cut_square(image, patch.box))
-    if differs > DOUBT:
-        trust.doubted = True
+    doubted, calm_since_s = before.doubted or differs > DOUBT, before.calm_since_s
     if differs > SURE:
-        trust.calm_since_s = now_s
-    elif now_s - trust.calm_since_s >= CALM_S:
-        trust.doubted = False
+        calm_since_s = now_s
+    elif now_s - calm_since_s >= CALM_S:
+        doubted = False
     if differs > NONSENSE:
-        trust.share = 0.0
-    elif trust.doubted:
-        trust.share = max(0.0, trust.share - step_s / FALL_S)
+        share = 0.0
+    elif doubted:
+        share = max(0.0, before.share - step_s / FALL_S)
     else:
-        trust.share = min(1.0, trust.share + step_s / RISE_S)
-    return trust.share
+        share = min(1.0, before.share + step_s / RISE_S)
+    return Belief(share, doubted, calm_since_s, now_s)
 
 
 def difference(patch: Image, crop: Image) -> float:

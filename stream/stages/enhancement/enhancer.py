@@ -6,7 +6,7 @@ frame to frame in the crop becomes flicker in the patch.
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -16,14 +16,16 @@ import cv2
 import numpy as np
 
 from engines.alignment import raised
-from engines.runtime import BUCKETS, SCALES, Features, Runtime
-from stream.frame import EXEMPLARS_PER_FACE, Face, Frame, Image, Patch, View
+from engines.runtime import BUCKETS, Features, Runtime
+from stream.frame import Face, Frame, Image, Patch, View
 from stream.image.resample import cut_square
 from stream.picture_options import DETAIL
-from stream.quality_ladder import FIRST_PX, FULL
+from stream.protocols import FaceState, Stage
+from stream.quality_ladder import FULL, QualityLevel
 from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, CropSelector
 from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
-from stream.stages.enhancement.exemplar_gate import ExemplarGate
+from stream.stages.enhancement.exemplar_gate import ExemplarGate, Verdict
+from stream.stages.enhancement.network_timing import seconds_a_face
 from stream.stages.enhancement.temporal_filter import TemporalFilter, carried
 
 MIN_ZOOM = 1.2
@@ -31,9 +33,6 @@ STAY_ZOOM = 1.15
 FADE_S = 0.5
 FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
-
-TRIES = 5
-Numbers = dict[str, float | None]
 
 
 @dataclass
@@ -58,40 +57,38 @@ class _Track:
     gate: ExemplarGate = field(default_factory=ExemplarGate)
 
 
-class Enhancer:
+class Enhancer(Stage):
     """Sets `face.patch` of the faces that gain by it.
 
     Args:   open_runtime: opens the runtime of a scale (4 or 8); called once for each, when first
             needed; closed with the stage. rate: nominal frames a second.
-            restore_in_place: also faces that the view does not enlarge.
             max_faces: at most so many in one frame; the others pass through.
             detail: 0 shows what is surest, 1 is about as sharp as the truth.
+            waits: while the network is made ready for another size of crop, as recordings do; a
+            call takes a size that is ready meanwhile, or shows the face as it is.
     """
 
     name = "enhancer"
+    face_state = Verdict
 
     def __init__(
         self,
         open_runtime: Callable[[int], Runtime],
         rate: Fraction,
         *,
-        restore_in_place: bool = False,
         max_faces: int = 3,
         detail: float = DETAIL.default,
+        waits: bool = True,
     ) -> None:
         self._open_runtime = open_runtime
         self._nominal_s = float(1 / rate)
-        self.restore_in_place = restore_in_place
         self._max_faces = max_faces
         self.detail = detail
         """0..1; may be set from any thread, for the next frame."""
-        self.quality = FULL
-        """How much to do; takes effect with the next frame, from any thread."""
-        self.idle = False
-        """Follow the faces, but without the network: they get no patches."""
-        self.patient = True
-        """Wait while the network is made ready for another size of crop, as recordings do; a call
-        takes a size that is ready meanwhile, or shows the face as it is."""
+        self._waits = waits
+        self._quality = FULL
+        self._forgetting = threading.Event()
+        """Somebody has asked for it; done with the next frame, in its thread."""
         self._frames = 0
         self._runtimes: dict[int, Runtime] = {}
         self._opened = ExitStack()
@@ -109,33 +106,58 @@ class Enhancer:
         self._runtime(scale)
 
     def try_out(self, scale: int = 4) -> float:
-        """Run the network of a scale as for a face with exemplars, on a blank crop of `FIRST_PX`.
+        """Seconds that the network of a scale takes for a face, see `network_timing`.
 
-        Returns: seconds that it takes; the first run, which may compile something, does not count.
-        Raises:  EngineError: it cannot be opened.
+        Raises: EngineError: it cannot be opened.
         """
-        runtime, side = self._runtime(scale), FIRST_PX * SCALES[0] // scale
-        crop = np.zeros((side, side, 3), np.uint8)
-        exemplar = np.zeros((scale * side, scale * side, 4), np.uint8)
-        runtime.enhance(crop, None)
-        features = runtime.encode([exemplar] * EXEMPLARS_PER_FACE)
-        runtime.enhance(crop, features)
-        taken_s = []
-        for _ in range(TRIES):
-            started_s = time.perf_counter()
-            runtime.enhance(crop, features)
-            taken_s.append(time.perf_counter() - started_s)
-        # The fastest: other work makes it slower, nothing faster.
-        return min(taken_s)
+        return seconds_a_face(self._runtime(scale))
 
     def __call__(self, frame: Frame) -> Frame:
         """Enhance the faces of one frame.
 
         Raises: ValueError: framing has not chosen a view.
         """
+        return self._follow(frame, drawn=True)
+
+    def replay(self, frame: Frame) -> Frame:
+        """Follow the faces, without the network: they get no patches."""
+        return self._follow(frame, drawn=False)
+
+    def apply(self, quality: QualityLevel) -> None:
+        """See `Stage.apply`."""
+        self._quality = quality
+
+    def forget(self) -> None:
+        """Let go of exemplars and patches with the next frame; from any thread."""
+        self._forgetting.set()
+
+    def save(self) -> dict[int, FaceState]:
+        """What was concluded from the network's results about the exemplars of each face."""
+        self._forget_patches()
+        return {track_id: track.gate.verdict for track_id, track in self._tracks.items()}
+
+    def restore(self, faces: Mapping[int, FaceState]) -> None:
+        """See `Stage.restore`."""
+        for track_id, track in self._tracks.items():
+            verdict = faces.get(track_id)
+            if isinstance(verdict, Verdict):
+                track.gate = ExemplarGate(verdict)
+
+    def close(self) -> None:
+        """Forget all faces and close the runtimes."""
+        self._tracks.clear()
+        self._runtimes.clear()
+        self._opened.close()
+
+    def _follow(self, frame: Frame, *, drawn: bool) -> Frame:
         view = frame.view
         if view is None:
             raise ValueError("the enhancer needs a view: framing comes first")
+        if self._forgetting.is_set():
+            self._forgetting.clear()
+            self._forget_patches()
+            for track in self._tracks.values():
+                track.features, track.alignment = None, ExemplarAlignment()
         self._frames += 1
         now_s = frame.time_s
         step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
@@ -160,7 +182,7 @@ class Enhancer:
             track.weight = _towards(track.weight, target, step_s / FADE_S)
             if not size or track.weight <= 0.0:
                 size = None
-            elif self.idle:
+            elif not drawn:
                 # Features are encoded, from the same exemplars, when they are needed next.
                 track.selector.put(face, *size)
                 size = None
@@ -173,31 +195,12 @@ class Enhancer:
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
 
-    @property
-    def verdicts(self) -> dict[int, Numbers]:
-        """By track_id, what was concluded from the network's results: that alone does not come
-        out the same when the same frames are seen again while `idle`."""
-        return {track_id: dict(vars(track.gate)) for track_id, track in self._tracks.items()}
-
-    def recall(self, verdicts: Mapping[int, Numbers]) -> None:
-        """Take the verdicts of an earlier run at the same frame."""
-        for track_id, track in self._tracks.items():
-            if track_id in verdicts:
-                kept = verdicts[track_id]
-                vars(track.gate).update({name: kept[name] for name in vars(track.gate)})
-
-    def forget_patches(self) -> None:
+    def _forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
             track.kept = None
             track.temporal_filter.forget()
             track.alignment.forget()
-
-    def close(self) -> None:
-        """Forget all faces and close the runtimes."""
-        self._tracks.clear()
-        self._runtimes.clear()
-        self._opened.close()
 
     def _gains(self, face: Face, view: View, was: bool) -> bool:
         """Whether the viewer will see a difference."""
@@ -207,8 +210,8 @@ class Enhancer:
         reach = side / 2.0
         if x + reach <= x0 or x - reach >= x1 or y + reach <= y0 or y - reach >= y1:
             return False
-        enlarged = self.restore_in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
-        return enlarged and 0.0 < side <= self.quality.widest_px * (LEAVE if was else 1.0)
+        enlarged = view.in_place or view.zoom > (STAY_ZOOM if was else MIN_ZOOM)
+        return enlarged and 0.0 < side <= self._quality.widest_px * (LEAVE if was else 1.0)
 
     def _choose(self, faces: tuple[Face, ...]) -> set[int]:
         """The faces that get a patch: who has one keeps it, then the smallest first."""
@@ -218,13 +221,13 @@ class Enhancer:
             if self._tracks[face.track_id].wanted or self._tracks[face.track_id].weight > 0.0
         ]
         candidates.sort(key=lambda f: (self._tracks[f.track_id].weight <= 0.0, f.headshot_side_px))
-        most = min(self._max_faces, self.quality.max_faces)
+        most = min(self._max_faces, self._quality.max_faces)
         return {face.track_id for face in candidates[:most]}
 
     def _share(self, faces: list[Face]) -> int:
         """Side of the largest crop with which the crops of all these faces are within the quality
         level; the same for all, so that faces of nearly one size do not take turns."""
-        allowed = [b for b in BUCKETS[4] if b <= self.quality.largest_px]
+        allowed = [b for b in BUCKETS[4] if b <= self._quality.largest_px]
         needed = []
         for face in faces:
             track = self._tracks[face.track_id]
@@ -235,7 +238,7 @@ class Enhancer:
         def pixels(largest_px: int) -> int:
             return sum(min(side, largest_px) ** 2 for side in needed)
 
-        fitting = [b for b in allowed if pixels(b) <= self.quality.pixels]
+        fitting = [b for b in allowed if pixels(b) <= self._quality.pixels]
         return fitting[-1] if fitting else allowed[0]
 
     def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
@@ -254,9 +257,9 @@ class Enhancer:
     ) -> tuple[int, int] | None:
         """Scale and bucket of the crop; None: nothing of which the face would gain is ready."""
         side = face.headshot_side_px
-        x8 = self.patient or 8 in self._runtimes
+        x8 = self._waits or 8 in self._runtimes
         scale, bucket = selector.wanted(side, view.zoom, largest_px, x8=x8)
-        if self.patient:
+        if self._waits:
             return scale, bucket
         ready = self._runtime(scale).at_once
         if ready(bucket, soon=True):
@@ -267,9 +270,8 @@ class Enhancer:
     def _patch(self, frame: Frame, face: Face, size: tuple[int, int], step_s: float) -> Patch:
         track = self._tracks[face.track_id]
         selector = track.selector
-        quality = self.quality
         # Several faces take turns.
-        if track.kept is not None and (self._frames + face.track_id) % quality.enhance_every:
+        if track.kept is not None and (self._frames + face.track_id) % self._quality.enhance_every:
             grown = face.headshot_side_px / track.side_px
             patch = carried(track.kept, track.center, face.center, grown)
             return replace(patch, weight=track.weight)
@@ -281,7 +283,7 @@ class Enhancer:
         image = self._enhance(crop, face, track, frame.time_s, step_s)
         image = track.temporal_filter(image, box, crop)
         patch = Patch(image, box, selector.scale, track.weight)
-        track.kept = patch if quality.enhance_every > 1 else None
+        track.kept = patch if self._quality.enhance_every > 1 else None
         track.center, track.side_px = face.center, face.headshot_side_px
         return patch
 
@@ -329,7 +331,7 @@ class Enhancer:
             selector.corner,
             (face.exemplars_version, selector.scale, selector.bucket, side),
             now_s,
-            self.quality.align_every_s,
+            self._quality.align_every_s,
         )
         if track.features is None or track.aligned != alignment.aligned:
             track.features = runtime.encode(aligned)

@@ -10,11 +10,13 @@ what other measures would have done.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from stream.frame import Image
+from stream.protocols import FaceState
 
 LEAST_DETAIL = 0.79
 """Exemplars that leave less than this part of the detail are dropped. Measured (32 px x4): it takes
@@ -31,50 +33,69 @@ coarse for a near one."""
 FADE_S = 0.5
 
 
-class ExemplarGate:
-    """What is known of the exemplars of one face."""
+@dataclass(frozen=True)
+class Verdict(FaceState):
+    """What the gate has found out about the exemplars of one face."""
 
-    def __init__(self) -> None:
-        self.share = 0.0
-        """0..1: how much of the result with exemplars to show."""
-        self._version: int | None = None
-        self._side_px = 0.0
-        """Of the headshot when they were judged last."""
-        self._pays = False
-        self._judged = False
-        self._contradicted = False
-        self._due_s = -math.inf
+    share: float = 0.0
+    """0..1: how much of the result with exemplars to show."""
+    version: int | None = None
+    """Of the exemplars that this is about, as `Face.exemplars_version`."""
+    side_px: float = 0.0
+    """Of the headshot when they were judged last."""
+    pays: bool = False
+    judged: bool = False
+    contradicted: bool = False
+    """Whether the last judgement said otherwise, and is to be checked."""
+    due_s: float = -math.inf
+    """When they are to be judged again, seconds of the recording."""
+
+
+class ExemplarGate:
+    """Judges the exemplars of one face.
+
+    Args: verdict: what was known before.
+    """
+
+    def __init__(self, verdict: Verdict | None = None) -> None:
+        self.verdict = Verdict() if verdict is None else verdict
 
     def meet(self, version: int, side_px: float) -> None:
         """Say which exemplars the face has now (`Face.exemplars_version`), and how large it is."""
-        larger, smaller = max(side_px, self._side_px), min(side_px, self._side_px)
-        if version != self._version or larger > OTHER_SIZE * smaller:
-            self._version, self._side_px = version, side_px
-            self._judged = self._contradicted = False
+        known = self.verdict
+        larger, smaller = max(side_px, known.side_px), min(side_px, known.side_px)
+        if version != known.version or larger > OTHER_SIZE * smaller:
+            self.verdict = replace(
+                known, version=version, side_px=side_px, judged=False, contradicted=False
+            )
 
     def is_due(self, now_s: float) -> bool:
         """Whether to run the network both ways on this frame and `compare`."""
-        return not self._judged or not self._due_s - RETRY_S <= now_s < self._due_s
+        known = self.verdict
+        return not known.judged or not known.due_s - RETRY_S <= now_s < known.due_s
 
     def compare(self, with_them: Image, without: Image, scale: int, now_s: float) -> None:
         """Compare what the network makes of one crop with and without the exemplars.
 
         Args: both: RGB uint8 (s*b, s*b, 3). scale: s.
         """
+        known = self.verdict
         part = detail(with_them, scale) / max(detail(without, scale), 1e-3)
-        pays = part >= (LEAST_DETAIL if self._pays or not self._judged else DETAIL_AGAIN)
-        if self._judged and pays != self._pays and not self._contradicted:
-            self._contradicted, self._due_s = True, now_s + DOUBT_S
+        pays = part >= (LEAST_DETAIL if known.pays or not known.judged else DETAIL_AGAIN)
+        if known.judged and pays != known.pays and not known.contradicted:
+            self.verdict = replace(known, contradicted=True, due_s=now_s + DOUBT_S)
             return
-        self._pays, self._judged, self._contradicted = pays, True, False
-        self._due_s = now_s + RETRY_S
+        self.verdict = replace(
+            known, pays=pays, judged=True, contradicted=False, due_s=now_s + RETRY_S
+        )
 
     def fade(self, step_s: float, shown: bool) -> float:
-        """Move `share` on by a frame; at once where the face is not shown yet."""
-        target = 1.0 if self._pays else 0.0
+        """Move the share on by a frame, and return it; at once where the face is not shown yet."""
+        share, target = self.verdict.share, 1.0 if self.verdict.pays else 0.0
         step = step_s / FADE_S if shown else 1.0
-        self.share = min(max(target, self.share - step), self.share + step)
-        return self.share
+        share = min(max(target, share - step), share + step)
+        self.verdict = replace(self.verdict, share=share)
+        return share
 
 
 def detail(image: Image, scale: int) -> float:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Face, Frame, Image
 from stream.image.headshot import cut_headshot, is_inside, to_exemplar
+from stream.protocols import Stage
 from stream.stages.exemplars import quality
 from stream.stages.exemplars.exemplar_set import Exemplars
 from stream.stages.exemplars.face_similarity import UNLIKE, resemblance
@@ -72,19 +73,27 @@ class _Person:
     """When a close face last resembled them."""
 
 
-class Bank:
+class Bank(Stage):
     """Stage: sets `exemplars` and `exemplars_version` of each face that is small.
 
     Args: camera: what it gives; by default any.
+          on_admitted: called with the track_id of each person of whom an exemplar was taken in.
           rolling: exemplars grow old and make room for newer ones, as in a call; False where the
           whole recording is looked through first.
     """
 
     name = "bank"
 
-    def __init__(self, camera: CameraProfile = ANY_CAMERA, *, rolling: bool = True) -> None:
+    def __init__(
+        self,
+        camera: CameraProfile = ANY_CAMERA,
+        *,
+        rolling: bool = True,
+        on_admitted: Callable[[int], None] = lambda track_id: None,
+    ) -> None:
         self._camera = camera
         self._rolling = rolling
+        self._on_admitted = on_admitted
         self._complete = False
         self.harvested = 0
         """How many exemplars were taken in so far."""
@@ -178,6 +187,7 @@ class Bank:
         if person.exemplars.admit(new, in_use=person.picked):
             person.admitted_s = frame.time_s
             self.harvested += 1
+            self._on_admitted(face.track_id)
 
     def _is_close(self, person: _Person, side_px: float) -> bool:
         near_px = self._camera.near_px

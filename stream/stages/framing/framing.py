@@ -14,12 +14,13 @@ from stream.errors import ConfigError
 from stream.frame import Frame, View
 from stream.image.resample import Rect, Size
 from stream.picture_options import API_SCALE
+from stream.protocols import Stage
 from stream.stages.framing.camera_controller import CameraController
 
 Mode = Literal["auto", "fixed"]
 
 
-class Framing:
+class Framing(Stage):
     """Sets `frame.view`.
 
     Args:   mode: "auto" or "fixed". source_size: (width, height) of the camera's picture, px.
@@ -38,6 +39,7 @@ class Framing:
         self.source_size = source_size
         self.output_size: Size = (_even(width * factor), _even(height * factor))
         self._whole = _largest(source_size, self.output_size)
+        self._in_place = mode == "fixed"
         self._nominal_s = float(1 / rate)
         self._operator = (
             None
@@ -50,7 +52,7 @@ class Framing:
     @property
     def whole(self) -> View:
         """As much of the picture as the output can show."""
-        return View(self._whole, self.output_size)
+        return View(self._whole, self.output_size, in_place=self._in_place)
 
     def __call__(self, frame: Frame) -> Frame:
         """Choose the view of this frame.
@@ -68,10 +70,7 @@ class Framing:
             step_s = self._nominal_s if step_s <= 0.0 else min(step_s, 1.0)
             rect = self._operator.follow(frame.faces, step_s)
         moving, self._last_rect = rect != self._last_rect, rect
-        return replace(frame, view=View(rect, self.output_size, moving))
-
-    def close(self) -> None:
-        """Nothing to release."""
+        return replace(frame, view=View(rect, self.output_size, moving, self._in_place))
 
 
 def _even(length: float) -> int:

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from stream.frame import Face, Floats, Frame, Image
 from stream.image.detection import Detection, Model, Region
-from stream.quality_ladder import FULL
+from stream.protocols import Stage
+from stream.quality_ladder import FULL, QualityLevel
 from stream.stages.tracking.association import assign, cost, same_face
 from stream.stages.tracking.signature import face_signature, scene_signature, similarity
 from stream.stages.tracking.track import CONFIRMING_SCORE, Track
@@ -55,7 +56,7 @@ class Detector(Protocol):
         ...
 
 
-class Tracker:
+class Tracker(Stage):
     """Stage: sets `frame.faces`, ordered by track_id. It owns the detector and closes it."""
 
     name = "tracker"
@@ -64,8 +65,8 @@ class Tracker:
         """Args: detector: finds faces; max_faces: more than so many are not followed."""
         self._detector = detector
         self._max_faces = max_faces
-        self.quality = FULL
-        """How often to look; takes effect with the next frame, from any thread."""
+        self._quality = FULL
+        """How often to look."""
         self._frames = 0
         self._followed_s = -math.inf
         self._tracks: list[Track] = []
@@ -80,7 +81,7 @@ class Tracker:
         """The frame with its faces."""
         self._meet(frame)
         self._frames += 1
-        quality = self.quality
+        quality = self._quality
         # A face that is held too long would blink.
         held_s = frame.time_s - self._followed_s
         if self._frames % quality.follow_every == 0 or not 0.0 <= held_s <= HOLD_S / 2.0:
@@ -89,6 +90,10 @@ class Tracker:
         if self._frames % quality.search_every == 0 or self._search_all > 0:
             self._discover(frame)
         return replace(frame, faces=self._report(frame.time_s))
+
+    def apply(self, quality: QualityLevel) -> None:
+        """See `Stage.apply`."""
+        self._quality = quality
 
     def close(self) -> None:
         """End all tracks and free the detector."""

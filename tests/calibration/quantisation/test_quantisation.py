@@ -253,7 +253,7 @@ def test_shipped_files_are_taken_until_the_float_ones_change(
     assert found is not None
     assert [path.name for path in found] == [path.name for path in made]
     monkeypatch.setattr(quantised_files, "__defaults__", (weights,))
-    with open_runtime("onnxruntime-cpu", 4, "int8") as runtime:
+    with open_runtime("onnxruntime-cpu", 4, "int8").runtime as runtime:
         assert runtime.enhance(exact.samples[0].crop, None).shape == (64, 64, 3)
     found[0].write_bytes(b"other")
     with pytest.raises(WeightsError, match="is not the file in the manifest"):

@@ -11,26 +11,32 @@ from types import SimpleNamespace
 import pytest
 
 import run_pipeline
-from engines.runtime import RUNTIMES, UnavailableError
+from engines.runtime import (
+    RUNTIMES,
+    NoRuntimeError,
+    OpenedRuntime,
+    PassedOver,
+    ProfileState,
+    UnavailableError,
+)
+from engines.speed_profile import Choice
 from stream.cli import doctor
 from stream.cli.doctor import Finding, examine, format_findings, healthy
 from tests.fakes import BicubicRuntime
 
 
-def opener(works: str) -> Callable[..., BicubicRuntime]:
+def opener(works: str, profile: ProfileState | None = None) -> Callable[[str, int], OpenedRuntime]:
     """A machine on which one runtime works, and none if it is ""."""
 
-    def open_runtime(
-        name: str, scale: int, report: Callable[[str], None] = lambda line: None
-    ) -> BicubicRuntime:
-        if name == "auto":
-            for known, _ in RUNTIMES:
-                if known == works:
-                    report(f"{known} runs x{scale}")
-                    return BicubicRuntime(scale)
-                report(f"{known} passed over: install\n{known}")
-            raise UnavailableError("no runtime can run here")
-        raise UnavailableError(f"install {name} by name")
+    def open_runtime(name: str, scale: int) -> OpenedRuntime:
+        if name != "auto":
+            raise UnavailableError(f"install {name} by name")
+        known = [name for name, _ in RUNTIMES]
+        tried = known[: known.index(works)] if works else known
+        passed_over = tuple(PassedOver(one, f"install\n{one}") for one in tried)
+        if not works:
+            raise NoRuntimeError(passed_over, profile)
+        return OpenedRuntime(works, BicubicRuntime(scale), passed_over, profile)
 
     return open_runtime
 
@@ -70,7 +76,9 @@ def test_without_a_runtime_nothing_works(
 ) -> None:
     machine.setattr(doctor, "open_runtime", opener(""))
     assert run_pipeline.main(["doctor"]) == 2
-    assert "MISSING  no runtime can run here" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "MISSING  no runtime can run here" in said
+    assert "install tensorrt-rtx" in said, "each reason, in its own line"
 
 
 def test_cameras(machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -117,19 +125,14 @@ def test_the_table() -> None:
 
 
 def test_the_speed_profile_is_told(machine: pytest.MonkeyPatch) -> None:
-    said = ["speed profile passed over: none\nof this machine", "speed profile: openvino-cpu bf16"]
     assert find("runtime").ok
-    assert not any(one.what == "speed profile" for one in examine()), "nobody said anything"
-
-    def open_runtime(name: str, scale: int, report: Callable[[str], None]) -> BicubicRuntime:
-        report(said[0])
-        report("openvino-cpu runs x4")
-        return BicubicRuntime(scale)
-
-    machine.setattr(doctor, "open_runtime", open_runtime)
-    machine.setattr(doctor, "RUNTIMES", (("openvino-cpu", ""),))
+    assert not any(one.what == "speed profile" for one in examine()), "nobody asked for it"
+    none = ProfileState(None, "none\nof this machine")
+    machine.setattr(doctor, "open_runtime", opener("openvino-cpu", none))
     found = find("speed profile")
     assert (found.ok, found.text) == (False, "none of this machine")
-    said.pop(0)
+    in_use = ProfileState(Choice("openvino-cpu", "bf16", 2, 96))
+    machine.setattr(doctor, "open_runtime", opener("openvino-cpu", in_use))
     found = find("speed profile")
-    assert (found.ok, found.text) == (True, "openvino-cpu bf16")
+    assert found.ok
+    assert found.text == "openvino-cpu bf16, 2 threads, crops up to 96 px"

@@ -105,8 +105,9 @@ def test_tracks_share_a_model_and_keep_their_own_memory(
             ]
             watchers = [Watcher(track) for track in tracks]
             await until(lambda: tracks[0].exemplars(), "no close-ups were kept")
-            await until(lambda: all(track._worker._stages for track in tracks))
-            assert tracks[0]._worker._stages.bank is not tracks[1]._worker._stages.bank
+            await until(lambda: all(track._worker._session for track in tracks))
+            assert tracks[0]._worker._session is not tracks[1]._worker._session
+            assert not tracks[1].exemplars()
             tracks[0].stop()
             await tracks[0].closed()
             count = len(watchers[1].frames)

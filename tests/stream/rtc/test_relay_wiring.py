@@ -149,8 +149,8 @@ def stages_of(client: Client) -> Stages:
     """Of the one call that is open."""
     video = client.relay.connections.open[0].video
     assert video is not None
-    assert video._worker._stages is not None
-    return video._worker._stages
+    assert video._worker._session is not None
+    return video._worker._session._stages
 
 
 def test_a_certificate(
@@ -226,7 +226,7 @@ def test_a_track_of_a_program(
             assert set(opened.names) == {"onnxruntime-cpu"}
             status = track.status()
             assert (status.strength, status.detail, status.framing) == (0.4, 0.2, "fixed")
-            assert track._worker._stages.compositor.strength == 0.4
+            assert track._worker._session._stages.compositor.strength == 0.4
             track._worker._tell("a line")
             assert said == ["a line"]
             track.stop()

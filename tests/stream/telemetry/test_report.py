@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from engines.runtime import OpenedRuntime, PassedOver, ProfileState
+from engines.speed_profile import Choice
 from stream.errors import OutputError
 from stream.telemetry.metrics import ENHANCED, FACES, FRAMES, Metrics
 from stream.telemetry.report import Report, format_report, make_report, write_report
+from tests.fakes import BicubicRuntime
 
 
 @pytest.fixture
@@ -26,9 +29,12 @@ def report() -> Report:
         exemplars=7,
         input_name="call.mp4",
         output_name="better.mp4",
-        runtime="onnxruntime-cpu",
-        profile="speed profile: onnxruntime-cpu fp32, 1 thread, crops up to 48 px",
-        passed_over=["tensorrt passed over: no card"],
+        opened=OpenedRuntime(
+            "onnxruntime-cpu",
+            BicubicRuntime(4),
+            (PassedOver("tensorrt", "no card"),),
+            ProfileState(Choice("onnxruntime-cpu", "fp32", 1, 48)),
+        ),
     )
 
 
@@ -47,6 +53,9 @@ def test_the_file_has_the_promised_keys(report: Report, tmp_path: Path) -> None:
     write_report(path, report)
     read = json.loads(path.read_text(encoding="utf-8"))
     assert read == report
+    assert read["runtime"] == "bicubic"
+    assert read["profile"] == "speed profile: onnxruntime-cpu fp32, 1 thread, crops up to 48 px"
+    assert read["passed_over"] == ["tensorrt passed over: no card"]
     assert {"frames", "faces_seen", "faces_enhanced", "faces_passed_through"} <= set(read)
     assert {"exemplars", "fps", "stages"} <= set(read)
     assert set(read["stages"]["tracker"]) == {"p50_ms", "p95_ms", "p99_ms"}
@@ -56,7 +65,7 @@ def test_the_file_has_the_promised_keys(report: Report, tmp_path: Path) -> None:
 def test_the_table_is_short_and_has_the_numbers(report: Report) -> None:
     text = format_report(report)
     assert len(text.splitlines()) <= 10
-    assert "network run by onnxruntime-cpu\nspeed profile: onnxruntime-cpu fp32, 1 thr" in text
+    assert "network run by bicubic\nspeed profile: onnxruntime-cpu fp32, 1 thr" in text
     assert "tracker" in text
     assert "2.0" in text
 

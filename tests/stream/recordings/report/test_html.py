@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.runtime import OpenedRuntime
 from run_pipeline import main
 from stream.frame import Exemplar, Face, Frame, Patch, View
 from stream.recordings.report.collector import CANDIDATES, MOMENTS, MOST_STEPS, ReportCollector
@@ -21,6 +22,7 @@ from stream.telemetry.metrics import ENHANCED, FACES, FRAMES, Metrics
 from stream.telemetry.report import Report, make_report
 from tests.browser import chromium
 from tests.fake_stages import use_fake_stages
+from tests.fakes import BicubicRuntime
 from tests.pictures import frame_of, hopper, scene_with_face
 from tests.recording_files import write_recording
 
@@ -76,7 +78,7 @@ def report() -> Report:
     metrics.record("enhancer", 20.0)
     return make_report(
         metrics, duration_s=12.0, exemplars=2, input_name="<b>call.mp4", output_name="o.mp4",
-        runtime="onnxruntime-cpu",
+        opened=OpenedRuntime("onnxruntime-cpu", BicubicRuntime(4)),
     )  # fmt: skip
 
 

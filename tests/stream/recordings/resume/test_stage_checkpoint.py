@@ -13,9 +13,10 @@ import numpy as np
 
 from engines.runtime import Features
 from stream.frame import Exemplar, Face, Frame, Image, View
-from stream.protocols import Stage
+from stream.graph import Stages
 from stream.recordings.resume.stage_checkpoint import StageCheckpoint
 from stream.recordings.resume.work_dir import WorkDir
+from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.enhancer import Enhancer
@@ -63,42 +64,39 @@ def frames() -> list[Frame]:
     return made
 
 
-def stages(runtime: Doubtful) -> list[Stage]:
-    return [Enhancer(lambda scale: runtime, Fraction(10)), ConsistencyCheck(), Compositor()]
-
-
-def run(checkpoint: StageCheckpoint, runtime: Doubtful, upto: int) -> list[Frame]:
+def run(place: WorkDir, runtime: Doubtful, upto: int) -> tuple[StageCheckpoint, list[Frame]]:
+    """A session as a recording's job drives it, up to a frame."""
+    enhancer = Enhancer(lambda scale: runtime, Fraction(10))
+    stages = Stages([enhancer, ConsistencyCheck(), Compositor()])
+    checkpoint = StageCheckpoint(stages.all, place)
+    session = EnhancementSession(stages, finished=checkpoint.finished)
     made = []
     for frame in frames()[:upto]:
         runtime.now = frame.index
-        for stage in checkpoint.stages:
-            frame = stage(frame)
-        checkpoint.see(frame)
-        made.append(frame)
-    return made
+        done = session.process(frame)
+        assert session.hand_on(done)
+        checkpoint.see(done)
+        made.append(done)
+    return checkpoint, made
 
 
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     with WorkDir(tmp_path / "whole.mp4", "key", SEGMENT) as place:
         whole_runtime = Doubtful()
-        whole = StageCheckpoint(stages(whole_runtime), place)
-        expected = run(whole, whole_runtime, FRAMES)
+        whole, expected = run(place, whole_runtime, FRAMES)
     shown = [face.patch is not None for frame in expected for face in frame.faces]
     assert all(shown[:21])
     assert not any(shown[22:25])  # the check had something to say
     for segments in range(1, FRAMES // SEGMENT):
         with WorkDir(tmp_path / f"{segments}.mp4", "key", SEGMENT) as place:
-            cut_runtime = Doubtful()
-            cut = StageCheckpoint(stages(cut_runtime), place)
-            run(cut, cut_runtime, segments * SEGMENT + 3)
+            cut, _ = run(place, Doubtful(), segments * SEGMENT + 3)
             for number in range(segments):
                 place.growing.write_bytes(b"segment")
                 place.keep(number, cut.before((number + 1) * SEGMENT))
             known = json.dumps(place.checkpoint())
             assert len(known) < 1000  # numbers, no pictures
             runtime = Doubtful()
-            resumed = StageCheckpoint(stages(runtime), place)
-            got = run(resumed, runtime, FRAMES)
+            resumed, got = run(place, runtime, FRAMES)
         assert resumed.first == segments * SEGMENT
         assert runtime.calls < whole_runtime.calls
         assert resumed.enhanced == whole.enhanced

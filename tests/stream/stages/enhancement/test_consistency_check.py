@@ -135,7 +135,7 @@ def test_real_patches_of_the_network_are_believed(
     image = scene_with_face(face_px, (640, 360), noise=damage)
     half = round(face_px)
     crop = cut_square(image, (320 - half, 180 - half, 320 + half, 180 + half))
-    with open_runtime("onnxruntime-cpu", scale) as runtime:
+    with open_runtime("onnxruntime-cpu", scale).runtime as runtime:
         patch = runtime.enhance(crop, None)
     assert difference(patch, crop) < SURE
     moved = np.ascontiguousarray(np.roll(patch, scale, axis=1))

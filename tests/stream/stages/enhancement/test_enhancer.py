@@ -33,12 +33,10 @@ WHOLE_X6 = View((0.0, 0.0, 640.0, 360.0), (3840, 2160))
 class Studio:
     """An Enhancer with its runtimes and a clock."""
 
-    def __init__(self, **options: bool | int) -> None:
+    def __init__(self, max_faces: int = 3) -> None:
         self.runtimes: dict[int, BicubicRuntime] = {}
         self.index = 0
-        restore = bool(options.get("restore_in_place", False))
-        most = int(options.get("max_faces", 3))
-        self.stage = Enhancer(self._open, Fraction(RATE), restore_in_place=restore, max_faces=most)
+        self.stage = Enhancer(self._open, Fraction(RATE), max_faces=max_faces)
 
     def _open(self, scale: int) -> BicubicRuntime:
         assert scale not in self.runtimes, "opened once"
@@ -135,7 +133,7 @@ def test_faces_that_gain_nothing_pass_through(one: Face, view: View) -> None:
 
 
 def test_restoring_in_place_needs_no_enlargement() -> None:
-    assert Studio(restore_in_place=True).patch(face(60.0), WHOLE_X1) is not None
+    assert Studio().patch(face(60.0), replace(WHOLE_X1, in_place=True)) is not None
 
 
 def test_a_trembling_face_keeps_its_crop_and_its_features() -> None:

@@ -273,9 +273,9 @@ def test_a_budget_makes_it_look_less_often() -> None:
         return len(scene.detector.regions)
 
     assert looks(8) == 16, "a tile and a crop"
-    scene.tracker.quality = QualityLevel("less", search_every=4)
+    scene.tracker.apply(QualityLevel("less", search_every=4))
     assert looks(8) == 10
-    scene.tracker.quality = QualityLevel("less still", search_every=4, follow_every=2)
+    scene.tracker.apply(QualityLevel("less still", search_every=4, follow_every=2))
     assert looks(8) == 6
     held = [scene.show(spot).faces[0].score for _ in range(4)]
     assert sorted(held) == pytest.approx([0.0, 0.0, 0.9, 0.9]), "what was not seen says so"
@@ -283,7 +283,7 @@ def test_a_budget_makes_it_look_less_often() -> None:
 
 def test_a_slow_camera_is_followed_in_every_frame() -> None:
     scene, spot = Scene(fps=10), (600.0, 300.0, 60.0)
-    scene.tracker.quality = QualityLevel("less", follow_every=2)
+    scene.tracker.apply(QualityLevel("less", follow_every=2))
     for _ in range(5):
         scene.show(spot)
     for _ in range(6):
@@ -293,7 +293,7 @@ def test_a_slow_camera_is_followed_in_every_frame() -> None:
 
 def test_a_moving_face_keeps_its_id_when_it_is_followed_less_often() -> None:
     scene = Scene()
-    scene.tracker.quality = QualityLevel("less", search_every=4, follow_every=2)
+    scene.tracker.apply(QualityLevel("less", search_every=4, follow_every=2))
     ids = {one for n in range(60) for one in scene.ids((300.0 + 6.0 * n, 300.0, 60.0))}
     assert ids == {1}
 
