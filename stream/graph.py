@@ -61,6 +61,7 @@ class Stages:
     events: EventLog = field(default_factory=EventLog)
     """Of these stages, and of the session that runs them."""
     enhancer: Enhancer | None = None
+    """None: nothing runs the network."""
 
     @property
     def output_size(self) -> Size:

@@ -27,6 +27,7 @@ from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.image.resample import Size
+from stream.picture_options import DETAIL
 from stream.quality_controller import QualityController
 from stream.quality_ladder import QualityLevel
 from stream.stages.framing.framing import Mode
@@ -195,7 +196,7 @@ class EnhancementSession:
     def detail(self) -> float:
         """How much fine detail is shown, 0..1; may be set from any thread."""
         enhancer = self._stages.enhancer
-        return 0.0 if enhancer is None else enhancer.detail
+        return DETAIL.default if enhancer is None else enhancer.detail
 
     @detail.setter
     def detail(self, detail: float) -> None:

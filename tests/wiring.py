@@ -11,9 +11,9 @@ import pytest
 
 from stream.camera_profile import CameraProfile
 from stream.declared_option import Use
+from stream.graph import Stages
 from stream.media.sinks.file_sink import FileSink
 from stream.option_table import OPTIONS
-from stream.pipeline import Pipeline
 from stream.protocols import Stage
 from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
@@ -113,6 +113,13 @@ class Made:
         self.pipeline = record(monkeypatch, Pipeline)
         self.session = record(monkeypatch, EnhancementSession)
         self.detector = detector
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Of the last session."""
+        stages = self.session[-1]["stages"]
+        assert isinstance(stages, Stages)
+        return stages.all
 
     def check_stages(
         self, framing: str, scale: float, strength: float, detail: float, rate: float

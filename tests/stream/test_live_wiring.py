@@ -16,6 +16,7 @@ from run_pipeline import main
 from stream import live
 from stream.api import Enhancer
 from stream.camera_profile import CameraProfile
+from stream.events import StageFailedOpen
 from stream.media.sinks.preview import Controls, Preview
 from stream.media.sources.camera_source import CameraSource
 from stream.stages.compositing.compositor import Compositor
@@ -88,11 +89,13 @@ def test_a_call(
     assert capsys.readouterr().err.count("figures for Prometheus") == 1, "say reaches everybody"
     assert made.detector.made_later == [True]
     session = made.session[-1]
-    assert session["stages"].whole.size == (192, 144)
-    assert session["on_event"] is not None
     assert session["live_rate"] == 30
-    assert session["metrics"] is made.pipeline[-1]["session"].metrics
-    assert session["stages"].to_load, "models are loaded while the camera's picture is shown"
+    assert session["stages"].whole.size == (192, 144)
+    assert session["stages"].to_load, "the models are loaded while the camera's picture is shown"
+    assert session["metrics"] is stats[0]["metrics"]
+    assert not made.enhancer[-1]["waits"]
+    session["on_event"](StageFailedOpen("enhancer", "raised", "gone"))
+    assert "gone" in capsys.readouterr().err
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["input"] == CLIP.removeprefix("lavfi:") or written["input"] == CLIP
     assert written["output"] == f"{output}, virtualcam"
