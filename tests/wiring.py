@@ -110,7 +110,6 @@ class Made:
         self.bank = record(monkeypatch, Bank)
         self.enhancer = record(monkeypatch, Enhancer)
         self.file = record(monkeypatch, FileSink)
-        self.pipeline = record(monkeypatch, Pipeline)
         self.session = record(monkeypatch, EnhancementSession)
         self.detector = detector
 
@@ -133,12 +132,6 @@ class Made:
         assert self.enhancer[-1]["detail"] == detail
         assert self.compositor[-1]["camera"] == self.bank[-1]["camera"] == CAMERA
         assert abs(float(self.enhancer[-1]["rate"]) - rate) < 0.1
-
-    @property
-    def stages(self) -> list[Stage]:
-        """Those that the last session ran."""
-        stages: list[Stage] = self.session[-1]["stages"].all
-        return stages
 
 
 def enhancer_of(stages: list[Stage]) -> Enhancer:

@@ -213,7 +213,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--weights",
         type=Path,
-        help="a checkpoint or *.enhance.onnx file (default: the shipped ones that the product runs)",
+        help="a checkpoint or *.enhance.onnx file (default: the product's)",
     )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
