@@ -1,4 +1,4 @@
-"""Diagrams as pictures, drawn with OpenCV alone."""
+"""Diagrams as pictures, drawn with Matplotlib, which is imported only when something is drawn."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.files import write_whole
+
 Image = NDArray[np.uint8]
-COLOURS = (
-    (31, 119, 180),
-    (214, 39, 40),
-    (44, 160, 44),
-    (148, 103, 189),
-    (255, 127, 14),
-    (90, 90, 90),
-)
-WIDTH, HEIGHT, EDGE = 900, 320, 56
+WIDTH, HEIGHT = 900, 320
+DPI = 100
 
 
 def panel(
@@ -32,36 +27,26 @@ def panel(
     Args:    across: what x is. dots: these series are drawn as points, not as lines.
     Returns: RGB uint8 (HEIGHT, WIDTH, 3).
     """
-    image = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    _write(image, title, (EDGE, 20), (0, 0, 0))
-    points = np.array([p for line in series.values() for p in line] or [(0.0, 0.0)])
-    low, high = points.min(axis=0), points.max(axis=0)
-    room = np.where(high > low, high - low, 1.0)
-    corner, size = np.array((EDGE, HEIGHT - EDGE)), np.array((WIDTH - 5 * EDGE, 2 * EDGE - HEIGHT))
+    # Not pyplot, which chooses a window system and keeps every figure until it is closed.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    def place(point: tuple[float, float]) -> NDArray[np.int32]:
-        return np.asarray(corner + (np.array(point) - low) / room * size + 0.5, np.int32)
-
-    for share in np.linspace(0, 1, 5):
-        value = low + share * room
-        left, below = place((low[0], value[1])), place((value[0], low[1]))
-        far = (int(left[0] + size[0]), int(left[1]))
-        cv2.line(image, (int(left[0]), int(left[1])), far, (225, 225, 225), 1)
-        _write(image, f"{value[1]:.3g}", (4, int(left[1]) + 4), (90, 90, 90))
-        written = f"{value[0]:.0f}" if room[0] > 10 else f"{value[0]:.2g}"
-        _write(image, written, (int(below[0]) - 16, HEIGHT - 34), (90, 90, 90))
-    _write(image, across, (WIDTH // 2 - 2 * EDGE, HEIGHT - 12), (90, 90, 90))
-    for k, (name, line) in enumerate(series.items()):
-        colour = COLOURS[k % len(COLOURS)]
-        path = np.array([place(p) for p in line], np.int32).reshape(-1, 2)
+    figure = Figure((WIDTH / DPI, HEIGHT / DPI), DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot(title=title, xlabel=across)
+    axes.grid(alpha=0.3)
+    for name, points in series.items():
+        x, y = [point[0] for point in points], [point[1] for point in points]
         if name in dots:
-            for x, y in path:
-                cv2.circle(image, (int(x), int(y)), 2, colour, -1, cv2.LINE_AA)
-        elif len(path):
-            cv2.polylines(image, [path], False, colour, 2, cv2.LINE_AA)
-            cv2.circle(image, (int(path[-1][0]), int(path[-1][1])), 3, colour, -1, cv2.LINE_AA)
-        _write(image, name, (WIDTH - 4 * EDGE + 12, EDGE + 8 + 20 * k), colour)
-    return image
+            axes.plot(x, y, ".", label=name)
+        else:
+            # The last value is the one that counts.
+            axes.plot(x, y, "-o", label=name, markevery=[-1] if points else None, markersize=4)
+    if series:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return np.ascontiguousarray(drawn[:, :, :3])
 
 
 def save(path: Path, picture: Image) -> None:
@@ -75,8 +60,4 @@ def save(path: Path, picture: Image) -> None:
         done = False
     if not done:
         raise ValueError(f"{path}: pictures are written as .png or .jpg")
-    path.write_bytes(data.tobytes())
-
-
-def _write(image: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+    write_whole(path, data.tobytes())

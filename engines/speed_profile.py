@@ -12,8 +12,9 @@ from pathlib import Path
 
 from engines.contract import SCALES
 from engines.errors import EngineError
+from engines.files import write_whole
 from engines.machine import describe
-from engines.tensorrt.engine_cache import default_folder, read_own, write_whole
+from engines.tensorrt.engine_cache import default_folder, read_own
 from engines.weights.manifest import network_name, read_manifest
 
 SCHEMA = 1
@@ -77,7 +78,7 @@ def store(profile: Profile) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     choices = {str(scale): asdict(choice) for scale, choice in profile.choices.items()}
     card = {"schema": SCHEMA, "key": key(), **asdict(profile), "choices": choices}
-    write_whole(path, json.dumps(card, indent=1).encode())
+    write_whole(path, json.dumps(card, indent=1), durable=True)
     return path
 
 

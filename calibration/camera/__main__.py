@@ -11,7 +11,6 @@ looked at and dropped; only numbers are kept.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -22,9 +21,10 @@ import numpy as np
 from calibration.camera.findings import Findings, findings
 from calibration.camera.watch import Watch
 from engines.diagram import Image, panel, save
+from engines.files import write_whole
 from stream.camera_profile import CameraProfile, format_table
 from stream.errors import CloseupError, ConfigError, InputError, OutputError
-from stream.media.sinks.file_sink import check_place, part_path
+from stream.media.sinks.file_sink import check_place
 from stream.media.sources.camera_source import CameraSource
 from stream.media.sources.devices import device_named
 from stream.media.sources.file_source import FileSource
@@ -113,12 +113,9 @@ def described(found: Findings, name: str) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a text; it is there completely or not at all. Raises: OutputError."""
-    beside = part_path(path)
     try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
+        write_whole(path, text)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 

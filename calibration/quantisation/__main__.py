@@ -27,6 +27,7 @@ import numpy as np
 from calibration.quantisation import int8_speed, layers, material
 from calibration.quantisation.int8_report import Report, markdown
 from calibration.quantisation.layers import Exact, Files, Measured
+from engines.files import write_whole
 from engines.hime.people import Person
 from engines.machine import cores, processor
 from engines.runtime import SCALES, EngineError
@@ -188,9 +189,7 @@ def ship(reports: list[Report], folder: Path, weights: Path = WEIGHTS) -> None:
             "files": report.files,
             "measured": report.summary(),
         }
-    part = weights / f"{MANIFEST}.part"
-    part.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-    part.replace(weights / MANIFEST)
+    write_whole(weights / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

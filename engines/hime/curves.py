@@ -1,4 +1,4 @@
-"""The log of a training run, and its curves as a picture; drawn with OpenCV alone."""
+"""The log of a training run, and its curves as a picture."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from engines.files import replacing
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Config, Features, Hime
 
@@ -108,9 +109,8 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
         model = program.model_proto
         _plain_names(model)
         onnx.checker.check_model(model, full_check=True)
-        part = path.with_suffix(".part")
-        onnx.save(model, part)
-        part.replace(path)
+        with replacing(path) as part:
+            onnx.save(model, part)
         paths.append(path)
     check(network, paths[0], paths[1])
     return paths[0], paths[1]

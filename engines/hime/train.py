@@ -34,6 +34,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from engines.files import replacing
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
@@ -99,9 +100,8 @@ class Run:
         """Write beside, then rename: a run that dies while saving loses nothing."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         config = asdict(self.network.config)
-        part = path.with_suffix(".part")
-        torch.save(state | {"config": config, "step": self.step, "samples": self.samples}, part)
-        part.replace(path)
+        with replacing(path) as part:
+            torch.save(state | {"config": config, "step": self.step, "samples": self.samples}, part)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.

@@ -17,13 +17,15 @@ import logging
 import os
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock, Timeout
+
 from engines.errors import EngineError
+from engines.files import cache_folder, write_whole
 
 SCHEMA = 1
 WAIT_S = 600.0
@@ -45,14 +47,8 @@ class RefusedError(EngineError):
 
 
 def default_folder() -> Path:
-    """Where engines are kept: $CLOSEUP_CACHE, or `closeup/engines` in the user's cache folder."""
-    if own := os.environ.get("CLOSEUP_CACHE"):
-        return Path(own)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "closeup" / "engines"
+    """Where engines are kept: `engines` in the cache folder."""
+    return cache_folder("engines")
 
 
 class EngineCache:
@@ -134,8 +130,8 @@ class EngineCache:
         try:
             self._path(key, "json").unlink(missing_ok=True)
             for name, part in entry.items():
-                write_whole(self._path(key, name), part)
-            write_whole(self._path(key, "json"), json.dumps(card, indent=1).encode())
+                write_whole(self._path(key, name), part, durable=True)
+            write_whole(self._path(key, "json"), json.dumps(card, indent=1), durable=True)
         except OSError as error:
             self._complain(
                 f"{self.folder} cannot be written ({error.strerror}); engines are not kept"
@@ -202,12 +198,13 @@ class EngineCache:
         """Hold the entry's lock, or go on without. Yields: whether another held it before."""
         waited = False
         with contextlib.ExitStack() as stack:
+            lock = FileLock(self._path(key, "lock"), timeout=0, mode=0o600)
+            end = time.monotonic() + WAIT_S
             try:
-                flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-                handle = os.open(self._path(key, "lock"), flags, 0o600)
-                stack.callback(os.close, handle)
-                end = time.monotonic() + WAIT_S
-                while not _locked(handle):
+                while True:
+                    with contextlib.suppress(Timeout):
+                        stack.enter_context(lock)
+                        break
                     waited = True
                     if time.monotonic() > end or not waiting():
                         break
@@ -247,41 +244,3 @@ def read_own(path: Path) -> bytes:
         if foreign or not stat.S_ISREG(info.st_mode):
             raise PermissionError(1, "it does not belong to this user")
         return file.read()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all. Raises: OSError."""
-    handle, part = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _locked(handle: int) -> bool:
-        """Take the lock; False: another holds it. It goes with the handle."""
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _locked(handle: int) -> bool:
-        """Take the lock; False: another holds it. It goes with the handle."""
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

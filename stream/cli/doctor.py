@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 
+from engines.files import cache_folder
 from engines.runtime import (
     BY_NAME_ONLY,
     RUNTIMES,
@@ -97,7 +98,7 @@ def _version(package: str) -> str:
 def _models() -> Finding:
     if detector_weights.cached():
         return Finding(
-            "detection models", True, f"in {detector_weights.cache_folder()}", needed=True
+            "detection models", True, f"in {cache_folder(detector_weights.MODELS)}", needed=True
         )
     text = "not fetched yet; the first run does it, and needs the package registry for that"
     return Finding("detection models", True, text, needed=True)

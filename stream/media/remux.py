@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from contextlib import closing
 from pathlib import Path
 
 import av
 
-from stream.media.sinks.file_sink import FORMATS, check_output, part_path, writing
+from engines.files import part_path, replacing
+from stream.media.sinks.file_sink import FORMATS, check_output, writing
 from stream.media.stream_copy import CopiedStreams
 
 
@@ -21,16 +21,11 @@ def copy_recording(source: Path, target: Path, *, overwrite: bool = False) -> No
             OutputError: the target cannot be written or cannot hold the source's streams.
     """
     check_output(target, overwrite, source)
-    part = part_path(target)
-    try:
-        with writing(target):
-            if source.suffix.lower() == target.suffix.lower():
-                shutil.copyfile(source, part)
-            else:
-                _copy_packets(source, part, FORMATS[target.suffix.lower()])
-            os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(target), replacing(target, part_path(target)) as part:
+        if source.suffix.lower() == target.suffix.lower():
+            shutil.copyfile(source, part)
+        else:
+            _copy_packets(source, part, FORMATS[target.suffix.lower()])
 
 
 def _copy_packets(source: Path, part: Path, kind: str) -> None:

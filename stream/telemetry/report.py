@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from engines.files import write_whole
 from engines.runtime import OpenedRuntime, ProfileState
 from stream.errors import OutputError
 from stream.telemetry.check import Check, format_check
@@ -163,10 +163,7 @@ def write_report(path: Path, report: Report) -> None:
 
     Raises: OutputError: it cannot be written.
     """
-    beside = path.with_name(f".{path.name}.part")
     try:
-        beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        write_whole(path, json.dumps(report, indent=2) + "\n")
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from engines.files import write_whole
 from stream.errors import OutputError
 from stream.frame import Frame, Image, View
 from stream.image.resample import Rect, Size, resample
@@ -166,14 +165,10 @@ def _side_by_side(pictures: tuple[Image, ...], labels: tuple[str, ...]) -> Image
 def _write_png(path: Path, image: Image) -> None:
     """Write beside and rename: nobody ever sees half a picture."""
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    beside = path.with_name(f".{path.name}.part")
     try:
         if not done:
             raise OSError("PNG encoding failed")
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(data.tobytes())
-        os.replace(beside, path)
+        write_whole(path, data.tobytes())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -21,6 +21,7 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from engines.files import give_name, part_path
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour, ToYuv
@@ -69,11 +70,6 @@ def check_place(path: Path, overwrite: bool) -> None:
         raise OutputError(f"{path} exists already; add --overwrite to replace it")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"the folder {folder} is closed for writing; choose another one")
-
-
-def part_path(path: Path) -> Path:
-    """Where a file grows until it is complete."""
-    return path.with_name(f".{path.name}.part")
 
 
 def muxer_options(kind: str, time_base: Fraction) -> dict[str, str]:
@@ -233,7 +229,7 @@ class FileSink:
             self._container = None
             if self._provenance is not None:
                 self._provenance.finish(part_path(self.path), self.path, self._enhanced)
-            os.replace(part_path(self.path), self.path)
+            give_name(part_path(self.path), self.path)
         self._close_companion()
 
     def abort(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import os
+from contextlib import ExitStack
 from html import escape
 from pathlib import Path
 
+from engines.files import replacing
 from stream.errors import OutputError
 from stream.media.sinks.file_sink import check_place
 from stream.recordings.report.collector import Moment, ReportCollector
@@ -39,16 +40,13 @@ def write_page(folder: Path, report: Report, collector: ReportCollector) -> None
     Raises: OutputError: they cannot be written.
     """
     texts = {FIGURES: json.dumps(report, indent=2) + "\n", PAGE: render(report, collector)}
-    beside = [folder / f".{name}.part" for name in texts]
     try:
         folder.mkdir(exist_ok=True)
-        for part, text in zip(beside, texts.values(), strict=True):
-            part.write_text(text, encoding="utf-8")
-        for part, name in zip(beside, texts, strict=True):
-            os.replace(part, folder / name)
+        with ExitStack() as stack:
+            for name, text in texts.items():
+                part = stack.enter_context(replacing(folder / name))
+                part.write_text(text, encoding="utf-8")
     except OSError as error:
-        for part in beside:
-            part.unlink(missing_ok=True)
         raise OutputError(f"{folder} cannot be written: {error.strerror}") from error
 
 

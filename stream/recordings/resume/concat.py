@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -16,8 +15,9 @@ from av.error import ArgumentError, InvalidDataError, PatchWelcomeError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from engines.files import part_path, replacing
 from stream.media.pyav import exact
-from stream.media.sinks.file_sink import FORMATS, muxer_options, part_path, writing
+from stream.media.sinks.file_sink import FORMATS, muxer_options, writing
 from stream.media.sinks.provenance import Provenance
 from stream.media.stream_copy import StreamCopy
 
@@ -61,14 +61,11 @@ class Concat:
         """
         with writing(target):
             self._look_through()
-            try:
+            with replacing(target, part_path(target)) as part:
                 with av.open(str(self._segments[0])) as first:
                     self._write(target, first.streams.video[0], rate, last_s, stream_copy)
                 if self._provenance is not None:
-                    self._provenance.finish(part_path(target), target, self._enhanced)
-                os.replace(part_path(target), target)
-            finally:
-                part_path(target).unlink(missing_ok=True)
+                    self._provenance.finish(part, target, self._enhanced)
 
     def _look_through(self) -> None:
         for segment in self._segments:

@@ -16,13 +16,13 @@ was left behind may be deleted at any time: the work begins anew.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from engines.files import give_name, hidden_beside, write_whole
 from stream.errors import OutputError
 from stream.option_table import SEGMENT
 from stream.recordings.resume.lock import TakenError, held
@@ -32,7 +32,7 @@ JOB, RESULT, LOCK = "job.json", "result.json", "lock"
 
 def work_folder(output: Path) -> Path:
     """Beside the output."""
-    return output.with_name(f".{output.name}.closeup")
+    return hidden_beside(output, "closeup")
 
 
 def clear_work(output: Path) -> None:
@@ -127,10 +127,8 @@ class WorkDir:
         Raises: OSError.
         """
         # First: a segment counts when it is there.
-        growing = self._known(number).with_suffix(".part")
-        growing.write_text(json.dumps(known), encoding="ascii")
-        _settle(growing, self._known(number))
-        _settle(self.growing, self._segment(number))
+        write_whole(self._known(number), json.dumps(known), durable=True)
+        give_name(self.growing, self._segment(number), durable=True)
 
     def publish(self) -> None:
         """Move the whole output to its place.
@@ -140,8 +138,8 @@ class WorkDir:
         try:
             status = self.target.stat()
             made = [status.st_size, status.st_mtime_ns]
-            (self.folder / RESULT).write_text(json.dumps(made), encoding="ascii")
-            _settle(self.target, self.output)
+            write_whole(self.folder / RESULT, json.dumps(made))
+            give_name(self.target, self.output, durable=True)
         except OSError as error:
             raise OutputError(f"{self.output} cannot be written: {error.strerror}") from error
 
@@ -166,14 +164,4 @@ class WorkDir:
             if path not in stays:
                 path.unlink()
         if not same:
-            job.write_text(json.dumps(self._job), encoding="ascii")
-
-
-def _settle(path: Path, target: Path) -> None:
-    """Give a file its name once all of it is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    os.replace(path, target)
+            write_whole(job, json.dumps(self._job))

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.files import cache_folder, write_whole
 from stream.errors import ModelError
 
 WHEEL = "mediapipe==0.10.21"
@@ -26,6 +27,8 @@ WHEEL_TAGS = (
     *("--platform", "manylinux_2_28_x86_64"),
 )
 FETCH_TIMEOUT_S = 600.0
+MODELS = "models"
+"""Their part of the cache folder."""
 
 
 @dataclass(frozen=True)
@@ -56,34 +59,19 @@ Download = Callable[[Path], Path]
 """Puts the wheel into the given folder and returns its path; ModelError when it cannot."""
 
 
-def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """Where the model files lie.
-
-    `$CLOSEUP_CACHE/models`, else `$XDG_CACHE_HOME/closeup/models`, else
-    `~/.cache/closeup/models`.
-    """
-    env = os.environ if environ is None else environ
-    if own := env.get("CLOSEUP_CACHE"):
-        return Path(own).expanduser() / "models"
-    base = env.get("XDG_CACHE_HOME")
-    # The XDG rule: a relative path in this variable is to be ignored.
-    root = Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache"
-    return root / "closeup" / "models"
-
-
 def load(
     *files: ModelFile, folder: Path | None = None, download: Download | None = None
 ) -> list[bytes]:
     """The contents of model files, fetched first where the cache has none or a damaged one.
 
     Args:    files: which; SHORT_RANGE and FULL_RANGE where none is named.
-             folder: the cache; `cache_folder()` by default.
+             folder: the cache; `cache_folder(MODELS)` by default.
              download: how the wheel is fetched; pip by default.
     Returns: the bytes of each file, with the right checksum, in the order asked for.
     Raises:  ModelError: a file cannot be fetched, is not the one it should be, or cannot be kept.
     """
     wanted = files or (SHORT_RANGE, FULL_RANGE)
-    where = cache_folder() if folder is None else folder
+    where = cache_folder(MODELS) if folder is None else folder
     found = {file: _read(where, file) for file in wanted}
     missing = [file for file, data in found.items() if data is None]
     if missing:
@@ -93,7 +81,7 @@ def load(
 
 def cached(folder: Path | None = None) -> bool:
     """Whether `load` would find all models without fetching anything."""
-    where = cache_folder() if folder is None else folder
+    where = cache_folder(MODELS) if folder is None else folder
     return all(_read(where, file) is not None for file in (SHORT_RANGE, FULL_RANGE))
 
 
@@ -130,22 +118,11 @@ def _fetch(files: list[ModelFile], folder: Path, download: Download) -> dict[Mod
         for file, data in fetched.items():
             if not file.matches(data):
                 raise ModelError(f"{file.name} has the wrong checksum")
-            _write(folder / file.name, data)
+            # Another process sees the whole file or none of it.
+            write_whole(folder / file.name, data)
     except (OSError, KeyError, zipfile.BadZipFile, ModelError) as error:
         raise ModelError(f"face detection models: {_one_line(error)}{by_hand}") from error
     return fetched
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside and rename: another process sees the whole file or none of it."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 def _pip_download(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from engines.tensorrt import engine_cache as module
-from engines.tensorrt.engine_cache import EngineCache, Entry, RefusedError, default_folder
+from engines.tensorrt.engine_cache import EngineCache, Entry, RefusedError
 
 KEY = {"version": "11.4", "card": "Fake Card", "encode": "ab" * 32}
 ENTRY = {"encode": b"first plan", "enhance": b"second plan", "answer": bytes(100)}
@@ -274,12 +274,3 @@ def test_what_was_used_longest_ago_goes_first(
     assert {path.stem for path in files(setup, ".encode")} == {
         path.stem for path in files(setup, ".json")
     }
-
-
-def test_the_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CLOSEUP_CACHE", str(tmp_path))
-    assert default_folder() == tmp_path
-    monkeypatch.delenv("CLOSEUP_CACHE")
-    if sys.platform != "win32":
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        assert default_folder() == tmp_path / "closeup" / "engines"

@@ -10,11 +10,12 @@ import av
 import numpy as np
 import pytest
 
+from engines.files import part_path
 from stream.errors import OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour
 from stream.media.remux import copy_recording
-from stream.media.sinks.file_sink import FileSink, check_output, part_path
+from stream.media.sinks.file_sink import FileSink, check_output
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams, EncodedSound
 from stream.media.video_format import VideoFormat

@@ -108,19 +108,6 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert stat.S_ISREG((tmp_path / FILE.name).stat().st_mode)
 
 
-@pytest.mark.parametrize(
-    ("environ", "folder"),
-    [
-        ({"CLOSEUP_CACHE": "/c", "XDG_CACHE_HOME": "/x"}, Path("/c/models")),
-        ({"XDG_CACHE_HOME": "/x"}, Path("/x/closeup/models")),
-        ({"XDG_CACHE_HOME": "relative"}, Path.home() / ".cache/closeup/models"),
-        ({}, Path.home() / ".cache/closeup/models"),
-    ],
-)
-def test_where_the_cache_is(environ: dict[str, str], folder: Path) -> None:
-    assert detector_weights.cache_folder(environ) == folder
-
-
 def test_a_missing_pip_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", "/usr/bin/python: No module named pip\n")
