@@ -19,7 +19,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from stream.events import Event, OnEvent, QualityDegraded, QualityRecovered, StageFailedOpen
@@ -40,26 +39,7 @@ from stream.telemetry.metrics import (
     FRAMES,
     Metrics,
 )
-
-
-@dataclass(frozen=True)
-class SessionStats:
-    """What a session has done so far. Faces are counted once in every frame."""
-
-    frames: int
-    """Handed on to the outputs."""
-    dropped: int
-    """Replaced by a newer one on the way."""
-    failed_open: int
-    """On which some stage did not work."""
-    faces: int
-    enhanced: int
-    exemplars: int
-    """That the bank took in."""
-    level: int
-    """Step of `stream.quality_ladder.LADDER`; 0 is full quality."""
-    runtime: str
-    """What runs the network; empty before a face has called for it."""
+from stream.telemetry.session_stats import SessionStats
 
 
 class EnhancementSession:

@@ -23,8 +23,9 @@ from stream.frame import Frame, View
 from stream.graph import Stages
 from stream.pipeline import Pipeline
 from stream.quality_ladder import FIRST_PX, LADDER, first_level
-from stream.session import EnhancementSession, SessionStats
+from stream.session import EnhancementSession
 from stream.stages.enhancement.enhancer import Enhancer
+from stream.telemetry.session_stats import SessionStats
 from tests.pictures import need_models, scene_with_face
 from tests.places import ROOT
 from tests.stream.stages.enhancement.test_enhancer import exemplars, face

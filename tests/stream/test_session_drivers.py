@@ -14,8 +14,9 @@ from stream.api import Enhancer
 from stream.frame import Frame
 from stream.graph import Stages
 from stream.pipeline import Pipeline
-from stream.session import EnhancementSession, SessionStats
+from stream.session import EnhancementSession
 from stream.telemetry.metrics import ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
+from stream.telemetry.session_stats import SessionStats
 from tests.stream.test_session import RATE, SIZE, WHOLE, TwoFaces, frame, picture
 
 FRAMES_SHOWN = 6
