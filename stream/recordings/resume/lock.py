@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+try:
+    import fcntl
+except ImportError:  # Windows: two runs at once are the user's to avoid
+    fcntl = None  # type: ignore[assignment]
 
 
 class TakenError(Exception):
@@ -15,16 +19,28 @@ class TakenError(Exception):
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold a lock file, which is made where it is missing.
+    """Hold a lock file, which is made where it is missing and removed at the end.
 
     Raises: TakenError. OSError: it cannot be made.
     """
-    lock = FileLock(path, timeout=0, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise TakenError from error
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one who held it may just have removed it.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), path.stat()):
+                    break
+        except BlockingIOError as error:
+            os.close(handle)
+            raise TakenError from error
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
     try:
         yield
     finally:
-        lock.release()
+        path.unlink(missing_ok=True)
+        os.close(handle)
