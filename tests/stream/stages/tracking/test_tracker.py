@@ -12,7 +12,8 @@ from stream.image.detection import Detection, Model, Region
 from stream.quality_ladder import EVERYBODY, FULL, QualityLevel
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.pace import LOST_S
-from stream.stages.tracking.tracker import Tracker, tiles
+from stream.stages.tracking.tiles import tiles
+from stream.stages.tracking.tracker import Tracker
 from tests.pictures import backdrop, detection, frame_of, hopper, need_models, scene_with_face
 
 Spot = tuple[float, float, float]
