@@ -24,7 +24,7 @@ from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.outcome import Note, Outcome
-from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
 from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.segments import SegmentedSink
@@ -156,9 +156,13 @@ def enhance(
         make_segment = partial(make_sink, encoding=encoding)
         sink = SegmentedSink(place, checkpoint, make_segment, stream_copy, source.rate, provenance)
         report = run_graph(source, stages, [sink], options, meter, first_pass, checkpoint)
+    let_go = first_pass.person_index.let_go if first_pass else 0
     left_out, converted = ", ".join(stream_copy.left_out), ", ".join(stream_copy.converted)
     notes = notes_of(
         source.note,
+        f"more than {MAX_PEOPLE} people: {let_go} of them did without close-ups"
+        if let_go
+        else None,
         *sink.notes,
         f"left out, the output cannot hold it: {left_out}" if left_out else None,
         f"subtitles converted: {converted}" if converted else None,

@@ -63,7 +63,6 @@ class Enhancer(Stage):
 
     Args:   open_runtime: opens the runtime of a scale (4 or 8); called once for each, when first
             needed; closed with the stage. rate: nominal frames a second.
-            max_faces: at most so many in one frame; the others pass through.
             detail: 0 shows what is surest, 1 is about as sharp as the truth.
             waits: while the network is made ready for another size of crop, as recordings do; a
             call takes a size that is ready meanwhile, or shows the face as it is.
@@ -79,14 +78,12 @@ class Enhancer(Stage):
         open_runtime: Callable[[int], Runtime],
         rate: Fraction,
         *,
-        max_faces: int = 3,
         detail: float = DETAIL.default,
         waits: bool = True,
         personal: PersonalRuntimes | None = None,
     ) -> None:
         self._runtimes = RuntimeSet(open_runtime, personal)
         self._nominal_s = float(1 / rate)
-        self._max_faces = max_faces
         self.detail = detail
         """0..1; may be set from any thread, for the next frame."""
         self._waits = waits
@@ -222,8 +219,7 @@ class Enhancer(Stage):
             if self._tracks[face.track_id].wanted or self._tracks[face.track_id].weight > 0.0
         ]
         candidates.sort(key=lambda f: (self._tracks[f.track_id].weight <= 0.0, f.headshot_side_px))
-        most = min(self._max_faces, self._quality.max_faces)
-        return {face.track_id for face in candidates[:most]}
+        return {face.track_id for face in candidates[: self._quality.max_faces]}
 
     def _share(self, faces: list[Face]) -> int:
         """Side of the largest crop with which the crops of all these faces are within the quality

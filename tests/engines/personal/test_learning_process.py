@@ -14,7 +14,6 @@ import torch
 from engines.errors import EngineError, UnavailableError
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
-from engines.personal import learning_process
 from engines.personal.close_ups import CloseUp
 from engines.personal.learner import Learner
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
@@ -40,7 +39,7 @@ def person() -> tuple[CloseUp, ...]:
     found = []
     for k in range(7):
         turn = cv2.getRotationMatrix2D((x, y), 3.0 * (k - 3), 128 / side * (1 + 0.02 * k))
-        turn[:, 2] += 64 - x, 64 - y
+        turn[:, 2] += np.array([64 - x, 64 - y])
         picture = cv2.warpAffine(hopper(), turn, (128, 128), borderMode=cv2.BORDER_REFLECT)
         found.append(CloseUp(np.asarray(picture, np.uint8), float(k)))
     return tuple(found)
@@ -140,9 +139,7 @@ def test_what_is_missing_is_said_before(
         LearningProcess(Task(person, 8))
     real = importlib.util.find_spec
     monkeypatch.setattr(
-        learning_process.importlib.util,
-        "find_spec",
-        lambda name: None if name == "torch" else real(name),
+        importlib.util, "find_spec", lambda name: None if name == "torch" else real(name)
     )
     with pytest.raises(UnavailableError, match=r"needs torch; .*closeup\[learn\]"):
         LearningProcess(Task(person, 8, steps=1))

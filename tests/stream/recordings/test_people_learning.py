@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -17,12 +18,12 @@ from engines.personal.learning_process import Learning, Task
 from engines.personal.personal_weights import PersonalWeights, shipped_digests
 from engines.runtime import EngineError
 from stream.frame import Exemplar, Face, Frame
-from stream.recordings import people_learning
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.outcome import Outcome
 from stream.recordings.people.person_index import PersonIndex
 from stream.recordings.people_learning import PeopleLearning
 from stream.recordings.resume.work_dir import WorkDir
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.exemplar_set import Exemplars
 from stream.telemetry.progress import Progress
 from tests.fakes import BicubicRuntime
@@ -78,15 +79,9 @@ def fake_learning(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     monkeypatch.setattr(FakeLearning, "started", [])
     monkeypatch.setattr(FakeLearning, "pays", True)
     monkeypatch.setattr(FakeLearning, "interrupts", 0)
-    monkeypatch.setattr(
-        people_learning,
-        "PersonalRuntimes",
-        lambda: people_learning_runtimes(lambda weights: BicubicRuntime(weights.scale)),
-    )
+    opens = partial(PersonalRuntimes, lambda weights: BicubicRuntime(weights.scale))
+    monkeypatch.setattr("stream.recordings.people_learning.PersonalRuntimes", opens)
     return FakeLearning.started
-
-
-people_learning_runtimes = people_learning.PersonalRuntimes
 
 
 def known_people(
