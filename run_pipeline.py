@@ -8,6 +8,9 @@
     python run_pipeline.py --config desk.toml
     python run_pipeline.py --input webrtc
     python run_pipeline.py doctor
+    python run_pipeline.py learn NAME --input webcam
+    python run_pipeline.py people
+    python run_pipeline.py forget NAME
 
 Installed, it is the console script `closeup`.
 
@@ -37,6 +40,7 @@ from engines.runtime import EngineError, scales_in_int8
 from engines.weights.manifest import weights_used
 from stream.cli.arguments import parse
 from stream.cli.doctor import examine, format_findings, healthy
+from stream.cli.people_commands import COMMANDS, KEPT_AS_IT_WAS
 from stream.cli.provenance_options import shows_faces
 from stream.errors import CloseupError, ConfigError
 from stream.live import run_call
@@ -66,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if healthy(findings) else 2
     stopped = "stopped; no output was written"
     try:
+        if given and given[0] in COMMANDS:
+            stopped = KEPT_AS_IT_WAS
+            COMMANDS[given[0]](given[1:])
+            return 0
         options = parse(given)
         if isinstance(options, BatchOptions) or (isinstance(options, Options) and options.resume):
             stopped = "stopped; the same command goes on from here"

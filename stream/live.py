@@ -15,6 +15,7 @@ from typing import Any, Self
 from stream.events import notes_to
 from stream.frame import Frame, Image
 from stream.graph import Stages
+from stream.known_people.called_person import called_person
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
 from stream.media.sinks.virtual_camera import VirtualCamera
@@ -89,7 +90,11 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
     """
     metrics = Metrics()
     # The port first: it may be taken, and nothing is open yet.
-    with serving(metrics, options, say), CameraSource(options.device, say) as camera:
+    with (
+        serving(metrics, options, say),
+        called_person(options.person, say) as called,
+        CameraSource(options.device, say) as camera,
+    ):
         size = (camera.width, camera.height)
         stages = Stages.build(
             size,
@@ -101,6 +106,9 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             runtime=options.runtime,
             camera=options.camera,
             live=True,
+            personal=called.runtimes if called else None,
+            known=called.face if called else None,
+            to_load_too=(called.load,) if called else (),
         )
         session = EnhancementSession(
             stages, live_rate=camera.rate, metrics=metrics, on_event=notes_to(say)

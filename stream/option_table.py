@@ -89,6 +89,12 @@ HEADLESS = DeclaredOption[bool](
     help="no preview window; needs an output",
     instead=dict.fromkeys(RECORDINGS, "a recording has no preview window"),
 )
+PERSON = DeclaredOption[str | None](
+    name="person", default=None, metavar="NAME", uses=_CALL, group=_CALLS,
+    help='somebody who is kept ("closeup learn NAME"): the face that is theirs has close-ups and '
+    "personal weights from the start",
+    instead=dict.fromkeys(RECORDINGS, "a recording has --learn"),
+)
 STATS = DeclaredOption[Literal["table", "json"] | None](
     name="stats", default=None, choices=("table", "json"), uses=_CALL, group=_CALLS,
     help="figures on stdout, a line a second", instead=_HAS_REPORT,
@@ -218,7 +224,7 @@ RUNTIME = DeclaredOption[str](
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
     *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
-    *(HEADLESS, STATS, METRICS_PORT),
+    *(HEADLESS, PERSON, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
     *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),

@@ -103,6 +103,8 @@ class LiveOptions(Common):
     virtual_camera: bool
     headless: bool = HEADLESS.default
     """No preview window."""
+    person: str | None = None
+    """Somebody who is kept for all calls."""
     stats: Literal["json", "table"] | None = None
     """Figures on stdout, a line a second."""
     metrics_port: int | None = None
