@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 from bench.measures.evaluator import Evaluator, Notes
 from bench.measures.likeness import Likeness
+from bench.measures.stages import StageWatch
 from bench.scenes.call import Call
 from stream.frame import Frame
 from stream.graph import Stages
@@ -13,13 +15,19 @@ from stream.protocols import Stage
 
 
 def run(
-    call: Call, likeness: Likeness | None, *, scale: float = 2.0, runtime: str = "auto"
+    call: Call,
+    likeness: Likeness | None,
+    *,
+    scale: float = 2.0,
+    runtime: str = "auto",
+    watch: StageWatch | None = None,
 ) -> Notes:
     """A recording of the call, the whole picture on a canvas `scale` times larger.
 
     What finds, follows and remembers people runs once; what comes after the bank runs twice, with
     what the bank picked and without.
 
+    Args:   watch: sees every stage of what comes after the bank, with the exemplars.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
     stages = _build(call, scale, runtime)
@@ -35,7 +43,11 @@ def run(
             tracked = _through(frame, stages.all[:after])
             unknown = [replace(f, exemplars=(), exemplars_version=0) for f in tracked.faces]
             alone = _through(replace(tracked, faces=tuple(unknown)), blind.all[after:])
-            evaluator.see(_through(tracked, stages.all[after:]), alone)
+            with nullcontext() if watch is None else watch.watching():
+                shown = _through(tracked, stages.all[after:])
+            if watch is not None:
+                watch.see(shown)
+            evaluator.see(shown, alone)
     finally:
         blind.close()
         stages.close()

@@ -25,7 +25,7 @@ SMALL_SIDE_PX = 180
 SMALL_HYSTERESIS = 1.1
 LOOK_EVERY = 5
 """A person's face is measured every so many frames: a look takes 1 to 2 ms."""
-LEAST_GAP_S = 0.5
+LEAST_GAP_S = 0.15
 """Between two exemplars of one person: neighbouring frames show the same thing."""
 REPICK_S = 1.0
 """A pick stays at least so long: each change costs an encoding."""
