@@ -33,7 +33,7 @@ if __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe")):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,7 @@ from stream.recordings.batch.task import work_dir_of
 from stream.recordings.job import provenance_of, run_demo, run_recording
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.report.html import PAGE, check_page, write_page
+from stream.recordings.resume.lock import alone
 from stream.recordings.resume.work_dir import clear_work
 from stream.rtc.relay_options import RelayOptions
 from stream.telemetry.progress import JsonProgress, MakeMeter, Progress
@@ -194,7 +195,8 @@ def show_demo(options: Options) -> None:
     """The demo, and what it gained."""
     sheet = DemoSheet(sheet_path(options))
     collector = collector_of(options)
-    report = run_demo(DemoSource(), options, sheet, collector)
+    with alone(options.output):
+        report = run_demo(DemoSource(), options, sheet, collector)
     finish(report, options, [options.output], collector=collector)
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
@@ -212,7 +214,10 @@ def run_live(options: LiveOptions) -> None:
     check_report(options, options.files)
     if not options.headless:
         check_display()
-    report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
+    with ExitStack() as locks:
+        for path in options.files:
+            locks.enter_context(alone(path))
+        report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
     # Who reads figures from stdout reads nothing else there.
     finish(report, options, options.files, sys.stdout if options.stats is None else sys.stderr)
 
