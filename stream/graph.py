@@ -20,6 +20,7 @@ from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.crop_selector import X8_ZOOM
 from stream.stages.enhancement.enhancer import Enhancer
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.bank import Bank
 from stream.stages.framing.framing import Framing, Mode
 from stream.stages.tracking.face_detector import FaceDetector
@@ -95,6 +96,7 @@ class Stages:
         eager: bool = False,
         live: bool = False,
         tracker: Stage | None = None,
+        personal: PersonalRuntimes | None = None,
     ) -> Stages:
         """Make all the stages.
 
@@ -109,6 +111,7 @@ class Stages:
                 time for. Else all, up to `stream.quality_ladder.MOST_RECORDED`.
                 camera: what it gives, where that was measured.
                 tracker: finds the faces; `Stages.tracker` makes it when left out.
+                personal: runtimes of people whose weights were learnt; the stages' to close.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
@@ -122,7 +125,7 @@ class Stages:
             events.add(RuntimeChosen(scale, opened.name, opened.passed_over, opened.profile))
             return opened.runtime
 
-        enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live)
+        enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live, personal=personal)
         bank = Bank(camera, on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)))
         compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from engines.files import write_whole
 from engines.runtime import OpenedRuntime, ProfileState
@@ -65,6 +65,8 @@ class Report(TypedDict):
     """Runtimes that "auto" tried first, each with the reason why it was not taken."""
     stages: dict[str, StageTimes]
     """The stages, and the source and sinks, which run beside them in threads of their own."""
+    learnt: NotRequired[list[dict[str, Any]]]
+    """Recordings with --learn: `stream.recordings.people_learning.LearntPerson` of each."""
     check: NotRequired[Check]
     """Recordings: the output compared with the input."""
 

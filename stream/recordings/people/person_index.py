@@ -20,7 +20,7 @@ from stream.recordings.people.descriptor_set import DescriptorSet
 from stream.recordings.people.dlib_descriptor import Describer, best_describer
 from stream.recordings.people.hog_descriptor import usable
 from stream.stages.exemplars.bank import Bank
-from stream.stages.exemplars.exemplar_set import Exemplars
+from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars
 from stream.stages.tracking.pace import Pace
 
 MAX_PEOPLE = 64
@@ -58,13 +58,17 @@ class PersonIndex:
 
     Args: camera: what it gives; by default any.
           describer: what faces are compared by; the best that is installed when left out.
+          capacity: exemplars kept of each person.
     """
 
     def __init__(
-        self, camera: CameraProfile = ANY_CAMERA, describer: Describer | None = None
+        self,
+        camera: CameraProfile = ANY_CAMERA,
+        describer: Describer | None = None,
+        capacity: int = CAPACITY,
     ) -> None:
         self._describer = describer
-        self._bank = Bank(camera, rolling=False)
+        self._bank = Bank(camera, rolling=False, capacity=capacity)
         self._bank.apply(EVERYBODY)
         self._pace = Pace()
         self._running: dict[int, Person] = {}
@@ -134,7 +138,8 @@ class PersonIndex:
     def _follow(self, face: Face, frame: Frame, present: set[int]) -> None:
         person = self._running.get(face.track_id)
         if person is None:
-            person = self._running[face.track_id] = Person({face.track_id}, DescriptorSet())
+            person = Person({face.track_id}, DescriptorSet())
+            self._running[face.track_id] = person
         person.frames += 1
         person.last_s = frame.time_s
         person.beside |= present - person.tracks

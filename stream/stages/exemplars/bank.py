@@ -17,7 +17,7 @@ from stream.image.headshot import cut_headshot, is_inside, to_exemplar
 from stream.protocols import Stage
 from stream.quality_ladder import QualityLevel
 from stream.stages.exemplars import quality
-from stream.stages.exemplars.exemplar_set import Exemplars
+from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars
 from stream.stages.exemplars.face_similarity import UNLIKE, resemblance
 
 SMALL_SIDE_PX = 180
@@ -83,6 +83,7 @@ class Bank(Stage):
           on_admitted: called with the track_id of each person of whom an exemplar was taken in.
           rolling: exemplars grow old and make room for newer ones, as in a call; False where the
           whole recording is looked through first.
+          capacity: exemplars kept of each person.
     """
 
     name = "bank"
@@ -93,8 +94,10 @@ class Bank(Stage):
         *,
         rolling: bool = True,
         on_admitted: Callable[[int], None] = lambda track_id: None,
+        capacity: int = CAPACITY,
     ) -> None:
         self._camera = camera
+        self._capacity = capacity
         self._rolling = rolling
         self._on_admitted = on_admitted
         self._complete = False
@@ -129,7 +132,7 @@ class Bank(Stage):
         """Hand over what is kept of one person, who is forgotten; it is the caller's to wipe."""
         with self._lock:
             person = self._people.pop(track_id, None)
-            return person.exemplars if person else Exemplars(self._camera, rolling=self._rolling)
+            return person.exemplars if person else self._nothing()
 
     def start_with(self, people: Mapping[int, Exemplars]) -> None:
         """Serve these people (by track_id) with these exemplars, which are the bank's from now on.
@@ -154,11 +157,13 @@ class Bank(Stage):
         """Wipe everything."""
         self.forget()
 
+    def _nothing(self) -> Exemplars:
+        return Exemplars(self._camera, rolling=self._rolling, capacity=self._capacity)
+
     def _serve(self, face: Face, frame: Frame) -> Face:
         person = self._people.get(face.track_id)
         if person is None:
-            exemplars = Exemplars(self._camera, rolling=self._rolling)
-            person = self._people[face.track_id] = _Person(exemplars)
+            person = self._people[face.track_id] = _Person(self._nothing())
         person.seen_s = frame.time_s
         # A score of 0 is a face that was held where it was, not seen.
         if face.score >= LEAST_SCORE and not self._complete:
