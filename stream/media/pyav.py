@@ -4,9 +4,9 @@ PyAV 19 has rationals of its own, whose arithmetic with each other rounds to 32 
 one where 18 had None. It keeps titles in an unknown encoding byte for byte; 18 has to be told what
 to do with them.
 
-Both know the kinds of side data by name and raise where a picture has one that was named later, even
-if another one is asked for (EXIF in MJPEG, the view of stereoscopic HEVC): here those get a number
-for a name.
+Both know the kinds of side data by name and raise where a picture has one that was named later,
+even if another one is asked for (EXIF in MJPEG, the view of stereoscopic HEVC): here those get a
+number for a name.
 """
 
 from __future__ import annotations

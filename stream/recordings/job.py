@@ -11,13 +11,14 @@ from stream.frame import Frame
 from stream.graph import Opener, Stages
 from stream.media.demo.demo_sheet import DemoSheet
 from stream.media.demo.demo_source import DemoSource
+from stream.media.encoded_sound import EncodedSound
 from stream.media.remux import copy_recording
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.file_sink import FileSink, check_output
 from stream.media.sinks.provenance import Provenance
 from stream.media.sources.file_source import FileSource
-from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.media.stream_copy import CopiedStreams
 from stream.option_table import DEMO
 from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
@@ -90,7 +91,9 @@ def in_passes(
         if done.report["faces_seen"]:
             return done
         passed = pass_through(source, options, overwrite=True)
-        return replace(done, notes=(*done.notes, PASSED_THROUGH if passed else CONVERTED))
+        if passed is None:
+            return replace(done, notes=(*done.notes, CONVERTED))
+        return replace(done, notes=(*notes_of(source.note), *passed))
     # Whether the canvas is too large is said before the work.
     chosen_scale((source.width, source.height), options)
     with PersonIndex(options.camera) as person_index:
@@ -100,11 +103,12 @@ def in_passes(
             note = first.note
         if first_pass.faces:
             return enhance(source, options, meter, place, first_pass, collector, opener)
-        if pass_through(source, options, overwrite=options.overwrite):
+        passed = pass_through(source, options, overwrite=options.overwrite)
+        if passed is not None:
             report = report_of(
                 first_pass.metrics, first_pass.duration_s, options, first_pass=first_pass
             )
-            return Outcome(report, (PASSED_THROUGH, *notes_of(note)))
+            return Outcome(report, (*passed, *notes_of(note)))
         done = enhance(source, options, meter, place, first_pass, collector, opener)
         return replace(done, notes=(CONVERTED, *done.notes))
 
@@ -148,17 +152,8 @@ def enhance(
         make_segment = partial(make_sink, encoding=encoding)
         sink = SegmentedSink(place, checkpoint, make_segment, stream_copy, source.rate, provenance)
         report = run_graph(source, stages, [sink], options, meter, first_pass, checkpoint)
-    left_out, converted = ", ".join(stream_copy.left_out), ", ".join(stream_copy.converted)
-    notes = notes_of(
-        source.note,
-        *sink.notes,
-        f"left out, the output cannot hold it: {left_out}" if left_out else None,
-        f"subtitles converted: {converted}" if converted else None,
-        f"{sink.packets_left_out} damaged packets of other tracks left out"
-        if sink.packets_left_out
-        else None,
-    )
-    return Outcome(report, notes)
+    told = stream_copy.notes(sink.packets_left_out)
+    return Outcome(report, notes_of(source.note, *sink.notes, *told))
 
 
 def run_demo(
@@ -277,16 +272,19 @@ def report_of(
     )
 
 
-def pass_through(source: FileSource, options: Options, *, overwrite: bool) -> bool:
+def pass_through(
+    source: FileSource, options: Options, *, overwrite: bool
+) -> tuple[Note, ...] | None:
     """Write an unchanged copy: there is no face to enhance.
 
-    Returns: whether that is possible: the kind of the output may not hold the recording's codecs.
+    Returns: what there is to say of it; None when the kind of the output cannot hold the
+             recording's pictures as they are.
     """
     try:
-        copy_recording(source.path, options.output, overwrite=overwrite)
+        told = copy_recording(source.path, options.output, overwrite=overwrite)
     except OutputError:
-        return False
-    return True
+        return None
+    return (PASSED_THROUGH, *notes_of(*told))
 
 
 def notes_of(*texts: str | None) -> tuple[Note, ...]:

@@ -14,7 +14,7 @@ from av.stream import Stream
 
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
-from stream.media.stream_copy import is_made_by_the_file
+from stream.media.tracks import is_made_by_the_file
 from stream.telemetry.check import Check
 
 MATROSKA_TICK = Fraction(1, 1000)
