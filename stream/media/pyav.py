@@ -43,8 +43,9 @@ def _named_later(kinds: type[Type], number: object) -> Type | None:
     """A kind of side data that this release of PyAV has no name for; see `enum.Enum._missing_`."""
     if not isinstance(number, int):
         return None
-    made: Type = object.__new__(kinds)
-    made._name_, made._value_ = f"UNNAMED_{number}", number
+    made = object.__new__(kinds)
+    made._name_ = f"UNNAMED_{number}"
+    vars(made)["_value_"] = number
     return made
 
 

@@ -10,6 +10,7 @@ import av
 import pytest
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from stream.errors import OutputError
 from stream.media.picture_comparison import first_difference
@@ -20,6 +21,7 @@ from tests.recording_files import packets_of, picture, times_of, write_recording
 def write_pictures(path: Path, codec: str, *, pictures: int = 12, b_frames: int = 0) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=15)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.max_b_frames = b_frames
         if codec == "libvpx":
