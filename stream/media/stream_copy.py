@@ -7,14 +7,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
-from stream.errors import OutputError
+from stream.errors import InputError, OutputError
 from stream.media import titles
+from stream.media.converted_sound import ConvertedSound
 from stream.media.covers import add_cover
 from stream.media.packet_times import PacketTimes
 from stream.media.pyav import exact
@@ -70,6 +72,7 @@ class CopiedStreams:
         self._container = open_recording(path)
         self._copies: dict[int, Stream] = {}
         self._converted: dict[int, ConvertedSubtitles] = {}
+        self._sounds: list[ConvertedSound] = []
         self._covers: list[Packet[Stream]] = []
         self._times: dict[int, PacketTimes] = {}
         self._packets: Iterator[Packet[Stream]] = iter(())
@@ -116,7 +119,7 @@ class CopiedStreams:
         for stream in self._container.streams:
             if is_timecode(stream):
                 pictures.metadata.setdefault(TIMECODE, stream.metadata[TIMECODE])
-            if stream.index not in self._copies and stream.index not in self._converted:
+            if stream.index not in {**self._copies, **self._converted}:
                 # Not even read from the disk.
                 stream.discard = Discard.all
         copied = [self._container.streams[index] for index in {**self._copies, **self._converted}]
@@ -128,21 +131,9 @@ class CopiedStreams:
         """As the protocol says; times that this kind of file cannot hold are mended."""
         yield from self._covers
         self._covers = []
-        while True:
-            packet = self._waiting or self._next()
-            self._waiting = packet
-            if packet is None or packet.dts is None:
-                return
-            if float(packet.dts * packet.time_base) > time_s:
-                return
-            self._waiting = None
-            index = packet.stream.index
-            if index in self._converted:
-                packet = self._converted[index](packet)
-            else:
-                packet.stream = self._copies[index]
-            if packet is not None:
-                yield packet
+        yield from self._read_until(time_s)
+        for sound in self._sounds:
+            yield from sound.packets_until(time_s)
 
     def notes(self, damaged: int) -> tuple[str, ...]:
         """What is not in the new file as it was, one line each.
@@ -153,11 +144,14 @@ class CopiedStreams:
         return (
             *([f"left out, the output cannot hold it: {left_out}"] if left_out else []),
             *([f"converted: {converted}"] if converted else []),
+            *(f"a sound ends early: {one.broke_off}" for one in self._sounds if one.broke_off),
             *([f"{damaged} damaged packets of other tracks left out"] if damaged else []),
         )
 
     def close(self) -> None:
         """Close the recording."""
+        for sound in self._sounds:
+            sound.close()
         self._container.close()
 
     def _add(self, stream: Stream, container: OutputContainer) -> None:
@@ -204,19 +198,43 @@ class CopiedStreams:
         return copy
 
     def _convert(self, stream: Stream, container: OutputContainer) -> bool:
+        """Add a track in another coding. Returns: whether there is one that fits."""
         if not has_codec(stream):
             return False
         try:
-            converted = ConvertedSubtitles(stream, container)
-        except (FFmpegError, ValueError):
+            if isinstance(stream, AudioStream):
+                sound = ConvertedSound(self._path, stream, container)
+                self._sounds.append(sound)
+                made: Stream = sound.stream
+            else:
+                text = ConvertedSubtitles(stream, container)
+                self._converted[stream.index] = text
+                self._times[stream.index] = PacketTimes(stream, text.stream, container)
+                made = text.stream
+        except (FFmpegError, InputError, ValueError):
             return False
-        kind = container.format.name
-        converted.stream.metadata.update(titles.of_track(stream.metadata, kind))
-        converted.stream.disposition = stream.disposition
-        self._converted[stream.index] = converted
-        self._times[stream.index] = PacketTimes(stream, converted.stream, container)
-        self.converted.append(f"subtitles {stream.name} to {converted.stream.name}")
+        made.metadata.update(titles.of_track(stream.metadata, container.format.name))
+        made.disposition = stream.disposition
+        kind = "sound" if stream.type == "audio" else "subtitles"
+        self.converted.append(f"{kind} {codec_of(stream)} to {codec_of(made)}")
         return True
+
+    def _read_until(self, time_s: float) -> Iterator[Packet[Stream]]:
+        while True:
+            packet = self._waiting or self._next()
+            self._waiting = packet
+            if packet is None or packet.dts is None:
+                return
+            if float(packet.dts * packet.time_base) > time_s:
+                return
+            self._waiting = None
+            index = packet.stream.index
+            if index in self._converted:
+                packet = self._converted[index](packet)
+            else:
+                packet.stream = self._copies[index]
+            if packet is not None:
+                yield packet
 
     def _next(self) -> Packet[Stream] | None:
         while True:
