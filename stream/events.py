@@ -70,6 +70,14 @@ class ExemplarAdmitted:
     track_id: int
 
 
+@dataclass(frozen=True)
+class FaceLimitReached:
+    """More faces were in the picture than are followed at once; the others stay as they are."""
+
+    limit: int
+    """So many far faces are followed, and as many near ones."""
+
+
 Event = (
     StageFailedOpen
     | StageRecovered
@@ -77,6 +85,7 @@ Event = (
     | QualityRecovered
     | RuntimeChosen
     | ExemplarAdmitted
+    | FaceLimitReached
 )
 OnEvent = Callable[[Event], None]
 
@@ -88,6 +97,8 @@ def note_of(event: Event) -> str | None:
         return f"the {event.stage} {what}; the camera's picture is shown where it is needed"
     if isinstance(event, StageRecovered):
         return f"the {event.stage} works again"
+    if isinstance(event, FaceLimitReached):
+        return f"more than {event.limit} faces at once: the others stay as they are"
     return None
 
 

@@ -16,6 +16,7 @@ from stream.option_table import (
     CLUSTER_GPUS,
     HEADLESS,
     JOBS,
+    LEARN,
     PROGRESS,
     RESUME,
     RUNTIME,
@@ -55,6 +56,8 @@ class Options(Common):
     output: Path
     passes: int = 1
     """2: look through the recording for exemplars of everybody first."""
+    learn: float | None = LEARN.default
+    """Minutes for which each person who is far away is learnt, between the two passes."""
     encoding: Encoding = field(default_factory=Encoding)
     badge: bool = BADGE.default
     """A mark in the picture while a face is enhanced."""

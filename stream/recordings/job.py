@@ -25,7 +25,8 @@ from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.outcome import Note, Outcome
-from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
+from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.segments import SegmentedSink
 from stream.recordings.resume.stage_checkpoint import StageCheckpoint
@@ -33,6 +34,8 @@ from stream.recordings.resume.work_dir import WorkDir
 from stream.recordings.verify import check_recording
 from stream.session import EnhancementSession
 from stream.stages.compositing.badge import Badge
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
+from stream.stages.exemplars.exemplar_set import CAPACITY
 from stream.telemetry.metrics import ENHANCED, Metrics
 from stream.telemetry.progress import MakeMeter, Progress
 from stream.telemetry.report import Report, make_report
@@ -96,13 +99,17 @@ def in_passes(
         return replace(done, notes=(*notes_of(source.note), *passed))
     # Whether the canvas is too large is said before the work.
     chosen_scale((source.width, source.height), options)
-    with PersonIndex(options.camera) as person_index:
+    most = LEARNT_FROM if options.learn is not None else CAPACITY
+    with PersonIndex(options.camera, capacity=most) as person_index:
         first_pass = FirstPass(person_index)
         with open_source(source.path) as first:
             first_pass.run(first, meter)
             note = first.note
         if first_pass.faces:
-            return enhance(source, options, meter, place, first_pass, collector, opener)
+            learning = learning_of(source, options, meter, place)
+            personal = learning.run(first_pass) if learning else None
+            done = enhance(source, options, meter, place, first_pass, collector, opener, personal)
+            return learning.told_in(done) if learning else done
         passed = pass_through(source, options, overwrite=options.overwrite)
         if passed is not None:
             report = report_of(
@@ -121,13 +128,14 @@ def enhance(
     first_pass: FirstPass | None = None,
     collector: ReportCollector | None = None,
     opener: Opener | None = None,
+    personal: PersonalRuntimes | None = None,
 ) -> Outcome:
-    """The recording through all the stages, with what a first pass has seen.
+    """The recording through all the stages, with what a first pass has seen and was learnt.
 
     Raises: CloseupError, EngineError: as `run_recording`.
     """
-    stages = build_stages(source, options, first_pass, collector, opener)
-    provenance = provenance_of(options)
+    stages = build_stages(source, options, first_pass, collector, opener, personal)
+    provenance = provenance_of(options, adapted=bool(personal))
     stream_copy = CopiedStreams(source.path)
     make_sink = partial(
         FileSink,
@@ -152,8 +160,16 @@ def enhance(
         make_segment = partial(make_sink, encoding=encoding)
         sink = SegmentedSink(place, checkpoint, make_segment, stream_copy, source.rate, provenance)
         report = run_graph(source, stages, [sink], options, meter, first_pass, checkpoint)
-    told = stream_copy.notes(sink.packets_left_out)
-    return Outcome(report, notes_of(source.note, *sink.notes, *told))
+    let_go = first_pass.person_index.let_go if first_pass else 0
+    notes = notes_of(
+        source.note,
+        f"more than {MAX_PEOPLE} people: {let_go} of them did without close-ups"
+        if let_go
+        else None,
+        *sink.notes,
+        *stream_copy.notes(sink.packets_left_out),
+    )
+    return Outcome(report, notes)
 
 
 def run_demo(
@@ -180,6 +196,7 @@ def build_stages(
     first_pass: FirstPass | None = None,
     collector: ReportCollector | None = None,
     opener: Opener | None = None,
+    personal: PersonalRuntimes | None = None,
 ) -> Stages:
     """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
     stages = Stages.build(
@@ -192,6 +209,7 @@ def build_stages(
         runtime=opener or options.runtime,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,
+        personal=personal,
     )
     if first_pass:
         stages.bank.start_with(first_pass.person_index.finish())
@@ -203,12 +221,25 @@ def build_stages(
     return stages
 
 
-def provenance_of(options: Options) -> Provenance:
-    """What the output says about itself. Raises: ConfigError: it cannot be signed."""
+def learning_of(
+    source: FileSource, options: Options, meter: MakeMeter, place: WorkDir | None
+) -> PeopleLearning | None:
+    """What learns the people of a recording; None: nobody wants that."""
+    if options.learn is None:
+        return None
+    zoom = chosen_scale((source.width, source.height), options)
+    return PeopleLearning(options.learn, zoom, meter, place)
+
+
+def provenance_of(options: Options, *, adapted: bool = False) -> Provenance:
+    """What the output says about itself. Raises: ConfigError: it cannot be signed.
+
+    Args: adapted: the network has learnt people of the recording.
+    """
     signer = None
     if options.c2pa_key is not None and options.c2pa_cert is not None:
         signer = C2paSigner(options.c2pa_key, options.c2pa_cert, options.input)
-    return Provenance(dict(options.weights), signer)
+    return Provenance(dict(options.weights), signer, adapted)
 
 
 def run_graph(

@@ -16,6 +16,8 @@ from aiohttp import web
 
 from stream.rtc.relay_options import RelayOptions, is_loopback
 
+TRUSTED = web.RequestKey("trusted", bool)
+"""A request's own value: whether it has shown the token."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OPEN_PATHS = ("/", "/health", "/relay.css", "/relay.js")
 """The page holds nothing, and a load balancer needs no secret to ask whether the relay works."""
@@ -72,11 +74,12 @@ class AccessControl:
         headers = dict(SAFE)
         try:
             self._admit(request, headers)
-            if request.method == "OPTIONS":
-                answer: web.StreamResponse = await handler(request)
-            else:
-                self._check_token(request)
-                answer = await handler(request)
+            request[TRUSTED] = self._has_token(request)
+            if not (request[TRUSTED] or request.method == "OPTIONS" or request.path in OPEN_PATHS):
+                raise web.HTTPUnauthorized(
+                    text="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"}
+                )
+            answer = await handler(request)
         except web.HTTPException as refusal:
             refusal.headers.update(headers)
             raise
@@ -108,12 +111,10 @@ class AccessControl:
         host = urlsplit(f"//{request.host}").hostname or ""
         return is_loopback(host) or host == self._options.host
 
-    def _check_token(self, request: web.Request) -> None:
-        if self._options.token is None or request.path in OPEN_PATHS:
-            return
+    def _has_token(self, request: web.Request) -> bool:
+        """Whether the request shows the token, or needs none."""
+        if self._options.token is None:
+            return True
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         known = self._options.token.encode()
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), known):
-            raise web.HTTPUnauthorized(
-                text="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"}
-            )
+        return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), known)

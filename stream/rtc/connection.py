@@ -69,7 +69,7 @@ class Connection:
         self._control: Control | None = None
         self._candidates = 0
         self._mids: dict[str, str] = {}
-        self._peer = make_peer(options.stun)
+        self._peer = make_peer(options)
         self._peer.on("track", self._take)
         self._peer.on("datachannel", self._listen)
         self._peer.on("connectionstatechange", self._look)

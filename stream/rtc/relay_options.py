@@ -22,11 +22,11 @@ from stream.option_table import (
     ORIGIN,
     PORT,
     RUNTIME,
-    STUN,
     TOKEN,
     TOKEN_VARIABLE,
 )
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
+from stream.rtc.ice.ice_options import IceOptions, read_ice
 from stream.stages.framing.framing import Mode
 
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
@@ -75,7 +75,7 @@ class RelayOptions:
     camera: CameraProfile = ANY_CAMERA
     bit_rate: int = 1000 * BIT_RATE.default
     """The most that a picture may take on its way back, bits a second."""
-    stun: str | None = None
+    ice: IceOptions = field(default_factory=IceOptions)
     limits: Limits = Limits()
 
     @property
@@ -121,10 +121,7 @@ def read_relay(
             raise ConfigError(
                 f"--origin {origin}: give scheme and host, such as https://example.org"
             )
-    stun = given[STUN]
-    if stun is not None and not re.fullmatch(r"[A-Za-z0-9.\-]+(:\d{1,5})?", stun):
-        raise ConfigError(f"--stun {stun}: give a host and a port, such as example.org:3478")
     limits = Limits(sessions=given[MAX_SESSIONS], session_s=60.0 * given[MAX_MINUTES])
     values = given.fields(RelayOptions) | {"token": token, "bit_rate": 1000 * given[BIT_RATE]}
     values |= {"framing": framing, "camera": camera}
-    return RelayOptions(origins=origins, limits=limits, **values)
+    return RelayOptions(origins=origins, limits=limits, ice=read_ice(given), **values)
