@@ -89,17 +89,18 @@ class PeopleLearning:
         self._place = place
         self._learns = learns
         self._stopped = False
+        self.runtimes = PersonalRuntimes()
+        """Of those who gain by it."""
         self.learnt: list[LearntPerson] = []
         """Whom, in the order in which it was done."""
 
     def run(self, first_pass: FirstPass) -> PersonalRuntimes:
         """Learn everybody who is worth it.
 
-        Returns: their runtimes; of those who gain nothing there is none.
+        Returns: `runtimes`; the caller's to close.
         Raises:  EngineError: learning has failed. KeyboardInterrupt: a second one; the first ends
                  the learning with what there is.
         """
-        runtimes = PersonalRuntimes()
         people = self._candidates(first_pass)
         with Keys() as keys:
             for number, one in enumerate(people, start=1):
@@ -108,9 +109,9 @@ class PeopleLearning:
                 label = f"learning person {number} of {len(people)}: "
                 weights = self._weights(one, label, keys)
                 if weights is not None:
-                    runtimes.put(one.person, weights)
+                    self.runtimes.put(one.person, weights)
                     weights.wipe()
-        return runtimes
+        return self.runtimes
 
     def told_in(self, outcome: Outcome) -> Outcome:
         """The outcome of the recording, with whom the network has learnt."""
