@@ -45,7 +45,8 @@ def _named_later(kinds: type[Type], number: object) -> Type | None:
         return None
     made = object.__new__(kinds)
     made._name_ = f"UNNAMED_{number}"
-    vars(made)["_value_"] = number
+    # The type stubs know the numbers of named kinds only.
+    made._value_ = number  # type: ignore[assignment]
     return made
 
 
