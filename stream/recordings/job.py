@@ -28,6 +28,7 @@ from stream.recordings.outcome import Note, Outcome
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
 from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
 from stream.recordings.report.collector import ReportCollector
+from stream.recordings.resume.lock import alone
 from stream.recordings.resume.segments import SegmentedSink
 from stream.recordings.resume.stage_checkpoint import StageCheckpoint
 from stream.recordings.resume.work_dir import WorkDir
@@ -67,11 +68,23 @@ def run_recording(
     Returns: the report, and what its owner should know.
     Raises:  CloseupError, EngineError: it cannot be read, enhanced or written.
     """
+    with alone(options.output):
+        check_output(options.output, options.overwrite, source.path, options.encoding)
+        return _run_alone(source, options, meter, place, collector, opener)
+
+
+def _run_alone(
+    source: FileSource,
+    options: Options,
+    meter: MakeMeter,
+    place: WorkDir | None,
+    collector: ReportCollector | None,
+    opener: Opener | None,
+) -> Outcome:
     if place is None:
         outcome = in_passes(source, options, meter, collector=collector, opener=opener)
         outcome.report["check"] = check_recording(source.path, options.output)
         return outcome
-    check_output(options.output, options.overwrite, source.path, options.encoding)
     there = replace(options, output=place.target, overwrite=True)
     outcome = in_passes(source, there, meter, place, opener=opener)
     outcome.report["check"] = check_recording(source.path, place.target)
@@ -175,7 +188,10 @@ def enhance(
 def run_demo(
     source: DemoSource, options: Options, sheet: DemoSheet, collector: ReportCollector | None = None
 ) -> Report:
-    """The demo through the same graph, with a sink that compares with the truth."""
+    """The demo through the same graph, with a sink that compares with the truth.
+
+    Raises: CloseupError, EngineError: as `run_recording`.
+    """
     stages = build_stages(source, options, collector=collector)
     sink = FileSink(
         options.output,
