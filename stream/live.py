@@ -87,7 +87,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
 
     Args:   say: gets one line when something fails on the way, or works again.
     Raises: CloseupError, EngineError: it cannot begin, or an output failed; recordings that were
-            being written are removed then. Ctrl-C (or SIGTERM) and `q` finish them.
+            being written are removed then. Signals (`Ending`) and `q` finish them.
     """
     metrics = Metrics()
     # The port first: it may be taken, and nothing is open yet.
@@ -208,10 +208,11 @@ def watch(
 
 
 class Ending:
-    """Within `with`, Ctrl-C and SIGTERM ask for the end instead of raising; once is enough.
+    """Within `with`, Ctrl-C, SIGTERM and SIGHUP ask for the end instead of raising; once is enough.
 
     Some programs send the signal twice. Who asks again after `PATIENCE_S` means it: that raises
-    KeyboardInterrupt. In other threads than the main one it leaves signals alone.
+    KeyboardInterrupt, once; then the handler from before is asked. What was ignored stays ignored;
+    in other threads than the main one it leaves signals alone.
     """
 
     def __init__(self) -> None:
@@ -221,8 +222,10 @@ class Ending:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(
@@ -237,6 +240,8 @@ class Ending:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         now_s = time.monotonic()
         if self.asked and now_s - self._asked_s > PATIENCE_S:
+            # Once more, and nothing is waited for.
+            self.__exit__(None, None, None)
             raise KeyboardInterrupt
         if not self.asked:
             self.asked, self._asked_s = True, now_s

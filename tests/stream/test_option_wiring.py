@@ -13,11 +13,12 @@ import run_pipeline
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from run_pipeline import main
 from stream.media.demo.demo_source import DemoSource
+from stream.media.encoded_sound import EncodedSound
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.file_source import FileSource
-from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.media.stream_copy import CopiedStreams
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
 from stream.recordings.job import run_recording
