@@ -12,22 +12,28 @@
 Installed, it is the console script `closeup`.
 
 Exit status: 0 done, 1 some recordings of an archive failed, 2 an error that one line on stderr
-explains, 130 stopped by Ctrl-C.
+explains; stopped by a signal 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
-if (
-    __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe"))
-) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Ctrl-C while all the rest is imported, a second, ends the program without a word.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe")):
+    for _number in (0, 1, 2):
+        try:
+            os.fstat(_number)
+        except OSError:
+            # Closed: it would be the next file's that is opened, and get what is for people.
+            os.open(os.devnull, os.O_RDWR)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C while all the rest is imported, a second, ends the program without a word.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,8 +42,10 @@ from typing import TextIO
 from engines.runtime import EngineError, scales_in_int8
 from engines.weights.manifest import weights_used
 from stream.cli.arguments import parse
+from stream.cli.console import lenient_console
 from stream.cli.doctor import examine, format_findings, healthy
 from stream.cli.provenance_options import shows_faces
+from stream.cli.stopping import EXIT_STATUS, StoppedError, stopped_by_signals
 from stream.errors import CloseupError, ConfigError
 from stream.live import run_call
 from stream.media.demo.demo_sheet import DemoSheet
@@ -51,6 +59,7 @@ from stream.recordings.batch.task import work_dir_of
 from stream.recordings.job import provenance_of, run_demo, run_recording
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.report.html import PAGE, check_page, write_page
+from stream.recordings.resume.lock import alone
 from stream.recordings.resume.work_dir import clear_work
 from stream.rtc.relay_options import RelayOptions
 from stream.telemetry.progress import JsonProgress, MakeMeter, Progress
@@ -59,6 +68,11 @@ from stream.telemetry.report import Report, format_report, write_report
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    with lenient_console(), stopped_by_signals():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given == ["doctor"]:
         findings = examine()
@@ -75,9 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CloseupError, EngineError) as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(stopped, file=sys.stderr)
-        return 130
+        number = interrupt.number if isinstance(interrupt, StoppedError) else signal.SIGINT
+        return EXIT_STATUS + number
     return 0
 
 
@@ -180,7 +195,8 @@ def show_demo(options: Options) -> None:
     """The demo, and what it gained."""
     sheet = DemoSheet(sheet_path(options))
     collector = collector_of(options)
-    report = run_demo(DemoSource(), options, sheet, collector)
+    with alone(options.output):
+        report = run_demo(DemoSource(), options, sheet, collector)
     finish(report, options, [options.output], collector=collector)
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
@@ -198,7 +214,10 @@ def run_live(options: LiveOptions) -> None:
     check_report(options, options.files)
     if not options.headless:
         check_display()
-    report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
+    with ExitStack() as locks:
+        for path in options.files:
+            locks.enter_context(alone(path))
+        report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
     # Who reads figures from stdout reads nothing else there.
     finish(report, options, options.files, sys.stdout if options.stats is None else sys.stderr)
 

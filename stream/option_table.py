@@ -51,6 +51,12 @@ PASSES = DeclaredOption[int](
     "end; 1: in one go",
     instead={"call": "a call cannot be looked through first"},
 )
+LEARN = DeclaredOption[float | None](
+    name="learn", kind=float, default=None, least=0.0, above=True, most=240.0, metavar="MINUTES",
+    uses=_RESUMABLE, group=_RECORDINGS,
+    help="train the network on the close-ups of each person who is far away, so many minutes each, "
+    "between two passes; q or Ctrl-C ends that early (extra learn)",
+)
 CODEC = DeclaredOption[CodecName](
     name="codec", default="auto", choices=CODECS, uses=RECORDINGS, group=_RECORDINGS,
     help="default {default}: h264, for more than 8 bits hevc", instead=_AS_IT_COMES,
@@ -82,6 +88,11 @@ HEADLESS = DeclaredOption[bool](
     name="headless", kind=bool, default=False, uses=_CALL, group=_CALLS,
     help="no preview window; needs an output",
     instead=dict.fromkeys(RECORDINGS, "a recording has no preview window"),
+)
+LEARN_LIVE = DeclaredOption[bool](
+    name="learn-live", kind=bool, default=False, uses=_CALL, group=_CALLS,
+    help="train the network on the close-ups of the call while it goes on, with what the machine "
+    "has to spare (extra learn)",
 )
 STATS = DeclaredOption[Literal["table", "json"] | None](
     name="stats", default=None, choices=("table", "json"), uses=_CALL, group=_CALLS,
@@ -211,8 +222,8 @@ RUNTIME = DeclaredOption[str](
 # fmt: on
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
-    *(PASSES, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
-    *(HEADLESS, STATS, METRICS_PORT),
+    *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
+    *(HEADLESS, LEARN_LIVE, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
     *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),

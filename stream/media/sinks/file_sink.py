@@ -21,7 +21,7 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from engines.files import give_name, part_path
+from engines.files import discard, give_name, grows, part_path
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour, ToYuv
@@ -242,7 +242,7 @@ class FileSink:
             # For example a full disk: the file goes anyway.
             pass
         finally:
-            part_path(self.path).unlink(missing_ok=True)
+            discard(part_path(self.path))
             self._close_companion()
 
     def _opened(self, frame: Frame) -> tuple[OutputContainer, VideoStream]:
@@ -251,6 +251,7 @@ class FileSink:
         kind = FORMATS[self.path.suffix.lower()]
         options = {} if self._stream_copy is None else self._stream_copy.options(kind)
         options |= muxer_options(kind, self._time_base)
+        grows(part_path(self.path))
         container = av.open(
             f"file:{part_path(self.path).absolute()}",
             mode="w",

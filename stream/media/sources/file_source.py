@@ -33,6 +33,8 @@ MAX_PIXELS = 4096 * 4096
 Facts = TypeVar("Facts")
 MAX_BARREN = 100_000
 """Packets in a row without a picture: an hour at 30 a second has lost what the rest needs."""
+SLOWEST = Fraction(1, 30)
+"""Pictures a second: screen recordings have one every few seconds."""
 MAX_APART = 2**31 - 1
 """Ticks between two pictures; no mp4 can hold more."""
 MAX_TIME_S = 3e8
@@ -266,7 +268,7 @@ class FileSource:
 def _plausible_rate(stream: VideoStream) -> Fraction:
     # Browsers write recordings that announce 1000 frames a second, or none.
     for rate in (exact(stream.average_rate), exact(stream.guessed_rate)):
-        if rate is not None and 1 <= rate <= 240:
+        if rate is not None and SLOWEST <= rate <= 240:
             return rate
     return Fraction(25)
 
