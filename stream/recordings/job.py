@@ -6,18 +6,20 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
 from stream.media.demo.demo_sheet import DemoSheet
 from stream.media.demo.demo_source import DemoSource
+from stream.media.encoded_sound import EncodedSound
 from stream.media.remux import copy_recording
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.file_sink import FileSink, check_output
 from stream.media.sinks.provenance import Provenance
 from stream.media.sources.file_source import FileSource
-from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.media.stream_copy import CopiedStreams
 from stream.option_table import DEMO
 from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
@@ -25,7 +27,7 @@ from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.outcome import Note, Outcome
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
-from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
+from stream.recordings.people_learning import PeopleLearning
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.lock import alone
 from stream.recordings.resume.segments import SegmentedSink
@@ -106,10 +108,12 @@ def in_passes(
         if done.report["faces_seen"]:
             return done
         passed = pass_through(source, options, overwrite=True)
-        return replace(done, notes=(*done.notes, PASSED_THROUGH if passed else CONVERTED))
+        if passed is None:
+            return replace(done, notes=(*done.notes, CONVERTED))
+        return replace(done, notes=(*notes_of(source.note), *passed))
     # Whether the canvas is too large is said before the work.
     chosen_scale((source.width, source.height), options)
-    most = LEARNT_FROM if options.learn is not None else CAPACITY
+    most = MOST_CLOSE_UPS if options.learn is not None else CAPACITY
     with PersonIndex(options.camera, capacity=most) as person_index:
         first_pass = FirstPass(person_index)
         with open_source(source.path) as first:
@@ -120,11 +124,12 @@ def in_passes(
             personal = learning.run(first_pass) if learning else None
             done = enhance(source, options, meter, place, first_pass, collector, opener, personal)
             return learning.told_in(done) if learning else done
-        if pass_through(source, options, overwrite=options.overwrite):
+        passed = pass_through(source, options, overwrite=options.overwrite)
+        if passed is not None:
             report = report_of(
                 first_pass.metrics, first_pass.duration_s, options, first_pass=first_pass
             )
-            return Outcome(report, (PASSED_THROUGH, *notes_of(note)))
+            return Outcome(report, (*passed, *notes_of(note)))
         done = enhance(source, options, meter, place, first_pass, collector, opener)
         return replace(done, notes=(CONVERTED, *done.notes))
 
@@ -170,18 +175,13 @@ def enhance(
         sink = SegmentedSink(place, checkpoint, make_segment, stream_copy, source.rate, provenance)
         report = run_graph(source, stages, [sink], options, meter, first_pass, checkpoint)
     let_go = first_pass.person_index.let_go if first_pass else 0
-    left_out, converted = ", ".join(stream_copy.left_out), ", ".join(stream_copy.converted)
     notes = notes_of(
         source.note,
         f"more than {MAX_PEOPLE} people: {let_go} of them did without close-ups"
         if let_go
         else None,
         *sink.notes,
-        f"left out, the output cannot hold it: {left_out}" if left_out else None,
-        f"subtitles converted: {converted}" if converted else None,
-        f"{sink.packets_left_out} damaged packets of other tracks left out"
-        if sink.packets_left_out
-        else None,
+        *stream_copy.notes(sink.packets_left_out),
     )
     return Outcome(report, notes)
 
@@ -321,16 +321,19 @@ def report_of(
     )
 
 
-def pass_through(source: FileSource, options: Options, *, overwrite: bool) -> bool:
+def pass_through(
+    source: FileSource, options: Options, *, overwrite: bool
+) -> tuple[Note, ...] | None:
     """Write an unchanged copy: there is no face to enhance.
 
-    Returns: whether that is possible: the kind of the output may not hold the recording's codecs.
+    Returns: what there is to say of it; None when the kind of the output cannot hold the
+             recording's pictures as they are.
     """
     try:
-        copy_recording(source.path, options.output, overwrite=overwrite)
+        told = copy_recording(source.path, options.output, overwrite=overwrite)
     except OutputError:
-        return False
-    return True
+        return None
+    return (PASSED_THROUGH, *notes_of(*told))
 
 
 def notes_of(*texts: str | None) -> tuple[Note, ...]:
