@@ -21,7 +21,7 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from engines.files import discard, give_name, grows, part_path
+from engines.files import LONGEST_NAME, discard, give_name, grows, part_path
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour, ToYuv
@@ -62,6 +62,10 @@ def check_place(path: Path, overwrite: bool) -> None:
     Raises: OutputError: it exists, its folder is missing or closed to us.
     """
     folder = path.parent
+    if (size := len(os.fsencode(path.name))) > LONGEST_NAME:
+        raise OutputError(
+            f"{path}: a name of {size} bytes is too long; {LONGEST_NAME} are possible"
+        )
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist; create it first")
     if path.is_dir():
