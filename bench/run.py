@@ -8,13 +8,14 @@ from dataclasses import replace
 from bench.measures.evaluator import Evaluator, Notes
 from bench.measures.likeness import Likeness
 from bench.scenes.call import Call
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.events import EventLog
 from stream.frame import Frame
 from stream.graph import Stages
 from stream.protocols import Stage
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.people.person_index import PersonIndex
-from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
+from stream.recordings.people_learning import PeopleLearning
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.progress import Progress
 
@@ -63,7 +64,7 @@ def learn(call: Call, minutes: float, *, scale: float = 2.0) -> PeopleLearning:
     Raises: CloseupError, EngineError: as `PeopleLearning.run`.
     """
     tracker = Stages.tracker(EventLog())
-    with PersonIndex(capacity=LEARNT_FROM) as person_index:
+    with PersonIndex(capacity=MOST_CLOSE_UPS) as person_index:
         first_pass = FirstPass(person_index)
         try:
             for frame in call:

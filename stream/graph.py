@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from engines.runtime import SCALES, OpenedRuntime, Runtime, measured_largest, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.events import EventLog, ExemplarAdmitted, FaceLimitReached, RuntimeChosen
@@ -22,6 +23,7 @@ from stream.stages.enhancement.crop_selector import X8_ZOOM
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.exemplar_set import CAPACITY
 from stream.stages.framing.framing import Framing, Mode
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.tracker import Tracker
@@ -126,7 +128,11 @@ class Stages:
             return opened.runtime
 
         enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live, personal=personal)
-        bank = Bank(camera, on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)))
+        bank = Bank(
+            camera,
+            on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)),
+            capacity=CAPACITY if personal is None else MOST_CLOSE_UPS,
+        )
         compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
         try:

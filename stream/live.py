@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -15,6 +15,7 @@ from typing import Any, Self
 from stream.events import notes_to
 from stream.frame import Frame, Image
 from stream.graph import Stages
+from stream.live_learning import LiveLearning
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
 from stream.media.sinks.virtual_camera import VirtualCamera
@@ -24,6 +25,7 @@ from stream.options import LiveOptions, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.session import EnhancementSession
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.progress import Progress
 from stream.telemetry.prometheus import serve
@@ -91,6 +93,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
     # The port first: it may be taken, and nothing is open yet.
     with serving(metrics, options, say), CameraSource(options.device, say) as camera:
         size = (camera.width, camera.height)
+        personal = PersonalRuntimes() if options.learn_live else None
         stages = Stages.build(
             size,
             camera.rate,
@@ -101,6 +104,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             runtime=options.runtime,
             camera=options.camera,
             live=True,
+            personal=personal,
         )
         session = EnhancementSession(
             stages, live_rate=camera.rate, metrics=metrics, on_event=notes_to(say)
@@ -112,7 +116,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             session.close()
             raise
         started_s = time.monotonic()
-        with showing(metrics, options) as advance, Ending() as ending:
+        with showing(metrics, options) as advance, Ending() as ending, learning(session, personal):
             watch(Pipeline(camera, session, sinks, advance), preview, camera, ending)
         outputs = [str(path) for path in options.files]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera
@@ -159,6 +163,13 @@ def serving(metrics: Metrics, options: LiveOptions, say: Callable[[str], None]) 
         return
     with serve(metrics, options.metrics_port) as address:
         say(f"figures for Prometheus at {address}")
+        yield
+
+
+@contextmanager
+def learning(session: EnhancementSession, personal: PersonalRuntimes | None) -> Iterator[None]:
+    """Learn the people of the call meanwhile, if that was asked for."""
+    with LiveLearning(session, personal) if personal is not None else nullcontext():
         yield
 
 

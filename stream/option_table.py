@@ -89,6 +89,11 @@ HEADLESS = DeclaredOption[bool](
     help="no preview window; needs an output",
     instead=dict.fromkeys(RECORDINGS, "a recording has no preview window"),
 )
+LEARN_LIVE = DeclaredOption[bool](
+    name="learn-live", kind=bool, default=False, uses=_CALL, group=_CALLS,
+    help="train the network on the close-ups of the call while it goes on, with what the machine "
+    "has to spare (extra learn)",
+)
 STATS = DeclaredOption[Literal["table", "json"] | None](
     name="stats", default=None, choices=("table", "json"), uses=_CALL, group=_CALLS,
     help="figures on stdout, a line a second", instead=_HAS_REPORT,
@@ -218,7 +223,7 @@ RUNTIME = DeclaredOption[str](
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
     *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
-    *(HEADLESS, STATS, METRICS_PORT),
+    *(HEADLESS, LEARN_LIVE, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
     *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),

@@ -17,6 +17,7 @@ from stream.option_table import (
     HEADLESS,
     JOBS,
     LEARN,
+    LEARN_LIVE,
     PROGRESS,
     RESUME,
     RUNTIME,
@@ -103,6 +104,8 @@ class LiveOptions(Common):
     virtual_camera: bool
     headless: bool = HEADLESS.default
     """No preview window."""
+    learn_live: bool = LEARN_LIVE.default
+    """Learn the people of the call while it goes on."""
     stats: Literal["json", "table"] | None = None
     """Figures on stdout, a line a second."""
     metrics_port: int | None = None

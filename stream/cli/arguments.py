@@ -29,6 +29,7 @@ from stream.option_table import (
     HEADLESS,
     INPUT,
     LEARN,
+    LEARN_LIVE,
     OPTIONS,
     OUTPUT,
     OVERWRITE,
@@ -182,6 +183,8 @@ def _call(given: OptionValues, device: Device, common: dict[str, Any]) -> LiveOp
         raise ConfigError("an --output is named twice; give each another name")
     if given[HEADLESS] and not outputs:
         raise ConfigError("--headless without an --output shows and keeps nothing; name one")
+    if given[LEARN_LIVE] and (reason := lacking()) is not None:
+        raise ConfigError(reason)
     values = given.fields(LiveOptions) | common
     # A larger canvas costs time, which a call does not have.
     values["scale"] = given[SCALE] or 1.0

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
@@ -26,7 +27,7 @@ from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.outcome import Note, Outcome
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
-from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
+from stream.recordings.people_learning import PeopleLearning
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.lock import alone
 from stream.recordings.resume.segments import SegmentedSink
@@ -112,7 +113,7 @@ def in_passes(
         return replace(done, notes=(*notes_of(source.note), *passed))
     # Whether the canvas is too large is said before the work.
     chosen_scale((source.width, source.height), options)
-    most = LEARNT_FROM if options.learn is not None else CAPACITY
+    most = MOST_CLOSE_UPS if options.learn is not None else CAPACITY
     with PersonIndex(options.camera, capacity=most) as person_index:
         first_pass = FirstPass(person_index)
         with open_source(source.path) as first:

@@ -122,6 +122,12 @@ class Bank(Stage):
         # Far faces, and as many near ones.
         self._most_people = max(MAX_PEOPLE, 2 * quality.followed)
 
+    @property
+    def track_ids(self) -> tuple[int, ...]:
+        """Of the people of whom something is kept; from any thread."""
+        with self._lock:
+            return tuple(one for one, person in self._people.items() if len(person.exemplars))
+
     def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
         """What is kept of one person, oldest first; empty when nothing is."""
         with self._lock:
