@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import av
 from av.codec import CodecContext
@@ -275,7 +275,7 @@ def _plausible_rate(stream: VideoStream) -> Fraction:
     return Fraction(25)
 
 
-def refuse_encrypted(path: Path, packet: Packet[Stream]) -> None:
+def refuse_encrypted(path: Path, packet: Packet[Any]) -> None:
     """Raises: InputError: a packet is encrypted; decoded it would be noise."""
     if packet.has_sidedata("encryption_info"):
         raise InputError(f"{path} is encrypted; give a copy that plays without a key")
