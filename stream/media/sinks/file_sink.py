@@ -29,7 +29,7 @@ from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose
 from stream.media.sinks.native import Native
 from stream.media.sinks.provenance import Provenance
 from stream.media.stream_copy import StreamCopy
-from stream.media.video_format import VideoFormat
+from stream.media.video_format import VideoFormat, scaled_matrix
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Extension → FFmpeg's name of the container."""
@@ -302,7 +302,7 @@ class FileSink:
             context.codec_tag = encoder.tag
         if video_format.display_matrix is not None:
             stream.set_display_matrix(
-                _scaled(video_format.display_matrix, video_format.size, self._coded)
+                scaled_matrix(video_format.display_matrix, video_format.size, self._coded)
             )
         return stream
 
@@ -344,11 +344,3 @@ class FileSink:
 
 def _tags(colour: Colour) -> tuple[int, int, int, int]:
     return colour.matrix, colour.primaries, colour.transfer, colour.range_tag
-
-
-def _scaled(
-    matrix: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
-) -> tuple[int, ...]:
-    """A display matrix for pictures of another size: only its shift depends on it."""
-    a, b, u, c, d, v, x, y, w = matrix
-    return a, b, u, c, d, v, x * after[0] // before[0], y * after[1] // before[1], w
