@@ -99,6 +99,7 @@ class Stages:
         live: bool = False,
         tracker: Stage | None = None,
         personal: PersonalRuntimes | None = None,
+        odd: bool = False,
     ) -> Stages:
         """Make all the stages.
 
@@ -112,13 +113,14 @@ class Stages:
                 network to be compiled, and as many faces are followed and enhanced as a call has
                 time for. Else all, up to `stream.quality_ladder.MOST_RECORDED`.
                 camera: what it gives, where that was measured.
+                odd: whether a picture whose size stays may keep an odd side.
                 tracker: finds the faces; `Stages.tracker` makes it when left out.
                 personal: runtimes of people whose weights were learnt; the stages' to close.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
         """
-        frame = Framing(framing, size, scale, rate)
+        frame = Framing(framing, size, scale, rate, odd=odd)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
         events = EventLog()
 

@@ -226,6 +226,7 @@ def build_stages(
         runtime=opener or options.runtime,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,
+        odd=True,
         personal=personal,
     )
     if first_pass:
