@@ -21,7 +21,7 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from engines.files import discard, give_name, grows, part_path
+from engines.files import LONGEST_NAME, discard, give_name, grows, part_path
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour, ToYuv
@@ -29,7 +29,7 @@ from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose
 from stream.media.sinks.native import Native
 from stream.media.sinks.provenance import Provenance
 from stream.media.stream_copy import StreamCopy
-from stream.media.video_format import VideoFormat
+from stream.media.video_format import VideoFormat, scaled_matrix
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Extension → FFmpeg's name of the container."""
@@ -62,6 +62,10 @@ def check_place(path: Path, overwrite: bool) -> None:
     Raises: OutputError: it exists, its folder is missing or closed to us.
     """
     folder = path.parent
+    if (size := len(os.fsencode(path.name))) > LONGEST_NAME:
+        raise OutputError(
+            f"{path}: a name of {size} bytes is too long; {LONGEST_NAME} are possible"
+        )
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist; create it first")
     if path.is_dir():
@@ -298,7 +302,7 @@ class FileSink:
             context.codec_tag = encoder.tag
         if video_format.display_matrix is not None:
             stream.set_display_matrix(
-                _scaled(video_format.display_matrix, video_format.size, self._coded)
+                scaled_matrix(video_format.display_matrix, video_format.size, self._coded)
             )
         return stream
 
@@ -340,11 +344,3 @@ class FileSink:
 
 def _tags(colour: Colour) -> tuple[int, int, int, int]:
     return colour.matrix, colour.primaries, colour.transfer, colour.range_tag
-
-
-def _scaled(
-    matrix: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
-) -> tuple[int, ...]:
-    """A display matrix for pictures of another size: only its shift depends on it."""
-    a, b, u, c, d, v, x, y, w = matrix
-    return a, b, u, c, d, v, x * after[0] // before[0], y * after[1] // before[1], w
