@@ -54,7 +54,7 @@ from stream.media.demo.demo_source import DemoSource
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.file_sink import check_output, check_place
 from stream.media.sinks.window import check_display
-from stream.media.sources.spool import STDIN, spooled
+from stream.media.sources.spool import NAME, STDIN, spooled
 from stream.options import DEMO_OUTPUT, BatchOptions, Common, LiveOptions, Options
 from stream.recordings.batch.batch import run_batch
 from stream.recordings.batch.task import work_dir_of
@@ -142,7 +142,9 @@ def run_one(options: Options, name: str) -> None:
                 outcome = run_recording(source, options, meter, place)
             clear_work(options.output)
         for note in outcome.notes:
-            text = note.text.replace(recording.name, name)
+            text = note.text
+            if name == STDIN:
+                text = text.replace(recording.name, NAME)
             if note.is_result:
                 print(text)
             else:
