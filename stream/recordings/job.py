@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.errors import OutputError
@@ -26,6 +25,7 @@ from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
+from stream.recordings.growth import GREW, written
 from stream.recordings.outcome import Note, Outcome
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
 from stream.recordings.people_learning import PeopleLearning
@@ -45,7 +45,6 @@ from stream.telemetry.report import Report, make_report
 
 SECOND = "pass 2 of 2: "
 CONVERTED = Note("no face was found: the picture is not enhanced, only converted", is_result=True)
-GREW = "{} was written to meanwhile, and what came late may be missing; run again when it is whole"
 PASSED_THROUGH = Note(
     "no face was found: the recording was passed through unchanged", is_result=True
 )
@@ -73,17 +72,10 @@ def run_recording(
     """
     with alone(options.output):
         check_output(options.output, options.overwrite, source.path, options.encoding)
-        before = _written(source.path)
+        before = written(source.path)
         outcome = _run_alone(source, options, meter, place, collector, opener)
-        if _written(source.path) == before:
-            return outcome
-        return replace(outcome, notes=(*outcome.notes, Note(GREW.format(source.path.name))))
-
-
-def _written(path: Path) -> tuple[int, int]:
-    """Size and time of the last change; a recording may still be growing."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+        grew = None if written(source.path) == before else GREW.format(source.path.name)
+        return replace(outcome, notes=(*outcome.notes, *notes_of(grew)))
 
 
 def _run_alone(
