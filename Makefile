@@ -10,6 +10,9 @@ SOURCES := stream engines calibration bench examples tests run_pipeline.py
 # what OpenCV and MediaPipe load; desktops have them, bare servers and containers may not
 LIBRARIES := libGL.so.1 libgthread-2.0.so.0 libEGL.so.1 libGLESv2.so.2
 DEBIAN := libgl1 libglib2.0-0 libegl1 libgles2
+CLIENTS := chromium firefox-esr gst-inspect-1.0 turnserver nginx
+CLIENT_PACKAGES := chromium firefox-esr coturn nginx-light python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 \
+	gstreamer1.0-tools gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-good
 
 .PHONY: demo test format clean system system-test
 
@@ -49,9 +52,10 @@ system:
 	if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq $(DEBIAN); \
 	else echo "error: libraries are missing; run: sudo apt-get install -y $(DEBIAN)" >&2; exit 1; fi
 
-# A browser for the tests of the relay's page. Without it they skip, and say so.
+# Browsers and other clients for the tests of the relay. Without one its tests skip, and say so.
 system-test: system
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null && exit 0; \
+	@for program in $(CLIENTS); do command -v $$program >/dev/null || missing=1; done; \
+	test -z "$$missing" && exit 0; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
-	else echo "note: no Chromium, its tests skip; on Debian: sudo apt-get install chromium" >&2; fi
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CLIENT_PACKAGES); \
+	else echo "note: tests with missing clients skip; on Debian: sudo apt-get install $(CLIENT_PACKAGES)" >&2; fi

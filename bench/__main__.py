@@ -25,9 +25,9 @@ import numpy as np
 from bench.measures.contact_sheet import write_pictures, write_sheet, write_video
 from bench.measures.evaluator import Notes
 from bench.measures.likeness import Likeness
-from bench.measures.stages import StageWatch, Totals, stage_table, together
+from bench.measures.stages import StageWatch, Totals, stage_table, summed
 from bench.measures.summary import summarise, table
-from bench.run import run
+from bench.run import learn, run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK
 from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
@@ -38,6 +38,8 @@ from stream.stages.tracking.face_detector import FaceDetector
 
 KINDS = (".mp4", ".mkv", ".mov", ".webm")
 QUICK_PACE = 0.6
+LEARNED = " learned"
+"""Ends the names of what was measured with people who were learnt."""
 ONCE = "walk"
 """The case that every clip plays; the other cases take the clips in turn."""
 
@@ -81,9 +83,12 @@ def measure(options: argparse.Namespace) -> list[str]:
     casts = list(casting(names, _clips(options), options.seed, demo=not options.no_demo))
     if not casts:
         raise ConfigError("--no-demo leaves nobody; give --clips")
+    if options.learn is not None and not options.learn > 0.0:
+        raise ConfigError("--learn takes minutes, more than 0")
     pace = options.pace or (QUICK_PACE if options.quick else 1.0)
     scene = DemoScene()
     done: list[tuple[str, Notes]] = []
+    together: dict[str, list[Notes]] = {}
     index: dict[str, dict[str, float]] = {}
     stages: list[Totals] = []
     started_s = time.monotonic()
@@ -96,25 +101,42 @@ def measure(options: argparse.Namespace) -> list[str]:
             people = _people(cast, scene, detector)
             call = Call(CASES[cast.case](pace), people, options.size, options.seed)
             with StageWatch(call) if options.stages else nullcontext() as watch:
-                notes = run(
-                    call, likeness, scale=options.scale, runtime=options.runtime, watch=watch
-                )
+                measured = {
+                    "": run(
+                        call, likeness, scale=options.scale, runtime=options.runtime, watch=watch
+                    )
+                }
                 if watch is not None:
                     stages.append(watch.finish())
-            done.append((cast.name, notes))
-            if options.out is not None and options.videos:
-                write_video(options.out / f"{cast.name.replace(' ', '-')}.{options.videos}", notes)
-            if options.pictures is not None:
-                index |= write_pictures(options.pictures, cast.name, notes)
-            print(table([summarise(cast.name, [notes])]).splitlines()[-1], file=sys.stderr)
+            if options.learn is not None:
+                learning = learn(call, options.learn, scale=options.scale)
+                measured[LEARNED] = run(
+                    call, likeness, scale=options.scale, runtime=options.runtime,
+                    personal=learning.runtimes,
+                )  # fmt: skip
+            for kind, notes in measured.items():
+                name = f"{cast.name}{kind}"
+                done.append((name, notes))
+                together.setdefault(kind, []).append(notes)
+                if options.out is not None and options.videos:
+                    write_video(options.out / f"{name.replace(' ', '-')}.{options.videos}", notes)
+                if options.pictures is not None:
+                    index |= write_pictures(options.pictures, cast.name, notes, kind.strip())
+                print(table([summarise(name, [notes])]).splitlines()[-1], file=sys.stderr)
     if options.pictures is not None:
         (options.pictures / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     rows = [summarise(name, [notes]) for name, notes in done]
-    whole = summarise("all", [notes for _, notes in done])
-    text = table([*rows, whole])
+    shipped, learnt = (
+        [one for one in done if one[0].endswith(LEARNED) is k] for k in (False, True)
+    )
+    whole = summarise("all", [notes for _, notes in shipped])
+    rows_of_all = [whole]
+    if learnt:
+        rows_of_all.append(summarise(f"all{LEARNED}", [notes for _, notes in learnt]))
+    text = table([*rows, *rows_of_all])
     print(text)
     if stages:
-        print(f"\n{stage_table(together(stages))}")
+        print(f"\n{stage_table(summed(stages))}")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "bench.md").write_text(text + "\n")
@@ -124,7 +146,7 @@ def measure(options: argparse.Namespace) -> list[str]:
             "scale": options.scale,
             "seed": options.seed,
             "cases": [row.as_json() for row in rows],
-            "all": whole.as_json(),
+            **{row.name: row.as_json() for row in rows_of_all},
         }
         (options.out / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
         write_sheet(options.out / "bench.png", done)
@@ -204,6 +226,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--stages", action="store_true", help="fine detail of far faces after every stage, too")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
+    add("--learn", type=float, metavar="MINUTES", help="measure every call a second time, after so "
+        "many minutes of training on each of its people (extra learn)")  # fmt: skip
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
     add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame: "
         "CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip

@@ -30,8 +30,8 @@ from stream.image.detection import Detection
 from stream.image.resample import Rect
 from stream.stages.framing.framing import Framing
 from stream.stages.tracking.face_detector import FaceDetector
+from stream.stages.tracking.pace import HOLD_S, LOST_S
 from stream.stages.tracking.track import Track
-from stream.stages.tracking.tracker import HOLD_S, LOST_S
 
 NOISE = 0.01
 """Of a detection, standard deviation, in face widths: faces of 40 px with noise and a codec."""

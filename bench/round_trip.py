@@ -66,7 +66,7 @@ async def echo() -> AsyncIterator[str]:
     peers: list[RTCPeerConnection] = []
 
     async def answer(request: web.Request) -> web.Response:
-        peer = make_peer(None)
+        peer = make_peer(RelayOptions())
         peers.append(peer)
 
         def back(track: MediaStreamTrack) -> None:

@@ -21,6 +21,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from bench import barcode
 from stream.rtc.peer import make_peer, media_settings
+from stream.rtc.relay_options import RelayOptions
 
 FPS = 30
 CLOCK = Fraction(1, 90_000)
@@ -66,7 +67,7 @@ def _place(time_s: float) -> int:
 
 async def run(url: str, clip: Path, seconds: float) -> list[tuple[float, float]]:
     """Call for some seconds; returns (sent s since the start, round trip ms) of what came back."""
-    peer, track = make_peer(None), NumberedClip(np.load(clip, mmap_mode="r"))
+    peer, track = make_peer(RelayOptions()), NumberedClip(np.load(clip, mmap_mode="r"))
     peer.addTrack(track)
     await peer.setLocalDescription(await peer.createOffer())
     headers = {"Content-Type": "application/sdp"}
@@ -99,7 +100,7 @@ async def run(url: str, clip: Path, seconds: float) -> list[tuple[float, float]]
 
 def main() -> None:
     """URL, clip, seconds."""
-    with media_settings(BIT_RATE, loopback=True):
+    with media_settings(BIT_RATE):
         print(json.dumps(asyncio.run(run(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])))))
 
 

@@ -1,4 +1,5 @@
-"""Run: one call through the real stages, and once more without its exemplars."""
+"""Run: one call through the real stages, and once more without its exemplars; and its people learnt
+beforehand."""
 
 from __future__ import annotations
 
@@ -9,9 +10,16 @@ from bench.measures.evaluator import Evaluator, Notes
 from bench.measures.likeness import Likeness
 from bench.measures.stages import StageWatch
 from bench.scenes.call import Call
+from engines.personal.close_ups import MOST_CLOSE_UPS
+from stream.events import EventLog
 from stream.frame import Frame
 from stream.graph import Stages
 from stream.protocols import Stage
+from stream.recordings.first_pass import FirstPass
+from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.people_learning import PeopleLearning
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
+from stream.telemetry.progress import Progress
 
 
 def run(
@@ -20,6 +28,7 @@ def run(
     *,
     scale: float = 2.0,
     runtime: str = "auto",
+    personal: PersonalRuntimes | None = None,
     watch: StageWatch | None = None,
 ) -> Notes:
     """A recording of the call, the whole picture on a canvas `scale` times larger.
@@ -27,10 +36,11 @@ def run(
     What finds, follows and remembers people runs once; what comes after the bank runs twice, with
     what the bank picked and without.
 
-    Args:   watch: sees every stage of what comes after the bank, with the exemplars.
+    Args:   personal: of people who were learnt, see `learn`.
+            watch: sees every stage of what comes after the bank, with the exemplars.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
-    stages = _build(call, scale, runtime)
+    stages = _build(call, scale, runtime, personal)
     try:
         blind = _build(call, scale, runtime)
     except BaseException:
@@ -54,8 +64,34 @@ def run(
     return evaluator.notes()
 
 
-def _build(call: Call, scale: float, runtime: str) -> Stages:
-    return Stages.build(call.size, call.rate, framing="fixed", scale=scale, runtime=runtime)
+def learn(call: Call, minutes: float, *, scale: float = 2.0) -> PeopleLearning:
+    """Learn the people of a call from their close-ups, as between the passes over a recording.
+
+    Args:   minutes: for each person who is far away in it.
+    Returns: what was learnt; its `runtimes` are for `run`.
+    Raises: CloseupError, EngineError: as `PeopleLearning.run`.
+    """
+    tracker = Stages.tracker(EventLog())
+    with PersonIndex(capacity=MOST_CLOSE_UPS) as person_index:
+        first_pass = FirstPass(person_index)
+        try:
+            for frame in call:
+                tracked = tracker(frame)
+                first_pass.tracks.add(tracked)
+                person_index.see(tracked)
+        finally:
+            tracker.close()
+        learning = PeopleLearning(minutes, scale, Progress)
+        learning.run(first_pass)
+    return learning
+
+
+def _build(
+    call: Call, scale: float, runtime: str, personal: PersonalRuntimes | None = None
+) -> Stages:
+    return Stages.build(
+        call.size, call.rate, framing="fixed", scale=scale, runtime=runtime, personal=personal
+    )
 
 
 def _through(frame: Frame, stages: list[Stage]) -> Frame:

@@ -6,6 +6,7 @@ changes; `enhance` turns a crop and those features into a patch and runs on ever
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Features = tuple[NDArray[np.float32], ...]
 """Opaque to callers; the runtime that made it is the only one that reads it. Safe to keep."""
+
+Halves = tuple[Path | bytes, Path | bytes]
+"""The network as ONNX: encode and enhance, each a file or what would be in it."""
 
 SCALES = (4, 8)
 BUCKETS = {4: (32, 48, 64, 80, 96, 112, 128, 160), 8: (16, 24, 32)}

@@ -7,20 +7,23 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from engines.runtime import SCALES, OpenedRuntime, Runtime, measured_largest, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.events import EventLog, ExemplarAdmitted, RuntimeChosen
+from stream.events import EventLog, ExemplarAdmitted, FaceLimitReached, RuntimeChosen
 from stream.frame import View
 from stream.image.resample import Size
 from stream.option_table import RUNTIME
 from stream.picture_options import DETAIL, STRENGTH
 from stream.protocols import Stage
-from stream.quality_ladder import first_level
+from stream.quality_ladder import EVERYBODY, first_level
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.crop_selector import X8_ZOOM
 from stream.stages.enhancement.enhancer import Enhancer
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.exemplar_set import CAPACITY
 from stream.stages.framing.framing import Framing, Mode
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.tracker import Tracker
@@ -95,6 +98,8 @@ class Stages:
         eager: bool = False,
         live: bool = False,
         tracker: Stage | None = None,
+        personal: PersonalRuntimes | None = None,
+        odd: bool = False,
     ) -> Stages:
         """Make all the stages.
 
@@ -104,15 +109,18 @@ class Stages:
                 the truth.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
-                live: for a call: what takes long is left to `to_load`, and no frame waits for the
-                network to be compiled.
+                live: for a call: what takes long is left to `to_load`, no frame waits for the
+                network to be compiled, and as many faces are followed and enhanced as a call has
+                time for. Else all, up to `stream.quality_ladder.MOST_RECORDED`.
                 camera: what it gives, where that was measured.
-                tracker: finds the faces; `Stages.tracker()` when left out.
+                odd: whether a picture whose size stays may keep an odd side.
+                tracker: finds the faces; `Stages.tracker` makes it when left out.
+                personal: runtimes of people whose weights were learnt; the stages' to close.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
         """
-        frame = Framing(framing, size, scale, rate)
+        frame = Framing(framing, size, scale, rate, odd=odd)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
         events = EventLog()
 
@@ -121,8 +129,12 @@ class Stages:
             events.add(RuntimeChosen(scale, opened.name, opened.passed_over, opened.profile))
             return opened.runtime
 
-        enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live)
-        bank = Bank(camera, on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)))
+        enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live, personal=personal)
+        bank = Bank(
+            camera,
+            on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)),
+            capacity=CAPACITY if personal is None else MOST_CLOSE_UPS,
+        )
         compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
         try:
@@ -131,17 +143,21 @@ class Stages:
             # Last: it may fetch its models.
             if tracker is None and live:
                 detector = FaceDetector(later=True)
-                tracker = Tracker(detector)
+                tracker = Tracker(detector, on_limit=limit_event(events))
                 to_load.append(detector.load)
-            tracker = tracker or cls.tracker()
+            tracker = tracker or cls.tracker(events)
         except BaseException:
             enhancer.close()
             raise
         if live:
             scales = SCALES if frame.whole.zoom > X8_ZOOM else SCALES[:1]
             to_load += [partial(enhancer.warm_up, scale) for scale in scales]
+        stages: list[Stage] = [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor]
+        if not live:
+            for stage in stages:
+                stage.apply(EVERYBODY)
         return cls(
-            [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor],
+            stages,
             bank,
             compositor,
             opener,
@@ -153,9 +169,9 @@ class Stages:
         )
 
     @staticmethod
-    def tracker() -> Stage:
-        """The stage that finds faces, alone. Raises: ModelError: its models cannot be had."""
-        return Tracker(FaceDetector())
+    def tracker(events: EventLog) -> Stage:
+        """The stage that finds every face, alone. Raises: ModelError: its models cannot be had."""
+        return Tracker(FaceDetector(), EVERYBODY, limit_event(events))
 
     def reframed(self, size: Size, rate: Fraction, framing: Mode, scale: float = 1.0) -> Stages:
         """The same stages with all that they remember, for another size or another framing.
@@ -172,3 +188,8 @@ class Stages:
         """Close every stage, for those who run them without a session."""
         for stage in self.all:
             stage.close()
+
+
+def limit_event(events: EventLog) -> Callable[[int], None]:
+    """What a tracker calls when there are more faces than it follows."""
+    return lambda limit: events.add(FaceLimitReached(limit))

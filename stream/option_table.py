@@ -15,6 +15,7 @@ DEMO = "demo"
 WEBRTC = "webrtc"
 VIRTUAL_CAMERA = "virtualcam"
 TOKEN_VARIABLE = "CLOSEUP_TOKEN"
+TURN_SECRET_VARIABLE = "CLOSEUP_TURN_SECRET"
 LEAST_TOKEN = 16
 _CALL: frozenset[Use] = frozenset(("call",))
 _FILES = RECORDINGS | _CALL
@@ -32,8 +33,8 @@ _HAS_REPORT: dict[Use, str] = dict.fromkeys(RECORDINGS, "a recording has --repor
 INPUT = DeclaredOption[Sequence[str]](
     name="input", many=True, default=(), metavar="WHAT", uses=_PROGRAM, group=_WHAT,
     help="a recording, or as often as you like recordings, folders and patterns; "
-    f'"{DEMO}", a camera (webcam, webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by '
-    f'FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
+    f'"-", a recording from standard input; "{DEMO}", a camera (webcam, webcam:1, /dev/video2, or '
+    f'lavfi:GRAPH for a picture made by FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
 )
 OUTPUT = DeclaredOption[Sequence[str]](
     name="output", many=True, default=(), metavar="WHAT", uses=_FILES, group=_WHAT,
@@ -49,6 +50,12 @@ PASSES = DeclaredOption[int](
     help="2 (default): look through it for close-ups first, so that its start profits from its "
     "end; 1: in one go",
     instead={"call": "a call cannot be looked through first"},
+)
+LEARN = DeclaredOption[float | None](
+    name="learn", kind=float, default=None, least=0.0, above=True, most=240.0, metavar="MINUTES",
+    uses=_RESUMABLE, group=_RECORDINGS,
+    help="train the network on the close-ups of each person who is far away, so many minutes each, "
+    "between two passes; q or Ctrl-C ends that early (extra learn)",
 )
 CODEC = DeclaredOption[CodecName](
     name="codec", default="auto", choices=CODECS, uses=RECORDINGS, group=_RECORDINGS,
@@ -81,6 +88,11 @@ HEADLESS = DeclaredOption[bool](
     name="headless", kind=bool, default=False, uses=_CALL, group=_CALLS,
     help="no preview window; needs an output",
     instead=dict.fromkeys(RECORDINGS, "a recording has no preview window"),
+)
+LEARN_LIVE = DeclaredOption[bool](
+    name="learn-live", kind=bool, default=False, uses=_CALL, group=_CALLS,
+    help="train the network on the close-ups of the call while it goes on, with what the machine "
+    "has to spare (extra learn)",
 )
 STATS = DeclaredOption[Literal["table", "json"] | None](
     name="stats", default=None, choices=("table", "json"), uses=_CALL, group=_CALLS,
@@ -163,6 +175,53 @@ STUN = DeclaredOption[str | None](
     name="stun", default=None, metavar="HOST:PORT", uses=_RELAY, group=_WEBRTC,
     help="STUN server, for peers behind routers (none)",
 )
+TURN = DeclaredOption[Sequence[str]](
+    name="turn", many=True, default=(), metavar="URL", uses=_RELAY, group=_WEBRTC,
+    help="TURN server, for networks that let no UDP through: turn:HOST:PORT?transport=udp, "
+    "?transport=tcp or turns:HOST:PORT; as often as you like",
+)
+TURN_USER = DeclaredOption[str | None](
+    name="turn-user", default=None, metavar="NAME", uses=_RELAY, group=_WEBRTC,
+    help="who the relay and its peers are for the TURN server",
+)
+TURN_PASSWORD = DeclaredOption[str | None](
+    name="turn-password", default=None, metavar="PASSWORD", uses=_RELAY, group=_WEBRTC,
+    help="the password to --turn-user",
+)
+TURN_SECRET = DeclaredOption[str | None](
+    name="turn-secret", default=None, metavar="SECRET", uses=_RELAY, group=_WEBRTC,
+    help="the secret shared with the TURN server (coturn: static-auth-secret), for passwords that "
+    f"end; better as ${TURN_SECRET_VARIABLE}",
+)
+UDP_PORTS = DeclaredOption[str | None](
+    name="udp-ports", default=None, metavar="A-B", uses=_RELAY, group=_WEBRTC,
+    help="ports for media, such as 50000-50099 (any); a connection takes one for each address",
+)
+PUBLIC_ADDRESS = DeclaredOption[str | None](
+    name="public-address", default=None, metavar="ADDRESS", uses=_RELAY, group=_WEBRTC,
+    help="the address from which a router or container forwards --udp-ports",
+)
+CANDIDATES = DeclaredOption[Literal["auto", "all", "public"]](
+    name="candidates", default="auto", choices=("auto", "all", "public"), uses=_RELAY,
+    group=_WEBRTC,
+    help="addresses named by a peer that the relay sends to: public ones, or all; auto "
+    "(default): public ones if others can reach --host",
+)
+TRUSTED_PROXIES = DeclaredOption[Sequence[str]](
+    name="trusted-proxies", many=True, default=(), metavar="ADDRESS", uses=_RELAY, group=_WEBRTC,
+    help="a reverse proxy, or a network of some (10.0.0.0/8), whose X-Forwarded-For and "
+    "X-Forwarded-Proto are believed; as often as you like",
+)
+PATH_PREFIX = DeclaredOption[str](
+    name="path-prefix", default="", metavar="PATH", uses=_RELAY, group=_WEBRTC,
+    help="what a reverse proxy takes off the path, such as /closeup",
+)
+LOG = DeclaredOption[Literal["error", "warning", "info"]](
+    name="log", default="warning", choices=("error", "warning", "info"), uses=_RELAY,
+    group=_WEBRTC,
+    help="info: a line on stderr when a session begins and ends, without addresses "
+    "(default {default})",
+)
 REPORT = DeclaredOption[Path | None](
     name="report", kind=Path, default=None, metavar="WHAT", uses=_SINGLE, group=_MORE,
     help="a name.json: what was done, for programs; any other name: a folder with a page to look "
@@ -178,9 +237,11 @@ RUNTIME = DeclaredOption[str](
 # fmt: on
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
-    *(PASSES, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
-    *(HEADLESS, STATS, METRICS_PORT),
+    *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
+    *(HEADLESS, LEARN_LIVE, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
-    *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE, STUN),
+    *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
+    *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
+    *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
     *(REPORT, RUNTIME),
 )

@@ -16,6 +16,8 @@ from stream.option_table import (
     CLUSTER_GPUS,
     HEADLESS,
     JOBS,
+    LEARN,
+    LEARN_LIVE,
     PROGRESS,
     RESUME,
     RUNTIME,
@@ -55,6 +57,8 @@ class Options(Common):
     output: Path
     passes: int = 1
     """2: look through the recording for exemplars of everybody first."""
+    learn: float | None = LEARN.default
+    """Minutes for which each person who is far away is learnt, between the two passes."""
     encoding: Encoding = field(default_factory=Encoding)
     badge: bool = BADGE.default
     """A mark in the picture while a face is enhanced."""
@@ -100,6 +104,8 @@ class LiveOptions(Common):
     virtual_camera: bool
     headless: bool = HEADLESS.default
     """No preview window."""
+    learn_live: bool = LEARN_LIVE.default
+    """Learn the people of the call while it goes on."""
     stats: Literal["json", "table"] | None = None
     """Figures on stdout, a line a second."""
     metrics_port: int | None = None

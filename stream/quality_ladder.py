@@ -2,7 +2,7 @@
 
 When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
 dearest and seen least, large crops; then how often faces are looked for, how many are enhanced, how
-much around a face, at last how often. Recordings always have `FULL`.
+much around a face, at last how often. Recordings, which wait, always have `EVERYBODY`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ FIRST_PX = 48
 """Where nobody measured the machine's speed, a call begins with crops of this side, and goes on to
 larger ones as soon as it knows better. The smallest that `LADDER` has."""
 MOST_FACES = 3
+MOST_FOLLOWED = 6
+MOST_RECORDED = 64
+"""Of a recording's faces: more than any gallery view shows (Zoom and Teams: 49)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class QualityLevel:
     """So are the faces that are known."""
     max_faces: int = MOST_FACES
     """So many faces of a frame are enhanced."""
+    followed: int = MOST_FOLLOWED
+    """So many far faces are followed, and as many that need no enhancement."""
     largest_px: int = LARGEST_PX
     """Side of the largest crop; of a larger headshot the middle is enhanced, which is the face."""
     pixels: int = MOST_FACES * LARGEST_PX**2
@@ -53,6 +58,14 @@ class QualityLevel:
 
 
 FULL = QualityLevel("full quality")
+EVERYBODY = replace(
+    FULL,
+    name="every face",
+    max_faces=2 * MOST_RECORDED,
+    followed=MOST_RECORDED,
+    pixels=2 * MOST_RECORDED * LARGEST_PX**2,
+)
+"""Of what has no clock to keep up with."""
 
 
 def _ladder() -> tuple[QualityLevel, ...]:

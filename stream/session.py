@@ -21,7 +21,14 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 
-from stream.events import Event, OnEvent, QualityDegraded, QualityRecovered, StageFailedOpen
+from stream.events import (
+    Event,
+    FaceLimitReached,
+    OnEvent,
+    QualityDegraded,
+    QualityRecovered,
+    StageFailedOpen,
+)
 from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
@@ -34,6 +41,7 @@ from stream.telemetry.metrics import (
     DROPPED,
     ENHANCED,
     EXEMPLARS,
+    FACE_LIMIT,
     FACES,
     FAILED_OPEN,
     FRAMES,
@@ -69,6 +77,7 @@ class EnhancementSession:
         self._stages = stages
         self._finished = finished or (lambda frame: False)
         self._clock = clock
+        stages.events.listen(self._count_event)
         if on_event is not None:
             stages.events.listen(on_event)
         self._fail_open = None if live_rate is None else self._make_fail_open()
@@ -203,6 +212,20 @@ class EnhancementSession:
         """What the stages may spend on a frame now; from any thread."""
         return self._controller.quality
 
+    @property
+    def load(self) -> float:
+        """Live: share of the time between frames that the last ones took; from any thread."""
+        return self._controller.load
+
+    @property
+    def track_ids(self) -> tuple[int, ...]:
+        """Of the people of whom exemplars are kept; from any thread."""
+        return self._stages.bank.track_ids
+
+    def tell(self, event: Event) -> None:
+        """Add an event of what works beside the stages; from any thread."""
+        self._stages.events.add(event)
+
     def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
         """The exemplars that are kept of one person, oldest first; from any thread."""
         return self._stages.bank.exemplars_of(track_id)
@@ -220,6 +243,10 @@ class EnhancementSession:
             level=self._controller.level,
             runtime=opened.runtime.name if opened else "",
         )
+
+    def _count_event(self, event: Event) -> None:
+        if isinstance(event, FaceLimitReached):
+            self.metrics.set(FACE_LIMIT, event.limit)
 
     def _make_fail_open(self) -> FailOpen:
         stages = self._stages

@@ -88,7 +88,7 @@ def use_fake_stages(
         return Stages([Enlarge(size, face, meet)], Bank(), Compositor(), Opener("auto"), whole)
 
     monkeypatch.setattr(Stages, "build", build)
-    monkeypatch.setattr(Stages, "tracker", lambda: See(face, first_pass))
+    monkeypatch.setattr(Stages, "tracker", lambda events: See(face, first_pass))
 
 
 def _face() -> Face:

@@ -13,8 +13,11 @@ from tests.places import ROOT
 ROOMS = ("stream", "engines", "calibration", "bench")
 ALONE = {
     # package: the modules that may import it
-    "torch": ("engines.hime.", "engines.runtimes.torch_cuda"),
-    "onnx": ("engines.hime.", "engines.onnx_variants.", "calibration.quantisation.layers"),
+    "torch": ("engines.hime.", "engines.personal.", "engines.runtimes.torch_cuda"),
+    "onnx": (
+        *("engines.hime.", "engines.onnx_variants.", "engines.personal.personal_weights"),
+        "calibration.quantisation.layers",
+    ),
     "cuda": ("engines.tensorrt.card",),
     "tensorrt": ("engines.tensorrt.build", "engines.tensorrt.engine"),
     "onnxruntime": (
@@ -92,7 +95,10 @@ def is_in(module: str, package: str) -> bool:
 
 def test_rooms_import_only_what_they_may() -> None:
     may_use = {
-        "stream": ("stream", "engines.runtime", "engines.alignment", "engines.files"),
+        "stream": (
+            *("stream", "engines.runtime", "engines.alignment", "engines.files"),
+            "engines.personal",
+        ),
         "engines": ("engines",),
         "calibration": ("calibration", "stream", "engines"),
         "bench": ("bench", "stream", "engines"),

@@ -36,9 +36,13 @@ def write_sheet(path: Path, calls: Sequence[tuple[str, Notes]]) -> None:
         cv2.imwrite(str(path), np.vstack(rows)[:, :, ::-1])
 
 
-def write_pictures(folder: Path, cast: str, notes: Notes) -> dict[str, dict[str, float]]:
+def write_pictures(
+    folder: Path, cast: str, notes: Notes, learned: str = ""
+) -> dict[str, dict[str, float]]:
     """Every far face of every frame, without loss: folder/CAST/FACE/WAY/FRAME.png.
 
+    Args:    learned: the people were learnt: only what the pipeline makes is written, under this
+             name instead of "closeup".
     Returns: {"CAST/FACE": {"scale": px of the output for each of the camera's}}.
     Raises:  OSError: a file cannot be written.
     """
@@ -47,7 +51,9 @@ def write_pictures(folder: Path, cast: str, notes: Notes) -> dict[str, dict[str,
         place = f"{cast.replace(' ', '-')}/{moment.seen.person}"
         index[place] = {"scale": moment.seen.zoom}
         for way, picture in zip((*WAYS, "truth"), moment.pictures, strict=True):
-            path = folder / place / way / f"{moment.seen.index:06d}.png"
+            if learned and way != WAYS[-1]:
+                continue
+            path = folder / place / (learned or way) / f"{moment.seen.index:06d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             _, data = cv2.imencode(".png", picture[:, :, ::-1])
             path.write_bytes(data.tobytes())

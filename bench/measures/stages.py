@@ -187,13 +187,13 @@ def stage_table(totals: Totals) -> str:
     return "\n".join(lines)
 
 
-def together(calls: list[Totals]) -> Totals:
+def summed(calls: list[Totals]) -> Totals:
     """The same stages of several calls."""
-    summed: Totals = {}
+    whole: Totals = {}
     for call in calls:
         for stage, total in call.items():
-            summed[stage] = summed.get(stage, Total()) + total
-    return summed
+            whole[stage] = whole.get(stage, Total()) + total
+    return whole
 
 
 def _shows(face: Face, true: TrueFace) -> bool:

@@ -8,8 +8,9 @@ from stream.frame import Image
 from stream.image.detection import Detection, Region
 from stream.stages.tracking.association import same_face
 from stream.stages.tracking.face_detector import FaceDetector
+from stream.stages.tracking.tiles import tiles
 from stream.stages.tracking.track import CONFIRMING_SCORE
-from stream.stages.tracking.tracker import SEARCH_WIDTHS, tiles
+from stream.stages.tracking.tracker import SEARCH_WIDTHS
 
 
 def faces_in(detector: FaceDetector, image: Image, turn: int) -> list[Detection]:

@@ -24,7 +24,7 @@ from stream.image.detection import Detection
 from stream.media.sources.file_source import FileSource
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.signature import face_signature, scene_signature, similarity
-from stream.stages.tracking.tracker import tiles
+from stream.stages.tracking.tiles import tiles
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 EVERY = 24

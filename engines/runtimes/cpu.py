@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.contract import Features, Image, check_crop, check_exemplars
+from engines.contract import Features, Halves, Image, check_crop, check_exemplars
 from engines.errors import EngineError, UnavailableError
 from engines.machine import cores
 from engines.weights.manifest import quantised_files, weights_files
@@ -30,9 +29,7 @@ def default_threads() -> int:
     return min(cores(), MOST_THREADS)
 
 
-def files_for(
-    scale: int, precision: str | None, files: tuple[Path, Path] | None
-) -> tuple[Path, Path]:
+def files_for(scale: int, precision: str | None, files: Halves | None) -> Halves:
     """The halves to load: those given, else the shipped ones for this precision.
 
     Raises: UnavailableError: there are none for INT8. WeightsError.

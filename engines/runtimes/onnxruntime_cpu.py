@@ -8,12 +8,11 @@ longer.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engines.contract import Features
+from engines.contract import Features, Halves
 from engines.errors import UnavailableError
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 
@@ -29,7 +28,7 @@ class OnnxRuntimeCpu(CpuRuntime):
         scale: int,
         precision: str | None = None,
         threads: int | None = None,
-        files: tuple[Path, Path] | None = None,
+        files: Halves | None = None,
     ) -> None:
         """Load the shipped weights for `scale` (4 or 8).
 

@@ -6,12 +6,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engines.contract import Features, Image
+from engines.contract import Features, Halves, Image
 from engines.errors import UnavailableError
 from engines.runtimes.background_compile import BackgroundCompiler
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
@@ -72,7 +71,7 @@ class OpenVinoCpu(CpuRuntime):
         scale: int,
         precision: str | None = None,
         threads: int | None = None,
-        files: tuple[Path, Path] | None = None,
+        files: Halves | None = None,
     ) -> None:
         """Load and compile the shipped weights for `scale` (4 or 8).
 

@@ -53,8 +53,8 @@ class EncodeGraph:
     Raises: RuntimeError: OpenVINO cannot read it. ValueError: it wants no RGBA.
     """
 
-    def __init__(self, core: Any, path: Path) -> None:
-        self._model = core.read_model(path)
+    def __init__(self, core: Any, half: Path | bytes) -> None:
+        self._model = core.read_model(half)
         _keep_quantised(self._model)
         channels = self._model.input("exemplars").get_partial_shape()[1]
         if channels != ov.Dimension(4):
@@ -86,8 +86,8 @@ class EnhanceGraph:
     Raises: RuntimeError: OpenVINO cannot read it.
     """
 
-    def __init__(self, core: Any, path: Path) -> None:
-        self._model = core.read_model(path)
+    def __init__(self, core: Any, half: Path | bytes) -> None:
+        self._model = core.read_model(half)
         _keep_quantised(self._model)
         self.channels, self.query_channels = (
             self._model.input(name).get_partial_shape()[1].get_length() for name in ("hr", "query")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from stream.events import EventLog
 from stream.frame import Frame
 from stream.graph import Stages
 from stream.pipeline import Pipeline
@@ -55,7 +56,9 @@ class FirstPass:
 
         started_s = time.monotonic()
         try:
-            session = EnhancementSession(Stages([Stages.tracker()]), metrics=self.metrics)
+            events = EventLog()
+            stages = Stages([Stages.tracker(events)], events=events)
+            session = EnhancementSession(stages, metrics=self.metrics)
             Pipeline(source, session, [], see).run()
         finally:
             progress.finish()

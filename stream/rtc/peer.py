@@ -7,44 +7,97 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import aioice.ice
 import aiortc.codecs.h264
 import aiortc.codecs.vpx
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
+import aiortc.rtcrtpsender
+from aiortc import RTCConfiguration, RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
+from aiortc.rtcdtlstransport import RTCCertificate
+from OpenSSL import SSL
+
+from stream.rtc.ice.ice_connection import IceConnection
+from stream.rtc.reception.video_receiver import VideoReceiver
+from stream.rtc.relay_options import RelayOptions
 
 START_BITS = 1_500_000
 """A browser begins with 300 kbit/s, and a 720p call with 640x360 therefore, unless it is told."""
-LEAST_BITS = 250_000
-LOOPBACK = "127.0.0.1"
+LEAST_BITS = 150_000
+SENT_PACKETS = 1024
+"""So many are kept to be sent again; aiortc keeps 128, of 4 Mbit/s a third of a second."""
+CIPHERS = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for key in ("ECDSA", "RSA")
+    for cipher in ("AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES128-SHA", "AES256-SHA")
+)
+"""aiortc's list, and the same for peers with an RSA certificate, such as GStreamer's own."""
 
 
-def make_peer(stun: str | None) -> RTCPeerConnection:
-    """A connection; without a STUN server it asks nobody on the internet for its address."""
-    servers = [RTCIceServer(f"stun:{stun}")] if stun else []
-    return RTCPeerConnection(RTCConfiguration(iceServers=servers))
+class Certificate(RTCCertificate):
+    """The relay's certificate; it also talks to peers whose own is RSA."""
+
+    def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(CIPHERS.encode())
+        return context
+
+
+class RelayPeer(RTCPeerConnection):
+    """aiortc's connection with the relay's own way of the media; a test watches its innards."""
+
+    def __init__(self, options: RelayOptions) -> None:
+        super().__init__(RTCConfiguration(iceServers=[]))
+        self._relay_options = options
+        certificates = self._RTCPeerConnection__certificates  # type: ignore[has-type]
+        self._RTCPeerConnection__certificates = [Certificate(o._key, o._cert) for o in certificates]
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
+        dtls = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
+        ice, gatherer = dtls.transport, dtls.transport.iceGatherer
+        connection = IceConnection(
+            self._relay_options.ice,
+            loopback=self._relay_options.loopback,
+            local_username=gatherer._connection.local_username,
+            local_password=gatherer._connection.local_password,
+        )
+        gatherer._connection = ice._connection = connection
+        ice._recv, ice._send = connection.recv, connection.send
+        return dtls  # type: ignore[no-any-return]
+
+    def _RTCPeerConnection__createTransceiver(  # noqa: N802
+        self, direction: str, kind: str, sender_track: Any = None
+    ) -> RTCRtpTransceiver:
+        create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]
+        transceiver: RTCRtpTransceiver = create(direction, kind, sender_track)
+        if kind == "video":
+            receiver = VideoReceiver(transceiver.receiver.transport)
+            receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
+            transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]
+        return transceiver
+
+
+def make_peer(options: RelayOptions) -> RTCPeerConnection:
+    """A connection that finds its way as the options say."""
+    return RelayPeer(options)
 
 
 @contextmanager
-def media_settings(bit_rate: int, *, loopback: bool) -> Iterator[None]:
+def media_settings(bit_rate: int) -> Iterator[None]:
     """Settings that aiortc has for the whole program only; they end with the block.
 
     Args: bit_rate: the most bits a second that a picture gets; an encoder begins with less.
-          loopback: media comes and goes through this machine's own address alone.
     """
-    codecs: tuple[Any, ...] = (aiortc.codecs.vpx, aiortc.codecs.h264)
-    before = [(one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE) for one in codecs]
-    addresses = aioice.ice.get_host_addresses
-    for one in codecs:
+    encoders: tuple[Any, ...] = (aiortc.codecs.vpx, aiortc.codecs.h264)
+    before = [(one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE) for one in encoders]
+    for one in encoders:
         one.MIN_BITRATE = min(LEAST_BITS, bit_rate)
         one.DEFAULT_BITRATE = min(START_BITS, bit_rate)
         one.MAX_BITRATE = bit_rate
-    if loopback:
-        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [LOOPBACK]
+    sender: Any = aiortc.rtcrtpsender
+    history, sender.RTP_HISTORY_SIZE = sender.RTP_HISTORY_SIZE, SENT_PACKETS
     try:
         yield
     finally:
-        aioice.ice.get_host_addresses = addresses
-        for one, bits in zip(codecs, before, strict=True):
+        sender.RTP_HISTORY_SIZE = history
+        for one, bits in zip(encoders, before, strict=True):
             one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE = bits
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+from multidict import CIMultiDict
 
-from stream.rtc.access_control import Handler
+from stream.rtc.access_control import TRUSTED, Handler
 from stream.rtc.connection import Connection, Kind, OfferError
 from stream.rtc.connections import Connections, FullError
 from stream.rtc.relay_options import Limits, RelayOptions
@@ -31,7 +32,7 @@ class Whip:
     def __init__(self, connections: Connections, options: RelayOptions) -> None:
         self._connections = connections
         self._limits: Limits = options.limits
-        self._links = {"Link": f'<stun:{options.stun}>; rel="ice-server"'} if options.stun else {}
+        self._ice, self._prefix = options.ice, options.path_prefix
 
     def routes(self) -> list[web.RouteDef]:
         """Where they hang. GET of an endpoint answers 405, as the RFC wants it."""
@@ -60,17 +61,16 @@ class Whip:
                 ) from error
             except OfferError as error:
                 raise refused(error) from error
-            return web.Response(
-                status=201,
-                body=answer.encode(),
-                headers={
+            headers: CIMultiDict[str] = CIMultiDict(
+                {
                     "Content-Type": SDP,
-                    "Location": f"/session/{connection.id}",
+                    "Location": f"{self._prefix}/session/{connection.id}",
                     "ETag": connection.etag,
                     "Accept-Patch": FRAGMENT,
-                    **self._links,
-                },
+                }
             )
+            self._add_links(headers, request)
+            return web.Response(status=201, body=answer.encode(), headers=headers)
 
         return begin
 
@@ -95,7 +95,14 @@ class Whip:
         return web.Response()
 
     async def _options(self, request: web.Request) -> web.Response:
-        return web.Response(status=204, headers={"Accept-Post": SDP, **self._links})
+        headers: CIMultiDict[str] = CIMultiDict({"Accept-Post": SDP})
+        self._add_links(headers, request)
+        return web.Response(status=204, headers=headers)
+
+    def _add_links(self, headers: CIMultiDict[str], request: web.Request) -> None:
+        # A preflight brings no token, and is answered all the same (RFC 9725, 4.6).
+        for link in self._ice.links(trusted=request.get(TRUSTED, False)):
+            headers.add("Link", link)
 
     def _connection(self, request: web.Request) -> Connection:
         connection = self._connections.find(request.match_info["id"])

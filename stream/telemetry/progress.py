@@ -16,6 +16,8 @@ LINES = 10
 UNKNOWN_EVERY_S = 10.0
 """The same when the total is not known."""
 JSON_EVERY_S = 1.0
+FRAMES = "frames"
+"""What is counted, unless it is said otherwise."""
 
 Clock = Callable[[], float]
 """Seconds, never going back."""
@@ -34,15 +36,21 @@ class Moment:
     """None when nobody knows."""
     label: str = ""
     """Of the pass, if there are several."""
+    unit: str = FRAMES
+    """What is counted."""
+    note: str = ""
+    """What is to be said beside it."""
 
     @property
     def line(self) -> str:
         """For people."""
+        pace = f"{self.fps:.1f} fps" if self.unit == FRAMES else f"{self.fps:.1f} {self.unit}/s"
+        note = f", {self.note}" if self.note else ""
         if self.total is None:
-            return f"{self.label}{self.frames} frames, {self.fps:.1f} fps"
+            return f"{self.label}{self.frames} {self.unit}, {pace}{note}"
         left = "?" if self.left_s is None else clock_time(self.left_s)
-        done = f"{self.frames}/{self.total} frames ({100 * self.frames // self.total} %)"
-        return f"{self.label}{done}, {self.fps:.1f} fps, {left} left"
+        done = f"{self.frames}/{self.total} {self.unit} ({100 * self.frames // self.total} %)"
+        return f"{self.label}{done}, {pace}, {left} left{note}"
 
 
 class Meter(Protocol):
@@ -50,6 +58,10 @@ class Meter(Protocol):
 
     def advance(self, replayed: bool = False) -> None:
         """One more frame is done, or, after an interruption, was done before."""
+        ...
+
+    def reach(self, done: int, note: str = "") -> None:
+        """So many are done, all together; `note` is to be said beside it."""
         ...
 
     def finish(self) -> None:
@@ -60,8 +72,9 @@ class Meter(Protocol):
 class MakeMeter(Protocol):
     """Starts a meter for each pass over a recording."""
 
-    def __call__(self, total: int | None, *, label: str = "") -> Meter:
-        """Args: total: frames to expect; None when nobody knows. label: of the pass, if several."""
+    def __call__(self, total: int | None, *, label: str = "", unit: str = FRAMES) -> Meter:
+        """Args: total: frames to expect; None when nobody knows. label: of the pass, if several.
+        unit: what is counted, if it is no frames."""
         ...
 
 
@@ -69,12 +82,19 @@ class Pace:
     """Counts frames, and how fast they come.
 
     Args: total: frames to expect; None when nobody knows. label: of the pass, if several.
+          unit: what is counted.
     """
 
-    def __init__(self, total: int | None, clock: Clock = time.monotonic, label: str = "") -> None:
+    def __init__(
+        self,
+        total: int | None,
+        clock: Clock = time.monotonic,
+        label: str = "",
+        unit: str = FRAMES,
+    ) -> None:
         self._total = total if total else None
         self._clock = clock
-        self._label = label
+        self._label, self._unit, self._note = label, unit, ""
         self._started_s = clock()
         self._replayed = 0
         self.done = 0
@@ -86,6 +106,10 @@ class Pace:
             self._replayed += 1
             self._started_s = self._clock()
 
+    def reach(self, done: int, note: str = "") -> None:
+        """So many are done."""
+        self.done, self._note = done, note
+
     @property
     def moment(self) -> Moment:
         """Now."""
@@ -93,9 +117,9 @@ class Pace:
         fps = (self.done - self._replayed) / elapsed_s
         # A total that was only estimated may turn out too small.
         if self._total is None or self.done > self._total:
-            return Moment(self.done, None, fps, None, self._label)
+            return Moment(self.done, None, fps, None, self._label, self._unit, self._note)
         left_s = (self._total - self.done) / fps if fps else None
-        return Moment(self.done, self._total, fps, left_s, self._label)
+        return Moment(self.done, self._total, fps, left_s, self._label, self._unit, self._note)
 
 
 class Progress:
@@ -112,9 +136,10 @@ class Progress:
         stream: TextIO | None = None,
         clock: Clock = time.monotonic,
         label: str = "",
+        unit: str = FRAMES,
     ) -> None:
         self._total = total if total else None
-        self._pace = Pace(total, clock, label)
+        self._pace = Pace(total, clock, label, unit)
         self._line = Line(stream, clock)
         self._clock = clock
         self._printed_s = clock()
@@ -123,6 +148,14 @@ class Progress:
     def advance(self, replayed: bool = False) -> None:
         """See `Meter`."""
         self._pace.advance(replayed)
+        self._show()
+
+    def reach(self, done: int, note: str = "") -> None:
+        """See `Meter`."""
+        self._pace.reach(done, note)
+        self._show()
+
+    def _show(self) -> None:
         if self._line.on_terminal:
             self._line.draw(lambda: self.line)
         elif self._total is None:
@@ -191,8 +224,9 @@ class JsonProgress:
         stream: TextIO | None = None,
         clock: Clock = time.monotonic,
         label: str = "",
+        unit: str = FRAMES,
     ) -> None:
-        self._pace = Pace(total, clock, label)
+        self._pace = Pace(total, clock, label, unit)
         self._names = {"input": names[0], "output": names[1]}
         self._stream = stream
         self._clock = clock
@@ -201,6 +235,14 @@ class JsonProgress:
     def advance(self, replayed: bool = False) -> None:
         """See `Meter`."""
         self._pace.advance(replayed)
+        self._show()
+
+    def reach(self, done: int, note: str = "") -> None:
+        """See `Meter`."""
+        self._pace.reach(done, note)
+        self._show()
+
+    def _show(self) -> None:
         if self._clock() - self._written_s >= JSON_EVERY_S:
             self._write()
 
@@ -225,10 +267,12 @@ def write_event(
         left = None if moment.left_s is None else round(moment.left_s, 1)
         event |= {
             "step": moment.label.strip(" :"),
-            "frames": moment.frames,
-            "frames_total": moment.total,
+            moment.unit: moment.frames,
+            f"{moment.unit}_total": moment.total,
         }
         event |= {"fps": round(moment.fps, 2), "left_s": left}
+        if moment.note:
+            event["note"] = moment.note
     print(json.dumps(event), file=stream, flush=True)
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from engines.files import write_whole
 from engines.runtime import OpenedRuntime, ProfileState
 from stream.errors import OutputError
 from stream.telemetry.check import Check, format_check
-from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, FRAMES, Metrics
+from stream.telemetry.metrics import (
+    DROPPED,
+    ENHANCED,
+    FACE_LIMIT,
+    FACES,
+    FAILED_OPEN,
+    FRAMES,
+    Metrics,
+)
 
 
 class StageTimes(TypedDict):
@@ -32,6 +40,9 @@ class Report(TypedDict):
     """Of those seen: a patch was shown."""
     faces_passed_through: int
     """Of those seen: the rest."""
+    face_limit: int | None
+    """More far faces than these were in the picture at once, and stayed as they were; None: every
+    face that was found was followed."""
     exemplars: int
     """Exemplars that the bank took in."""
     people: int | None
@@ -54,6 +65,8 @@ class Report(TypedDict):
     """Runtimes that "auto" tried first, each with the reason why it was not taken."""
     stages: dict[str, StageTimes]
     """The stages, and the source and sinks, which run beside them in threads of their own."""
+    learnt: NotRequired[list[dict[str, Any]]]
+    """Recordings with --learn: `stream.recordings.people_learning.LearntPerson` of each."""
     check: NotRequired[Check]
     """Recordings: the output compared with the input."""
 
@@ -88,6 +101,7 @@ def make_report(
         faces_seen=faces,
         faces_enhanced=enhanced,
         faces_passed_through=faces - enhanced,
+        face_limit=limit_of(metrics) or (limit_of(first_pass) if first_pass else None),
         exemplars=exemplars,
         people=people,
         merged_tracks=merged_tracks,
@@ -107,6 +121,12 @@ def make_report(
             for name, time in times.items()
         },
     )
+
+
+def limit_of(metrics: Metrics) -> int | None:
+    """How many faces were followed at most, where there were more."""
+    limit = metrics.snapshot().gauges.get(FACE_LIMIT)
+    return None if limit is None else int(limit)
 
 
 def profile_line(state: ProfileState | None) -> str:
@@ -145,6 +165,8 @@ def format_report(report: Report) -> str:
     if report["frames_failed_open"]:
         counts.append(("failed open", f"{report['frames_failed_open']}"))
     lines = [f"{name:<18}{value:>10}" for name, value in counts]
+    if report["face_limit"]:
+        lines.append(f"more than {report['face_limit']} faces at once: the others are as they were")
     if report["runtime"]:
         lines.append(f"network run by {report['runtime']}")
     if report["profile"]:

@@ -25,7 +25,9 @@ from stream.frame import Exemplar, Face, Frame, Image, Patch, View
 from stream.image.headshot import to_exemplar
 from stream.image.resample import resample
 from stream.media.demo.demo_scene import DemoScene
+from stream.recordings.people_learning import PeopleLearning
 from stream.stages.enhancement.consistency_check import IDENTITY_MARGIN
+from stream.telemetry.progress import Progress
 from tests.pictures import need_models
 
 SIZE = (320, 180)
@@ -233,13 +235,26 @@ def test_every_clip_walks_once_and_the_rest_take_turns() -> None:
     assert list(casting(["walk"], [], 0, demo=False)) == []
 
 
-def test_a_call_through_the_real_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_call_through_the_real_stages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     need_models()
+
+    def nothing_learnt(call: Call, minutes: float, *, scale: float) -> PeopleLearning:
+        assert (call.size, minutes, scale) == ((640, 360), 1.5, 2.0)
+        return PeopleLearning(minutes, scale, Progress)
+
+    monkeypatch.setattr("bench.__main__.learn", nothing_learnt)
     argv = ["--quick", "--cases", "walk", "--pace", "0.35", "--no-identity", "--videos", "webp"]
+    argv += ["--learn", "1.5", "--pictures", str(tmp_path / "pictures")]
     assert main([*argv, "--stages", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "bench.json").read_text())
-    walk = result["cases"][0]
+    walk, learned = result["cases"]
     assert walk["name"] == "walk demo"
+    assert learned == {**walk, "name": "walk demo learned"}, "nothing was learnt"
+    assert result["all learned"]["psnr"] == result["all"]["psnr"]
+    ways = {path.name for path in (tmp_path / "pictures" / "walk-demo" / "0").iterdir()}
+    assert ways == {"bicubic", "alone", "closeup", "learned", "truth"}
     assert walk["informed"] > 0.9
     assert walk["wrong"] == 0.0
     assert walk["enhanced"] > 0.5
@@ -265,6 +280,7 @@ def test_a_call_through_the_real_stages(tmp_path: Path, capsys: pytest.CaptureFi
         (["--cases", "wlak"], "there is no case wlak"),
         (["--clips", "nowhere.mp4"], "nowhere.mp4 does not exist"),
         (["--no-demo"], "--no-demo leaves nobody"),
+        (["--learn", "0"], "--learn takes minutes"),
     ],
 )
 def test_mistakes_are_named(

@@ -10,22 +10,26 @@ from typing import Any
 import pytest
 
 import run_pipeline
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from run_pipeline import main
 from stream.media.demo.demo_source import DemoSource
+from stream.media.encoded_sound import EncodedSound
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.file_source import FileSource
-from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.media.stream_copy import CopiedStreams
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
 from stream.recordings.job import run_recording
 from stream.recordings.people.person_index import PersonIndex
+from stream.recordings.people_learning import PeopleLearning
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.segments import SegmentedSink
 from stream.recordings.resume.work_dir import WorkDir
 from stream.shared_runtime import SharedRuntime
 from stream.stages.compositing.badge import Badge
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.progress import Progress
 from tests.fakes import OpenedRuntimes
 from tests.recording_files import write_recording
@@ -84,7 +88,7 @@ def test_a_recording(
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
         **{"report": str(folder / "report.json"), "runtime": "onnxruntime-cpu"},
     }
-    assert names_of("recording") == set(values) | set(INTERRUPTED)
+    assert names_of("recording") == set(values) | set(INTERRUPTED) | {"learn"}
     assert main(arguments(way, folder, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
     assert set(opened.names) == {"onnxruntime-cpu"}
@@ -106,6 +110,29 @@ def test_a_recording(
     assert written["frames"] == 10
     assert written["runtime"] == "bicubic"
     assert written["duration_s"] > 0.0
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+def test_people_are_learnt_between_two_passes(
+    way: str, made: Made, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learning, people = record(monkeypatch, PeopleLearning), record(monkeypatch, PersonIndex)
+    output, report = recording.with_name("better.mp4"), recording.with_name("report.json")
+    values = {"input": [str(recording)], "output": [str(output)], "learn": 1.5, "scale": 2.0}
+    assert main(arguments(way, recording.parent, {**values, "report": str(report)})) == 0
+    (one,) = learning
+    assert (one["minutes"], one["zoom"], one["place"]) == (1.5, 2.0, None)
+    assert [each["capacity"] for each in people] == [MOST_CLOSE_UPS]
+    assert isinstance(made.enhancer[-1]["personal"], PersonalRuntimes)
+    assert json.loads(report.read_text(encoding="utf-8"))["learnt"] == []
+
+
+def test_learning_looks_first(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = recording.with_name("better.mp4")
+    values = {"input": [str(recording)], "output": [str(output)], "learn": 1.0, "passes": 1}
+    assert main(arguments("argv", recording.parent, values)) == 2
+    assert "leave out --passes 1" in capsys.readouterr().err
+    assert not output.exists()
 
 
 @pytest.mark.parametrize("passes", [1, 2])
@@ -217,7 +244,7 @@ def test_an_archive(
         **{**INTERRUPTED, "runtime": "onnxruntime-cpu"},
     }
     cluster = {"cluster": "10.0.0.1:6379", "cluster-cpus": 2.0, "cluster-gpus": 0.5}
-    assert names_of("archive") == {*values, *cluster, "jobs"}
+    assert names_of("archive") == {*values, *cluster, "jobs", "learn"}
     assert main(arguments(way, better.parent, values | {"jobs": 3})) == 0
     assert main(arguments(way, better.parent, values | cluster)) == 0
     assert here[0]["jobs"] == 3

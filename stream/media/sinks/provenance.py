@@ -35,13 +35,16 @@ class Provenance:
     weights: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 by name of file."""
     signer: Signer | None = None
+    adapted: bool = False
+    """Whether the network has learnt people of this recording."""
 
     @property
     def statement(self) -> str:
         """One line."""
         files = ", ".join(f"{name} sha256:{digest}" for name, digest in self.weights.items())
         network = f" with the network HIME-small ({files})" if files else ""
-        return f"Faces enhanced by AI: Closeup {__version__}{network}"
+        adapted = ", adapted to people of this recording" if self.adapted else ""
+        return f"Faces enhanced by AI: Closeup {__version__}{network}{adapted}"
 
     def add_to(self, tags: dict[str, str]) -> None:
         """The statement, after what the recording says already."""

@@ -11,7 +11,7 @@ from stream.recordings.batch.manifest import Record
 from stream.recordings.batch.task import Task
 from stream.recordings.first_pass import FIRST
 from stream.recordings.job import SECOND
-from stream.telemetry.progress import Clock, Line, Moment, Pace, clock_time, write_event
+from stream.telemetry.progress import FRAMES, Clock, Line, Moment, Pace, clock_time, write_event
 
 SENT_EVERY_S = 0.25
 JSON_EVERY_S = 1.0
@@ -28,8 +28,9 @@ class SentMeter:
         send: Callable[[Moment], None],
         clock: Clock = time.monotonic,
         label: str = "",
+        unit: str = FRAMES,
     ) -> None:
-        self._pace = Pace(total, clock, label)
+        self._pace = Pace(total, clock, label, unit)
         self._send = send
         self._clock = clock
         self._sent_s = -SENT_EVERY_S
@@ -37,6 +38,14 @@ class SentMeter:
     def advance(self, replayed: bool = False) -> None:
         """One more frame."""
         self._pace.advance(replayed)
+        self._tell()
+
+    def reach(self, done: int, note: str = "") -> None:
+        """So many are done."""
+        self._pace.reach(done, note)
+        self._tell()
+
+    def _tell(self) -> None:
         if self._clock() - self._sent_s >= SENT_EVERY_S:
             self._sent_s = self._clock()
             self._send(self._pace.moment)
@@ -157,6 +166,8 @@ def part_of(moment: Moment) -> float:
     done = moment.frames / moment.total if moment.total else 0.0
     if moment.label == FIRST:
         return LOOKING * done
+    if moment.unit != FRAMES:  # somebody is learnt, between the passes
+        return LOOKING
     return LOOKING + (1.0 - LOOKING) * done if moment.label == SECOND else done
 
 

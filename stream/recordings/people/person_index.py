@@ -15,12 +15,13 @@ from typing import Self
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Face, Frame
+from stream.quality_ladder import EVERYBODY
 from stream.recordings.people.descriptor_set import DescriptorSet
 from stream.recordings.people.dlib_descriptor import Describer, best_describer
 from stream.recordings.people.hog_descriptor import usable
 from stream.stages.exemplars.bank import Bank
-from stream.stages.exemplars.exemplar_set import Exemplars
-from stream.stages.tracking.tracker import LOST_S
+from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars
+from stream.stages.tracking.pace import Pace
 
 MAX_PEOPLE = 64
 """Of more people than this only those seen for longest keep exemplars: 150 MB."""
@@ -57,15 +58,23 @@ class PersonIndex:
 
     Args: camera: what it gives; by default any.
           describer: what faces are compared by; the best that is installed when left out.
+          capacity: exemplars kept of each person.
     """
 
     def __init__(
-        self, camera: CameraProfile = ANY_CAMERA, describer: Describer | None = None
+        self,
+        camera: CameraProfile = ANY_CAMERA,
+        describer: Describer | None = None,
+        capacity: int = CAPACITY,
     ) -> None:
         self._describer = describer
-        self._bank = Bank(camera, rolling=False)
+        self._bank = Bank(camera, rolling=False, capacity=capacity)
+        self._bank.apply(EVERYBODY)
+        self._pace = Pace()
         self._running: dict[int, Person] = {}
         self._people: list[Person] = []
+        self.let_go = 0
+        """How many people did without exemplars because there were more than `MAX_PEOPLE`."""
         self.number_of: dict[int, int] = {}
         """track_id → number of the person; complete after `finish`."""
 
@@ -97,11 +106,13 @@ class PersonIndex:
 
     def see(self, frame: Frame) -> None:
         """Take in the exemplars of a frame that has its faces."""
+        self._pace.see(frame.time_s)
         self._bank(frame)
         present = {face.track_id for face in frame.faces}
         for face in frame.faces:
             self._follow(face, frame, present)
-        over = [one for one, p in self._running.items() if frame.time_s - p.last_s > LOST_S]
+        lost_s = self._pace.lost_s
+        over = [one for one, p in self._running.items() if frame.time_s - p.last_s > lost_s]
         self._end(over)
 
     def finish(self) -> dict[int, Exemplars]:
@@ -127,7 +138,8 @@ class PersonIndex:
     def _follow(self, face: Face, frame: Frame, present: set[int]) -> None:
         person = self._running.get(face.track_id)
         if person is None:
-            person = self._running[face.track_id] = Person({face.track_id}, DescriptorSet())
+            person = Person({face.track_id}, DescriptorSet())
+            self._running[face.track_id] = person
         person.frames += 1
         person.last_s = frame.time_s
         person.beside |= present - person.tracks
@@ -178,6 +190,7 @@ class PersonIndex:
     def _stay_bounded(self) -> None:
         if len(self._people) > MAX_PEOPLE:
             shortest = min(self._people, key=lambda one: one.frames)
+            self.let_go += len(shortest.exemplars) > 0
             _wipe(shortest)
             self._people.remove(shortest)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream.frame import Face, Frame
+from stream.image.headshot import SIDE_PER_WIDTH
 from stream.protocols import Stage
 
 RECORD = np.dtype(
@@ -44,6 +45,15 @@ class TrackLog:
         for face in frame.faces:
             record = (face.track_id, face.box, face.keypoints, face.score)
             self._faces += np.array(record, RECORD).tobytes()
+
+    def frames_below(self, side_px: float) -> dict[int, int]:
+        """In how many pictures each track's headshot was at most this wide, by track_id."""
+        records = np.frombuffer(bytes(self._faces), RECORD)
+        widths = records["box"][:, 2] - records["box"][:, 0]
+        tracks, counts = np.unique(
+            records["track"][widths * SIDE_PER_WIDTH <= side_px], return_counts=True
+        )
+        return {int(track): int(count) for track, count in zip(tracks, counts, strict=True)}
 
     def at(self, pts: int) -> tuple[Face, ...]:
         """The faces of the picture at this time, as they were given to `add`."""

@@ -1,14 +1,17 @@
 """WorkDir: where a recording is worked on, so that it can go on after whatever interrupted it.
 
 A hidden folder beside the output, open to nobody else. It holds finished segments of the output,
-never an exemplar or anything else that was remembered; it goes when the output is there. One that
-was left behind may be deleted at any time: the work begins anew.
+never an exemplar or anything else that was remembered, except for personal weights where the user
+wants people to be learnt; it goes when the output is there. One that was left behind may be deleted
+at any time: the work begins anew.
 
     .NAME.closeup/
         job.json        what the segments were made of and with
         000000.mp4 …    finished segments; each appears when it is whole and on the disk
         000000.json …   what was known after it, in numbers
                         (`stream.recordings.resume.stage_checkpoint`)
+        learnt-….json   how many steps somebody is learnt in, and what that has brought
+        learnt-….npz    what was learnt
         NAME            the output, while it is put together
         result.json     the output's size and time, before it moves to its place
 """
@@ -130,6 +133,31 @@ class WorkDir:
         write_whole(self._known(number), json.dumps(known), durable=True)
         give_name(self.growing, self._segment(number), durable=True)
 
+    def keep_learnt(self, name: str, known: dict[str, Any], weights: bytes | None = None) -> None:
+        """Keep what is known of the learning of somebody, and the personal weights.
+
+        Raises: OutputError: it cannot be written.
+        """
+        try:
+            if weights is not None:
+                write_whole(self.folder / f"{name}.npz", weights)
+            write_whole(self.folder / f"{name}.json", json.dumps(known))
+        except OSError as error:
+            raise OutputError(f"{self.folder} cannot be written: {error.strerror}") from error
+
+    def learnt(self, name: str) -> dict[str, Any] | None:
+        """What was kept of a learning; None: nothing."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            return None
+        known: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        return known
+
+    def learnt_weights(self, name: str) -> bytes | None:
+        """The personal weights that were kept; None: there are none."""
+        path = self.folder / f"{name}.npz"
+        return path.read_bytes() if path.is_file() else None
+
     def publish(self) -> None:
         """Move the whole output to its place.
 
@@ -160,6 +188,7 @@ class WorkDir:
         if same:
             for number, segment in enumerate(self.segments):
                 stays |= {segment, self._known(number)}
+            stays |= set(self.folder.glob("learnt-*"))
         for path in self.folder.iterdir():
             if path not in stays:
                 path.unlink()

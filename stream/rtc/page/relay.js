@@ -58,8 +58,7 @@ async function start() {
 
 async function connect(endpoint) {
   const asked = await fetch(endpoint, { method: "OPTIONS", headers: headers() });
-  const servers = [...(asked.headers.get("Link") || "").matchAll(/<([^>]+)>; rel="ice-server"/g)];
-  const pc = new RTCPeerConnection({ iceServers: servers.map((one) => ({ urls: one[1] })) });
+  const pc = new RTCPeerConnection({ iceServers: iceServers(asked.headers.get("Link") || "") });
   call.pc = pc;
   call.remote = new MediaStream();
   $("enhanced").srcObject = call.remote;
@@ -97,6 +96,11 @@ async function connect(endpoint) {
     await sender.setParameters(parameters).catch(() => {});
   }
   call.timer = setInterval(measure, 500);
+}
+
+function iceServers(links) {
+  const found = links.matchAll(/<([^>]+)>; rel="ice-server"(?:; username="([^"]*)"; credential="([^"]*)")?/g);
+  return [...found].map(([, urls, username, credential]) => (username ? { urls, username, credential } : { urls }));
 }
 
 function gathered(pc) {

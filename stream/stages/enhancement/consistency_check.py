@@ -36,6 +36,7 @@ NONSENSE = 0.35
 """A patch that differs more than this, as two pixels aside do, is not shown for a single frame."""
 FALL_S, RISE_S = 0.15, 0.5
 FORGET_S = 1.0
+"""A face without a patch for so long starts anew, unless it had one in the last picture."""
 LOW_PASS_PX = 1.5
 """Of the crop. Finer differences are noise, which the network takes out, and detail."""
 LEAST_CONTRAST = 4.0
@@ -65,6 +66,7 @@ class ConsistencyCheck(Stage):
         self.doubted = 0
         """In how many faces of all frames so far a patch was held back, wholly or in part."""
         self._beliefs: dict[int, Belief] = {}
+        self._last_s: float | None = None
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame, its patches as far as they are believed."""
@@ -72,8 +74,9 @@ class ConsistencyCheck(Stage):
         self._beliefs = {
             track: belief
             for track, belief in self._beliefs.items()
-            if 0.0 <= now_s - belief.seen_s <= FORGET_S
+            if 0.0 <= now_s - belief.seen_s <= FORGET_S or belief.seen_s == self._last_s
         }
+        self._last_s = now_s
         faces = []
         for face in frame.faces:
             patch = face.patch

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAK
 from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
 from stream.stages.enhancement.exemplar_gate import ExemplarGate, Verdict
 from stream.stages.enhancement.network_timing import seconds_a_face
+from stream.stages.enhancement.runtime_set import PersonalRuntimes, RuntimeSet
 from stream.stages.enhancement.temporal_filter import TemporalFilter, carried
 
 MIN_ZOOM = 1.2
@@ -52,8 +53,8 @@ class _Track:
     side_px: float = 0.0
     """Of the face's headshot in it."""
     temporal_filter: TemporalFilter = field(default_factory=TemporalFilter, repr=False)
-    aligned: int | None = None
-    """For which alignment the features were encoded."""
+    encoded: tuple[int, Runtime] | None = field(default=None, repr=False)
+    """Of which alignment the features are, and by which runtime."""
     features: Features | None = field(default=None, repr=False)
     alignment: ExemplarAlignment = field(default_factory=ExemplarAlignment, repr=False)
     gate: ExemplarGate = field(default_factory=ExemplarGate)
@@ -64,10 +65,11 @@ class Enhancer(Stage):
 
     Args:   open_runtime: opens the runtime of a scale (4 or 8); called once for each, when first
             needed; closed with the stage. rate: nominal frames a second.
-            max_faces: at most so many in one frame; the others pass through.
             detail: 0 shows what is surest, 1 is about as sharp as the truth.
             waits: while the network is made ready for another size of crop, as recordings do; a
             call takes a size that is ready meanwhile, or shows the face as it is.
+            personal: runtimes of people whose weights were learnt; for a face that has exemplars,
+            for in doubt whose it is it has none. Closed with the stage.
     """
 
     name = "enhancer"
@@ -78,13 +80,12 @@ class Enhancer(Stage):
         open_runtime: Callable[[int], Runtime],
         rate: Fraction,
         *,
-        max_faces: int = 3,
         detail: float = DETAIL.default,
         waits: bool = True,
+        personal: PersonalRuntimes | None = None,
     ) -> None:
-        self._open_runtime = open_runtime
+        self._runtimes = RuntimeSet(open_runtime, personal)
         self._nominal_s = float(1 / rate)
-        self._max_faces = max_faces
         self.detail = detail
         """0..1; may be set from any thread, for the next frame."""
         self._waits = waits
@@ -92,8 +93,6 @@ class Enhancer(Stage):
         self._forgetting = threading.Event()
         """Somebody has asked for it; done with the next frame, in its thread."""
         self._frames = 0
-        self._runtimes: dict[int, Runtime] = {}
-        self._opened = ExitStack()
         self._tracks: dict[int, _Track] = {}
         self._last_s: float | None = None
         self.encodes = 0
@@ -105,14 +104,14 @@ class Enhancer(Stage):
 
         Raises: EngineError: it cannot be opened.
         """
-        self._runtime(scale)
+        self._runtimes.shipped(scale)
 
     def try_out(self, scale: int = 4) -> float:
         """Seconds that the network of a scale takes for a face, see `network_timing`.
 
         Raises: EngineError: it cannot be opened.
         """
-        return seconds_a_face(self._runtime(scale))
+        return seconds_a_face(self._runtimes.shipped(scale))
 
     def __call__(self, frame: Frame) -> Frame:
         """Enhance the faces of one frame.
@@ -148,8 +147,7 @@ class Enhancer(Stage):
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
         self._tracks.clear()
-        self._runtimes.clear()
-        self._opened.close()
+        self._runtimes.close()
 
     def _follow(self, frame: Frame, *, drawn: bool) -> Frame:
         view = frame.view
@@ -224,8 +222,7 @@ class Enhancer(Stage):
             if self._tracks[face.track_id].wanted or self._tracks[face.track_id].weight > 0.0
         ]
         candidates.sort(key=lambda f: (self._tracks[f.track_id].weight <= 0.0, f.headshot_side_px))
-        most = min(self._max_faces, self._quality.max_faces)
-        return {face.track_id for face in candidates[:most]}
+        return {face.track_id for face in candidates[: self._quality.max_faces]}
 
     def _share(self, faces: list[Face]) -> int:
         """Side of the largest crop with which the crops of all these faces are within the quality
@@ -264,7 +261,7 @@ class Enhancer(Stage):
         scale, bucket = selector.wanted(side, view.zoom, largest_px, x8=x8)
         if self._waits:
             return scale, bucket
-        ready = self._runtime(scale).at_once
+        ready = partial(self._runtimes.at_once, face.track_id, scale)
         if ready(bucket, soon=True):
             return scale, bucket
         others = selector.instead(side, scale, bucket, largest_px)
@@ -294,23 +291,24 @@ class Enhancer(Stage):
         self, crop: Image, face: Face, track: _Track, now_s: float, step_s: float
     ) -> Image:
         """Run the network, with the exemplars as far as they pay; both ways to find that out."""
-        runtime = self._runtime(track.selector.scale)
+        shipped = self._runtimes.shipped(track.selector.scale)
         if not face.exemplars:
-            track.aligned = track.features = None
+            track.encoded = track.features = None
             track.gate = ExemplarGate()
-            return runtime.enhance(crop, None)
+            return shipped.enhance(crop, None)
+        runtime = self._runtimes.of(face.track_id, track.selector.scale)
         gate = track.gate
         gate.meet(face.exemplars_version, face.headshot_side_px)
         with_them = without = None
         if gate.is_due(now_s):
             with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
-            without = runtime.enhance(crop, None)
+            without = shipped.enhance(crop, None)
             gate.compare(with_them, without, runtime.scale, now_s)
         share = gate.fade(step_s, shown=track.weight > step_s / APPEAR_S)
         if share > 0.0 and with_them is None:
             with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
         if share < 1.0 and without is None:
-            without = runtime.enhance(crop, None)
+            without = shipped.enhance(crop, None)
         if with_them is None or share <= 0.0:
             assert without is not None
             return without
@@ -334,16 +332,12 @@ class Enhancer(Stage):
             now_s,
             self._quality.align_every_s,
         )
-        if track.features is None or track.aligned != alignment.aligned:
+        encoded = (alignment.aligned, runtime)
+        if track.features is None or track.encoded != encoded:
             track.features = runtime.encode(aligned)
-            track.aligned = alignment.aligned
+            track.encoded = encoded
             self.encodes += 1
         return track.features
-
-    def _runtime(self, scale: int) -> Runtime:
-        if scale not in self._runtimes:
-            self._runtimes[scale] = self._opened.enter_context(self._open_runtime(scale))
-        return self._runtimes[scale]
 
 
 def _towards(value: float, target: float, step: float) -> float:

@@ -15,24 +15,25 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Face, Frame, Image
 from stream.image.headshot import cut_headshot, is_inside, to_exemplar
 from stream.protocols import Stage
+from stream.quality_ladder import QualityLevel
 from stream.stages.exemplars import quality
-from stream.stages.exemplars.exemplar_set import Exemplars
+from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars
 from stream.stages.exemplars.face_similarity import UNLIKE, resemblance
 
 SMALL_SIDE_PX = 180
 """A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
 # A face at the limit must not flap across it; it counts as small until it is this much larger.
 SMALL_HYSTERESIS = 1.1
-LOOK_EVERY = 5
-"""A person's face is measured every so many frames: a look takes 1 to 2 ms."""
-LEAST_GAP_S = 0.15
-"""Between two exemplars of one person: neighbouring frames show the same thing."""
+LOOK_S = 0.165
+"""A person's face is measured so often, at 30 frames a second in every fifth: a look takes 1 to
+2 ms. Frames that are nearer to each other show the same thing."""
 REPICK_S = 1.0
 """A pick stays at least so long: each change costs an encoding."""
 GONE_S = 60.0
 """The exemplars of somebody who was not seen for so long are wiped."""
 MAX_PEOPLE = 16
-"""Of more people than this, those not seen for longest are wiped."""
+"""Of more people than this, or than the quality level follows, those not seen for longest are
+wiped."""
 # What makes an exemplar usable; chosen by `python -m calibration.thresholds`, figures in
 # calibration/thresholds/thresholds.toml. Nearly frontal: what is turned further brings little.
 # Sharp: blur of 1 px of 256 costs an exemplar 30 % of its sharpness, a twelfth of its worth. Lit:
@@ -62,8 +63,7 @@ class _Person:
     version: int = 0
     picked_s: float = -math.inf
     seen_s: float = -math.inf
-    looked_at: int | None = None
-    admitted_s: float = -math.inf
+    looked_s: float = -math.inf
     largest_px: float = 0.0
     is_small: bool = False
     compared_s: float = -math.inf
@@ -80,6 +80,7 @@ class Bank(Stage):
           on_admitted: called with the track_id of each person of whom an exemplar was taken in.
           rolling: exemplars grow old and make room for newer ones, as in a call; False where the
           whole recording is looked through first.
+          capacity: exemplars kept of each person.
     """
 
     name = "bank"
@@ -90,11 +91,14 @@ class Bank(Stage):
         *,
         rolling: bool = True,
         on_admitted: Callable[[int], None] = lambda track_id: None,
+        capacity: int = CAPACITY,
     ) -> None:
         self._camera = camera
+        self._capacity = capacity
         self._rolling = rolling
         self._on_admitted = on_admitted
         self._complete = False
+        self._most_people = MAX_PEOPLE
         self.harvested = 0
         """How many exemplars were taken in so far."""
         self._people: dict[int, _Person] = {}
@@ -110,6 +114,17 @@ class Bank(Stage):
                 self._let_go(frame.time_s)
         return replace(frame, faces=faces)
 
+    def apply(self, quality: QualityLevel) -> None:
+        """See `Stage.apply`."""
+        # Far faces, and as many near ones.
+        self._most_people = max(MAX_PEOPLE, 2 * quality.followed)
+
+    @property
+    def track_ids(self) -> tuple[int, ...]:
+        """Of the people of whom something is kept; from any thread."""
+        with self._lock:
+            return tuple(one for one, person in self._people.items() if len(person.exemplars))
+
     def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
         """What is kept of one person, oldest first; empty when nothing is."""
         with self._lock:
@@ -120,7 +135,7 @@ class Bank(Stage):
         """Hand over what is kept of one person, who is forgotten; it is the caller's to wipe."""
         with self._lock:
             person = self._people.pop(track_id, None)
-            return person.exemplars if person else Exemplars(self._camera, rolling=self._rolling)
+            return person.exemplars if person else self._nothing()
 
     def start_with(self, people: Mapping[int, Exemplars]) -> None:
         """Serve these people (by track_id) with these exemplars, which are the bank's from now on.
@@ -145,11 +160,13 @@ class Bank(Stage):
         """Wipe everything."""
         self.forget()
 
+    def _nothing(self) -> Exemplars:
+        return Exemplars(self._camera, rolling=self._rolling, capacity=self._capacity)
+
     def _serve(self, face: Face, frame: Frame) -> Face:
         person = self._people.get(face.track_id)
         if person is None:
-            exemplars = Exemplars(self._camera, rolling=self._rolling)
-            person = self._people[face.track_id] = _Person(exemplars)
+            person = self._people[face.track_id] = _Person(self._nothing())
         person.seen_s = frame.time_s
         # A score of 0 is a face that was held where it was, not seen.
         if face.score >= LEAST_SCORE and not self._complete:
@@ -162,9 +179,7 @@ class Bank(Stage):
         """Take the headshot in where it is a good exemplar; the cheap questions first."""
         if not self._is_close(person, face.headshot_side_px):
             return
-        if person.looked_at is not None and 0 <= frame.index - person.looked_at < LOOK_EVERY:
-            return
-        if abs(frame.time_s - person.admitted_s) < LEAST_GAP_S:
+        if 0.0 <= frame.time_s - person.looked_s < LOOK_S:
             return
         side = round(face.headshot_side_px)
         if not is_inside(frame.image, face.center, round(HEAD_WIDTHS * face.width_px)):
@@ -172,7 +187,7 @@ class Bank(Stage):
         head = quality.pose(face.keypoints)
         if abs(head.yaw) > MAX_YAW or abs(head.pitch) > MAX_PITCH or abs(head.roll) > MAX_ROLL:
             return
-        person.looked_at = frame.index
+        person.looked_s = frame.time_s
         image = to_exemplar(cut_headshot(frame.image, face.center, side))
         sharpness = quality.sharpness(image)
         least = max(
@@ -185,7 +200,6 @@ class Bank(Stage):
         image.setflags(write=False)
         new = Exemplar(image, side, (head.yaw, head.pitch), sharpness, frame.time_s)
         if person.exemplars.admit(new, in_use=person.picked):
-            person.admitted_s = frame.time_s
             self.harvested += 1
             self._on_admitted(face.track_id)
 
@@ -254,7 +268,7 @@ class Bank(Stage):
 
     def _let_go(self, time_s: float) -> None:
         longest_gone = sorted(self._people, key=lambda one: self._people[one].seen_s)
-        surplus = max(0, len(longest_gone) - MAX_PEOPLE)
+        surplus = max(0, len(longest_gone) - self._most_people)
         for position, track_id in enumerate(longest_gone):
             person = self._people[track_id]
             # Either way: a source that starts again begins at zero.

@@ -45,10 +45,19 @@ class Exemplars:
 
     Args: camera: says what counts as close.
           rolling: of what is equally good, the newer is kept; False: time counts for nothing.
+          capacity: how many are kept; with more of them more of one pose.
     """
 
-    def __init__(self, camera: CameraProfile = ANY_CAMERA, *, rolling: bool = True) -> None:
+    def __init__(
+        self,
+        camera: CameraProfile = ANY_CAMERA,
+        *,
+        rolling: bool = True,
+        capacity: int = CAPACITY,
+    ) -> None:
         self._near_px = camera.near_px
+        self._capacity = capacity
+        self._same_pose = SAME_POSE * max(1, capacity // CAPACITY)
         self._rolling = rolling
         self._kept: list[Exemplar] = []
 
@@ -73,7 +82,7 @@ class Exemplars:
         held = {id(one) for one in in_use}
         rivals = [one for one in self._kept if pose_distance(one, new.pose) < POSE_STEP]
         alike = [one for one in rivals if not self._is_poorer(one, new)]
-        if len(alike) >= SAME_POSE:
+        if len(alike) >= self._same_pose:
             worst = min(alike, key=lambda one: (one.sharpness, one.time_s))
             sharper = new.sharpness >= SHARPER * worst.sharpness
             oldest = min(alike, key=lambda one: one.time_s)
@@ -94,7 +103,7 @@ class Exemplars:
             for one in [one for one in self._kept if one.side_px < self._near_px]:
                 if id(one) not in held:
                     self._drop(one)
-        while len(self._kept) > CAPACITY:
+        while len(self._kept) > self._capacity:
             free = [one for one in self._kept if id(one) not in held]
             self._drop(min(free, key=self._worth))
         return any(one is new for one in self._kept)

@@ -9,28 +9,26 @@ still the same person's, the track ends and a new one begins.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 from stream.frame import Face, Floats, Frame, Image
 from stream.image.detection import Detection, Model, Region
 from stream.protocols import Stage
-from stream.quality_ladder import FULL, QualityLevel
+from stream.quality_ladder import FULL, LARGEST_FACE_PX, QualityLevel
 from stream.stages.tracking.association import assign, cost, same_face
+from stream.stages.tracking.pace import HOLD_S, Pace
 from stream.stages.tracking.signature import face_signature, scene_signature, similarity
+from stream.stages.tracking.tiles import tiles
 from stream.stages.tracking.track import CONFIRMING_SCORE, Track
 
-MAX_FACES = 6
 MIN_FACE_PX = 14.0
 """Narrower than this the detector guesses."""
 SEARCH_WIDTHS = 2.5
 """Side of the crop around a known face, in face widths; detection there works at any size."""
 WIDE_SEARCH_WIDTHS = 4.0
 """The second look, when the face was not in the first."""
-LOST_S = 1.0
-"""A face that was not seen for so long is a new person when it comes back."""
-HOLD_S = 0.12
-"""A confirmed face is held so long where it was: one missed frame must not make it blink."""
 # Similarity of neighbouring frames, measured on fourteen recordings of calls and interviews: of the
 # scene at least 0.93, of the face at least 0.80 (0.73 when only every third frame is seen); between
 # different recordings the scene at most 0.63. Between eleven people in one place the face is above
@@ -38,6 +36,10 @@ HOLD_S = 0.12
 # `python -m calibration.thresholds`, figures in calibration/thresholds/thresholds.toml.
 SAME_SCENE = 0.7
 SAME_FACE = 0.727
+SEARCHES_HZ = 60.0
+"""Tiles a second that are searched at high frame rates: one a frame of up to so many."""
+SLOW_SEARCHES_HZ = 25.0
+"""Where pictures are far apart, as many tiles in each as others would have been searched for."""
 FIRST_FRAMES = 3
 """So many frames after a start or a cut are searched everywhere, until somebody is found."""
 
@@ -61,12 +63,21 @@ class Tracker(Stage):
 
     name = "tracker"
 
-    def __init__(self, detector: Detector, max_faces: int = MAX_FACES) -> None:
-        """Args: detector: finds faces; max_faces: more than so many are not followed."""
+    def __init__(
+        self,
+        detector: Detector,
+        quality: QualityLevel = FULL,
+        on_limit: Callable[[int], None] = lambda limit: None,
+    ) -> None:
+        """Args: detector: finds faces. quality: until `apply` says another one.
+        on_limit: called once, with the limit, when there are more faces than are followed."""
         self._detector = detector
-        self._max_faces = max_faces
-        self._quality = FULL
-        """How often to look."""
+        self._quality = quality
+        """How often to look, and how many faces to follow."""
+        self._on_limit = on_limit
+        self._limit_said = False
+        self._pace = Pace()
+        self._searches_due = 0.0
         self._frames = 0
         self._followed_s = -math.inf
         self._tracks: list[Track] = []
@@ -103,12 +114,15 @@ class Tracker(Stage):
 
     def _meet(self, frame: Frame) -> None:
         """Notice what changed as a whole: the scene, the picture's size, the time."""
+        self._pace.see(frame.time_s)
         signature = scene_signature(frame.image)
         if self._scene is not None and similarity(self._scene, signature) < SAME_SCENE:
             self._start_over()
         self._scene = signature
         self._tracks = [
-            track for track in self._tracks if 0.0 <= frame.time_s - track.seen_s <= LOST_S
+            track
+            for track in self._tracks
+            if 0.0 <= frame.time_s - track.seen_s <= self._pace.lost_s
         ]
         size = (frame.image.shape[1], frame.image.shape[0])
         if size == self._size:
@@ -130,8 +144,8 @@ class Tracker(Stage):
         self._search_all = FIRST_FRAMES
 
     def _follow(self, frame: Frame) -> None:
-        """Find the known faces again; believed tracks choose first, so that one which is not
-        believed yet cannot put one that is in doubt."""
+        """Find the known faces again; confirmed tracks choose first: an unconfirmed track cannot
+        make a confirmed one ambiguous."""
         believed = [track for track in self._tracks if track.confirmed]
         doubtful = [track for track in self._tracks if not track.confirmed]
         self._follow_some(believed, frame)
@@ -139,15 +153,16 @@ class Tracker(Stage):
         self._tracks = [
             track
             for track in self._tracks
-            if track.confirmed or frame.time_s - track.seen_s <= HOLD_S
+            if track.confirmed or frame.time_s - track.seen_s <= self._pace.hold_s
         ]
 
     def _follow_some(self, tracks: list[Track], frame: Frame) -> None:
-        predicted = [track.predict(frame.time_s) for track in tracks]
+        predicted = _predicted(tracks, frame.time_s)
         rest = [track for track in self._tracks if track.confirmed and track not in tracks]
+        others = _predicted(rest, frame.time_s)
         windows = [track.window(frame.time_s) for track in tracks]
         seen = self._search(frame.image, predicted, windows)
-        seen = [face for face in seen if not _is_known(face.box, rest, frame.time_s)]
+        seen = [face for face in seen if not _is_known(face.box, others)]
         result = assign(predicted, [face.box for face in seen])
         ended = [tracks[i] for i in result.unclear]
         used = set(result.pairs.values())
@@ -157,9 +172,12 @@ class Tracker(Stage):
                 used.discard(j)
         self._tracks = [track for track in self._tracks if track not in ended]
         # A face that is nobody's now, a newcomer's or one whose track has just ended, begins anew.
+        known = _predicted(self._tracks, frame.time_s)
         for j, face in enumerate(seen):
-            if j not in used and not _is_known(face.box, self._tracks, frame.time_s):
-                self._begin(face, frame, believed=False)
+            if j not in used and not _is_known(face.box, known) and not self._is_full(face):
+                # Pictures that are far apart show nobody in three of them in turn.
+                self._begin(face, frame, believed=self._pace.slow)
+                known.append(face.box)
 
     def _see(self, track: Track, face: Detection, frame: Frame) -> bool:
         """Update a track; False where the face there looks like somebody else's."""
@@ -198,32 +216,52 @@ class Tracker(Stage):
 
     def _discover(self, frame: Frame) -> None:
         """Look for new faces: everywhere at first, then in one tile a frame."""
-        if len(self._tracks) >= self._max_faces:
-            return
         at_once = self._search_all > 0
-        if at_once:
-            where = self._tiles
-            self._search_all -= 1
-        else:
-            where = [self._tiles[self._turn % len(self._tiles)]]
-            self._turn += 1
+        where = self._where_to_look()
         coarse: list[Detection] = []
         for tile in where:
             coarse += self._detector.detect(frame.image, tile, "full")
         coarse.sort(key=lambda face: -face.score * face.width_px)
+        known = _predicted(self._tracks, frame.time_s)
         for candidate in _once_each([face for face in coarse if _acceptable(face, frame.image)]):
-            if _is_known(candidate.box, self._tracks, frame.time_s):
+            if _is_known(candidate.box, known) or self._is_full(candidate):
                 continue
             face = self._refine(frame.image, candidate)
-            if face is None or _is_known(face.box, self._tracks, frame.time_s):
+            if face is None or _is_known(face.box, known) or self._is_full(face):
                 continue
-            self._begin(face, frame, believed=at_once)
+            self._begin(face, frame, believed=at_once or self._pace.slow)
+            known.append(face.box)
         if at_once and self._tracks:
             self._search_all = 0
 
+    def _where_to_look(self) -> list[Region]:
+        """The tiles whose turn it is: at ordinary rates one a frame."""
+        if self._search_all > 0:
+            self._search_all -= 1
+            return self._tiles
+        if self._pace.slow:
+            count = min(len(self._tiles), round(self._pace.step_s * SLOW_SEARCHES_HZ))
+        else:
+            # The time of a call may stand still; a frame is a frame.
+            step = self._pace.step_s * SEARCHES_HZ
+            self._searches_due = min(1.0, self._searches_due + (step or 1.0))
+            count = int(self._searches_due > 0.99)
+            self._searches_due -= count
+        first, self._turn = self._turn, self._turn + count
+        return [self._tiles[turn % len(self._tiles)] for turn in range(first, first + count)]
+
+    def _is_full(self, face: Detection) -> bool:
+        """Whether no place is left for such a face. Far faces have theirs and near ones, which need
+        no enhancement, have others: they are followed for what will be remembered of them."""
+        far = face.width_px <= LARGEST_FACE_PX
+        places = [track for track in self._tracks if (track.width_px <= LARGEST_FACE_PX) == far]
+        full = len(places) >= self._quality.followed
+        if full and face.score >= CONFIRMING_SCORE and not self._limit_said:
+            self._limit_said = True
+            self._on_limit(self._quality.followed)
+        return full
+
     def _begin(self, face: Detection, frame: Frame, believed: bool) -> None:
-        if len(self._tracks) >= self._max_faces:
-            return
         signature = face_signature(frame.image, _center(face.box), face.width_px)
         track = Track(self._next_id, face, signature, frame.time_s)
         # At a start both a tile and a crop saw it, and a first frame without its faces would show.
@@ -235,32 +273,9 @@ class Tracker(Stage):
         faces = [
             track.face(time_s)
             for track in self._tracks
-            if track.confirmed and time_s - track.seen_s <= HOLD_S
+            if track.confirmed and time_s - track.seen_s <= self._pace.hold_s
         ]
         return tuple(sorted(faces, key=lambda face: face.track_id))
-
-
-def tiles(width: int, height: int) -> list[Region]:
-    """The parts of a picture in which new faces are looked for, in turn.
-
-    The whole picture, 2x2, and a finer grid where the picture is wide enough to need one for faces
-    of 20 px (3x3 at 1280x720). Neighbours overlap by a quarter, so that a face on a border is
-    whole in one of them.
-    """
-    finest = min(5, max(2, math.ceil(max(width, height) / 480)))
-    regions: list[Region] = []
-    for grid in sorted({1, 2, finest}):
-        wide, high = _tile_side(width, grid), _tile_side(height, grid)
-        for row in range(grid):
-            for column in range(grid):
-                left = round(column * (width - wide) / max(grid - 1, 1))
-                top = round(row * (height - high) / max(grid - 1, 1))
-                regions.append((left, top, left + wide, top + high))
-    return regions
-
-
-def _tile_side(side: int, grid: int) -> int:
-    return math.ceil(side / (grid - 0.25 * (grid - 1)))
 
 
 def _around(box: Floats, widths: float) -> Region:
@@ -283,10 +298,14 @@ def _acceptable(face: Detection, image: Image) -> bool:
     return inside and face.width_px >= MIN_FACE_PX
 
 
-def _is_known(box: Floats, tracks: list[Track], time_s: float) -> bool:
-    """Whether one of the tracks has this face already, or could claim it when it finds it."""
-    boxes = [track.predict(time_s) for track in tracks]
-    return any(same_face(known, box) or cost(known, box) < 0.5 for known in boxes)
+def _predicted(tracks: list[Track], time_s: float) -> list[Floats]:
+    return [track.predict(time_s) for track in tracks]
+
+
+def _is_known(box: Floats, tracks: list[Floats]) -> bool:
+    """Whether one of the tracks, where they should be, has this face already, or could claim it
+    when it finds it."""
+    return any(same_face(known, box) or cost(known, box) < 0.5 for known in tracks)
 
 
 def _once_each(faces: list[Detection]) -> list[Detection]:

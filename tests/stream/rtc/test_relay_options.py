@@ -17,6 +17,7 @@ from run_pipeline import main
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
 from stream.option_table import TOKEN_VARIABLE
+from stream.rtc.ice.ice_options import IceOptions
 from stream.rtc.relay_options import RelayOptions, is_loopback
 from tests.pictures import need_models
 from tests.places import ROOT
@@ -36,7 +37,7 @@ def test_defaults_are_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch) ->
     given = options()
     assert (given.host, given.port, given.token, given.framing) == ("127.0.0.1", 8080, None, "auto")
     assert given.loopback
-    assert given.stun is None
+    assert given.ice == IceOptions()
     assert (given.limits.sessions, given.limits.session_s) == (8, 4 * 3600)
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
     assert options("--host", "0.0.0.0").token == TOKEN
@@ -79,6 +80,15 @@ def test_every_option(tmp_path: Path) -> None:
         (["--max-minutes", "nan"], "--max-minutes nan is out of range"),
         (["--bit-rate", "10"], "--bit-rate 10 is out of range"),
         (["--stun", "stun:x"], "a host and a port"),
+        (["--turn", "turn.example"], "turn:HOST:PORT"),
+        (["--turn", "turns:turn.example?transport=udp"], "TURN over DTLS is not supported"),
+        (["--turn", "turn:turn.example"], "--turn needs --turn-user and --turn-password"),
+        (["--turn-user", 'a"b'], "ASCII"),
+        (["--udp-ports", "50000"], "the first and the last"),
+        (["--udp-ports", "50009-50000"], "the first and the last"),
+        (["--udp-ports", "0-70000"], "the first and the last"),
+        (["--public-address", "relay.example"], "give an address"),
+        (["--candidates", "none"], "--candidates"),
         (["--output", "a.mp4"], "--output is not for the relay"),
         (["--headless"], "--headless is not for the relay"),
         (["--metrics-port", "1"], "--metrics-port is not for the relay"),

@@ -14,11 +14,11 @@ pytest.importorskip("aiortc", reason="needs aiortc")
 
 import aiortc.codecs.vpx
 from aiohttp import web
-from aiortc import RTCConfiguration, RTCPeerConnection
 
 from run_pipeline import main
 from stream.frame import Frame
 from stream.graph import Stages
+from stream.rtc.ice.ice_connection import IceConnection
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.server import run_relay
 from stream.stages.compositing.compositor import Compositor
@@ -59,9 +59,12 @@ def test_every_option(
         **{"input": ["webrtc"], "host": "localhost", "port": 0, "token": TOKEN},
         **{"origin": [ORIGIN], "max-sessions": 1, "max-minutes": 5.0, "bit-rate": 2500},
         **{"stun": "stun.example:3478", "framing": "fixed", "strength": 0.4, "detail": 0.2},
-        **{"runtime": "onnxruntime-cpu"},
+        **{"runtime": "onnxruntime-cpu", "turn": ["turn:turn.example"], "turn-user": "closeup"},
+        **{"turn-password": "a-password", "udp-ports": "41000-41019"},
+        **{"public-address": "203.0.113.7", "candidates": "public"},
+        **{"trusted-proxies": ["192.0.2.0/24"], "path-prefix": "/closeup", "log": "info"},
     }
-    assert names_of("relay") == {*values, "cert", "key"}
+    assert names_of("relay") == {*values, "cert", "key", "turn-secret"}
     options = asked(way, tmp_path, values, monkeypatch)
     framing, compositors = record(monkeypatch, Framing), record(monkeypatch, Compositor)
     banks, places = record(monkeypatch, Bank), record(monkeypatch, web.TCPSite)
@@ -74,19 +77,20 @@ def test_every_option(
         return frame
 
     add_stage(monkeypatch, seen)
-    servers: list[list[Any]] = []
-    make = RTCPeerConnection
+    asked_servers: list[str] = []
 
-    def peer(configuration: RTCConfiguration) -> Any:
-        servers.append(configuration.iceServers or [])
-        return make(RTCConfiguration(iceServers=[]))
+    async def no_server(self: Any, server: Any) -> None:
+        asked_servers.append(getattr(server, "url", "stun"))
 
-    monkeypatch.setattr("stream.rtc.peer.RTCPeerConnection", peer)
+    monkeypatch.setattr(IceConnection, "_reflexive", no_server)
+    monkeypatch.setattr(IceConnection, "_relayed", no_server)
     client_: list[Client] = []
 
     async def program() -> None:
         async with running_relay(options) as client:
             client_.append(client)
+            assert [str(proxy) for proxy in options.trusted_proxies] == ["192.0.2.0/24"]
+            assert options.log == "info"
             assert (places[0]["host"], places[0]["port"]) == ("localhost", 0)
             assert places[0]["ssl_context"] is None
             assert aiortc.codecs.vpx.MAX_BITRATE == 2_500_000
@@ -102,14 +106,25 @@ def test_every_option(
             headers = {"Origin": ORIGIN, **WITH_TOKEN}
             status, _, found = await client.ask("OPTIONS", "/call", headers=headers)
             assert found["Access-Control-Allow-Origin"] == ORIGIN
-            assert found["Link"] == '<stun:stun.example:3478>; rel="ice-server"'
+            assert found.getall("Link") == [
+                '<stun:stun.example:3478>; rel="ice-server"',
+                '<turn:turn.example:3478?transport=udp>; rel="ice-server"; username="closeup"; '
+                'credential="a-password"; credential-type="password"',
+            ]
             one, clip = rtc_calls.peer(), Clip((320, 240))
             one.addTrack(clip)
             channel = one.createDataChannel("closeup")
             heard: list[Any] = []
             channel.on("message", lambda text: heard.append(json.loads(text)))
-            await client.begin(one, "/call", **WITH_TOKEN)
-            assert [server.urls for server in servers[0]] == ["stun:stun.example:3478"]
+            begun = await client.begin(one, "/call", **WITH_TOKEN)
+            assert begun["Location"].startswith("/closeup/session/")
+            assert set(asked_servers) == {"stun", "turn:turn.example:3478?transport=udp"}
+            (way,) = set(one._RTCPeerConnection__iceTransports)  # type: ignore[attr-defined]
+            offered = way.getRemoteCandidates()
+            ports = {candidate.port for candidate in offered if candidate.type == "host"}
+            assert ports
+            assert ports <= set(range(41_000, 41_020))
+            assert "203.0.113.7" in {c.ip for c in offered if c.type == "srflx"}
             assert "x-google-start-bitrate=1500" in one.remoteDescription.sdp
             Watcher(received(one, "video"))
             await until(lambda: strengths, "nothing went through the stages")

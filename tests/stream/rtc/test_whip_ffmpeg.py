@@ -32,13 +32,17 @@ def need_whip() -> None:
         pytest.skip("needs FFmpeg 8 with its WHIP muxer")
 
 
-def write_certificate(folder: Path) -> dict[str, str]:
-    """FFmpeg would make an RSA key, which aiortc does not talk to; browsers use ECDSA, too."""
+def write_certificate(folder: Path, kind: str) -> dict[str, str]:
+    """Of "rsa", or "ecdsa" as browsers have it. FFmpeg with GnuTLS makes one of P-224 itself,
+    which the OpenSSL of Python's packages does not know.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-    key = ec.generate_private_key(ec.SECP256R1())
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = ec.generate_private_key(ec.SECP256R1())
+    if kind == "rsa":
+        key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "publisher")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
@@ -89,14 +93,17 @@ async def start_publishing(
     )
 
 
-def test_ffmpeg_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("certificate", ["rsa", "ecdsa"])
+def test_ffmpeg_publishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: str
+) -> None:
     need_whip()
     monkeypatch.setattr("stream.graph.FaceDetector", OneFace)
     monkeypatch.setattr("stream.graph.open_runtime", OpenedRuntimes())
 
     async def program() -> None:
         async with relay(token=TOKEN) as client:
-            options = write_certificate(tmp_path)
+            options = write_certificate(tmp_path, certificate)
             options |= {"authorization": TOKEN, "whip_flags": "dtls_active"}
             url = f"{client.relay.url}whip/studio"
             sending = await start_publishing(url, options, 8.0)
@@ -119,7 +126,7 @@ def test_ffmpeg_without_the_token_is_refused(tmp_path: Path) -> None:
 
     async def program() -> None:
         async with relay(token=TOKEN, runtime="onnxruntime-cpu") as client:
-            options = write_certificate(tmp_path)
+            options = write_certificate(tmp_path, "ecdsa")
             sending = await start_publishing(f"{client.relay.url}whip", options, 1.0)
             assert await sending.wait() != 0
             assert not client.relay.connections.open

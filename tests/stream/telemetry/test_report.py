@@ -10,6 +10,9 @@ import pytest
 from engines.runtime import OpenedRuntime, PassedOver, ProfileState
 from engines.speed_profile import Choice
 from stream.errors import OutputError
+from stream.events import EventLog
+from stream.graph import Stages, limit_event
+from stream.session import EnhancementSession
 from stream.telemetry.metrics import ENHANCED, FACES, FRAMES, Metrics
 from stream.telemetry.report import Report, format_report, make_report, write_report
 from tests.fakes import BicubicRuntime
@@ -68,6 +71,17 @@ def test_the_table_is_short_and_has_the_numbers(report: Report) -> None:
     assert "network run by bicubic\nspeed profile: onnxruntime-cpu fp32, 1 thr" in text
     assert "tracker" in text
     assert "2.0" in text
+
+
+def test_a_limit_that_was_reached_is_said(report: Report) -> None:
+    assert report["face_limit"] is None
+    assert "at once" not in format_report(report)
+    events = EventLog()
+    session = EnhancementSession(Stages([], events=events))
+    limit_event(events)(64)
+    more = make_report(session.metrics, duration_s=1, exemplars=0, input_name="", output_name="")
+    assert more["face_limit"] == 64
+    assert "more than 64 faces at once: the others are as they were" in format_report(more)
 
 
 def test_a_place_that_cannot_be_written(report: Report, tmp_path: Path) -> None:

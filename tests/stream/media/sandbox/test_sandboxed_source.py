@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import InputError
 from stream.media.sandbox import sandboxed_source as sandbox
+from stream.media.sandbox import spawn
 from stream.media.sandbox.sandboxed_source import SandboxDefectError, SandboxedSource
 from stream.media.sandbox.shared_planes import read_planes, write_planes
 from stream.media.sources.file_source import FileSource
@@ -140,7 +141,7 @@ def test_what_the_child_may_not_do(tmp_path: Path) -> None:
 def open_with(monkeypatch: pytest.MonkeyPatch, path: Path, patch: str) -> SandboxedSource:
     """The sandbox around a child with something replaced in it."""
     start = "import sys; sys.path[:] = PATH; from stream.media.sandbox import child; "
-    monkeypatch.setattr(sandbox, "START", f"{start}{patch}; child.main()")
+    monkeypatch.setattr(spawn, "START", f"{start}{patch}; child.main()")
     return SandboxedSource(path)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from engines.runtime import BUCKETS
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
+from stream.quality_ladder import EVERYBODY, FULL
 from stream.stages.enhancement import exemplar_alignment
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.enhancement.exemplar_alignment import Placement, placed
@@ -36,7 +37,8 @@ class Studio:
     def __init__(self, max_faces: int = 3) -> None:
         self.runtimes: dict[int, BicubicRuntime] = {}
         self.index = 0
-        self.stage = Enhancer(self._open, Fraction(RATE), max_faces=max_faces)
+        self.stage = Enhancer(self._open, Fraction(RATE))
+        self.stage.apply(replace(FULL, max_faces=max_faces))
 
     def _open(self, scale: int) -> BicubicRuntime:
         assert scale not in self.runtimes, "opened once"
@@ -288,6 +290,15 @@ def test_more_faces_than_the_bound_pass_through_and_nobody_is_pushed_out() -> No
     fresh = Studio(max_faces=1)
     shown = fresh.show(*first)
     assert [f.patch is not None for f in shown] == [False, True], "the smallest first"
+
+
+def test_a_recording_enhances_every_face_at_full_size() -> None:
+    studio = Studio()
+    studio.stage.apply(EVERYBODY)
+    gallery = [face(150.0, (60.0 + 100.0 * n, 100.0), n) for n in range(6)]
+    shown = studio.show(*gallery)
+    sides = [one.patch.box[2] - one.patch.box[0] for one in shown if one.patch is not None]
+    assert sides == [BUCKETS[4][-1]] * 6
 
 
 def test_runtimes_are_opened_when_needed_and_closed_with_the_stage() -> None:

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from stream.frame import Face, Frame, Image
-from stream.stages.exemplars.bank import GONE_S, LOOK_EVERY, MAX_PEOPLE, Bank
+from stream.stages.exemplars.bank import GONE_S, MAX_PEOPLE, Bank
 from stream.stages.exemplars.exemplar_set import CAPACITY
 from tests.pictures import frame_of, hopper, scene_with_face
+
+LOOK_EVERY = 5
+"""Frames, at 30 a second."""
 
 # Eyes, nose, mouth and ears of a frontal face, in widths of the box around its centre.
 MESH = np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0], [0, 0.2], [-0.4, 0], [0.4, 0]])

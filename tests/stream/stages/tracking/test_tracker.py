@@ -5,63 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stream.frame import Frame, Image
-from stream.image.detection import Detection, Model, Region
 from stream.quality_ladder import QualityLevel
 from stream.stages.tracking.face_detector import FaceDetector
-from stream.stages.tracking.tracker import LOST_S, MAX_FACES, Tracker, tiles
-from tests.pictures import backdrop, detection, frame_of, hopper, need_models, scene_with_face
-
-Spot = tuple[float, float, float]
-"""Centre x, y and width of a face."""
-
-
-class FakeDetector:
-    """Sees the faces it is told of, where they lie in the region that it is asked about."""
-
-    def __init__(self) -> None:
-        self.faces: list[Spot] = []
-        self.score = 0.9
-        self.regions: list[tuple[Region | None, Model]] = []
-        self.closed = False
-
-    def detect(
-        self, image: Image, region: Region | None = None, model: Model = "short"
-    ) -> list[Detection]:
-        self.regions.append((region, model))
-        x0, y0, x1, y1 = region or (0, 0, image.shape[1], image.shape[0])
-        # As the real one: a face that is tiny in the region is not seen.
-        least = (x1 - x0) / 25
-        return [
-            detection(x, y, width, self.score)
-            for x, y, width in self.faces
-            if x0 <= x < x1 and y0 <= y < y1 and width >= least
-        ]
-
-    def close(self) -> None:
-        self.closed = True
-
-
-GREY: Image = np.full((720, 1280, 3), 128, np.uint8)
-
-
-class Scene:
-    """Runs a tracker over frames in which only the faces matter."""
-
-    def __init__(self, fps: int = 30) -> None:
-        self.detector = FakeDetector()
-        self.tracker = Tracker(self.detector)
-        self.fps = fps
-        self.index = 0
-
-    def show(self, *faces: Spot, image: Image = GREY) -> Frame:
-        self.detector.faces = list(faces)
-        frame = self.tracker(frame_of(image, self.index, self.fps))
-        self.index += 1
-        return frame
-
-    def ids(self, *faces: Spot, image: Image = GREY) -> list[int]:
-        return [face.track_id for face in self.show(*faces, image=image).faces]
+from stream.stages.tracking.pace import LOST_S
+from stream.stages.tracking.tiles import tiles
+from stream.stages.tracking.tracker import Tracker
+from tests.followed_scene import GREY, Scene, Spot
+from tests.pictures import backdrop, frame_of, hopper, need_models, scene_with_face
 
 
 def test_the_first_frame_has_its_faces() -> None:
@@ -209,13 +159,6 @@ def test_weak_and_tiny_detections_are_not_believed() -> None:
     scene.detector.score = 0.9
     for _ in range(40):
         assert scene.ids((900, 600, 12)) == []
-
-
-def test_no_more_faces_than_the_limit() -> None:
-    scene = Scene()
-    crowd: list[Spot] = [(100 + 120 * i, 300, 60) for i in range(9)]
-    for _ in range(20):
-        assert len(scene.ids(*crowd)) == MAX_FACES
 
 
 def test_a_call_that_changes_its_resolution_keeps_its_people() -> None:

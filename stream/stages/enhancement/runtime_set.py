@@ -1,0 +1,129 @@
+"""RuntimeSet: what runs the network for a face: personal weights where somebody was learnt, else
+the shipped ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from engines.personal.personal_runtime import open_personal
+from engines.personal.personal_weights import PersonalWeights
+from engines.runtime import Runtime
+
+POLL_S = 0.05
+
+
+class PersonalRuntimes:
+    """Runtimes with the weights of single people. They are put in from any thread, between two
+    frames, and used by one.
+
+    Args: opens: personal weights in a runtime.
+    """
+
+    def __init__(self, opens: Callable[[PersonalWeights], Runtime] = open_personal) -> None:
+        self._opens = opens
+        self._lock = threading.Lock()
+        self._runtimes: dict[tuple[int, int], Runtime] = {}
+        self._replaced: list[Runtime] = []
+        self._asked: dict[tuple[int, int], int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._runtimes)
+
+    def put(
+        self, track_id: int, weights: PersonalWeights, *, ready_within_s: float | None = None
+    ) -> None:
+        """Use these for a person from the next frame on; takes the time of opening, here.
+
+        Args:   ready_within_s: wait so long until crops of the size that was asked for last are
+                answered without a stop, as a call wants it; None: they may take their time.
+        Raises: EngineError: they cannot be opened; what there was stays.
+        """
+        runtime = self._opens(weights)
+        runtime.__enter__()
+        key = track_id, weights.scale
+        if ready_within_s is not None:
+            end_s = time.monotonic() + ready_within_s
+            while (bucket := self._asked.get(key)) is not None and time.monotonic() < end_s:
+                if runtime.at_once(bucket, soon=True):
+                    break
+                time.sleep(POLL_S)
+        with self._lock:
+            if key in self._runtimes:
+                self._replaced.append(self._runtimes[key])
+            self._runtimes[key] = runtime
+
+    def ask(self, track_id: int, scale: int, bucket: int) -> None:
+        """Note which size of crop a person has now."""
+        self._asked[track_id, scale] = bucket
+
+    def get(self, track_id: int, scale: int) -> Runtime | None:
+        """The runtime for a person, in the thread that uses it; None: nothing was learnt."""
+        with self._lock:
+            replaced, self._replaced = self._replaced, []
+            found = self._runtimes.get((track_id, scale))
+        for runtime in replaced:
+            runtime.__exit__(None, None, None)
+        return found
+
+    def remove(self, track_id: int) -> None:
+        """Use the shipped weights for a person again; from any thread."""
+        with self._lock:
+            for key in [key for key in self._runtimes if key[0] == track_id]:
+                self._replaced.append(self._runtimes.pop(key))
+
+    def close(self) -> None:
+        """Free all of them; from the thread that uses them."""
+        with self._lock:
+            runtimes = [*self._replaced, *self._runtimes.values()]
+            self._replaced, self._runtimes = [], {}
+        for runtime in runtimes:
+            runtime.__exit__(None, None, None)
+
+
+class RuntimeSet:
+    """The runtimes of an enhancer.
+
+    Args: open_shipped: opens the runtime of a scale; called once for each, when first needed.
+          personal: of people whose weights were learnt.
+    """
+
+    def __init__(
+        self, open_shipped: Callable[[int], Runtime], personal: PersonalRuntimes | None = None
+    ) -> None:
+        self._open_shipped = open_shipped
+        self._personal = personal
+        self._shipped: dict[int, Runtime] = {}
+        self._opened = ExitStack()
+
+    def __contains__(self, scale: int) -> bool:
+        return scale in self._shipped
+
+    def shipped(self, scale: int) -> Runtime:
+        """With the shipped weights. Raises: EngineError: it cannot be opened."""
+        if scale not in self._shipped:
+            self._shipped[scale] = self._opened.enter_context(self._open_shipped(scale))
+        return self._shipped[scale]
+
+    def of(self, track_id: int, scale: int) -> Runtime:
+        """With the weights of a person, if there are some. Raises: EngineError: as `shipped`."""
+        own = None if self._personal is None else self._personal.get(track_id, scale)
+        return self.shipped(scale) if own is None else own
+
+    def at_once(self, track_id: int, scale: int, bucket: int, *, soon: bool = False) -> bool:
+        """See `Runtime.at_once`: of all that a face may be enhanced by, with its exemplars and
+        without."""
+        if self._personal is not None:
+            self._personal.ask(track_id, scale, bucket)
+        asked = {self.shipped(scale), self.of(track_id, scale)}
+        # a list: every one of them is to hear of it
+        return all([one.at_once(bucket, soon=soon) for one in asked])  # noqa: C419
+
+    def close(self) -> None:
+        """Close all of them."""
+        self._shipped.clear()
+        if self._personal is not None:
+            self._personal.close()
+        self._opened.close()

@@ -1,0 +1,145 @@
+"""Learning somebody, for real, in a few steps."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from engines.errors import EngineError, UnavailableError
+from engines.hime.checkpoint import load_network
+from engines.hime.model import Hime
+from engines.personal.close_ups import CloseUp
+from engines.personal.learner import Learner
+from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
+from engines.weights.manifest import weights_files
+from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, hopper
+
+LONG_S = 120.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on a busy machine take many times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def person() -> tuple[CloseUp, ...]:
+    """Grace Hopper, as if she moved a little."""
+    (x, y), side = HOPPER_FACE_CENTER, 2 * HOPPER_FACE_PX
+    found = []
+    for k in range(7):
+        turn = cv2.getRotationMatrix2D((x, y), 3.0 * (k - 3), 128 / side * (1 + 0.02 * k))
+        turn[:, 2] += np.array([64 - x, 64 - y])
+        picture = cv2.warpAffine(hopper(), turn, (128, 128), borderMode=cv2.BORDER_REFLECT)
+        found.append(CloseUp(np.asarray(picture, np.uint8), float(k)))
+    return tuple(found)
+
+
+@pytest.fixture(scope="module")
+def network() -> Hime:
+    return load_network(weights_files(8)[1])
+
+
+def states(learner: Learner) -> list[torch.Tensor]:
+    for _ in learner.steps_made(judged=False):
+        pass
+    return [value.clone() for value in learner._mean.parameters()]
+
+
+def test_the_same_seed_learns_the_same(network: Hime, person: tuple[CloseUp, ...]) -> None:
+    one, again, other = (states(Learner(network, person, 2, seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    before = load_network(weights_files(8)[1]).parameters()
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), before, strict=True))
+
+
+def test_what_is_learnt_is_better_for_this_person(
+    network: Hime, person: tuple[CloseUp, ...]
+) -> None:
+    learner = Learner(network, person, 24, seed=0)
+    gains = [progress.gain for progress in learner.steps_made() if progress.gain is not None]
+    assert gains[-1] == learner.gain
+    assert learner.best is not None
+    assert learner.gain.psnr > 0.1
+    assert learner.gain.coherence > 0.0
+    assert learner.gain.pays
+
+
+def until_done(process: LearningProcess) -> list[Learning]:
+    told: list[Learning] = []
+    end_s = time.monotonic() + LONG_S
+    while time.monotonic() < end_s and not (told and told[-1].done):
+        news = process.news(1.0)
+        if news is not None:
+            told.append(news)
+    return told
+
+
+def test_a_process_learns(person: tuple[CloseUp, ...]) -> None:
+    with LearningProcess(Task(person, 8, steps=6, threads=1)) as process:
+        told = until_done(process)
+        assert told[-1].done
+        assert (told[-1].step, told[-1].steps) == (6, 6)
+        assert process.news(0.1) is None
+    weights = [one.weights for one in told if one.weights is not None]
+    gain = told[-1].gain
+    assert gain is not None
+    assert bool(weights) == gain.pays
+    for one in weights:
+        assert len(one.halves()) == 2
+        one.wipe()
+
+
+def test_minutes_are_steps_and_a_stop_ends_them_early(person: tuple[CloseUp, ...]) -> None:
+    with LearningProcess(Task(person, 8, minutes=60.0, threads=1)) as process:
+        first = None
+        while first is None:
+            first = process.news(1.0)
+        assert first.steps > 60, "a step takes less than a minute"
+        process.pause()
+        process.resume()
+        process.stop()
+        assert until_done(process)[-1].step < first.steps
+
+
+def test_a_process_that_is_killed_is_told(person: tuple[CloseUp, ...]) -> None:
+    with LearningProcess(Task(person, 8, minutes=60.0, threads=1)) as process:
+        process._process.kill()
+        with pytest.raises(EngineError, match="ended unexpectedly"):
+            until_done(process)
+
+
+def test_what_goes_wrong_there_is_told_in_a_line(person: tuple[CloseUp, ...]) -> None:
+    message = r"learning failed: ValueError: .*scale"
+    with (
+        LearningProcess(Task(person, 5, steps=1)) as process,
+        pytest.raises(EngineError, match=message),
+    ):
+        until_done(process)
+
+
+def test_what_is_missing_is_said_before(
+    monkeypatch: pytest.MonkeyPatch, person: tuple[CloseUp, ...]
+) -> None:
+    assert lacking() is None
+    with pytest.raises(ValueError, match="6 are needed"):
+        LearningProcess(Task(person[:5], 8, steps=1))
+    with pytest.raises(ValueError, match="minutes or steps"):
+        LearningProcess(Task(person, 8))
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else real(name)
+    )
+    with pytest.raises(UnavailableError, match=r"needs torch; .*closeup\[learn\]"):
+        LearningProcess(Task(person, 8, steps=1))

@@ -1,0 +1,66 @@
+"""Personal weights: for one person, never in doubt, and closed when they are not needed."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from engines.personal.personal_weights import PersonalWeights
+from engines.runtime import Features
+from stream.frame import Image
+from stream.stages.enhancement.enhancer import Enhancer
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
+from tests.fakes import BicubicRuntime
+from tests.stream.stages.enhancement.test_enhancer import RATE, Studio, exemplars, face
+
+
+class Inverting(BicubicRuntime):
+    """Of one person: it is seen who enhanced a face."""
+
+    def enhance(self, crop: Image, features: Features | None) -> Image:
+        return np.asarray(255 - super().enhance(crop, features), np.uint8)
+
+
+def test_personal_weights_are_used_for_that_person_alone_and_never_in_doubt() -> None:
+    personal = PersonalRuntimes(lambda weights: Inverting(weights.scale))
+    studio = Studio()
+    studio.stage = Enhancer(studio._open, Fraction(RATE), personal=personal)
+    weights = PersonalWeights(4, {}, ())
+    known = exemplars()
+    known_face = face(60, known=known, version=1)
+    other = face(60, (150.0, 150.0), track_id=2, known=known, version=2)
+    doubted = face(60, (480.0, 250.0), track_id=3)
+
+    def brightness() -> list[float]:
+        for _ in range(20):
+            faces = studio.show(known_face, other, doubted)
+        return [float(one.patch.image.mean()) for one in faces if one.patch is not None]
+
+    shipped = brightness()
+    personal.put(1, weights)
+    personal.put(3, weights)
+    learnt = brightness()
+    assert learnt[0] == pytest.approx(255 - shipped[0], abs=1.5)
+    assert learnt[1:] == pytest.approx(shipped[1:], abs=0.01)
+    personal.remove(1)
+    assert brightness() == pytest.approx(shipped, abs=0.01)
+    studio.stage.close()
+
+
+def test_replaced_and_remaining_personal_runtimes_are_closed() -> None:
+    opened: list[BicubicRuntime] = []
+
+    def opens(weights: PersonalWeights) -> BicubicRuntime:
+        opened.append(BicubicRuntime(weights.scale))
+        return opened[-1]
+
+    personal = PersonalRuntimes(opens)
+    for _ in range(3):
+        personal.put(1, PersonalWeights(4, {}, ()))
+    assert personal.get(1, 4) is opened[2]
+    assert [one.is_open for one in opened] == [False, False, True]
+    assert personal.get(1, 8) is None
+    personal.close()
+    assert not any(one.is_open for one in opened)
