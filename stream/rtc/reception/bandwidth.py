@@ -43,6 +43,8 @@ class BandwidthEstimate:
         self._calm_since_ms = 0
         self._queued = 0
         self._carried = 0.0
+        self.pause_ms = 0.0
+        """How late this program's event loop was lately: that is no queue of the network."""
 
     def add(
         self, arrival_time_ms: int, abs_send_time: int, payload_size: int, ssrc: int
@@ -86,6 +88,7 @@ class BandwidthEstimate:
         self._updated_ms = now_ms
         rate = 8000.0 / RATE_MS * sum(size for _, size in self._received)
         queue_ms = min(one for _, one in self._delays) - min(one for _, one in self._bases)
+        queue_ms -= self.pause_ms
         self._queued = self._queued + 1 if queue_ms > QUEUE_MS else 0
         if self._queued > 1 or queue_ms > 3 * QUEUE_MS:  # once may be this program's own pause
             # What came through is what the network carries; a longer queue needs room to drain.

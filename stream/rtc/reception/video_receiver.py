@@ -59,10 +59,10 @@ class VideoReceiver(RTCRtpReceiver):
 
     def __init__(self, transport: Any) -> None:
         super().__init__("video", transport)
-        self._inlet = _Inlet()
+        self._inlet, self._estimate = _Inlet(), BandwidthEstimate()
         self._RTCRtpReceiver__jitter_buffer = self._inlet
         self._RTCRtpReceiver__nack_generator = _Silent()
-        self._RTCRtpReceiver__remote_bitrate_estimator = BandwidthEstimate()
+        self._RTCRtpReceiver__remote_bitrate_estimator = self._estimate
         self._names: dict[int, str] = {}
         self._buffer = FrameBuffer(self._names)
         self._missing = MissingPackets()
@@ -127,6 +127,10 @@ class VideoReceiver(RTCRtpReceiver):
 
     async def _tick(self) -> None:
         while True:
+            due_s = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
+            late_ms = 1000 * (time.monotonic() - due_s)
+            # Remembered for about as long as the estimate looks back.
+            self._estimate.pause_ms = max(late_ms, 0.9 * self._estimate.pause_ms)
             with suppress(ConnectionError):
                 await self._go_on(time.monotonic())
