@@ -2,6 +2,7 @@
 
     python run_pipeline.py --input call.mp4 --output better.mp4
     python run_pipeline.py --input calls/ --input "2024-*/*.mkv" --output better/
+    ssh host cat call.mkv | python run_pipeline.py --input - --output better.mkv
     python run_pipeline.py --input demo
     python run_pipeline.py --input webcam
     python run_pipeline.py --input webcam --headless --output virtualcam --output call.mp4
@@ -15,22 +16,28 @@
 Installed, it is the console script `closeup`.
 
 Exit status: 0 done, 1 some recordings of an archive failed, 2 an error that one line on stderr
-explains, 130 stopped by Ctrl-C.
+explains; stopped by a signal 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
-if (
-    __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe"))
-) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Ctrl-C while all the rest is imported, a second, ends the program without a word.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe")):
+    for _number in (0, 1, 2):
+        try:
+            os.fstat(_number)
+        except OSError:
+            # Closed: it would be the next file's that is opened, and get what is for people.
+            os.open(os.devnull, os.O_RDWR)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C while all the rest is imported, a second, ends the program without a word.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,9 +46,11 @@ from typing import TextIO
 from engines.runtime import EngineError, scales_in_int8
 from engines.weights.manifest import weights_used
 from stream.cli.arguments import parse
+from stream.cli.console import lenient_console
 from stream.cli.doctor import examine, format_findings, healthy
 from stream.cli.people_commands import COMMANDS, KEPT_AS_IT_WAS
 from stream.cli.provenance_options import shows_faces
+from stream.cli.stopping import EXIT_STATUS, StoppedError, stopped_by_signals
 from stream.errors import CloseupError, ConfigError
 from stream.live import run_call
 from stream.media.demo.demo_sheet import DemoSheet
@@ -49,12 +58,14 @@ from stream.media.demo.demo_source import DemoSource
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.file_sink import check_output, check_place
 from stream.media.sinks.window import check_display
+from stream.media.sources.spool import NAME, STDIN, spooled
 from stream.options import DEMO_OUTPUT, BatchOptions, Common, LiveOptions, Options
 from stream.recordings.batch.batch import run_batch
 from stream.recordings.batch.task import work_dir_of
 from stream.recordings.job import provenance_of, run_demo, run_recording
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.report.html import PAGE, check_page, write_page
+from stream.recordings.resume.lock import alone
 from stream.recordings.resume.work_dir import clear_work
 from stream.rtc.relay_options import RelayOptions
 from stream.telemetry.progress import JsonProgress, MakeMeter, Progress
@@ -63,6 +74,11 @@ from stream.telemetry.report import Report, format_report, write_report
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
+    with lenient_console(), stopped_by_signals():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given == ["doctor"]:
         findings = examine()
@@ -83,9 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CloseupError, EngineError) as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(stopped, file=sys.stderr)
-        return 130
+        number = interrupt.number if isinstance(interrupt, StoppedError) else signal.SIGINT
+        return EXIT_STATUS + number
     return 0
 
 
@@ -104,12 +121,17 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
             options.output.parent.mkdir(exist_ok=True)
         check_files(options)
         show_demo(options)
+    elif options.input == Path(STDIN):
+        # Before all of it is read, which may take an hour.
+        check_output(options.output, options.overwrite, None, options.encoding)
+        with spooled(options.output) as recording:
+            run_one(replace(options, input=recording), STDIN)
     else:
-        run_one(options)
+        run_one(options, str(options.input))
 
 
-def run_one(options: Options) -> None:
-    """One recording."""
+def run_one(options: Options, name: str) -> None:
+    """One recording, which the report calls by a name."""
     assert options.input is not None
     recording, collector = options.input, collector_of(options)
     options = told(options)
@@ -117,7 +139,7 @@ def run_one(options: Options) -> None:
     out = sys.stdout
     if options.progress == "json":
         # Who reads events from stdout reads nothing else there.
-        names = str(options.input), str(options.output)
+        names = name, str(options.output)
         meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
     with redirect_stdout(out), open_source(recording) as source:
         check_files(options)
@@ -128,10 +150,14 @@ def run_one(options: Options) -> None:
                 outcome = run_recording(source, options, meter, place)
             clear_work(options.output)
         for note in outcome.notes:
+            text = note.text
+            if name == STDIN:
+                text = text.replace(recording.name, NAME)
             if note.is_result:
-                print(note.text)
+                print(text)
             else:
-                print(f"note: {note.text}", file=sys.stderr)
+                print(f"note: {text}", file=sys.stderr)
+        outcome.report["input"] = name
         finish(outcome.report, options, [options.output], collector=collector)
 
 
@@ -188,7 +214,8 @@ def show_demo(options: Options) -> None:
     """The demo, and what it gained."""
     sheet = DemoSheet(sheet_path(options))
     collector = collector_of(options)
-    report = run_demo(DemoSource(), options, sheet, collector)
+    with alone(options.output):
+        report = run_demo(DemoSource(), options, sheet, collector)
     finish(report, options, [options.output], collector=collector)
     bicubic, closeup = sheet.psnr_bicubic, sheet.psnr_closeup
     if bicubic is None or closeup is None:
@@ -206,7 +233,10 @@ def run_live(options: LiveOptions) -> None:
     check_report(options, options.files)
     if not options.headless:
         check_display()
-    report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
+    with ExitStack() as locks:
+        for path in options.files:
+            locks.enter_context(alone(path))
+        report = run_call(options, lambda line: print(f"note: {line}", file=sys.stderr))
     # Who reads figures from stdout reads nothing else there.
     finish(report, options, options.files, sys.stdout if options.stats is None else sys.stderr)
 

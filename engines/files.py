@@ -17,6 +17,8 @@ import platformdirs
 
 LONGEST_NAME = 255
 """Bytes of a file's name on the usual file systems."""
+_growing: set[Path] = set()
+"""Files of this process that are not complete."""
 
 
 def cache_folder(kind: str) -> Path:
@@ -54,6 +56,24 @@ def part_path(path: Path) -> Path:
     return hidden_beside(path, "part")
 
 
+def grows(part: Path) -> None:
+    """This file is not complete, until `give_name` or `discard`."""
+    _growing.add(part)
+
+
+def discard(part: Path) -> None:
+    """Remove a file that will not be complete. May be called again. Raises: OSError."""
+    part.unlink(missing_ok=True)
+    _growing.discard(part)
+
+
+def remove_growing() -> None:
+    """Remove every file that is not complete: the program ends, whatever writes them."""
+    for part in list(_growing):
+        with contextlib.suppress(OSError):
+            discard(part)
+
+
 @contextlib.contextmanager
 def replacing(path: Path, part: Path | None = None, *, durable: bool = False) -> Iterator[Path]:
     """Write a file as a whole or not at all: yields where to write, and gives that the name after.
@@ -65,12 +85,13 @@ def replacing(path: Path, part: Path | None = None, *, durable: bool = False) ->
     Raises: OSError.
     """
     part = hidden_beside(path, f"{secrets.token_hex(4)}.part") if part is None else part
+    grows(part)
     try:
         yield part
         give_name(part, path, durable=durable)
     except BaseException:
         with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+            discard(part)
         raise
 
 
@@ -87,6 +108,7 @@ def give_name(part: Path, path: Path, *, durable: bool = False) -> None:
         finally:
             os.close(handle)
     os.replace(part, path)
+    _growing.discard(part)
 
 
 def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> None:

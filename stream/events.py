@@ -78,6 +78,24 @@ class FaceLimitReached:
     """So many far faces are followed, and as many near ones."""
 
 
+@dataclass(frozen=True)
+class PersonLearnt:
+    """The network has learnt a person of the call, and what was learnt is used from now on."""
+
+    track_id: int
+    gain_db: float
+    """PSNR in the face over the shipped weights, on close-ups that were not learnt from."""
+    gain_coherence: float
+
+
+@dataclass(frozen=True)
+class LearningFailed:
+    """Nobody is learnt; the call goes on with what it has."""
+
+    error: str
+    """In one line."""
+
+
 Event = (
     StageFailedOpen
     | StageRecovered
@@ -86,6 +104,8 @@ Event = (
     | RuntimeChosen
     | ExemplarAdmitted
     | FaceLimitReached
+    | PersonLearnt
+    | LearningFailed
 )
 OnEvent = Callable[[Event], None]
 
@@ -99,6 +119,10 @@ def note_of(event: Event) -> str | None:
         return f"the {event.stage} works again"
     if isinstance(event, FaceLimitReached):
         return f"more than {event.limit} faces at once: the others stay as they are"
+    if isinstance(event, PersonLearnt):
+        return f"person {event.track_id} was learnt: {event.gain_db:+.2f} dB in the face"
+    if isinstance(event, LearningFailed):
+        return f"nobody is learnt: {event.error}"
     return None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from engines.runtime import SCALES, OpenedRuntime, Runtime, measured_largest, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.events import EventLog, ExemplarAdmitted, FaceLimitReached, RuntimeChosen
@@ -22,6 +23,7 @@ from stream.stages.enhancement.crop_selector import X8_ZOOM
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.exemplar_set import CAPACITY
 from stream.stages.exemplars.known_face import KnownFace
 from stream.stages.framing.framing import Framing, Mode
 from stream.stages.tracking.face_detector import FaceDetector
@@ -100,6 +102,7 @@ class Stages:
         personal: PersonalRuntimes | None = None,
         known: KnownFace | None = None,
         to_load_too: Sequence[Callable[[], object]] = (),
+        odd: bool = False,
     ) -> Stages:
         """Make all the stages.
 
@@ -113,6 +116,7 @@ class Stages:
                 network to be compiled, and as many faces are followed and enhanced as a call has
                 time for. Else all, up to `stream.quality_ladder.MOST_RECORDED`.
                 camera: what it gives, where that was measured.
+                odd: whether a picture whose size stays may keep an odd side.
                 tracker: finds the faces; `Stages.tracker` makes it when left out.
                 personal: runtimes of people whose weights were learnt; the stages' to close.
                 known: somebody who is known before a call; the stages' to close. The weights of
@@ -122,7 +126,7 @@ class Stages:
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
         """
-        frame = Framing(framing, size, scale, rate)
+        frame = Framing(framing, size, scale, rate, odd=odd)
         opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
         events = EventLog()
 
@@ -135,6 +139,7 @@ class Stages:
         bank = Bank(
             camera,
             on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)),
+            capacity=CAPACITY if personal is None else MOST_CLOSE_UPS,
             known=known,
         )
         if known is not None and personal is not None:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -16,6 +16,7 @@ from stream.events import notes_to
 from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.known_people.called_person import called_person
+from stream.live_learning import LiveLearning
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
 from stream.media.sinks.virtual_camera import VirtualCamera
@@ -25,6 +26,7 @@ from stream.options import LiveOptions, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.session import EnhancementSession
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.progress import Progress
 from stream.telemetry.prometheus import serve
@@ -86,7 +88,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
 
     Args:   say: gets one line when something fails on the way, or works again.
     Raises: CloseupError, EngineError: it cannot begin, or an output failed; recordings that were
-            being written are removed then. Ctrl-C (or SIGTERM) and `q` finish them.
+            being written are removed then. Signals (`Ending`) and `q` finish them.
     """
     metrics = Metrics()
     # The port first: it may be taken, and nothing is open yet.
@@ -96,6 +98,8 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         CameraSource(options.device, say) as camera,
     ):
         size = (camera.width, camera.height)
+        personal = PersonalRuntimes() if options.learn_live else None
+        personal = called.runtimes if called else personal
         stages = Stages.build(
             size,
             camera.rate,
@@ -106,9 +110,9 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             runtime=options.runtime,
             camera=options.camera,
             live=True,
-            personal=called.runtimes if called else None,
             known=called.face if called else None,
             to_load_too=(called.load,) if called else (),
+            personal=personal,
         )
         session = EnhancementSession(
             stages, live_rate=camera.rate, metrics=metrics, on_event=notes_to(say)
@@ -120,7 +124,11 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             session.close()
             raise
         started_s = time.monotonic()
-        with showing(metrics, options) as advance, Ending() as ending:
+        with (
+            showing(metrics, options) as advance,
+            Ending() as ending,
+            learning(session, personal if options.learn_live else None),
+        ):
             watch(Pipeline(camera, session, sinks, advance), preview, camera, ending)
         outputs = [str(path) for path in options.files]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera
@@ -171,6 +179,13 @@ def serving(metrics: Metrics, options: LiveOptions, say: Callable[[str], None]) 
 
 
 @contextmanager
+def learning(session: EnhancementSession, personal: PersonalRuntimes | None) -> Iterator[None]:
+    """Learn the people of the call meanwhile, if that was asked for."""
+    with LiveLearning(session, personal) if personal is not None else nullcontext():
+        yield
+
+
+@contextmanager
 def showing(metrics: Metrics, options: LiveOptions) -> Iterator[Callable[[Frame], None]]:
     """Show how far the call is, or the figures; yields what is to be called for each frame."""
     if options.stats is not None:
@@ -205,10 +220,11 @@ def watch(
 
 
 class Ending:
-    """Within `with`, Ctrl-C and SIGTERM ask for the end instead of raising; once is enough.
+    """Within `with`, Ctrl-C, SIGTERM and SIGHUP ask for the end instead of raising; once is enough.
 
     Some programs send the signal twice. Who asks again after `PATIENCE_S` means it: that raises
-    KeyboardInterrupt. In other threads than the main one it leaves signals alone.
+    KeyboardInterrupt, once; then the handler from before is asked. What was ignored stays ignored;
+    in other threads than the main one it leaves signals alone.
     """
 
     def __init__(self) -> None:
@@ -218,8 +234,10 @@ class Ending:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(
@@ -234,6 +252,8 @@ class Ending:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         now_s = time.monotonic()
         if self.asked and now_s - self._asked_s > PATIENCE_S:
+            # Once more, and nothing is waited for.
+            self.__exit__(None, None, None)
             raise KeyboardInterrupt
         if not self.asked:
             self.asked, self._asked_s = True, now_s

@@ -17,6 +17,7 @@ from stream.option_table import (
     HEADLESS,
     JOBS,
     LEARN,
+    LEARN_LIVE,
     PROGRESS,
     RESUME,
     RUNTIME,
@@ -105,6 +106,8 @@ class LiveOptions(Common):
     """No preview window."""
     person: str | None = None
     """Somebody who is kept for all calls."""
+    learn_live: bool = LEARN_LIVE.default
+    """Learn the people of the call while it goes on."""
     stats: Literal["json", "table"] | None = None
     """Figures on stdout, a line a second."""
     metrics_port: int | None = None

@@ -69,6 +69,8 @@ class QualityController:
         self._up_at_s = -REGRET_S
         self._patience_s = UP_AFTER_S
         self._level = 0
+        self.load = 1.0
+        """Time that the last frames took over the time between frames; 1 while nobody knows."""
         self._first_left = 0
         self._crop_s: float | None = None
         metrics.set(LEVEL, 0)
@@ -95,6 +97,8 @@ class QualityController:
     def __call__(self, frame: Frame, worked_s: float) -> None:
         """Take note of a frame and of the time that all stages together took for it."""
         self._worked_s.append(worked_s)
+        if len(self._worked_s) == FRAMES:
+            self.load = self._load()
         self._note_interval(frame)
         patches = sum(face.patch is not None for face in frame.faces)
         if patches > self._patches:

@@ -212,6 +212,20 @@ class EnhancementSession:
         """What the stages may spend on a frame now; from any thread."""
         return self._controller.quality
 
+    @property
+    def load(self) -> float:
+        """Live: share of the time between frames that the last ones took; from any thread."""
+        return self._controller.load
+
+    @property
+    def track_ids(self) -> tuple[int, ...]:
+        """Of the people of whom exemplars are kept; from any thread."""
+        return self._stages.bank.track_ids
+
+    def tell(self, event: Event) -> None:
+        """Add an event of what works beside the stages; from any thread."""
+        self._stages.events.add(event)
+
     def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
         """The exemplars that are kept of one person, oldest first; from any thread."""
         return self._stages.bank.exemplars_of(track_id)

@@ -12,6 +12,8 @@ Image = NDArray[np.uint8]
 
 LEAST_CLOSE_UPS = 6
 """From fewer nothing is learnt: two to judge by, and four to learn from."""
+MOST_CLOSE_UPS = 36
+"""So many are kept of each person who is learnt: 7 MB."""
 HELD_OUT = 0.25
 """Share of the close-ups that is never learnt from."""
 MOST_BLOCKS = 3

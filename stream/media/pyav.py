@@ -3,6 +3,10 @@
 PyAV 19 has rationals of its own, whose arithmetic with each other rounds to 32 bits, and a false
 one where 18 had None. It keeps titles in an unknown encoding byte for byte; 18 has to be told what
 to do with them.
+
+Both know the kinds of side data by name and raise where a picture has one that was named later,
+even if another one is asked for (EXIF in MJPEG, the view of stereoscopic HEVC): here those get a
+number for a name.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 import av
+from av.sidedata.sidedata import Type
 
 RELEASE = int(av.__version__.partition(".")[0])
 READING: dict[str, Any] = {"metadata_errors": "replace"} if RELEASE < 19 else {}
@@ -32,3 +37,17 @@ def exact(value: Rational | None) -> Fraction | None:
     if value is None or value.numerator == 0 or value.denominator == 0:
         return None
     return Fraction(value.numerator, value.denominator)
+
+
+def _named_later(kinds: type[Type], number: object) -> Type | None:
+    """A kind of side data that this release of PyAV has no name for; see `enum.Enum._missing_`."""
+    if not isinstance(number, int):
+        return None
+    made = object.__new__(kinds)
+    made._name_ = f"UNNAMED_{number}"
+    # The type stubs know the numbers of named kinds only.
+    made._value_ = number  # type: ignore[assignment]
+    return made
+
+
+Type._missing_ = classmethod(_named_later)  # type: ignore[assignment, method-assign]

@@ -6,27 +6,31 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
 from stream.media.demo.demo_sheet import DemoSheet
 from stream.media.demo.demo_source import DemoSource
+from stream.media.encoded_sound import EncodedSound
 from stream.media.remux import copy_recording
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.file_sink import FileSink, check_output
 from stream.media.sinks.provenance import Provenance
 from stream.media.sources.file_source import FileSource
-from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.media.stream_copy import CopiedStreams
 from stream.option_table import DEMO
 from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
+from stream.recordings.growth import GREW, written
 from stream.recordings.outcome import Note, Outcome
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
-from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
+from stream.recordings.people_learning import PeopleLearning
 from stream.recordings.report.collector import ReportCollector
+from stream.recordings.resume.lock import alone
 from stream.recordings.resume.segments import SegmentedSink
 from stream.recordings.resume.stage_checkpoint import StageCheckpoint
 from stream.recordings.resume.work_dir import WorkDir
@@ -66,11 +70,26 @@ def run_recording(
     Returns: the report, and what its owner should know.
     Raises:  CloseupError, EngineError: it cannot be read, enhanced or written.
     """
+    with alone(options.output):
+        check_output(options.output, options.overwrite, source.path, options.encoding)
+        before = written(source.path)
+        outcome = _run_alone(source, options, meter, place, collector, opener)
+        grew = None if written(source.path) == before else GREW.format(source.path.name)
+        return replace(outcome, notes=(*outcome.notes, *notes_of(grew)))
+
+
+def _run_alone(
+    source: FileSource,
+    options: Options,
+    meter: MakeMeter,
+    place: WorkDir | None,
+    collector: ReportCollector | None,
+    opener: Opener | None,
+) -> Outcome:
     if place is None:
         outcome = in_passes(source, options, meter, collector=collector, opener=opener)
         outcome.report["check"] = check_recording(source.path, options.output)
         return outcome
-    check_output(options.output, options.overwrite, source.path, options.encoding)
     there = replace(options, output=place.target, overwrite=True)
     outcome = in_passes(source, there, meter, place, opener=opener)
     outcome.report["check"] = check_recording(source.path, place.target)
@@ -93,10 +112,12 @@ def in_passes(
         if done.report["faces_seen"]:
             return done
         passed = pass_through(source, options, overwrite=True)
-        return replace(done, notes=(*done.notes, PASSED_THROUGH if passed else CONVERTED))
+        if passed is None:
+            return replace(done, notes=(*done.notes, CONVERTED))
+        return replace(done, notes=(*notes_of(source.note), *passed))
     # Whether the canvas is too large is said before the work.
     chosen_scale((source.width, source.height), options)
-    most = LEARNT_FROM if options.learn is not None else CAPACITY
+    most = MOST_CLOSE_UPS if options.learn is not None else CAPACITY
     with PersonIndex(options.camera, capacity=most) as person_index:
         first_pass = FirstPass(person_index)
         with open_source(source.path) as first:
@@ -107,11 +128,12 @@ def in_passes(
             personal = learning.run(first_pass) if learning else None
             done = enhance(source, options, meter, place, first_pass, collector, opener, personal)
             return learning.told_in(done) if learning else done
-        if pass_through(source, options, overwrite=options.overwrite):
+        passed = pass_through(source, options, overwrite=options.overwrite)
+        if passed is not None:
             report = report_of(
                 first_pass.metrics, first_pass.duration_s, options, first_pass=first_pass
             )
-            return Outcome(report, (PASSED_THROUGH, *notes_of(note)))
+            return Outcome(report, (*passed, *notes_of(note)))
         done = enhance(source, options, meter, place, first_pass, collector, opener)
         return replace(done, notes=(CONVERTED, *done.notes))
 
@@ -157,18 +179,13 @@ def enhance(
         sink = SegmentedSink(place, checkpoint, make_segment, stream_copy, source.rate, provenance)
         report = run_graph(source, stages, [sink], options, meter, first_pass, checkpoint)
     let_go = first_pass.person_index.let_go if first_pass else 0
-    left_out, converted = ", ".join(stream_copy.left_out), ", ".join(stream_copy.converted)
     notes = notes_of(
         source.note,
         f"more than {MAX_PEOPLE} people: {let_go} of them did without close-ups"
         if let_go
         else None,
         *sink.notes,
-        f"left out, the output cannot hold it: {left_out}" if left_out else None,
-        f"subtitles converted: {converted}" if converted else None,
-        f"{sink.packets_left_out} damaged packets of other tracks left out"
-        if sink.packets_left_out
-        else None,
+        *stream_copy.notes(sink.packets_left_out),
     )
     return Outcome(report, notes)
 
@@ -176,7 +193,10 @@ def enhance(
 def run_demo(
     source: DemoSource, options: Options, sheet: DemoSheet, collector: ReportCollector | None = None
 ) -> Report:
-    """The demo through the same graph, with a sink that compares with the truth."""
+    """The demo through the same graph, with a sink that compares with the truth.
+
+    Raises: CloseupError, EngineError: as `run_recording`.
+    """
     stages = build_stages(source, options, collector=collector)
     sink = FileSink(
         options.output,
@@ -210,6 +230,7 @@ def build_stages(
         runtime=opener or options.runtime,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,
+        odd=True,
         personal=personal,
     )
     if first_pass:
@@ -304,16 +325,19 @@ def report_of(
     )
 
 
-def pass_through(source: FileSource, options: Options, *, overwrite: bool) -> bool:
+def pass_through(
+    source: FileSource, options: Options, *, overwrite: bool
+) -> tuple[Note, ...] | None:
     """Write an unchanged copy: there is no face to enhance.
 
-    Returns: whether that is possible: the kind of the output may not hold the recording's codecs.
+    Returns: what there is to say of it; None when the kind of the output cannot hold the
+             recording's pictures as they are.
     """
     try:
-        copy_recording(source.path, options.output, overwrite=overwrite)
+        told = copy_recording(source.path, options.output, overwrite=overwrite)
     except OutputError:
-        return False
-    return True
+        return None
+    return (PASSED_THROUGH, *notes_of(*told))
 
 
 def notes_of(*texts: str | None) -> tuple[Note, ...]:

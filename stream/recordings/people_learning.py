@@ -23,8 +23,6 @@ from stream.stages.exemplars.bank import SMALL_SIDE_PX
 from stream.telemetry.keys import Keys
 from stream.telemetry.progress import MakeMeter
 
-LEARNT_FROM = 36
-"""Close-ups kept of each person: 7 MB."""
 MOST_PEOPLE = 8
 """So many are learnt at most: each has compiled networks of its own, 100 MB."""
 LEAST_SIDE_PX = 110

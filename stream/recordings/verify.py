@@ -14,11 +14,15 @@ from av.stream import Stream
 
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
-from stream.media.stream_copy import is_made_by_the_file
+from stream.media.tracks import codec_of, is_made_by_the_file
 from stream.telemetry.check import Check
 
 MATROSKA_TICK = Fraction(1, 1000)
 """FFmpeg writes the times of Matroska in milliseconds, whatever they were."""
+
+FRAMES_OF_SOUND = Fraction(1, 4)
+"""Seconds: by so much a sound may last longer in another codec, which begins with a frame before
+the sound and ends with a whole one (AAC: 0.128 s each at 8 kHz)."""
 
 
 @dataclass
@@ -29,15 +33,25 @@ class _Span:
     first: Fraction | None = None
     last: Fraction | None = None
     """Where the last one begins."""
+    end: Fraction | None = None
+    """Of the one that ends last; one that does not say how long it lasts, lasts as long as the one
+    before."""
     undated: int = 0
+    codec: str = ""
 
-    def add(self, start: Fraction | None) -> None:
+    @property
+    def lasting(self) -> Fraction | None:
+        return None if self.first is None or self.end is None else self.end - self.first
+
+    def add(self, start: Fraction | None, duration: Fraction = Fraction(0)) -> None:
         self.packets += 1
         if start is None:
             self.undated += 1
             return
         self.first = start if self.first is None else min(self.first, start)
+        end = start + (duration or (start - self.last if self.last is not None else 0))
         self.last = start if self.last is None else max(self.last, start)
+        self.end = end if self.end is None else max(self.end, end)
 
     @property
     def dated(self) -> bool:
@@ -95,6 +109,12 @@ def check_recording(before: Path, after: Path) -> Check:
     differences += _late("the pictures last", *lasting, slack, ("less", "longer"))
     for sound in range(min(len(old.sounds), len(new.sounds))):
         name = f"sound {sound + 1} "
+        if old.sounds[sound].codec != new.sounds[sound].codec:
+            # It was converted, a note says so: other packets, but as long.
+            lengths = (old.sounds[sound].lasting, new.sounds[sound].lasting)
+            words = ("less", "longer")
+            differences += _late(f"{name}lasts", *lengths, slack + FRAMES_OF_SOUND, words)
+            continue
         heard = (old.sounds[sound].packets, new.sounds[sound].packets)
         if heard[0] != heard[1]:
             differences.append(f"{name}has {heard[1]} packets instead of {heard[0]}")
@@ -128,7 +148,7 @@ def _content(path: Path) -> _Content:
             track = _kind(stream)
             found.tracks[track] = found.tracks.get(track, 0) + 1
             if stream.type == "audio":
-                sounds[stream.index] = _Span()
+                sounds[stream.index] = _Span(codec=codec_of(stream))
         found.sounds = list(sounds.values())
         read = [recording.streams[index] for index in sounds]
         if main is not None:
@@ -150,7 +170,7 @@ def _content(path: Path) -> _Content:
                 continue
             span = found.pictures if is_picture else sounds[packet.stream.index]
             start = None if packet.pts is None else packet.pts * packet.time_base
-            span.add(start)
+            span.add(start, (packet.duration or 0) * packet.time_base)
     return found
 
 

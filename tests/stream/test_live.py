@@ -24,6 +24,7 @@ import run_pipeline
 from engines.runtime import UnavailableError
 from run_pipeline import main
 from stream import live
+from stream.cli.stopping import SIGNALS
 from stream.frame import Frame, View
 from stream.graph import Opener, Stages
 from stream.live import Ending
@@ -154,10 +155,8 @@ def test_a_call_goes_on_without_its_stages_and_says_so_once(
     assert "failed open" in said.out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_finishes_the_recording(
-    stage: Enlarge, tmp_path: Path, number: signal.Signals
-) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_ctrl_c_finishes_the_recording(stage: Enlarge, tmp_path: Path, number: int) -> None:
     output = tmp_path / "call.mp4"
     before = signal.getsignal(number)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import run_pipeline
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from run_pipeline import main
 from stream import live
 from stream.api import Enhancer
@@ -19,10 +20,13 @@ from stream.camera_profile import CameraProfile
 from stream.events import StageFailedOpen
 from stream.known_people.called_person import CalledPerson
 from stream.known_people.people_store import PeopleStore
+from stream.live_learning import LiveLearning
 from stream.media.sinks.preview import Controls, Preview
 from stream.media.sources.camera_source import CameraSource
+from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
+from stream.stages.exemplars.exemplar_set import CAPACITY
 from stream.stages.exemplars.known_face import KnownFace
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.prometheus import serve
@@ -82,7 +86,7 @@ def test_a_call(
     }
     PeopleStore(encryption=Plain()).save(known_person("Ada"))
     wired = record(monkeypatch, CalledPerson)
-    assert names_of("call") == set(values)
+    assert names_of("call") == {*values, "learn-live"}
     assert main(arguments(way, tmp_path, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=30.0)
     assert set(opened.names) == {"onnxruntime-cpu"}
@@ -114,6 +118,23 @@ def test_a_call(
     assert written["output"] == f"{output}, virtualcam"
     assert written["runtime"] == "bicubic"
     assert 0.1 < written["duration_s"] < 60.0
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+def test_a_call_that_learns(
+    way: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learning = record(monkeypatch, LiveLearning)
+    output = {"output": [str(tmp_path / "call.mp4")], "headless": True, "overwrite": True}
+    for on in (True, False):
+        values = {"input": [CLIP], **output} | ({"learn-live": True} if on else {})
+        assert main(arguments(way, tmp_path, values)) == 0
+        assert made.bank[-1]["capacity"] == (MOST_CLOSE_UPS if on else CAPACITY)
+    (one,) = learning
+    personal = made.enhancer[0]["personal"]
+    assert one["personal"] is personal
+    assert isinstance(one["call"], EnhancementSession)
+    assert [call["personal"] for call in made.enhancer] == [personal, None]
 
 
 def test_the_keys_of_a_call_reach_its_stages(

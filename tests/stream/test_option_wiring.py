@@ -10,18 +10,20 @@ from typing import Any
 import pytest
 
 import run_pipeline
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from run_pipeline import main
 from stream.media.demo.demo_source import DemoSource
+from stream.media.encoded_sound import EncodedSound
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.file_source import FileSource
-from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.media.stream_copy import CopiedStreams
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
 from stream.recordings.job import run_recording
 from stream.recordings.people.person_index import PersonIndex
-from stream.recordings.people_learning import LEARNT_FROM, PeopleLearning
+from stream.recordings.people_learning import PeopleLearning
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.segments import SegmentedSink
 from stream.recordings.resume.work_dir import WorkDir
@@ -120,7 +122,7 @@ def test_people_are_learnt_between_two_passes(
     assert main(arguments(way, recording.parent, {**values, "report": str(report)})) == 0
     (one,) = learning
     assert (one["minutes"], one["zoom"], one["place"]) == (1.5, 2.0, None)
-    assert [each["capacity"] for each in people] == [LEARNT_FROM]
+    assert [each["capacity"] for each in people] == [MOST_CLOSE_UPS]
     assert isinstance(made.enhancer[-1]["personal"], PersonalRuntimes)
     assert json.loads(report.read_text(encoding="utf-8"))["learnt"] == []
 

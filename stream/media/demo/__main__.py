@@ -13,8 +13,8 @@ from pathlib import Path
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DURATION_S
 from stream.media.demo.demo_source import DemoSource
+from stream.media.encoded_sound import EncodedSound
 from stream.media.sinks.file_sink import FileSink
-from stream.media.stream_copy import EncodedSound
 
 
 def write_call(path: Path, seconds: float = DURATION_S, *, overwrite: bool = False) -> None:

@@ -7,10 +7,8 @@ process, and here it is one clear line.
 from __future__ import annotations
 
 import fcntl
-import json
 import mmap
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +27,6 @@ from av.video.stream import VideoStream
 from stream.errors import InputError
 from stream.media.pyav import exact
 from stream.media.sandbox.chroma import ChromaSetter
-from stream.media.sandbox.confine import CPU_S
 from stream.media.sandbox.sandbox_protocol import (
     Message,
     PictureMessage,
@@ -41,6 +38,7 @@ from stream.media.sandbox.sandbox_protocol import (
     understand_beside,
 )
 from stream.media.sandbox.shared_planes import Bytes, read_planes
+from stream.media.sandbox.spawn import death, spawn
 from stream.media.sources import file_source
 from stream.media.sources.file_source import FileSource
 from stream.media.video_format import VideoFormat
@@ -51,9 +49,6 @@ SLOTS, SLOTS_BYTES = 6, 128 << 20
 """So many pictures are decoded ahead; fewer, but two, where they need more memory than this."""
 MOST_BYTES_A_PIXEL = 8
 """Four channels of 16 bits."""
-START = "import sys; sys.path[:] = PATH; from stream.media.sandbox.child import main; main()"
-QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-"""The child computes nothing; threads that wait for nothing only cost addresses."""
 
 
 class SandboxDefectError(Exception):
@@ -147,20 +142,9 @@ class SandboxedSource(FileSource):
     def _start(self) -> None:
         self._connection, theirs = Pipe()
         self._memory = _anonymous_memory()
-        path = json.dumps([one or os.getcwd() for one in sys.path])
         passed = (theirs.fileno(), self._memory)
-        arguments = [*map(str, passed), str(self.path)]
         try:
-            self._child = subprocess.Popen(
-                [sys.executable, "-c", START.replace("PATH", path), *arguments],
-                pass_fds=passed,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | QUIET,
-                # Ctrl-C is for us.
-                start_new_session=True,
-            )
+            self._child = spawn("stream.media.sandbox.child", passed, [str(self.path)])
         except BaseException:
             self._connection.close()
             os.close(self._memory)
@@ -178,7 +162,8 @@ class SandboxedSource(FileSource):
                     )
                 message = receive(self._connection)
             except (EOFError, OSError, ValueError) as error:
-                raise InputError(f"{self.path} {self._death()}") from error
+                assert self._child is not None
+                raise InputError(f"{self.path} {death(self._child)}") from error
             if "defect" in message:
                 lines = (one_line(line) for line in str(message["defect"]).splitlines())
                 raise SandboxDefectError("\n".join(["in the process that decodes:", *lines]))
@@ -205,23 +190,20 @@ class SandboxedSource(FileSource):
                 f"{self.path} makes the decoder give nonsense; do not use it"
             ) from error
 
-    def _death(self) -> str:
-        """What became of the child, for a sentence about the recording."""
-        assert self._child is not None
-        self._child.kill()
-        status = self._child.wait()
-        died_of = signal.Signals(-status).name if status < 0 else f"status {status}"
-        if died_of == "SIGXCPU":
-            return f"takes more than {CPU_S} s of processor time to give a picture; is it damaged?"
-        return f"brings the decoder down ({died_of}); it is damaged, or made for that"
-
     def _grow(self, needed: int) -> None:
         """New slots, in memory that the child cannot shrink."""
         if not 0 < needed <= file_source.MAX_PIXELS * MOST_BYTES_A_PIXEL:
             raise ValueError(f"a picture of {needed} bytes")
         number = max(2, min(SLOTS, SLOTS_BYTES // needed))
-        os.ftruncate(self._memory, max(number * needed, os.fstat(self._memory).st_size))
-        shared = np.frombuffer(mmap.mmap(self._memory, number * needed), np.uint8)
+        try:
+            os.ftruncate(self._memory, max(number * needed, os.fstat(self._memory).st_size))
+            shared = np.frombuffer(mmap.mmap(self._memory, number * needed), np.uint8)
+        except OSError as error:
+            # Limits of files hold for memory without a name, too.
+            raise InputError(
+                f"{self.path} cannot be decoded: {number * needed >> 20} MB of memory cannot be "
+                f"had ({error.strerror}); free some, or lift the limit (ulimit -f)"
+            ) from error
         self._slots = list(shared.reshape(number, needed))
         self._send({"slots": number, "bytes": needed})
 

@@ -152,7 +152,7 @@ def choose_encoder(
         try:
             options = _nvenc_options(crf)
             encoder = _encoder(codec, kind.nvenc, options, format_name)
-            _try(encoder, size)
+            _try(encoder, (size[0] // 2 * 2, size[1] // 2 * 2))
         except (FFmpegError, ValueError, OutputError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             notes.append(f"{kind.nvenc} cannot be used here ({reason}); {kind.software} encodes")
@@ -270,11 +270,22 @@ def _svt_light(light: Light | None) -> list[str]:
     return more
 
 
+def holds(encoder: Encoder, size: Size) -> bool:
+    """Whether the encoder takes pictures of this size, px, which may have odd sides."""
+    if all(side % 2 == 0 for side in size):
+        return True
+    try:
+        _try(encoder, size)
+    except (FFmpegError, ValueError):
+        return False
+    return True
+
+
 def _try(encoder: Encoder, size: Size) -> None:
     """Open the encoder as the recording will. Raises: FFmpegError, ValueError: it cannot be."""
     context = CodecContext.create(encoder.name, "w")
     assert isinstance(context, VideoCodecContext)
-    context.width, context.height = size[0] // 2 * 2, size[1] // 2 * 2
+    context.width, context.height = size
     context.pix_fmt = encoder.format
     context.framerate, context.time_base = Fraction(25), Fraction(1, 25)
     context.options = dict(encoder.options)

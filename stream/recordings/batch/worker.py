@@ -42,6 +42,8 @@ def work(pipe: Connection, threads: int, runtime: str) -> None:
 def _prepare(threads: int) -> None:
     # Ctrl-C at a terminal reaches all processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # The runtimes of the network and the detector's go by it.
     os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from engines.files import hidden_beside
+from stream.errors import OutputError
+
 try:
     import fcntl
 except ImportError:  # Windows: two runs at once are the user's to avoid
@@ -44,3 +47,27 @@ def held(path: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)
+
+
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """Be the only one who writes an output, from before the first look at it to its last byte.
+
+    Where the file system has no locks, two runs at once are the user's to avoid.
+
+    Raises: OutputError: another run writes it.
+    """
+    lock = held(hidden_beside(output, "lock"))
+    try:
+        lock.__enter__()
+    except TakenError:
+        raise OutputError(
+            f"another run writes {output}; wait for its end, or give another name"
+        ) from None
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)

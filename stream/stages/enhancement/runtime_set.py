@@ -4,6 +4,7 @@ the shipped ones."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -13,6 +14,7 @@ from engines.runtime import Runtime
 
 KNOWN = -1
 """In the place of a track_id: somebody who is known before the call, until a face is theirs."""
+POLL_S = 0.05
 
 
 class PersonalRuntimes:
@@ -28,25 +30,37 @@ class PersonalRuntimes:
         self._runtimes: dict[tuple[int, int], Runtime] = {}
         self._replaced: list[Runtime] = []
         self._known: int | None = None
+        self._asked: dict[tuple[int, int], int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._runtimes)
 
-    def put(self, track_id: int, weights: PersonalWeights, bucket: int | None = None) -> None:
+    def put(
+        self, track_id: int, weights: PersonalWeights, *, ready_within_s: float | None = None
+    ) -> None:
         """Use these for a person from the next frame on; takes the time of opening, here.
 
-        Args:   bucket: side of the crops that will come, px: the runtime is made ready for them.
+        Args:   ready_within_s: wait so long until crops of the size that was asked for last are
+                answered without a stop, as a call wants it; None: they may take their time.
         Raises: EngineError: they cannot be opened; what there was stays.
         """
         runtime = self._opens(weights)
         runtime.__enter__()
-        if bucket is not None:
-            runtime.at_once(bucket, soon=True)
+        key = track_id, weights.scale
+        if ready_within_s is not None:
+            end_s = time.monotonic() + ready_within_s
+            while (bucket := self._asked.get(key)) is not None and time.monotonic() < end_s:
+                if runtime.at_once(bucket, soon=True):
+                    break
+                time.sleep(POLL_S)
         with self._lock:
-            key = track_id, weights.scale
             if key in self._runtimes:
                 self._replaced.append(self._runtimes[key])
             self._runtimes[key] = runtime
+
+    def ask(self, track_id: int, scale: int, bucket: int) -> None:
+        """Note which size of crop a person has now."""
+        self._asked[track_id, scale] = bucket
 
     def get(self, track_id: int, scale: int) -> Runtime | None:
         """The runtime for a person, in the thread that uses it; None: nothing was learnt."""
@@ -121,6 +135,7 @@ class RuntimeSet:
         without."""
         if self._personal is not None:
             self._personal.make_ready(scale, bucket)
+            self._personal.ask(track_id, scale, bucket)
         asked = {self.shipped(scale), self.of(track_id, scale)}
         # a list: every one of them is to hear of it
         return all([one.at_once(bucket, soon=soon) for one in asked])  # noqa: C419

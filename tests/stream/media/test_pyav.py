@@ -6,11 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import pytest
 
 from stream.media.pyav import exact
+from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sources.file_source import open_recording
-from tests.recording_files import write_recording
+from tests.recording_files import picture, write_recording
 
 
 @pytest.mark.parametrize(("top", "bottom"), [(0, 1), (0, 0), (1, 0), (-1, 0)])
@@ -39,3 +41,25 @@ def test_titles_in_an_old_encoding_do_not_refuse_a_recording(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes().replace(b"A call", b"Gr\xfc\xdfe"))
     with open_recording(path) as recording:
         assert recording.metadata["title"].startswith("Gr")
+
+
+def test_side_data_that_pyav_cannot_name_does_not_refuse_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "exif.avi"
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x0f\0\x02\0\0\0\x06\0\0\0\x1aMaker\0\0\0\0\0"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
+            frame.pts = number
+            for packet in stream.encode(frame.reformat(format="yuvj420p")):
+                jpeg = bytes(packet)
+                length = (len(exif) + 2).to_bytes(2, "big")
+                with_exif = av.Packet(jpeg[:2] + b"\xff\xe1" + length + exif + jpeg[2:])
+                with_exif.stream, with_exif.time_base = stream, packet.time_base
+                with_exif.pts = with_exif.dts = number
+                container.mux(with_exif)
+    with open_source(path) as source:
+        assert source.video_format.size == (64, 48)
+        assert len(list(source)) == 3
+        assert source.note is None

@@ -14,10 +14,11 @@ from engines.files import part_path
 from stream.errors import OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour
+from stream.media.encoded_sound import EncodedSound
 from stream.media.remux import copy_recording
 from stream.media.sinks.file_sink import FileSink, check_output
 from stream.media.sources.file_source import FileSource
-from stream.media.stream_copy import CopiedStreams, EncodedSound
+from stream.media.stream_copy import CopiedStreams
 from stream.media.video_format import VideoFormat
 from tests.recording_files import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
 
@@ -257,25 +258,6 @@ def test_a_sink_without_frames_and_a_wrong_size(tmp_path: Path) -> None:
         sink.close()
 
 
-def test_sound_that_does_not_fit_says_what_to_do(tmp_path: Path) -> None:
-    source = tmp_path / "call.asf"
-    with av.open(str(source), "w") as container:
-        stream = container.add_stream("wmav2", rate=44_100, layout="mono", bit_rate=48_000)
-        sound = av.AudioFrame.from_ndarray(
-            np.zeros((1, 2048), np.float32), format="fltp", layout="mono"
-        )
-        sound.sample_rate, sound.pts = 44_100, 0
-        container.mux(stream.encode(sound))
-        container.mux(stream.encode(None))
-    stream_copy = CopiedStreams(source)
-    target = tmp_path / "better.mov"
-    sink = FileSink(target, (64, 48), Fraction(25), Fraction(1, 25), stream_copy=stream_copy)
-    with pytest.raises(OutputError, match=r"wmav2.*\.mkv"):
-        sink.send(frame_of(picture()))
-    sink.abort()
-    assert list(tmp_path.iterdir()) == [source]
-
-
 def test_a_damaged_packet_of_sound_costs_only_itself(tmp_path: Path) -> None:
     source, target = tmp_path / "call.ts", tmp_path / "better.mp4"
     write_recording(source, pts=range(0, 90_000, 3600))
@@ -307,3 +289,9 @@ def test_a_copy_is_identical(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--overwrite"):
         copy_recording(source, same)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_name_that_is_too_long_is_said_before_the_work(tmp_path: Path) -> None:
+    check_output(tmp_path / f"{'a' * 251}.mp4", overwrite=False)
+    with pytest.raises(OutputError, match="256 bytes is too long"):
+        check_output(tmp_path / f"{'a' * 252}.mp4", overwrite=False)

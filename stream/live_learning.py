@@ -1,0 +1,228 @@
+"""LiveLearning: the network learns the people of a call, with what the machine has to spare.
+
+A thread looks a few times a second. Learning itself is in a process of its own at the lowest
+priority (`engines.personal`). It runs while frames leave room, and rests while they do not; what
+held-out close-ups say is better is opened and made ready here, beside what runs, and then takes
+its place between two frames.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
+from engines.personal.gain import Gain
+from engines.personal.learning_process import Learning, LearningProcess, Task
+from engines.personal.personal_weights import PersonalWeights
+from engines.runtime import EngineError
+from stream.events import Event, LearningFailed, PersonLearnt
+from stream.frame import Exemplar
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
+from stream.telemetry.metrics import Metrics
+
+TICK_S = 0.5
+ROUND_MINUTES = 8.0
+"""Of one learning, in which it is judged eight times; then it begins anew with what has come."""
+MORE = 1.5
+"""A person is learnt again with so many times as many close-ups."""
+LEAST_SIDE_PX = 110
+"""Smaller headshots are no truth: what is learnt from has 128 px."""
+ROOM, TIGHT = 0.5, 0.8
+"""Share of the time between frames that they take: below the first learning goes on, above the
+second it rests. The time is taken while it runs, so what it costs the call is in it."""
+REST_S, MOST_REST_S = 5.0, 160.0
+"""A rest is twice as long when the last one was soon followed by another."""
+LEARNING = "learning"
+"""Gauge: 1 while somebody is learnt, 0 while it rests."""
+GAIN = "learnt gain db"
+"""Gauge: PSNR in the face over the shipped weights, of the person who was learnt last, dB."""
+
+
+class LearntCall(Protocol):
+    """What is asked of a session."""
+
+    metrics: Metrics
+
+    @property
+    def load(self) -> float:
+        """Share of the time between frames that they take."""
+        ...
+
+    @property
+    def track_ids(self) -> Sequence[int]:
+        """Of whom exemplars are kept."""
+        ...
+
+    def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
+        """Of one person."""
+        ...
+
+    def tell(self, event: Event) -> None:
+        """It happened now."""
+        ...
+
+
+@dataclass
+class _Running:
+    """Somebody who is learnt now."""
+
+    track_id: int
+    close_ups: int
+    process: LearningProcess
+    resting: bool = False
+
+
+class LiveLearning:
+    """Learns while a call goes on. A context manager: the thread runs within it.
+
+    Args: call: the session. personal: gets the runtimes of people who were learnt.
+          threads: of the process; None: all cores but the two that a call needs, at least one.
+          learns: starts the process that learns. clock: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        call: LearntCall,
+        personal: PersonalRuntimes,
+        *,
+        threads: int | None = None,
+        learns: Callable[[Task], LearningProcess] = LearningProcess,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._call = call
+        self._personal = personal
+        self._threads = threads or max(1, (os.cpu_count() or 1) - 2)
+        self._learns = learns
+        self._clock = clock
+        self._running: _Running | None = None
+        self._learnt: dict[int, int] = {}
+        """By track_id, from how many close-ups."""
+        self._used: set[int] = set()
+        self._rest_until_s = 0.0
+        self._rest_s = REST_S
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="closeup learning", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Begin, rest, go on, take what is better; what the thread does every `TICK_S`."""
+        self._let_go()
+        room = self._is_room()
+        if self._running is None:
+            if room:
+                self._begin()
+            return
+        running = self._running
+        if running.resting == room:
+            running.resting = not room
+            if room:
+                running.process.resume()
+            else:
+                running.process.pause()
+        self._call.metrics.set(LEARNING, 0 if running.resting else 1)
+        try:
+            news = running.process.news()
+        except EngineError as error:
+            self._call.tell(LearningFailed(str(error)))
+            self._stop()
+            return
+        if news is not None:
+            self._take(running, news)
+
+    def _run(self) -> None:
+        try:
+            while not self._ended.wait(TICK_S):
+                self.look()
+        finally:
+            self._stop()
+
+    def _is_room(self) -> bool:
+        now_s, load = self._clock(), self._call.load
+        if self._running is not None and not self._running.resting and load > TIGHT:
+            soon = now_s - self._rest_until_s < 2.0 * self._rest_s
+            self._rest_s = min(2.0 * self._rest_s, MOST_REST_S) if soon else REST_S
+            self._rest_until_s = now_s + self._rest_s
+            return False
+        going = self._running is not None and not self._running.resting
+        return now_s >= self._rest_until_s and load <= (TIGHT if going else ROOM)
+
+    def _begin(self) -> None:
+        known = {track_id: self._close_ups(track_id) for track_id in self._call.track_ids}
+        wanted = {
+            track_id: close_ups
+            for track_id, close_ups in known.items()
+            if len(close_ups) >= max(LEAST_CLOSE_UPS, MORE * self._learnt.get(track_id, 0))
+        }
+        if not wanted:
+            return
+        track_id = max(wanted, key=lambda one: len(wanted[one]))
+        close_ups = wanted[track_id]
+        self._learnt[track_id] = len(close_ups)
+        task = Task(close_ups, 4, ROUND_MINUTES, threads=self._threads, lowest_priority=True)
+        try:
+            self._running = _Running(track_id, len(close_ups), self._learns(task))
+        except EngineError as error:
+            self._call.tell(LearningFailed(str(error)))
+
+    def _close_ups(self, track_id: int) -> tuple[CloseUp, ...]:
+        kept = self._call.exemplars_of(track_id)
+        return tuple(
+            # a copy: the bank wipes its own at any time
+            CloseUp(one.image.copy(), one.time_s)
+            for one in kept
+            if one.side_px >= LEAST_SIDE_PX
+        )
+
+    def _take(self, running: _Running, news: Learning) -> None:
+        if news.weights is not None:
+            self._use(running.track_id, news.weights, news.gain or Gain(0.0, 0.0))
+        if news.done:
+            self._stop()
+
+    def _use(self, track_id: int, weights: PersonalWeights, gain: Gain) -> None:
+        try:
+            self._personal.put(track_id, weights, ready_within_s=ROUND_MINUTES * 60.0 / 8.0)
+        except EngineError as error:
+            self._call.tell(LearningFailed(str(error)))
+            return
+        finally:
+            weights.wipe()
+        self._used.add(track_id)
+        self._call.metrics.set(GAIN, round(gain.psnr, 2))
+        self._call.tell(PersonLearnt(track_id, gain.psnr, gain.coherence))
+
+    def _let_go(self) -> None:
+        """Of whom no exemplar is kept any more, nothing else is."""
+        kept = set(self._call.track_ids)
+        for track_id in (self._used | self._learnt.keys()) - kept:
+            self._personal.remove(track_id)
+            self._used.discard(track_id)
+            self._learnt.pop(track_id, None)
+        if self._running is not None and self._running.track_id not in kept:
+            self._stop()
+
+    def _stop(self) -> None:
+        running, self._running = self._running, None
+        self._call.metrics.set(LEARNING, 0)
+        if running is not None:
+            with suppress(EngineError):
+                running.process.close()
