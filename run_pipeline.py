@@ -2,6 +2,7 @@
 
     python run_pipeline.py --input call.mp4 --output better.mp4
     python run_pipeline.py --input calls/ --input "2024-*/*.mkv" --output better/
+    ssh host cat call.mkv | python run_pipeline.py --input - --output better.mkv
     python run_pipeline.py --input demo
     python run_pipeline.py --input webcam
     python run_pipeline.py --input webcam --headless --output virtualcam --output call.mp4
@@ -53,6 +54,7 @@ from stream.media.demo.demo_source import DemoSource
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.file_sink import check_output, check_place
 from stream.media.sinks.window import check_display
+from stream.media.sources.spool import NAME, STDIN, spooled
 from stream.options import DEMO_OUTPUT, BatchOptions, Common, LiveOptions, Options
 from stream.recordings.batch.batch import run_batch
 from stream.recordings.batch.task import work_dir_of
@@ -111,12 +113,17 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
             options.output.parent.mkdir(exist_ok=True)
         check_files(options)
         show_demo(options)
+    elif options.input == Path(STDIN):
+        # Before all of it is read, which may take an hour.
+        check_output(options.output, options.overwrite, None, options.encoding)
+        with spooled(options.output) as recording:
+            run_one(replace(options, input=recording), STDIN)
     else:
-        run_one(options)
+        run_one(options, str(options.input))
 
 
-def run_one(options: Options) -> None:
-    """One recording."""
+def run_one(options: Options, name: str) -> None:
+    """One recording, which the report calls by a name."""
     assert options.input is not None
     recording, collector = options.input, collector_of(options)
     options = told(options)
@@ -124,7 +131,7 @@ def run_one(options: Options) -> None:
     out = sys.stdout
     if options.progress == "json":
         # Who reads events from stdout reads nothing else there.
-        names = str(options.input), str(options.output)
+        names = name, str(options.output)
         meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
     with redirect_stdout(out), open_source(recording) as source:
         check_files(options)
@@ -135,10 +142,14 @@ def run_one(options: Options) -> None:
                 outcome = run_recording(source, options, meter, place)
             clear_work(options.output)
         for note in outcome.notes:
+            text = note.text
+            if name == STDIN:
+                text = text.replace(recording.name, NAME)
             if note.is_result:
-                print(note.text)
+                print(text)
             else:
-                print(f"note: {note.text}", file=sys.stderr)
+                print(f"note: {text}", file=sys.stderr)
+        outcome.report["input"] = name
         finish(outcome.report, options, [options.output], collector=collector)
 
 

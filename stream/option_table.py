@@ -33,8 +33,8 @@ _HAS_REPORT: dict[Use, str] = dict.fromkeys(RECORDINGS, "a recording has --repor
 INPUT = DeclaredOption[Sequence[str]](
     name="input", many=True, default=(), metavar="WHAT", uses=_PROGRAM, group=_WHAT,
     help="a recording, or as often as you like recordings, folders and patterns; "
-    f'"{DEMO}", a camera (webcam, webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by '
-    f'FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
+    f'"-", a recording from standard input; "{DEMO}", a camera (webcam, webcam:1, /dev/video2, or '
+    f'lavfi:GRAPH for a picture made by FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
 )
 OUTPUT = DeclaredOption[Sequence[str]](
     name="output", many=True, default=(), metavar="WHAT", uses=_FILES, group=_WHAT,

@@ -20,7 +20,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from stream.errors import InputError
-from stream.media.sandbox.chroma import ChromaFinder
+from stream.media.sandbox.chroma import ChromaFinder, top_down
 from stream.media.sandbox.confine import MEMORY_BYTES, confine, more_time
 from stream.media.sandbox.sandbox_protocol import (
     LONGEST_DEFECT,
@@ -56,7 +56,7 @@ class _Slots:
 
     def send(self, frame: av.VideoFrame, damaged: int) -> None:
         """Wait for a free slot, fill it, and say so."""
-        frame = without_palette(frame)
+        frame = without_palette(top_down(frame))
         needed = needed_bytes(frame)
         if not self._slots or needed > self._slots[0].size:
             self._grow(needed)
@@ -132,7 +132,8 @@ def decode(path: Path, connection: Connection, memory: int) -> None:
             if time.monotonic() - timed_s > ALIVE_S:
                 timed_s = time.monotonic()
                 more_time()
-        send(connection, {"end": {"damaged": source.damaged, "broke_off": source.broke_off}})
+        end = {name: getattr(source, name) for name in ("damaged", "broke_off", "deinterlaced")}
+        send(connection, {"end": end})
 
 
 def main() -> None:
