@@ -2,12 +2,16 @@
 
     python run_pipeline.py --input call.mp4 --output better.mp4
     python run_pipeline.py --input calls/ --input "2024-*/*.mkv" --output better/
+    ssh host cat call.mkv | python run_pipeline.py --input - --output better.mkv
     python run_pipeline.py --input demo
     python run_pipeline.py --input webcam
     python run_pipeline.py --input webcam --headless --output virtualcam --output call.mp4
     python run_pipeline.py --config desk.toml
     python run_pipeline.py --input webrtc
     python run_pipeline.py doctor
+    python run_pipeline.py learn NAME --input webcam
+    python run_pipeline.py people
+    python run_pipeline.py forget NAME
 
 Installed, it is the console script `closeup`.
 
@@ -44,6 +48,7 @@ from engines.weights.manifest import weights_used
 from stream.cli.arguments import parse
 from stream.cli.console import lenient_console
 from stream.cli.doctor import examine, format_findings, healthy
+from stream.cli.people_commands import COMMANDS, KEPT_AS_IT_WAS
 from stream.cli.provenance_options import shows_faces
 from stream.cli.stopping import EXIT_STATUS, StoppedError, stopped_by_signals
 from stream.errors import CloseupError, ConfigError
@@ -53,6 +58,7 @@ from stream.media.demo.demo_source import DemoSource
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.file_sink import check_output, check_place
 from stream.media.sinks.window import check_display
+from stream.media.sources.spool import NAME, STDIN, spooled
 from stream.options import DEMO_OUTPUT, BatchOptions, Common, LiveOptions, Options
 from stream.recordings.batch.batch import run_batch
 from stream.recordings.batch.task import work_dir_of
@@ -80,6 +86,10 @@ def _main(arguments: Sequence[str] | None) -> int:
         return 0 if healthy(findings) else 2
     stopped = "stopped; no output was written"
     try:
+        if given and given[0] in COMMANDS:
+            stopped = KEPT_AS_IT_WAS
+            COMMANDS[given[0]](given[1:])
+            return 0
         options = parse(given)
         if isinstance(options, BatchOptions) or (isinstance(options, Options) and options.resume):
             stopped = "stopped; the same command goes on from here"
@@ -111,12 +121,17 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
             options.output.parent.mkdir(exist_ok=True)
         check_files(options)
         show_demo(options)
+    elif options.input == Path(STDIN):
+        # Before all of it is read, which may take an hour.
+        check_output(options.output, options.overwrite, None, options.encoding)
+        with spooled(options.output) as recording:
+            run_one(replace(options, input=recording), STDIN)
     else:
-        run_one(options)
+        run_one(options, str(options.input))
 
 
-def run_one(options: Options) -> None:
-    """One recording."""
+def run_one(options: Options, name: str) -> None:
+    """One recording, which the report calls by a name."""
     assert options.input is not None
     recording, collector = options.input, collector_of(options)
     options = told(options)
@@ -124,7 +139,7 @@ def run_one(options: Options) -> None:
     out = sys.stdout
     if options.progress == "json":
         # Who reads events from stdout reads nothing else there.
-        names = str(options.input), str(options.output)
+        names = name, str(options.output)
         meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
     with redirect_stdout(out), open_source(recording) as source:
         check_files(options)
@@ -135,10 +150,14 @@ def run_one(options: Options) -> None:
                 outcome = run_recording(source, options, meter, place)
             clear_work(options.output)
         for note in outcome.notes:
+            text = note.text
+            if name == STDIN:
+                text = text.replace(recording.name, NAME)
             if note.is_result:
-                print(note.text)
+                print(text)
             else:
-                print(f"note: {note.text}", file=sys.stderr)
+                print(f"note: {text}", file=sys.stderr)
+        outcome.report["input"] = name
         finish(outcome.report, options, [options.output], collector=collector)
 
 

@@ -33,8 +33,8 @@ _HAS_REPORT: dict[Use, str] = dict.fromkeys(RECORDINGS, "a recording has --repor
 INPUT = DeclaredOption[Sequence[str]](
     name="input", many=True, default=(), metavar="WHAT", uses=_PROGRAM, group=_WHAT,
     help="a recording, or as often as you like recordings, folders and patterns; "
-    f'"{DEMO}", a camera (webcam, webcam:1, /dev/video2, or lavfi:GRAPH for a picture made by '
-    f'FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
+    f'"-", a recording from standard input; "{DEMO}", a camera (webcam, webcam:1, /dev/video2, or '
+    f'lavfi:GRAPH for a picture made by FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
 )
 OUTPUT = DeclaredOption[Sequence[str]](
     name="output", many=True, default=(), metavar="WHAT", uses=_FILES, group=_WHAT,
@@ -88,6 +88,12 @@ HEADLESS = DeclaredOption[bool](
     name="headless", kind=bool, default=False, uses=_CALL, group=_CALLS,
     help="no preview window; needs an output",
     instead=dict.fromkeys(RECORDINGS, "a recording has no preview window"),
+)
+PERSON = DeclaredOption[str | None](
+    name="person", default=None, metavar="NAME", uses=_CALL, group=_CALLS,
+    help='somebody who is kept ("closeup learn NAME"): the face that is theirs has close-ups and '
+    "personal weights from the start",
+    instead=dict.fromkeys(RECORDINGS, "a recording has --learn"),
 )
 LEARN_LIVE = DeclaredOption[bool](
     name="learn-live", kind=bool, default=False, uses=_CALL, group=_CALLS,
@@ -207,6 +213,21 @@ CANDIDATES = DeclaredOption[Literal["auto", "all", "public"]](
     help="addresses named by a peer that the relay sends to: public ones, or all; auto "
     "(default): public ones if others can reach --host",
 )
+TRUSTED_PROXIES = DeclaredOption[Sequence[str]](
+    name="trusted-proxies", many=True, default=(), metavar="ADDRESS", uses=_RELAY, group=_WEBRTC,
+    help="a reverse proxy, or a network of some (10.0.0.0/8), whose X-Forwarded-For and "
+    "X-Forwarded-Proto are believed; as often as you like",
+)
+PATH_PREFIX = DeclaredOption[str](
+    name="path-prefix", default="", metavar="PATH", uses=_RELAY, group=_WEBRTC,
+    help="what a reverse proxy takes off the path, such as /closeup",
+)
+LOG = DeclaredOption[Literal["error", "warning", "info"]](
+    name="log", default="warning", choices=("error", "warning", "info"), uses=_RELAY,
+    group=_WEBRTC,
+    help="info: a line on stderr when a session begins and ends, without addresses "
+    "(default {default})",
+)
 REPORT = DeclaredOption[Path | None](
     name="report", kind=Path, default=None, metavar="WHAT", uses=_SINGLE, group=_MORE,
     help="a name.json: what was done, for programs; any other name: a folder with a page to look "
@@ -223,9 +244,10 @@ RUNTIME = DeclaredOption[str](
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
     *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
-    *(HEADLESS, LEARN_LIVE, STATS, METRICS_PORT),
+    *(HEADLESS, LEARN_LIVE, PERSON, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
     *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
+    *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
     *(REPORT, RUNTIME),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -237,6 +238,25 @@ def test_a_defect_keeps_its_traceback_and_leaves_nothing(
     with pytest.raises(ZeroDivisionError):
         run_main("--input", recording, "--output", recording.with_name("better.mp4"))
     assert names(recording.parent) == {"call.mp4"}
+
+
+def test_a_recording_that_is_still_written_to(
+    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def grow(frame: Frame) -> None:
+        if frame.index == 3:
+            os.utime(recording, (1.0, 1.0))
+
+    road(meet=grow)
+    assert run_main("--input", recording, "--output", recording.with_name("better.mp4")) == 0
+    assert "note: call.mp4 was written to meanwhile" in capsys.readouterr().err
+
+
+def test_a_pipe_goes_in_alone_and_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main("--input", "-", "--output", "better.mp4", "--resume") == 2
+    assert "--resume needs a file" in capsys.readouterr().err
+    assert run_main("--input", "-", "--input", "call.mp4", "--output", "better/") == 2
+    assert "several inputs must be recordings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["first_pass", "meet"])

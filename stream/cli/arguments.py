@@ -21,6 +21,7 @@ from stream.errors import ConfigError
 from stream.media.sinks.encoder import Encoding, check_encoding
 from stream.media.sinks.file_sink import FORMATS
 from stream.media.sources.devices import Device, device_named
+from stream.media.sources.spool import STDIN
 from stream.option_table import (
     CODEC,
     CRF,
@@ -34,6 +35,7 @@ from stream.option_table import (
     OUTPUT,
     OVERWRITE,
     PASSES,
+    RESUME,
     VIRTUAL_CAMERA,
     WEBRTC,
 )
@@ -43,7 +45,10 @@ from stream.rtc.relay_options import RelayOptions, read_relay
 from stream.version import __version__
 
 DESCRIPTION = "Make far-away faces sharp with the same person's earlier close-ups."
-EPILOG = '"%(prog)s doctor" says what this machine has and what to install for more.'
+EPILOG = (
+    '"%(prog)s doctor" says what this machine has and what to install for more; '
+    '"learn NAME", "people" and "forget NAME" are for people who are kept for all calls.'
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,7 +73,7 @@ def parse(arguments: Sequence[str]) -> Options | BatchOptions | LiveOptions | Re
         raise ConfigError("--input is missing; name a recording or a camera, or demo (see --help)")
     given.check()
     device = device_named(inputs[0])
-    if len(inputs) > 1 and any(one in (DEMO, WEBRTC) or device_named(one) for one in inputs):
+    if len(inputs) > 1 and any(one in (DEMO, WEBRTC, STDIN) or device_named(one) for one in inputs):
         raise ConfigError("several inputs must be recordings; give a camera or the demo alone")
     use = _use(given, inputs, device)
     given.refuse_others(use)
@@ -158,6 +163,8 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
         raise ConfigError("--learn looks through the recording first; leave out --passes 1")
     if given[LEARN] is not None and (reason := lacking()) is not None:
         raise ConfigError(reason)
+    if given[INPUT][0] == STDIN and given[RESUME]:
+        raise ConfigError("--resume needs a file; what came through a pipe is gone afterwards")
     output = Path(outputs[0]) if outputs else DEMO_OUTPUT
     encoding = Encoding(given[CODEC], given[CRF], given[ENCODER])
     kind = FORMATS.get(output.suffix.lower())

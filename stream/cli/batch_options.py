@@ -16,7 +16,7 @@ from stream.recordings.batch.discovery import names_several
 def is_archive(inputs: Sequence[str], outputs: Sequence[str]) -> bool:
     """Whether many recordings are meant, or one that goes into a folder."""
     into_folder = len(outputs) == 1 and (
-        outputs[0].endswith(("/", os.sep)) or Path(outputs[0]).is_dir()
+        outputs[0].endswith(("/", os.sep)) or os.path.isdir(outputs[0])
     )
     return len(inputs) > 1 or into_folder or any(names_several(one) for one in inputs)
 
@@ -31,7 +31,7 @@ def check(given: OptionValues) -> Path:
     if len(outputs) != 1:
         raise ConfigError("an archive has one --output, a folder")
     output = Path(outputs[0])
-    if output.suffix.lower() in FORMATS and not output.is_dir():
+    if output.suffix.lower() in FORMATS and not os.path.isdir(output):
         raise ConfigError(f"--output {output} names one recording; several need a folder")
     if given.has(CLUSTER) and given.has(JOBS):
         raise ConfigError("--jobs is for this machine; a cluster takes what --cluster-cpus allows")

@@ -88,9 +88,14 @@ class CopiedStreams:
         main = pictures_of(self._container)
         return None if main is None else exact(main.time_base)
 
+    @property
+    def _has_cover(self) -> bool:
+        return any(is_cover(stream) for stream in self._container.streams)
+
     def options(self, kind: str) -> dict[str, str]:
         """As the protocol says."""
-        return titles.container_options(kind, titles.of_recording(self._container.metadata))
+        told = titles.of_recording(self._container.metadata)
+        return titles.container_options(kind, told, cover=self._has_cover)
 
     def add_to(
         self, container: OutputContainer, add_pictures: Callable[[], VideoStream] | None = None
@@ -100,7 +105,11 @@ class CopiedStreams:
         Args:   add_pictures: left out when the pictures are copied.
         Raises: OutputError: the sound, or copied pictures, do not fit into this kind of file.
         """
-        container.metadata.update(titles.of_recording(self._container.metadata))
+        told = titles.of_recording(self._container.metadata)
+        container.metadata.update(told)
+        if self._has_cover:
+            lost = titles.lost_beside_cover(container.format.name, told)
+            self.left_out += [f"title {name}, beside a cover" for name in lost]
         container.set_chapters(self._container.chapters())
         main = pictures_of(self._container)
         # Sound alone may accompany pictures from elsewhere.
@@ -112,8 +121,8 @@ class CopiedStreams:
                 pictures = self._copy(main, container)
             else:
                 pictures = add_pictures()
-                told = titles.of_pictures(stream.metadata)
-                pictures.metadata.update(titles.of_track(told, container.format.name))
+                coded = titles.of_pictures(stream.metadata)
+                pictures.metadata.update(titles.of_track(coded, container.format.name))
                 pictures.disposition = stream.disposition
         assert pictures is not None
         for stream in self._container.streams:

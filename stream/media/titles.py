@@ -15,6 +15,11 @@ USUAL = frozenset(
     {"title", "artist", "album", "date", "comment", "genre"} | {"copyright", CREATED, "location"}
 )
 """What every mp4 and mov keeps; other names need `use_metadata_tags`."""
+WITH_COVER = USUAL | {
+    *("album_artist", "composer", "grouping", "lyrics", "description", "synopsis", "show"),
+    *("episode_id", "network", "keywords"),
+}
+"""What an mp4 with a cover keeps: FFmpeg writes covers and other names into the same place."""
 
 
 def of_recording(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -39,14 +44,27 @@ def of_pictures(metadata: Mapping[str, str]) -> dict[str, str]:
 
     def stale(key: str) -> bool:
         # Matroska's statistics come in languages, too: BPS-eng.
-        plain = key.lower().partition("-")[0]
+        plain = _plain(key)
         return plain in OF_THE_CODING or plain.startswith("_statistics")
 
     return {key: text for key, text in metadata.items() if not stale(key)}
 
 
-def container_options(kind: str, titles: Mapping[str, str]) -> dict[str, str]:
-    """Options with which a kind of file (FFmpeg's name) keeps all these titles."""
-    # "location-eng" is "location" in a language.
-    unusual = any(key.lower().partition("-")[0] not in USUAL for key in titles)
-    return {"movflags": "use_metadata_tags"} if unusual and kind in ("mp4", "mov") else {}
+def container_options(
+    kind: str, titles: Mapping[str, str], *, cover: bool = False
+) -> dict[str, str]:
+    """Options with which a kind of file (FFmpeg's name) keeps these titles, and a cover."""
+    needed = any(_plain(key) not in USUAL for key in titles) and kind in ("mp4", "mov")
+    return {"movflags": "use_metadata_tags"} if needed and not (cover and kind == "mp4") else {}
+
+
+def lost_beside_cover(kind: str, titles: Mapping[str, str]) -> list[str]:
+    """Names of titles that this kind of file cannot hold if it has a cover, too."""
+    if kind != "mp4":
+        return []
+    return sorted(key for key in titles if _plain(key) not in WITH_COVER)
+
+
+def _plain(key: str) -> str:
+    """A name without its language: "location" of "location-eng"."""
+    return key.lower().partition("-")[0]

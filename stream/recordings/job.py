@@ -25,6 +25,7 @@ from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
+from stream.recordings.growth import GREW, written
 from stream.recordings.outcome import Note, Outcome
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
 from stream.recordings.people_learning import PeopleLearning
@@ -71,7 +72,10 @@ def run_recording(
     """
     with alone(options.output):
         check_output(options.output, options.overwrite, source.path, options.encoding)
-        return _run_alone(source, options, meter, place, collector, opener)
+        before = written(source.path)
+        outcome = _run_alone(source, options, meter, place, collector, opener)
+        grew = None if written(source.path) == before else GREW.format(source.path.name)
+        return replace(outcome, notes=(*outcome.notes, *notes_of(grew)))
 
 
 def _run_alone(
@@ -177,6 +181,7 @@ def enhance(
     let_go = first_pass.person_index.let_go if first_pass else 0
     notes = notes_of(
         source.note,
+        *source.losses,
         f"more than {MAX_PEOPLE} people: {let_go} of them did without close-ups"
         if let_go
         else None,
@@ -226,6 +231,7 @@ def build_stages(
         runtime=opener or options.runtime,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,
+        odd=True,
         personal=personal,
     )
     if first_pass:

@@ -7,6 +7,7 @@ another origin 403, no or a wrong bearer token 401.
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -88,7 +89,7 @@ class AccessControl:
         return answer
 
     def _admit(self, request: web.Request, headers: dict[str, str]) -> None:
-        if not self._rate.allows(request.remote or "", time.monotonic()):
+        if not self._rate.allows(self._address(request), time.monotonic()):
             raise web.HTTPTooManyRequests(text="too many requests", headers={"Retry-After": "2"})
         if self._options.token is None and not self._host_known(request):
             raise web.HTTPForbidden(text="this relay answers to its own host name alone")
@@ -99,8 +100,30 @@ class AccessControl:
             headers.update(CORS)
             headers["Access-Control-Allow-Origin"] = origin
             headers["Vary"] = "Origin"
-        elif urlsplit(origin).netloc != request.host or origin.split(":")[0] != request.scheme:
+        elif urlsplit(origin).netloc != request.host or origin.split(":")[0] != self._scheme(
+            request
+        ):
             raise web.HTTPForbidden(text="pages of this origin may not use the relay (--origin)")
+
+    def _trusts(self, address: str) -> bool:
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._options.trusted_proxies)
+
+    def _address(self, request: web.Request) -> str:
+        """Who asks: behind trusted proxies the last address that none of them has."""
+        address = request.remote or ""
+        hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+        while hops and self._trusts(address):
+            address = hops.pop().strip() or address
+        return address
+
+    def _scheme(self, request: web.Request) -> str:
+        """What the browser sees: TLS may end at a trusted proxy."""
+        told = request.headers.get("X-Forwarded-Proto", "")
+        return told if told and self._trusts(request.remote or "") else request.scheme
 
     def _host_known(self, request: web.Request) -> bool:
         """Whether the browser knows whom it talks to.

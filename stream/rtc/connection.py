@@ -18,6 +18,7 @@ from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from stream.rtc.control import LABEL, Control
+from stream.rtc.description import codec_trouble, summary
 from stream.rtc.enhanced_track import EnhancedVideoTrack
 from stream.rtc.fan_out import FanOut
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
@@ -56,6 +57,8 @@ class Connection:
         watched: Connection | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(18)
+        self.alias = secrets.token_hex(3)
+        """For logs: tells sessions apart and nothing else."""
         self.etag = f'"{secrets.token_hex(8)}"'
         self.kind: Kind = kind
         self.name = name
@@ -79,6 +82,22 @@ class Connection:
         """Whether media can flow."""
         return self._peer.connectionState == "connected"
 
+    @property
+    def silent_s(self) -> float:
+        """How long ago the last picture came, or the connection began."""
+        if self.video is None:
+            return time.monotonic() - self.began_s
+        return self.video.silent_s
+
+    @property
+    def stale(self) -> bool:
+        """Whether it should send and has not for a while."""
+        return self.kind != "watch" and self.silent_s > self._options.limits.stale_s
+
+    async def summary(self) -> str:
+        """What the way was like, in words: codec, kbit/s, loss, round trip."""
+        return summary(await self._peer.getStats(), self._peer, time.monotonic() - self.began_s)
+
     async def answer(self, offer: str) -> str:
         """Take an offer; returns the answer (SDP).
 
@@ -89,6 +108,7 @@ class Connection:
         try:
             self._check(SessionDescription.parse(offer))
             await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            self._refuse_others()
             if self._watched is not None:
                 self._show(self._watched)
             await self._peer.setLocalDescription(await self._peer.createAnswer())
@@ -160,12 +180,12 @@ class Connection:
 
     def _check(self, offer: SessionDescription) -> None:
         kinds = [media.kind for media in offer.media]
-        if any(kinds.count(kind) > 1 for kind in ("audio", "video")):
-            raise OfferError("at most one picture and one sound can be taken", 422)
         if "video" not in kinds:
             raise OfferError("the offer has no picture in it", 422)
+        if trouble := codec_trouble(offer):
+            raise OfferError(trouble, 422)
         sends = [media.direction in ("sendonly", "sendrecv") for media in offer.media
-                 if media.kind == "video"]  # fmt: skip
+                 if media.kind == "video"][:1]  # fmt: skip
         if self.kind == "watch" and not any(
             media.direction in ("recvonly", "sendrecv") for media in offer.media
         ):
@@ -178,6 +198,14 @@ class Connection:
             raise OfferError("the offer has no DTLS fingerprint", 400)
         self._mids = {m.rtp.muxId: str(m.ice and m.ice.usernameFragment) for m in offer.media}
         self._count_candidates(sum(len(media.ice_candidates) for media in offer.media))
+
+    def _refuse_others(self) -> None:
+        """Take one picture and one sound; other tracks of the offer stay inactive."""
+        seen = set()
+        for transceiver in self._peer.getTransceivers():
+            if transceiver.kind in seen:
+                transceiver.direction = "inactive"
+            seen.add(transceiver.kind)
 
     def _count_candidates(self, number: int) -> None:
         if self._candidates + number > self._options.limits.candidates:

@@ -59,12 +59,16 @@ class Connections:
         if self.draining:
             raise FullError("the relay is ending")
         if len(self._open) >= self._options.limits.sessions:
+            self._make_room()
+        if len(self._open) >= self._options.limits.sessions:
             raise FullError("the relay has as many connections as it may")
         watched = self._published.get(name) if kind == "watch" else None
         if kind == "watch" and watched is None:
             raise OfferError(f"nobody publishes {name} now", 404)
-        if kind == "publish" and name in self._published:
-            raise OfferError(f"somebody publishes {name} already", 409)
+        if kind == "publish" and (old := self._published.get(name)) is not None:
+            if not old.stale:
+                raise OfferError(f"somebody publishes {name} already", 409)
+            self.end(old, "it fell silent, and another took its name")
         connection = Connection(
             kind, name, self._options, self._shared_runtime, self.metrics, self._lost, watched
         )
@@ -81,7 +85,7 @@ class Connections:
             await self.end(connection, "its offer was refused")
             raise
         self.metrics.count(f"{kind} sessions")
-        _log.info("%s begins, %d open", kind, len(self._open))
+        _log.info("%s %s begins, %d open", connection.alias, kind, len(self._open))
         return connection, answer
 
     def end(self, connection: Connection, why: str) -> asyncio.Task[None]:
@@ -90,14 +94,11 @@ class Connections:
             del self._open[connection.id]
             self.metrics.set(OPEN, len(self._open))
             self._closing[connection.id] = asyncio.get_running_loop().create_task(
-                connection.close()
+                self._close(connection, why, len(self._open))
             )
             self._closing[connection.id].add_done_callback(
                 lambda _: self._closing.pop(connection.id)
             )
-            seconds = time.monotonic() - connection.began_s
-            left = len(self._open)
-            _log.info("%s ends after %.0f s: %s, %d open", connection.kind, seconds, why, left)
         if self._published.get(connection.name) is connection:
             del self._published[connection.name]
             for other in self.open:
@@ -124,9 +125,22 @@ class Connections:
             self._watching.cancel()
         await asyncio.gather(*self._closing.values(), return_exceptions=True)
 
+    async def _close(self, connection: Connection, why: str, left: int) -> None:
+        seconds = time.monotonic() - connection.began_s
+        if _log.isEnabledFor(logging.INFO):
+            told = (connection.alias, connection.kind, seconds, why, await connection.summary())
+            _log.info("%s %s ends after %.0f s: %s; %s; %d open", *told, left)
+        await connection.close()
+
     def _lost(self, connection: Connection, why: str) -> None:
         if connection.id in self._open:
             self.end(connection, why)
+
+    def _make_room(self) -> None:
+        """End the connection that has been silent for longest, if any has."""
+        stale = [one for one in self.open if one.stale]
+        if stale:
+            self.end(max(stale, key=lambda one: one.silent_s), "it fell silent, and another came")
 
     async def _watch_over(self) -> None:
         while True:

@@ -7,18 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import aioice.ice
 import aiortc.codecs.h264
 import aiortc.codecs.vpx
-from aiortc import RTCConfiguration, RTCDtlsTransport, RTCPeerConnection
+import aiortc.rtcrtpsender
+from aiortc import RTCConfiguration, RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCCertificate
 from OpenSSL import SSL
 
 from stream.rtc.ice.ice_connection import IceConnection
+from stream.rtc.reception.video_receiver import VideoReceiver
 from stream.rtc.relay_options import RelayOptions
 
 START_BITS = 1_500_000
 """A browser begins with 300 kbit/s, and a 720p call with 640x360 therefore, unless it is told."""
-LEAST_BITS = 250_000
+CONSENT_FAILURES = 9
+"""Checks of a silent peer, about 5 s apart, until it is given up; aiortc gives up after 6."""
+LEAST_BITS = 150_000
+SENT_PACKETS = 1024
+"""So many are kept to be sent again; aiortc keeps 128, of 4 Mbit/s a third of a second."""
 CIPHERS = ":".join(
     f"ECDHE-{key}-{cipher}"
     for key in ("ECDSA", "RSA")
@@ -58,6 +65,17 @@ class RelayPeer(RTCPeerConnection):
         ice._recv, ice._send = connection.recv, connection.send
         return dtls  # type: ignore[no-any-return]
 
+    def _RTCPeerConnection__createTransceiver(  # noqa: N802
+        self, direction: str, kind: str, sender_track: Any = None
+    ) -> RTCRtpTransceiver:
+        create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]
+        transceiver: RTCRtpTransceiver = create(direction, kind, sender_track)
+        if kind == "video":
+            receiver = VideoReceiver(transceiver.receiver.transport)
+            receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
+            transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]
+        return transceiver
+
 
 def make_peer(options: RelayOptions) -> RTCPeerConnection:
     """A connection that finds its way as the options say."""
@@ -70,16 +88,22 @@ def media_settings(bit_rate: int) -> Iterator[None]:
 
     Args: bit_rate: the most bits a second that a picture gets; an encoder begins with less.
     """
-    codecs: tuple[Any, ...] = (aiortc.codecs.vpx, aiortc.codecs.h264)
-    before = [(one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE) for one in codecs]
-    for one in codecs:
+    encoders: tuple[Any, ...] = (aiortc.codecs.vpx, aiortc.codecs.h264)
+    before = [(one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE) for one in encoders]
+    for one in encoders:
         one.MIN_BITRATE = min(LEAST_BITS, bit_rate)
         one.DEFAULT_BITRATE = min(START_BITS, bit_rate)
         one.MAX_BITRATE = bit_rate
+    ice: Any = aioice.ice
+    failures, ice.CONSENT_FAILURES = ice.CONSENT_FAILURES, CONSENT_FAILURES
+    sender: Any = aiortc.rtcrtpsender
+    history, sender.RTP_HISTORY_SIZE = sender.RTP_HISTORY_SIZE, SENT_PACKETS
     try:
         yield
     finally:
-        for one, bits in zip(codecs, before, strict=True):
+        sender.RTP_HISTORY_SIZE = history
+        ice.CONSENT_FAILURES = failures
+        for one, bits in zip(encoders, before, strict=True):
             one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE = bits
 
 

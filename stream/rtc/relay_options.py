@@ -17,18 +17,22 @@ from stream.option_table import (
     HOST,
     KEY,
     LEAST_TOKEN,
+    LOG,
     MAX_MINUTES,
     MAX_SESSIONS,
     ORIGIN,
+    PATH_PREFIX,
     PORT,
     RUNTIME,
     TOKEN,
     TOKEN_VARIABLE,
+    TRUSTED_PROXIES,
 )
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.rtc.ice.ice_options import IceOptions, read_ice
 from stream.stages.framing.framing import Mode
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 
@@ -41,8 +45,10 @@ class Limits:
     session_s: float = 60.0 * MAX_MINUTES.default
     connect_s: float = 15.0
     """An answered offer must become a connection within this time."""
-    idle_s: float = 30.0
+    idle_s: float = 45.0
     """A connection that brings no picture, or takes none, for so long is ended."""
+    stale_s: float = 2.0
+    """A publisher that is silent for so long loses its name to one who asks for it."""
     body_bytes: int = 64 * 1024
     """Of any request; a browser's offer has 10 KB."""
     body_s: float = 10.0
@@ -75,6 +81,9 @@ class RelayOptions:
     camera: CameraProfile = ANY_CAMERA
     bit_rate: int = 1000 * BIT_RATE.default
     """The most that a picture may take on its way back, bits a second."""
+    trusted_proxies: tuple[Network, ...] = ()
+    path_prefix: str = PATH_PREFIX.default
+    log: str = LOG.default
     ice: IceOptions = field(default_factory=IceOptions)
     limits: Limits = Limits()
 
@@ -121,7 +130,20 @@ def read_relay(
             raise ConfigError(
                 f"--origin {origin}: give scheme and host, such as https://example.org"
             )
+    prefix = given[PATH_PREFIX].rstrip("/")
+    if prefix and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix):
+        raise ConfigError(f"--path-prefix {prefix}: give a path, such as /closeup")
     limits = Limits(sessions=given[MAX_SESSIONS], session_s=60.0 * given[MAX_MINUTES])
     values = given.fields(RelayOptions) | {"token": token, "bit_rate": 1000 * given[BIT_RATE]}
-    values |= {"framing": framing, "camera": camera}
+    values |= {"framing": framing, "camera": camera, "path_prefix": prefix}
+    values["trusted_proxies"] = tuple(_network(one) for one in given[TRUSTED_PROXIES])
     return RelayOptions(origins=origins, limits=limits, ice=read_ice(given), **values)
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"--trusted-proxies {text}: give an address or a network, such as 10.0.0.0/8"
+        ) from error

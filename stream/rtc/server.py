@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from stream.errors import ConfigError, InputError
 from stream.rtc.access_control import AccessControl, Handler
+from stream.rtc.client_connections import ClientConnections
 from stream.rtc.connections import Connections
 from stream.rtc.page_controls import with_controls
 from stream.rtc.peer import media_settings
@@ -56,9 +57,12 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
             _app(options, connections),
             access_log=None,
             shutdown_timeout=FINISH_S,
+            lingering_time=FINISH_S,
+            keepalive_timeout=options.limits.body_s,
             handle_signals=False,
         )
         await runner.setup()
+        doorkeeper = ClientConnections(runner, options.limits)
         try:
             site = web.TCPSite(runner, options.host, options.port, ssl_context=tls)
             try:
@@ -70,6 +74,7 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
                 ) from error
             yield Relay(_url(options, runner), connections, shared_runtime)
         finally:
+            doorkeeper.close()
             await connections.close()
             await runner.cleanup()
 
@@ -80,7 +85,23 @@ def run_relay(options: RelayOptions, say: Callable[[str], None]) -> None:
     Args:   say: gets the lines for the one who started it.
     Raises: as `running`.
     """
-    asyncio.run(_serve(options, say))
+    with _logging(options.log):
+        asyncio.run(_serve(options, say))
+
+
+@contextmanager
+def _logging(level: str) -> Iterator[None]:
+    """Lines of the relay on stderr, from this level on; never SDP, addresses, tokens, pictures."""
+    handler, logger = logging.StreamHandler(), logging.getLogger("closeup")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level.upper())
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 async def _serve(options: RelayOptions, say: Callable[[str], None]) -> None:

@@ -32,7 +32,7 @@ class Whip:
     def __init__(self, connections: Connections, options: RelayOptions) -> None:
         self._connections = connections
         self._limits: Limits = options.limits
-        self._ice = options.ice
+        self._ice, self._prefix = options.ice, options.path_prefix
 
     def routes(self) -> list[web.RouteDef]:
         """Where they hang. GET of an endpoint answers 405, as the RFC wants it."""
@@ -64,7 +64,7 @@ class Whip:
             headers: CIMultiDict[str] = CIMultiDict(
                 {
                     "Content-Type": SDP,
-                    "Location": f"/session/{connection.id}",
+                    "Location": f"{self._prefix}/session/{connection.id}",
                     "ETag": connection.etag,
                     "Accept-Patch": FRAGMENT,
                 }

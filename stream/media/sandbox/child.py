@@ -20,7 +20,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from stream.errors import InputError
-from stream.media.sandbox.chroma import ChromaFinder
+from stream.media.sandbox.chroma import ChromaFinder, top_down
 from stream.media.sandbox.confine import MEMORY_BYTES, confine, more_time
 from stream.media.sandbox.sandbox_protocol import (
     LONGEST_DEFECT,
@@ -31,7 +31,7 @@ from stream.media.sandbox.sandbox_protocol import (
     send,
 )
 from stream.media.sandbox.shared_planes import Bytes, needed_bytes, without_palette, write_planes
-from stream.media.sources.file_source import FileSource, open_recording
+from stream.media.sources.file_source import FileSource, open_recording, refuse_encrypted
 
 MAX_STREAMS = 64
 MAX_THREADS = 4
@@ -56,7 +56,7 @@ class _Slots:
 
     def send(self, frame: av.VideoFrame, damaged: int) -> None:
         """Wait for a free slot, fill it, and say so."""
-        frame = without_palette(frame)
+        frame = without_palette(top_down(frame))
         needed = needed_bytes(frame)
         if not self._slots or needed > self._slots[0].size:
             self._grow(needed)
@@ -92,7 +92,7 @@ class _Slots:
 def survey(path: Path, connection: Connection) -> None:
     """Read every packet once, so that whoever reads them afterwards meets no surprise.
 
-    Raises: InputError: it cannot be opened, or has too many streams.
+    Raises: InputError: it cannot be opened, has too many streams, or is encrypted.
     """
     said_s = time.monotonic()
     with open_recording(path) as container:
@@ -104,11 +104,13 @@ def survey(path: Path, connection: Connection) -> None:
         packets, read = container.demux(), 0
         while True:
             try:
-                if next(packets, None) is None:
-                    return
+                packet = next(packets, None)
             except (FFmpegError, OSError):
                 # A recording that breaks off is read up to there.
                 return
+            if packet is None:
+                return
+            refuse_encrypted(path, packet)
             read += 1
             now_s = time.monotonic()
             if now_s - said_s > ALIVE_S:
@@ -130,7 +132,8 @@ def decode(path: Path, connection: Connection, memory: int) -> None:
             if time.monotonic() - timed_s > ALIVE_S:
                 timed_s = time.monotonic()
                 more_time()
-        send(connection, {"end": {"damaged": source.damaged, "broke_off": source.broke_off}})
+        end = {name: getattr(source, name) for name in ("damaged", "broke_off", "deinterlaced")}
+        send(connection, {"end": end})
 
 
 def main() -> None:

@@ -78,6 +78,18 @@ class ChromaSetter:
         return _through(self._graph, frame)
 
 
+def top_down(frame: av.VideoFrame) -> av.VideoFrame:
+    """The picture itself, or a copy where its lines lie in memory from the bottom up, as some
+    decoders leave them (AMV): PyAV gives no bytes of those."""
+    if all(plane.line_size >= 0 for plane in frame.planes):
+        return frame
+    copy = _through(_graph(frame, ("copy", "")), frame)
+    copy.pts, copy.duration = frame.pts, frame.duration
+    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        setattr(copy, name, getattr(frame, name))
+    return copy
+
+
 def _subsampled(frame: av.VideoFrame) -> bool:
     colours = [one for one in frame.format.components if one.is_chroma]
     return any(one.width < frame.width for one in colours)

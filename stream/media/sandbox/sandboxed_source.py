@@ -128,6 +128,7 @@ class SandboxedSource(FileSource):
                 if "end" in message:
                     end = said(message, "end", dict)
                     self.damaged = said(end, "damaged", int)
+                    self.deinterlaced = said(end, "deinterlaced", int)
                     self.broke_off = said(end, "broke_off", bool)
                     return
                 if "grow" in message:
@@ -195,8 +196,15 @@ class SandboxedSource(FileSource):
         if not 0 < needed <= file_source.MAX_PIXELS * MOST_BYTES_A_PIXEL:
             raise ValueError(f"a picture of {needed} bytes")
         number = max(2, min(SLOTS, SLOTS_BYTES // needed))
-        os.ftruncate(self._memory, max(number * needed, os.fstat(self._memory).st_size))
-        shared = np.frombuffer(mmap.mmap(self._memory, number * needed), np.uint8)
+        try:
+            os.ftruncate(self._memory, max(number * needed, os.fstat(self._memory).st_size))
+            shared = np.frombuffer(mmap.mmap(self._memory, number * needed), np.uint8)
+        except OSError as error:
+            # Limits of files hold for memory without a name, too.
+            raise InputError(
+                f"{self.path} cannot be decoded: {number * needed >> 20} MB of memory cannot be "
+                f"had ({error.strerror}); free some, or lift the limit (ulimit -f)"
+            ) from error
         self._slots = list(shared.reshape(number, needed))
         self._send({"slots": number, "bytes": needed})
 

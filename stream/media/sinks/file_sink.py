@@ -21,15 +21,15 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from engines.files import discard, give_name, grows, part_path
+from engines.files import LONGEST_NAME, discard, give_name, grows, part_path
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour, ToYuv
-from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose_encoder
+from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose_encoder, holds
 from stream.media.sinks.native import Native
 from stream.media.sinks.provenance import Provenance
 from stream.media.stream_copy import StreamCopy
-from stream.media.video_format import VideoFormat
+from stream.media.video_format import VideoFormat, scaled_matrix
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Extension → FFmpeg's name of the container."""
@@ -62,6 +62,10 @@ def check_place(path: Path, overwrite: bool) -> None:
     Raises: OutputError: it exists, its folder is missing or closed to us.
     """
     folder = path.parent
+    if (size := len(os.fsencode(path.name))) > LONGEST_NAME:
+        raise OutputError(
+            f"{path}: a name of {size} bytes is too long; {LONGEST_NAME} are possible"
+        )
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist; create it first")
     if path.is_dir():
@@ -118,7 +122,8 @@ class FileSink:
     ) -> None:
         """Check that it can be written; nothing is written before the first frame.
 
-        Args:   size: (width, height) px of the frames; an odd side loses its last line.
+        Args:   size: (width, height) px of the frames; an odd side loses its last line where the
+                encoder has no odd ones.
                 rate: frames per second on average, for the encoder's decisions only.
                 time_base: of the frames' pts, seconds.
                 format: of the recording that the frames come from: its pixel format, colours,
@@ -135,13 +140,12 @@ class FileSink:
         check_output(path, overwrite, encoding=encoding)
         self.path = path
         self._size = size
-        self._even = (size[0] // 2 * 2, size[1] // 2 * 2)
+        self._kept = size
+        """(width, height) px of the upright pictures that are written."""
         self._rate = rate
         self._time_base = time_base
-        self._video_format = video_format or VideoFormat(
-            self._even, "yuv420p", Colour(), _tags(Colour())
-        )
-        self._coded = self._video_format.turn.turned(self._even)
+        self._video_format = video_format or VideoFormat(size, "yuv420p", Colour(), _tags(Colour()))
+        self._coded = self._video_format.turn.turned(size)
         self._stream_copy = stream_copy
         self._provenance = provenance
         self._enhanced = False
@@ -157,7 +161,11 @@ class FileSink:
             encoding, self._video_format.format, self._coded, self._video_format.light
         )
         self._check_pixels()
-        self._native = Native(self._video_format, self._even, self.encoder.planar)
+        self._lines_left_out = not holds(self.encoder, self._coded)
+        if self._lines_left_out:
+            self._kept = (size[0] // 2 * 2, size[1] // 2 * 2)
+            self._coded = self._video_format.turn.turned(self._kept)
+        self._native = Native(self._video_format, self._kept, self.encoder.planar)
         self._to_yuv = ToYuv(self._coded, self._video_format.colour, self.encoder.planar)
         self._repack = VideoReformatter()
         self.packets_left_out = 0
@@ -166,7 +174,11 @@ class FileSink:
     @property
     def notes(self) -> tuple[str, ...]:
         """What did not go as asked for."""
-        return self.encoder.notes
+        if not self._lines_left_out:
+            return self.encoder.notes
+        wide, high = self._kept
+        line = f"{self.encoder.name} needs even sides here: {wide}x{high} of "
+        return (*self.encoder.notes, line + f"{self._size[0]}x{self._size[1]} pixels are kept")
 
     def send(self, frame: Frame) -> None:
         """Write a frame's output, or the camera's picture where there is none.
@@ -203,7 +215,7 @@ class FileSink:
             self._last_step = frame.native.duration or self._last_step
             picture = self._native(frame)
         else:
-            upright = image[: self._even[1], : self._even[0]]
+            upright = image[: self._kept[1], : self._kept[0]]
             picture = self._to_yuv(self._video_format.turn.undo(upright))
         if picture.format.name != self.encoder.format:
             picture = self._repack.reformat(picture, format=self.encoder.format)
@@ -290,7 +302,7 @@ class FileSink:
             context.codec_tag = encoder.tag
         if video_format.display_matrix is not None:
             stream.set_display_matrix(
-                _scaled(video_format.display_matrix, video_format.size, self._coded)
+                scaled_matrix(video_format.display_matrix, video_format.size, self._coded)
             )
         return stream
 
@@ -332,11 +344,3 @@ class FileSink:
 
 def _tags(colour: Colour) -> tuple[int, int, int, int]:
     return colour.matrix, colour.primaries, colour.transfer, colour.range_tag
-
-
-def _scaled(
-    matrix: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
-) -> tuple[int, ...]:
-    """A display matrix for pictures of another size: only its shift depends on it."""
-    a, b, u, c, d, v, x, y, w = matrix
-    return a, b, u, c, d, v, x * after[0] // before[0], y * after[1] // before[1], w

@@ -54,7 +54,7 @@ class Native:
         )
         rect = (0.0, 0.0, float(self._upright[0]), float(self._upright[1]))
         if frame.view is not None:
-            rect = frame.view.rect
+            rect = _part(frame.view.rect, frame.view.size, self._upright)
         rect = turn.undo_rect(rect, turn.turned(video_format.size))
         whole = rect == (0.0, 0.0, float(video_format.size[0]), float(video_format.size[1]))
         if not (whole and self.size == video_format.size):
@@ -63,7 +63,10 @@ class Native:
         if changed:
             # The decoder may still need its picture to predict others.
             picture.make_writable()
-        for box, difference in changed:
+        for touched_box, whole_difference in changed:
+            box, difference = _within(touched_box, whole_difference, self._upright)
+            if difference.size == 0:
+                continue
             x0, y0, x1, y1 = (int(n) for n in turn.undo_rect(box, self._upright))
             add(picture, self._layout, video_format.colour, (x0, y0, x1, y1), turn.undo(difference))
         picture.pict_type = PictureType.NONE
@@ -119,6 +122,19 @@ def touched(frame: Frame, rect: Rect, size: Size) -> list[Box]:
     for mark in frame.marks:
         boxes = _joined(boxes, mark)
     return boxes
+
+
+def _part(rect: Rect, size: Size, kept: Size) -> Rect:
+    """What of a view of `size` is shown by its top left `kept`: the encoder may want even sides."""
+    x0, y0, x1, y1 = rect
+    return x0, y0, x0 + (x1 - x0) * kept[0] / size[0], y0 + (y1 - y0) * kept[1] / size[1]
+
+
+def _within(box: Box, difference: Floats, size: Size) -> tuple[Box, Floats]:
+    """The part of a change that lies in the top left `size`."""
+    x0, y0, x1, y1 = box
+    x1, y1 = min(x1, size[0]), min(y1, size[1])
+    return (x0, y0, x1, y1), difference[: max(0, y1 - y0), : max(0, x1 - x0)]
 
 
 def _plain(frame: Frame, place: Rect, size: Size) -> Image:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import av
 from av.codec import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -21,13 +23,11 @@ from stream.errors import InputError
 from stream.frame import Frame
 from stream.media.brightness import ordinary
 from stream.media.colour import to_rgb
+from stream.media.deinterlacer import Deinterlacer
 from stream.media.pyav import READING, exact
+from stream.media.sources.kinds import FORMATS
 from stream.media.video_format import VideoFormat
 
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,ivf"
-)
-"""What may be opened: containers. Not playlists, which make FFmpeg open files they name."""
 MAX_PIXELS = 4096 * 4096
 """Of one picture. A crafted file of 200 KB can ask for gigabytes."""
 Facts = TypeVar("Facts")
@@ -48,7 +48,8 @@ def open_recording(path: Path) -> InputContainer:
 
     Raises: InputError: it does not exist, is no file, cannot be read or is no recording.
     """
-    if not path.exists():
+    if not os.path.exists(path):
+        # Unlike `Path.exists` it takes a name that is too long for a name that does not exist.
         raise InputError(f"{path} does not exist")
     if not path.is_file():
         raise InputError(f"{path} is not a file; give one recording, such as call.mp4")
@@ -90,6 +91,8 @@ class FileSource:
         self.path = path
         self.damaged = 0
         """Places in what was read so far that could not be decoded."""
+        self.deinterlaced = 0
+        """Pictures of two fields in it, which were made whole."""
         self.broke_off = False
         """Whether reading ended with an error."""
         self._last_pts: int | None = None
@@ -165,6 +168,16 @@ class FileSource:
         return describe(self._container, self._stream)
 
     @property
+    def losses(self) -> tuple[str, ...]:
+        """What an output that is encoded anew does not have, a line each."""
+        lines = []
+        if self.deinterlaced:
+            lines.append(f"{self.deinterlaced} interlaced pictures were made whole (bwdif)")
+        if self.video_format.unkept:
+            lines.append("left out, no encoder writes it: " + ", ".join(self.video_format.unkept))
+        return tuple(lines)
+
+    @property
     def note(self) -> str | None:
         """What was wrong with the recording, one line; None when nothing was."""
         found = []
@@ -187,6 +200,13 @@ class FileSource:
         return VideoFormat.of(first, exact(self._stream.sample_aspect_ratio) or Fraction(1))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        deinterlacer = Deinterlacer()
+        for frame in self._coded():
+            yield from deinterlacer(frame)
+            self.deinterlaced = deinterlacer.count
+        yield from deinterlacer.flush()
+
+    def _coded(self) -> Iterator[av.VideoFrame]:
         """Every picture that can be decoded; a damaged packet costs only itself."""
         packets, barren = self._container.demux(self._stream), 0
         while True:
@@ -195,6 +215,8 @@ class FileSource:
             except (FFmpegError, OSError):
                 self.broke_off = True
                 packet = None
+            if packet is not None:
+                refuse_encrypted(self.path, packet)
             try:
                 # None at the end: what is still inside the decoder comes out.
                 frames = self._stream.decode(packet)
@@ -271,6 +293,12 @@ def _plausible_rate(stream: VideoStream) -> Fraction:
         if rate is not None and SLOWEST <= rate <= 240:
             return rate
     return Fraction(25)
+
+
+def refuse_encrypted(path: Path, packet: Packet[Any]) -> None:
+    """Raises: InputError: a packet is encrypted; decoded it would be noise."""
+    if packet.has_sidedata("encryption_info"):
+        raise InputError(f"{path} is encrypted; give a copy that plays without a key")
 
 
 def pictures_of(container: InputContainer) -> VideoStream | None:

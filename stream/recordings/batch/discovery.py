@@ -6,18 +6,35 @@ Links are never followed: what they lead to is outside of the tree, or is found 
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engines.files import LONGEST_NAME
 from stream.errors import InputError, OutputError
 from stream.media.sinks.file_sink import FORMATS
 
 ENDINGS = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
     *(".flv", ".asf", ".wmv", ".ogv", ".ogg", ".3gp", ".3g2", ".h264", ".h265", ".hevc", ".ivf"),
+    *(
+        ".mxf",
+        ".dv",
+        ".rm",
+        ".rmvb",
+        ".wtv",
+        ".y4m",
+        ".vob",
+        ".nut",
+        ".gxf",
+        ".dav",
+        ".f4v",
+        ".swf",
+    ),
+    *(".m2v", ".m1v", ".mod", ".tod", ".ogm", ".divx", ".mjpeg", ".mjpg", ".264", ".265", ".obu"),
 )
 """What is taken for a recording in a folder. A file that is named itself may have any ending."""
 ELSE = ".mkv"
@@ -56,8 +73,8 @@ class Finding:
 
 def names_several(text: str) -> bool:
     """Whether an input is a folder or a pattern rather than one file."""
-    path = Path(text)
-    return path.is_dir() or (glob.has_magic(text) and not path.exists())
+    # Unlike those of `Path`, these take a name that is too long for one that does not exist.
+    return os.path.isdir(text) or (glob.has_magic(text) and not os.path.exists(text))
 
 
 def find(inputs: Sequence[str], output: Path) -> Finding:
@@ -100,14 +117,14 @@ def shown(path: Path | str) -> str:
 def _named(text: str, several: bool, own: Path, finding: Finding) -> Iterator[Found]:
     """What one input names."""
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(path):
         if path.resolve() == own:
             raise OutputError(f"the output folder {shown(path)} is an input, too; give another one")
         above = Path(path.resolve().name) if several else Path()
         yield from _in_folder(path, path, above, own, finding)
-    elif path.exists() or not glob.has_magic(text):
-        if not path.is_file():
-            problem = "is not a file" if path.exists() else "does not exist"
+    elif os.path.exists(path) or not glob.has_magic(text):
+        if not os.path.isfile(path):
+            problem = "is not a file" if os.path.exists(path) else "does not exist"
             raise InputError(f"{shown(path)} {problem}; give recordings, folders or patterns")
         yield from _file(path, Path(path.name), own, finding)
     else:
@@ -183,4 +200,8 @@ def output_place(place: Path) -> Path:
     """The name of an output: as the input's, which must not depend on what else there is."""
     if place.suffix.lower() in FORMATS:
         return place
+    if len(os.fsencode(place.name + ELSE)) > LONGEST_NAME:
+        # Another name, but always the same.
+        digest = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:12]
+        return place.with_name(f"{place.name[:48]}-{digest}{ELSE}")
     return place.with_name(place.name + ELSE)

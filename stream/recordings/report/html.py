@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from contextlib import ExitStack
 from html import escape
 from pathlib import Path
@@ -25,10 +26,10 @@ def check_page(folder: Path, overwrite: bool) -> None:
 
     Raises: OutputError: it exists, the folder above is missing or closed to us.
     """
-    if folder.is_dir():
+    if os.path.isdir(folder):
         for name in (PAGE, FIGURES):
             check_place(folder / name, overwrite)
-    elif folder.exists():
+    elif os.path.exists(folder):
         raise OutputError(f"{folder} is a file; give --report a folder, or a name with .json")
     else:
         check_place(folder, overwrite)

@@ -6,6 +6,7 @@ moves only when there is a reason to, and then smoothly.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
@@ -25,12 +26,15 @@ class Framing(Stage):
 
     Args:   mode: "auto" or "fixed". source_size: (width, height) of the camera's picture, px.
             scale: output over source size, for "fixed". rate: nominal frames a second.
+            odd: a picture whose size stays may keep an odd side.
     Raises: ConfigError: the scale or the size is out of range.
     """
 
     name = "framing"
 
-    def __init__(self, mode: Mode, source_size: Size, scale: float, rate: Fraction) -> None:
+    def __init__(
+        self, mode: Mode, source_size: Size, scale: float, rate: Fraction, *, odd: bool = False
+    ) -> None:
         width, height = source_size
         if width < 16 or height < 16:
             raise ConfigError(f"a picture of {width}x{height} is too small to work with")
@@ -38,6 +42,8 @@ class Framing(Stage):
         factor = scale if mode == "fixed" else 1.0
         self.source_size = source_size
         self.output_size: Size = (_even(width * factor), _even(height * factor))
+        if odd and factor == 1.0:
+            self.output_size = source_size
         self._whole = _largest(source_size, self.output_size)
         self._in_place = mode == "fixed"
         self._nominal_s = float(1 / rate)
@@ -74,8 +80,9 @@ class Framing(Stage):
 
 
 def _even(length: float) -> int:
-    """The nearest even number of pixels: 4:2:0 pictures need it."""
-    return max(2, 2 * round(length / 2.0))
+    """An even number of pixels: 4:2:0 pictures need it. Not a larger one: a picture that is to
+    stay as it is would have to be resampled."""
+    return max(2, 2 * math.floor(length / 2.0 + 1e-6))
 
 
 def _largest(source_size: Size, output_size: Size) -> Rect:

@@ -62,6 +62,7 @@ def test_every_option(
         **{"runtime": "onnxruntime-cpu", "turn": ["turn:turn.example"], "turn-user": "closeup"},
         **{"turn-password": "a-password", "udp-ports": "41000-41019"},
         **{"public-address": "203.0.113.7", "candidates": "public"},
+        **{"trusted-proxies": ["192.0.2.0/24"], "path-prefix": "/closeup", "log": "info"},
     }
     assert names_of("relay") == {*values, "cert", "key", "turn-secret"}
     options = asked(way, tmp_path, values, monkeypatch)
@@ -88,6 +89,8 @@ def test_every_option(
     async def program() -> None:
         async with running_relay(options) as client:
             client_.append(client)
+            assert [str(proxy) for proxy in options.trusted_proxies] == ["192.0.2.0/24"]
+            assert options.log == "info"
             assert (places[0]["host"], places[0]["port"]) == ("localhost", 0)
             assert places[0]["ssl_context"] is None
             assert aiortc.codecs.vpx.MAX_BITRATE == 2_500_000
@@ -113,7 +116,8 @@ def test_every_option(
             channel = one.createDataChannel("closeup")
             heard: list[Any] = []
             channel.on("message", lambda text: heard.append(json.loads(text)))
-            await client.begin(one, "/call", **WITH_TOKEN)
+            begun = await client.begin(one, "/call", **WITH_TOKEN)
+            assert begun["Location"].startswith("/closeup/session/")
             assert set(asked_servers) == {"stun", "turn:turn.example:3478?transport=udp"}
             (way,) = set(one._RTCPeerConnection__iceTransports)  # type: ignore[attr-defined]
             offered = way.getRemoteCandidates()

@@ -230,3 +230,23 @@ def test_nothing_is_left_when_it_is_closed_early(
     assert child is not None
     assert child.returncode is not None
     assert set(os.listdir("/dev/fd")) == before
+
+
+def test_pictures_that_lie_upside_down_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "call.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("amv", rate=25)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for number in range(4):
+            frame = av.VideoFrame.from_ndarray(picture(step=number), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        container.mux(stream.encode(None))
+    with FileSource(path) as near, SandboxedSource(path) as far:
+        pairs = list(zip(near, far, strict=True))
+    assert len(pairs) == 4
+    for ours, theirs in pairs:
+        assert np.array_equal(ours.image, theirs.image)
+        assert ours.pts == theirs.pts
+    assert np.abs(pairs[0][1].image[12, 16].astype(int) - picture()[12, 16]).max() < 20

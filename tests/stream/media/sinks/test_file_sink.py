@@ -289,3 +289,9 @@ def test_a_copy_is_identical(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--overwrite"):
         copy_recording(source, same)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_name_that_is_too_long_is_said_before_the_work(tmp_path: Path) -> None:
+    check_output(tmp_path / f"{'a' * 251}.mp4", overwrite=False)
+    with pytest.raises(OutputError, match="256 bytes is too long"):
+        check_output(tmp_path / f"{'a' * 252}.mp4", overwrite=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from stream.errors import InputError
+from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sources.file_source import FileSource
+from stream.media.sources.kinds import FORMATS
 from tests.recording_files import CLOCK, VFR_PTS, picture, write_recording
 
 
@@ -127,6 +131,8 @@ def test_a_recording_without_its_index(tmp_path: Path) -> None:
 def test_missing_folder_and_sound_only(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         FileSource(tmp_path / "nothing.mp4")
+    with pytest.raises(InputError, match="does not exist"):
+        FileSource(tmp_path / f"{'a' * 300}.mp4")
     with pytest.raises(InputError, match="is not a file"):
         FileSource(tmp_path)
     write_recording(tmp_path / "sound.m4a", video=False)
@@ -182,3 +188,61 @@ def test_times_that_nothing_can_hold(
         pytest.raises(InputError, match=r"at 0\.\d+ s; its times are damaged"),
     ):
         list(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("call.mxf", "mpeg2video"),
+        ("call.dv", "dvvideo"),
+        ("call.rm", "rv20"),
+        ("call.wtv", "mpeg2video"),
+        ("call.y4m", "wrapped_avframe"),
+        ("call.nut", "ffv1"),
+        ("call.gif", "gif"),
+        ("call.vob", "mpeg2video"),
+        ("call.swf", "flv"),
+    ],
+)
+def test_other_containers_are_opened(tmp_path: Path, name: str, codec: str) -> None:
+    size = (720, 576) if codec == "dvvideo" else (176, 144)
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = size
+        stream.pix_fmt = {"gif": "rgb8"}.get(codec, "yuv420p")
+        for number in range(8):
+            frame = av.VideoFrame.from_ndarray(picture(size, 8 * number), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+        container.mux(stream.encode(None))
+    with FileSource(path) as source:
+        assert (source.width, source.height) == size
+        assert len(list(source)) == 8
+
+
+def test_kinds_that_open_other_files_stay_closed() -> None:
+    known = {name for names in av.formats_available for name in names.split(",")}
+    opened = set(FORMATS.split(","))
+    assert opened <= known
+    assert not opened & {
+        *("hls", "dash", "concat", "concatf", "imf", "image2", "image2pipe", "sdp", "rtsp", "rtp"),
+        *("sap", "lavfi", "mlv", "vobsub", "webm_dash_manifest", "tty", "bin", "xbin", "rawvideo"),
+        *("video4linux2", "v4l2", "x11grab", "fbdev", "kmsgrab", "alsa", "oss", "pulse", "dshow"),
+    }
+
+
+@pytest.mark.parametrize("opener", [FileSource, open_source])
+def test_an_encrypted_recording_is_named_as_such(
+    tmp_path: Path, opener: Callable[[Path], FileSource]
+) -> None:
+    path, key = tmp_path / "call.mp4", "00112233445566778899aabbccddeeff"
+    options = {
+        "encryption_scheme": "cenc-aes-ctr",
+        "encryption_key": key,
+        "encryption_kid": key,
+    }
+    write_recording(path, sounds=0, options=options)
+    with pytest.raises(InputError, match="is encrypted"):
+        opener(path)

@@ -210,7 +210,8 @@ def test_a_clock_that_stands_still_or_jumps_does_no_harm() -> None:
     [
         ((1280, 720), 2.0, (2560, 1440)),
         ((853, 480), 1.0, (852, 480)),
-        ((641, 361), 1.5, (962, 542)),
+        ((641, 361), 1.5, (960, 540)),
+        ((1279, 719), 1.0, (1278, 718)),
     ],
 )
 def test_fixed_shows_the_whole_picture_on_an_even_canvas(

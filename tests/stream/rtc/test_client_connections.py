@@ -1,0 +1,77 @@
+"""HTTP clients that never finish a request, and relays with few files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.rtc_calls import run
+from tests.rtc_relays import relay
+
+pytestmark = pytest.mark.usefixtures("camera", "opened")
+
+
+async def connect(url: str) -> tuple[Any, Any]:
+    """A TCP connection to a relay, which has sent half a request."""
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+    await writer.drain()
+    return reader, writer
+
+
+async def ended(reader: Any) -> None:
+    """Wait until the relay closes a connection."""
+    try:
+        while await reader.read(1000):
+            pass
+    except ConnectionError:
+        pass
+
+
+def test_one_that_sends_a_byte_now_and_then_is_closed() -> None:
+    async def program() -> None:
+        async with relay(limits={"body_s": 1.0}) as client:
+            reader, writer = await connect(client.relay.url)
+            closing = asyncio.create_task(ended(reader))
+            while not closing.done():
+                try:
+                    writer.write(b"x")
+                    await writer.drain()
+                except ConnectionError:
+                    break
+                await asyncio.sleep(0.1)
+            await closing
+            writer.close()
+
+    run(program())
+
+
+def test_health_answers_while_others_hold_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.rtc.client_connections.most_connections", lambda: 20)
+
+    async def program() -> None:
+        async with relay(limits={"body_s": 30.0}) as client:
+            held = [await connect(client.relay.url) for _ in range(60)]
+            status, text, _ = await client.ask("GET", "/health")
+            assert (status, json.loads(text)["status"]) == (200, "ok")
+            # The oldest had to go.
+            await asyncio.gather(*(ended(reader) for reader, _ in held[:40]))
+            for _, writer in held:
+                writer.close()
+
+    run(program())
+
+
+def test_a_connection_that_is_used_stays() -> None:
+    async def program() -> None:
+        async with relay(limits={"body_s": 2.0}) as client:
+            for _ in range(8):
+                assert (await client.ask("GET", "/health"))[0] == 200
+                await asyncio.sleep(0.4)
+
+    run(program())
