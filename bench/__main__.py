@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import numpy as np
 from bench.measures.contact_sheet import write_pictures, write_sheet, write_video
 from bench.measures.evaluator import Notes
 from bench.measures.likeness import Likeness
+from bench.measures.stages import StageWatch, Totals, stage_table, summed
 from bench.measures.summary import summarise, table
 from bench.run import learn, run
 from bench.scenes.call import Call
@@ -88,6 +90,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     done: list[tuple[str, Notes]] = []
     together: dict[str, list[Notes]] = {}
     index: dict[str, dict[str, float]] = {}
+    stages: list[Totals] = []
     started_s = time.monotonic()
     with FaceDetector() as detector:
         likeness = None if options.no_identity else Likeness(detector)
@@ -97,7 +100,14 @@ def measure(options: argparse.Namespace) -> list[str]:
             print(f"{number + 1} of {len(casts)}: {cast.name}", file=sys.stderr, flush=True)
             people = _people(cast, scene, detector)
             call = Call(CASES[cast.case](pace), people, options.size, options.seed)
-            measured = {"": run(call, likeness, scale=options.scale, runtime=options.runtime)}
+            with StageWatch(call) if options.stages else nullcontext() as watch:
+                measured = {
+                    "": run(
+                        call, likeness, scale=options.scale, runtime=options.runtime, watch=watch
+                    )
+                }
+                if watch is not None:
+                    stages.append(watch.finish())
             if options.learn is not None:
                 learning = learn(call, options.learn, scale=options.scale)
                 measured[LEARNED] = run(
@@ -125,6 +135,8 @@ def measure(options: argparse.Namespace) -> list[str]:
         rows_of_all.append(summarise(f"all{LEARNED}", [notes for _, notes in learnt]))
     text = table([*rows, *rows_of_all])
     print(text)
+    if stages:
+        print(f"\n{stage_table(summed(stages))}")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "bench.md").write_text(text + "\n")
@@ -212,6 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", type=float, default=2.0, help="output over camera size (2)")
     add("--seed", type=int, default=0, help="of the camera's noise and of the casting")
     add("--no-identity", action="store_true", help="leave out what takes longest")
+    add("--stages", action="store_true", help="fine detail of far faces after every stage, too")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--learn", type=float, metavar="MINUTES", help="measure every call a second time, after so "
         "many minutes of training on each of its people (extra learn)")  # fmt: skip

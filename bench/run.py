@@ -3,10 +3,12 @@ beforehand."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 from bench.measures.evaluator import Evaluator, Notes
 from bench.measures.likeness import Likeness
+from bench.measures.stages import StageWatch
 from bench.scenes.call import Call
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.events import EventLog
@@ -27,6 +29,7 @@ def run(
     scale: float = 2.0,
     runtime: str = "auto",
     personal: PersonalRuntimes | None = None,
+    watch: StageWatch | None = None,
 ) -> Notes:
     """A recording of the call, the whole picture on a canvas `scale` times larger.
 
@@ -34,6 +37,7 @@ def run(
     what the bank picked and without.
 
     Args:   personal: of people who were learnt, see `learn`.
+            watch: sees every stage of what comes after the bank, with the exemplars.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
     stages = _build(call, scale, runtime, personal)
@@ -49,7 +53,11 @@ def run(
             tracked = _through(frame, stages.all[:after])
             unknown = [replace(f, exemplars=(), exemplars_version=0) for f in tracked.faces]
             alone = _through(replace(tracked, faces=tuple(unknown)), blind.all[after:])
-            evaluator.see(_through(tracked, stages.all[after:]), alone)
+            with nullcontext() if watch is None else watch.watching():
+                shown = _through(tracked, stages.all[after:])
+            if watch is not None:
+                watch.see(shown)
+            evaluator.see(shown, alone)
     finally:
         blind.close()
         stages.close()

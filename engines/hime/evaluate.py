@@ -16,7 +16,6 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,9 +76,8 @@ def _aligned_outputs(network: Hime, cases: list[Case], given: list[Tensor], fine
         aligned = [align(*three) for three in zip(crops, exemplars, shown, strict=True)]
         made = to_images(_run(network, cases, torch.stack([to_tensor(x) for x in aligned])))
         shown = list(made)
-    sure = [np.max([one[..., 3] for one in slots], axis=0) for slots in aligned]
     scale = network.config.scale
-    return to_tensor([raised(x, scale, y, fine) for x, y in zip(made, sure, strict=True)])
+    return to_tensor([raised(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
 
 
 def _run(network: Hime, cases: list[Case], exemplars: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import pytest
 from bench.__main__ import casting, main
 from bench.measures.evaluator import WAYS, Evaluator, Notes, Seen
 from bench.measures.image_measures import psnr
+from bench.measures.stages import STAGES
 from bench.measures.summary import summarise, table
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, Case
@@ -246,7 +247,7 @@ def test_a_call_through_the_real_stages(
     monkeypatch.setattr("bench.__main__.learn", nothing_learnt)
     argv = ["--quick", "--cases", "walk", "--pace", "0.35", "--no-identity", "--videos", "webp"]
     argv += ["--learn", "1.5", "--pictures", str(tmp_path / "pictures")]
-    assert main([*argv, "--out", str(tmp_path)]) == 0
+    assert main([*argv, "--stages", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "bench.json").read_text())
     walk, learned = result["cases"]
     assert walk["name"] == "walk demo"
@@ -259,7 +260,14 @@ def test_a_call_through_the_real_stages(
     assert walk["enhanced"] > 0.5
     assert walk["psnr"]["closeup"] > walk["psnr"]["bicubic"] + 0.5
     assert walk["worse"] == 0.0
-    assert (tmp_path / "bench.md").read_text().strip() in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert (tmp_path / "bench.md").read_text().strip() in printed
+    rows = [line.split(" | ") for line in printed.split("| after |")[1].splitlines()[2:]]
+    assert [row[0].removeprefix("| ") for row in rows] == list(STAGES)
+    sharpness = {row[0].removeprefix("| "): float(row[3]) for row in rows}
+    assert sharpness["bicubic"] < sharpness["network"] < sharpness["detail raised"]
+    faces = {row[0].removeprefix("| "): int(row[1]) for row in rows}
+    assert faces["bicubic"] == faces["network"] == faces["encoder"] <= faces["encoder, all faces"]
     assert cv2.imread(str(tmp_path / "bench.png")) is not None
     video = (tmp_path / "walk-demo.webp").read_bytes()
     assert video[8:12] == b"WEBP"

@@ -32,6 +32,8 @@ from stream.stages.enhancement.temporal_filter import TemporalFilter, carried
 MIN_ZOOM = 1.2
 STAY_ZOOM = 1.15
 FADE_S = 0.5
+APPEAR_S = 0.2
+"""A patch fades in faster than it fades out: the face is blurred until it is there."""
 FORGET_S = 1.0
 """A face that is gone for longer starts anew: features are dropped."""
 
@@ -177,7 +179,8 @@ class Enhancer(Stage):
                 else None
             )
             target = 1.0 if size and track.wanted else 0.0
-            track.weight = _towards(track.weight, target, step_s / FADE_S)
+            over_s = APPEAR_S if target > track.weight else FADE_S
+            track.weight = _towards(track.weight, target, step_s / over_s)
             if not size or track.weight <= 0.0:
                 size = None
             elif not drawn:
@@ -301,7 +304,7 @@ class Enhancer(Stage):
             with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
             without = shipped.enhance(crop, None)
             gate.compare(with_them, without, runtime.scale, now_s)
-        share = gate.fade(step_s, shown=track.weight > step_s / FADE_S)
+        share = gate.fade(step_s, shown=track.weight > step_s / APPEAR_S)
         if share > 0.0 and with_them is None:
             with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
         if share < 1.0 and without is None:
@@ -310,9 +313,7 @@ class Enhancer(Stage):
             assert without is not None
             return without
         track.alignment.remember(with_them)
-        sure = track.alignment.sure
-        if sure is not None:
-            with_them = raised(with_them, runtime.scale, sure, self.detail)
+        with_them = raised(with_them, runtime.scale, track.alignment.pictures, self.detail)
         if without is None or share >= 1.0:
             return with_them
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)

@@ -49,11 +49,9 @@ class ExemplarAlignment:
         self._due_s = -math.inf
 
     @property
-    def sure(self) -> Image | None:
-        """Where an exemplar agrees with the camera: uint8 (s b, s b); None: nothing is aligned."""
-        if not self._done:
-            return None
-        return np.asarray(np.max([one[..., 3] for one in self._done], axis=0), np.uint8)
+    def pictures(self) -> list[Image]:
+        """The exemplars as they were aligned last: RGBA uint8 (s b, s b, 4) each; empty: none."""
+        return self._done
 
     def forget(self) -> None:
         """The next frame is aligned as if it were the first."""

@@ -29,7 +29,7 @@ def test_to_forget_leaves_nothing_that_was_made_of_close_ups() -> None:
     studio.stage.forget()
     assert studio.patch(face(60.0)) is not None, "still enhanced, without close-ups"
     assert track.features is None
-    assert track.alignment.sure is None
+    assert track.alignment.pictures == []
     encoded = len(studio.runtimes[4].encoded)
     studio.patch(face(60.0, known=known, version=1))
     assert len(studio.runtimes[4].encoded) == encoded + 1

@@ -13,6 +13,9 @@ from stream.stages.exemplars.bank import GONE_S, MAX_PEOPLE, Bank
 from stream.stages.exemplars.exemplar_set import CAPACITY
 from tests.pictures import frame_of, hopper, scene_with_face
 
+LOOK_EVERY = 5
+"""Frames, at 30 a second."""
+
 # Eyes, nose, mouth and ears of a frontal face, in widths of the box around its centre.
 MESH = np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0], [0, 0.2], [-0.4, 0], [0.4, 0]])
 
@@ -57,8 +60,8 @@ class Call:
 def test_a_close_face_is_remembered_and_serves_it_when_it_is_far() -> None:
     call = Call()
     call.come_close()
-    assert 4 <= call.bank.harvested <= 8
-    assert call.bank.harvested == len(call.bank.exemplars_of(1))
+    assert CAPACITY <= call.bank.harvested <= 4 * 30 / LOOK_EVERY
+    assert len(call.bank.exemplars_of(1)) == CAPACITY
     (far,) = call.show(face(40)).faces
     assert len(far.exemplars) == 3
     assert far.exemplars_version > 0
@@ -85,9 +88,9 @@ def test_nobody_was_close_yet() -> None:
 
 def test_neighbouring_frames_give_one_close_up() -> None:
     call = Call()
-    call.show(face(200), frames=14)
+    call.show(face(200), frames=LOOK_EVERY)
     assert call.bank.harvested == 1
-    call.show(face(200), frames=6)
+    call.show(face(200), frames=1)
     assert call.bank.harvested == 2
 
 
@@ -109,13 +112,13 @@ def test_spoilt_pictures_are_not_taken(kind: str) -> None:
 
 def test_a_dim_room_gives_close_ups_for_a_dim_room() -> None:
     call = Call()
-    call.show(face(200), image=np.asarray(scene(200) * 0.22, np.uint8), frames=20)
+    call.show(face(200), image=np.asarray(scene(200) * 0.22, np.uint8), frames=2 * LOOK_EVERY)
     assert call.bank.harvested == 2
 
 
 def test_a_blurred_one_is_not_taken_beside_sharp_ones() -> None:
     call = Call()
-    call.show(face(200), frames=20)
+    call.show(face(200), frames=2 * LOOK_EVERY)
     slightly = np.asarray(cv2.GaussianBlur(scene(200), (0, 0), 1.8), np.uint8)
     call.show(face(200, yaw=0.2), image=slightly, frames=40)
     assert call.bank.harvested == 2

@@ -43,24 +43,46 @@ def test_it_is_bounded_and_diverse() -> None:
 
 def test_of_one_pose_only_a_few_are_kept() -> None:
     kept = Exemplars()
-    taken = [kept.admit(exemplar(time_s=0.5 * i)) for i in range(10)]
+    taken = [kept.admit(exemplar(time_s=0.1 * i)) for i in range(10)]
     assert taken == [True] * SAME_POSE + [False] * (10 - SAME_POSE)
+
+
+def several(count: int = SAME_POSE - 1, time_s: float = 0.0) -> list[Exemplar]:
+    return [exemplar(sharpness=0.15 + 0.01 * i, time_s=time_s) for i in range(count)]
 
 
 def test_a_sharper_one_takes_the_place_of_the_bluntest_which_is_wiped() -> None:
     blunt = exemplar(sharpness=0.10)
-    kept = filled(blunt, exemplar(sharpness=0.15), exemplar(sharpness=0.16))
-    assert not kept.admit(exemplar(sharpness=0.105, time_s=1.0))
-    assert kept.admit(exemplar(sharpness=0.14, time_s=1.0))
-    assert sorted(one.sharpness for one in kept.all()) == [0.14, 0.15, 0.16]
+    kept = filled(blunt, *several())
+    assert not kept.admit(exemplar(sharpness=0.105, time_s=0.5))
+    assert kept.admit(exemplar(sharpness=0.14, time_s=0.5))
+    assert sorted(one.sharpness for one in kept.all())[:2] == [0.14, 0.15]
     assert not blunt.image.any()
 
 
 def test_one_of_these_minutes_takes_the_place_of_an_old_one() -> None:
     old = exemplar()
-    kept = filled(old, exemplar(time_s=20.0), exemplar(time_s=21.0))
+    kept = filled(old, *several(time_s=30.5))
     assert kept.admit(exemplar(time_s=31.0))
     assert old not in kept.all()
+
+
+def test_the_latest_three_follow_the_present_and_the_others_stay() -> None:
+    kept = Exemplars()
+    for i in range(125):
+        kept.admit(exemplar(time_s=0.2 * i))
+    times = [one.time_s for one in kept.all()]
+    assert times[:3] == pytest.approx([0.0, 0.2, 0.4])
+    assert min(times[3:]) > 24.8 - 2.5
+    chosen = kept.choose((0.0, 0.0), 80.0)
+    assert {one.time_s for one in chosen} == set(times[3:])
+
+
+def test_where_a_whole_recording_is_looked_through_time_counts_for_nothing() -> None:
+    kept = Exemplars(rolling=False)
+    for i in range(125):
+        kept.admit(exemplar(time_s=0.2 * i))
+    assert [one.time_s for one in kept.all()] == pytest.approx([0.2 * i for i in range(SAME_POSE)])
 
 
 def test_what_is_in_use_is_never_let_go() -> None:
