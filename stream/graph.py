@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -24,6 +24,7 @@ from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.bank import Bank
 from stream.stages.exemplars.exemplar_set import CAPACITY
+from stream.stages.exemplars.known_face import KnownFace
 from stream.stages.framing.framing import Framing, Mode
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.tracker import Tracker
@@ -99,6 +100,8 @@ class Stages:
         live: bool = False,
         tracker: Stage | None = None,
         personal: PersonalRuntimes | None = None,
+        known: KnownFace | None = None,
+        to_load_too: Sequence[Callable[[], object]] = (),
         odd: bool = False,
     ) -> Stages:
         """Make all the stages.
@@ -116,6 +119,9 @@ class Stages:
                 odd: whether a picture whose size stays may keep an odd side.
                 tracker: finds the faces; `Stages.tracker` makes it when left out.
                 personal: runtimes of people whose weights were learnt; the stages' to close.
+                known: somebody who is known before a call; the stages' to close. The weights of
+                that person are in `personal`, as those of `KNOWN`.
+                to_load_too: what else a call loads before its first frame.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
@@ -134,7 +140,10 @@ class Stages:
             camera,
             on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)),
             capacity=CAPACITY if personal is None else MOST_CLOSE_UPS,
+            known=known,
         )
+        if known is not None and personal is not None:
+            known.on_change = personal.known_is
         compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
         try:
@@ -152,6 +161,7 @@ class Stages:
         if live:
             scales = SCALES if frame.whole.zoom > X8_ZOOM else SCALES[:1]
             to_load += [partial(enhancer.warm_up, scale) for scale in scales]
+            to_load += to_load_too
         stages: list[Stage] = [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor]
         if not live:
             for stage in stages:

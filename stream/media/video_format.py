@@ -21,6 +21,17 @@ CHROMATICITY_STEPS = 50_000
 LUMINANCE_STEPS = 10_000
 """Of mastering display metadata, per unit and per cd/m² (SMPTE ST 2086)."""
 SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+UNKEPT = {
+    "SPHERICAL": "the mapping of 360° video",
+    "STEREO3D": "the stereo mapping",
+    "DOVI_METADATA": "the Dolby Vision metadata",
+    "DOVI_RPU_BUFFER": "the Dolby Vision metadata",
+    "DYNAMIC_HDR_PLUS": "the HDR10+ metadata",
+    "A53_CC": "captions inside the pictures",
+}
+"""Side data that no encoder here is given → what people call it."""
+FLAT = bytes(4)
+"""Begins a stereo mapping that says there is none (AV_STEREO3D_2D)."""
 _MASTERING = struct.Struct("=22i")
 """FFmpeg's AVMasteringDisplayMetadata: ten rationals, and whether they are set."""
 _LIGHT_LEVEL = struct.Struct("=2I")
@@ -95,6 +106,8 @@ class VideoFormat:
     """Width of a pixel by its height."""
     light: Light | None = None
     interlaced: bool = False
+    unkept: tuple[str, ...] = ()
+    """What lies beside the pictures and is not written with others, in words."""
 
     @classmethod
     def of(
@@ -123,6 +136,7 @@ class VideoFormat:
             pixel_aspect=pixel_aspect,
             light=_light(sides),
             interlaced=interlaced or frame.interlaced_frame,
+            unkept=tuple(dict.fromkeys(UNKEPT[name] for name in UNKEPT if name in sides)),
         )
 
 
@@ -158,6 +172,11 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
         data = frame.side_data.get(name)
         if isinstance(data, SideData):
             found[name] = bytes(data)
+    for name in UNKEPT:
+        data = frame.side_data.get(name)
+        if isinstance(data, SideData) and not (name == "STEREO3D" and bytes(data)[:4] == FLAT):
+            # That it is there is all that is asked of it.
+            found[name] = b""
     return found
 
 

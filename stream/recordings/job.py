@@ -181,6 +181,7 @@ def enhance(
     let_go = first_pass.person_index.let_go if first_pass else 0
     notes = notes_of(
         source.note,
+        *source.losses,
         f"more than {MAX_PEOPLE} people: {let_go} of them did without close-ups"
         if let_go
         else None,

@@ -132,7 +132,8 @@ def decode(path: Path, connection: Connection, memory: int) -> None:
             if time.monotonic() - timed_s > ALIVE_S:
                 timed_s = time.monotonic()
                 more_time()
-        send(connection, {"end": {"damaged": source.damaged, "broke_off": source.broke_off}})
+        end = {name: getattr(source, name) for name in ("damaged", "broke_off", "deinterlaced")}
+        send(connection, {"end": end})
 
 
 def main() -> None:

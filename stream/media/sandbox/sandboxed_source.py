@@ -128,6 +128,7 @@ class SandboxedSource(FileSource):
                 if "end" in message:
                     end = said(message, "end", dict)
                     self.damaged = said(end, "damaged", int)
+                    self.deinterlaced = said(end, "deinterlaced", int)
                     self.broke_off = said(end, "broke_off", bool)
                     return
                 if "grow" in message:

@@ -166,9 +166,23 @@ def choose_encoder(
     if light is not None and light.mastering and codec in ("vp9", "ffv1"):
         notes.append(f"{codec} does not hold the HDR metadata")
     encoder = _encoder(codec, kind.software, options, format_name)
+    notes += _coarser(encoder, format_name)
     if encoding.repeatable:
         encoder = replace(encoder, threads=REPEATABLE_THREADS)
     return _with_notes(encoder, notes)
+
+
+def _coarser(encoder: Encoder, wanted: str) -> list[str]:
+    """What of the pixels the encoder has no place for, a line each."""
+    before, after = PixelFormat(wanted), PixelFormat(encoder.planar)
+    lines = []
+    if any(part.is_alpha for part in before.components):
+        lines.append(f"transparency is left out: {encoder.name} is given none")
+    old, new = Layout.like(before), Layout.like(after)
+    coarser = old.planes == 3 and (new.sub_x > old.sub_x or new.sub_y > old.sub_y)
+    if new.depth < old.depth or coarser:
+        lines.append(f"{encoder.name} has no {wanted}: the pixels are {encoder.planar}")
+    return lines
 
 
 def _with_notes(encoder: Encoder, notes: Sequence[str]) -> Encoder:
@@ -200,12 +214,14 @@ def _nearest(wanted: str, formats: Sequence[str]) -> str:
 
     def loss(name: str) -> tuple[int, int, int, int]:
         layout = choices[name]
-        finer = layout.sub_x + layout.sub_y - model.sub_x - model.sub_y
+        # 4:2:2 has as many samples as 4:4:0, but other ones.
+        fewer = max(0, layout.sub_x - model.sub_x) + max(0, layout.sub_y - model.sub_y)
+        more = model.sub_x + model.sub_y - layout.sub_x - layout.sub_y
         return (
             max(0, model.depth - layout.depth),
-            max(0, finer),
+            fewer,
             layout.depth - model.depth,
-            -finer,
+            more,
         )
 
     return min(choices, key=loss)

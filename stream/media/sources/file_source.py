@@ -23,6 +23,7 @@ from stream.errors import InputError
 from stream.frame import Frame
 from stream.media.brightness import ordinary
 from stream.media.colour import to_rgb
+from stream.media.deinterlacer import Deinterlacer
 from stream.media.pyav import READING, exact
 from stream.media.sources.kinds import FORMATS
 from stream.media.video_format import VideoFormat
@@ -90,6 +91,8 @@ class FileSource:
         self.path = path
         self.damaged = 0
         """Places in what was read so far that could not be decoded."""
+        self.deinterlaced = 0
+        """Pictures of two fields in it, which were made whole."""
         self.broke_off = False
         """Whether reading ended with an error."""
         self._last_pts: int | None = None
@@ -165,6 +168,16 @@ class FileSource:
         return describe(self._container, self._stream)
 
     @property
+    def losses(self) -> tuple[str, ...]:
+        """What an output that is encoded anew does not have, a line each."""
+        lines = []
+        if self.deinterlaced:
+            lines.append(f"{self.deinterlaced} interlaced pictures were made whole (bwdif)")
+        if self.video_format.unkept:
+            lines.append("left out, no encoder writes it: " + ", ".join(self.video_format.unkept))
+        return tuple(lines)
+
+    @property
     def note(self) -> str | None:
         """What was wrong with the recording, one line; None when nothing was."""
         found = []
@@ -187,6 +200,13 @@ class FileSource:
         return VideoFormat.of(first, exact(self._stream.sample_aspect_ratio) or Fraction(1))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        deinterlacer = Deinterlacer()
+        for frame in self._coded():
+            yield from deinterlacer(frame)
+            self.deinterlaced = deinterlacer.count
+        yield from deinterlacer.flush()
+
+    def _coded(self) -> Iterator[av.VideoFrame]:
         """Every picture that can be decoded; a damaged packet costs only itself."""
         packets, barren = self._container.demux(self._stream), 0
         while True:

@@ -291,3 +291,24 @@ def test_two_pictures_after_a_longer_recording_are_written(tmp_path: Path) -> No
             sink.send(Frame(picture(size, index), index, 100 + index, CLOCK, 0))
         sink.close()
         assert times_of(target) == [(100 + index) * CLOCK for index in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "note"),
+    [
+        ("h264", "yuva420p", "transparency is left out: libx264 is given none"),
+        ("h264", "rgba", "transparency is left out: libx264 is given none"),
+        ("av1", "yuv444p", "libsvtav1 has no yuv444p: the pixels are yuv420p"),
+        ("h264", "yuv444p12le", "libx264 has no yuv444p12le: the pixels are yuv444p10le"),
+        ("h264", "yuv440p", None),
+        ("h264", "gray", None),
+        ("h264", "rgb24", None),
+        ("vp9", "yuv440p", None),
+        ("ffv1", "yuv444p12le", None),
+    ],
+)
+def test_pixels_that_the_encoder_does_not_have_are_named(
+    codec: CodecName, pix_fmt: str, note: str | None
+) -> None:
+    chosen = choose_encoder(Encoding(codec), pix_fmt, (640, 360))
+    assert chosen.notes == (() if note is None else (note,))
