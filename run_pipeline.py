@@ -9,6 +9,9 @@
     python run_pipeline.py --config desk.toml
     python run_pipeline.py --input webrtc
     python run_pipeline.py doctor
+    python run_pipeline.py learn NAME --input webcam
+    python run_pipeline.py people
+    python run_pipeline.py forget NAME
 
 Installed, it is the console script `closeup`.
 
@@ -45,6 +48,7 @@ from engines.weights.manifest import weights_used
 from stream.cli.arguments import parse
 from stream.cli.console import lenient_console
 from stream.cli.doctor import examine, format_findings, healthy
+from stream.cli.people_commands import COMMANDS, KEPT_AS_IT_WAS
 from stream.cli.provenance_options import shows_faces
 from stream.cli.stopping import EXIT_STATUS, StoppedError, stopped_by_signals
 from stream.errors import CloseupError, ConfigError
@@ -82,6 +86,10 @@ def _main(arguments: Sequence[str] | None) -> int:
         return 0 if healthy(findings) else 2
     stopped = "stopped; no output was written"
     try:
+        if given and given[0] in COMMANDS:
+            stopped = KEPT_AS_IT_WAS
+            COMMANDS[given[0]](given[1:])
+            return 0
         options = parse(given)
         if isinstance(options, BatchOptions) or (isinstance(options, Options) and options.resume):
             stopped = "stopped; the same command goes on from here"

@@ -32,6 +32,17 @@ def cache_folder(kind: str) -> Path:
     return base / kind
 
 
+def data_folder(kind: str) -> Path:
+    """Where files of a kind are kept that the user asked to keep, and that cannot be had again.
+
+    `$CLOSEUP_DATA/<kind>`, else in the user's data folder as the system has it: on Linux
+    `$XDG_DATA_HOME/closeup/<kind>` or `~/.local/share/closeup/<kind>`.
+    """
+    own = os.environ.get("CLOSEUP_DATA")
+    base = Path(own).expanduser() if own else platformdirs.user_data_path("closeup", False)
+    return base / kind
+
+
 def hidden_beside(path: Path, ending: str) -> Path:
     """A hidden name beside a path, `.<name>.<ending>`; short where the name is too long for it."""
     name = f".{path.name}.{ending}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -10,7 +10,13 @@ from functools import partial
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from engines.runtime import SCALES, OpenedRuntime, Runtime, measured_largest, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.events import EventLog, ExemplarAdmitted, FaceLimitReached, RuntimeChosen
+from stream.events import (
+    EventLog,
+    ExemplarAdmitted,
+    FaceLimitReached,
+    PersonRecognised,
+    RuntimeChosen,
+)
 from stream.frame import View
 from stream.image.resample import Size
 from stream.option_table import RUNTIME
@@ -24,6 +30,7 @@ from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.bank import Bank
 from stream.stages.exemplars.exemplar_set import CAPACITY
+from stream.stages.exemplars.known_face import KnownFace
 from stream.stages.framing.framing import Framing, Mode
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.tracker import Tracker
@@ -99,6 +106,8 @@ class Stages:
         live: bool = False,
         tracker: Stage | None = None,
         personal: PersonalRuntimes | None = None,
+        known: KnownFace | None = None,
+        to_load_too: Sequence[Callable[[], object]] = (),
         odd: bool = False,
     ) -> Stages:
         """Make all the stages.
@@ -116,6 +125,9 @@ class Stages:
                 odd: whether a picture whose size stays may keep an odd side.
                 tracker: finds the faces; `Stages.tracker` makes it when left out.
                 personal: runtimes of people whose weights were learnt; the stages' to close.
+                known: somebody who is known before a call; the stages' to close. The weights of
+                that person are in `personal`, as those of `KNOWN`.
+                to_load_too: what else a call loads before its first frame.
         Raises: ConfigError: the picture is too small, scale or strength is out of range.
                 ModelError: the detector's models cannot be had.
                 EngineError: the runtime cannot be opened (`eager`).
@@ -134,7 +146,10 @@ class Stages:
             camera,
             on_admitted=lambda track_id: events.add(ExemplarAdmitted(track_id)),
             capacity=CAPACITY if personal is None else MOST_CLOSE_UPS,
+            known=known,
         )
+        if known is not None:
+            known.on_change = recognised_event(events, personal)
         compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
         try:
@@ -152,6 +167,7 @@ class Stages:
         if live:
             scales = SCALES if frame.whole.zoom > X8_ZOOM else SCALES[:1]
             to_load += [partial(enhancer.warm_up, scale) for scale in scales]
+            to_load += to_load_too
         stages: list[Stage] = [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor]
         if not live:
             for stage in stages:
@@ -193,3 +209,17 @@ class Stages:
 def limit_event(events: EventLog) -> Callable[[int], None]:
     """What a tracker calls when there are more faces than it follows."""
     return lambda limit: events.add(FaceLimitReached(limit))
+
+
+def recognised_event(
+    events: EventLog, personal: PersonalRuntimes | None
+) -> Callable[[int | None], None]:
+    """What a `KnownFace` calls when another face, or none, is the person's."""
+
+    def on_change(track_id: int | None) -> None:
+        if personal is not None:
+            personal.known_is(track_id)
+        if track_id is not None:
+            events.add(PersonRecognised(track_id))
+
+    return on_change

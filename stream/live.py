@@ -15,6 +15,7 @@ from typing import Any, Self
 from stream.events import notes_to
 from stream.frame import Frame, Image
 from stream.graph import Stages
+from stream.known_people.called_person import called_person
 from stream.live_learning import LiveLearning
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
@@ -91,9 +92,14 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
     """
     metrics = Metrics()
     # The port first: it may be taken, and nothing is open yet.
-    with serving(metrics, options, say), CameraSource(options.device, say) as camera:
+    with (
+        serving(metrics, options, say),
+        called_person(options.person, say) as called,
+        CameraSource(options.device, say) as camera,
+    ):
         size = (camera.width, camera.height)
         personal = PersonalRuntimes() if options.learn_live else None
+        personal = called.runtimes if called else personal
         stages = Stages.build(
             size,
             camera.rate,
@@ -104,6 +110,8 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             runtime=options.runtime,
             camera=options.camera,
             live=True,
+            known=called.face if called else None,
+            to_load_too=(called.load,) if called else (),
             personal=personal,
         )
         session = EnhancementSession(
@@ -116,7 +124,11 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             session.close()
             raise
         started_s = time.monotonic()
-        with showing(metrics, options) as advance, Ending() as ending, learning(session, personal):
+        with (
+            showing(metrics, options) as advance,
+            Ending() as ending,
+            learning(session, personal if options.learn_live else None),
+        ):
             watch(Pipeline(camera, session, sinks, advance), preview, camera, ending)
         outputs = [str(path) for path in options.files]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera

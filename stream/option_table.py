@@ -15,6 +15,7 @@ DEMO = "demo"
 WEBRTC = "webrtc"
 VIRTUAL_CAMERA = "virtualcam"
 TOKEN_VARIABLE = "CLOSEUP_TOKEN"
+WATCH_TOKEN_VARIABLE = "CLOSEUP_WATCH_TOKEN"
 TURN_SECRET_VARIABLE = "CLOSEUP_TURN_SECRET"
 LEAST_TOKEN = 16
 _CALL: frozenset[Use] = frozenset(("call",))
@@ -89,6 +90,12 @@ HEADLESS = DeclaredOption[bool](
     help="no preview window; needs an output",
     instead=dict.fromkeys(RECORDINGS, "a recording has no preview window"),
 )
+PERSON = DeclaredOption[str | None](
+    name="person", default=None, metavar="NAME", uses=_CALL, group=_CALLS,
+    help='somebody who is kept ("closeup learn NAME"): the face that is theirs has close-ups and '
+    "personal weights from the start",
+    instead=dict.fromkeys(RECORDINGS, "a recording has --learn"),
+)
 LEARN_LIVE = DeclaredOption[bool](
     name="learn-live", kind=bool, default=False, uses=_CALL, group=_CALLS,
     help="train the network on the close-ups of the call while it goes on, with what the machine "
@@ -145,6 +152,10 @@ TOKEN = DeclaredOption[str | None](
     name="token", default=None, metavar="SECRET", uses=_RELAY, group=_WEBRTC,
     help=f"what clients must send, {LEAST_TOKEN} characters or more; better as "
     f"${TOKEN_VARIABLE}, where no list of processes shows it",
+)
+WATCH_TOKEN = DeclaredOption[str | None](
+    name="watch-token", default=None, metavar="SECRET", uses=_RELAY, group=_WEBRTC,
+    help=f"a second one, with which clients may only watch; better as ${WATCH_TOKEN_VARIABLE}",
 )
 ORIGIN = DeclaredOption[Sequence[str]](
     name="origin", many=True, default=(), metavar="URL", uses=_RELAY, group=_WEBRTC,
@@ -238,9 +249,9 @@ RUNTIME = DeclaredOption[str](
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
     *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
-    *(HEADLESS, LEARN_LIVE, STATS, METRICS_PORT),
+    *(HEADLESS, LEARN_LIVE, PERSON, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
-    *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
+    *(HOST, PORT, TOKEN, WATCH_TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
     *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
     *(REPORT, RUNTIME),

@@ -104,6 +104,8 @@ class LiveOptions(Common):
     virtual_camera: bool
     headless: bool = HEADLESS.default
     """No preview window."""
+    person: str | None = None
+    """Somebody who is kept for all calls."""
     learn_live: bool = LEARN_LIVE.default
     """Learn the people of the call while it goes on."""
     stats: Literal["json", "table"] | None = None

@@ -30,6 +30,13 @@ def no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(speed_profile, "folder", lambda: tmp_path / "no speed profile")
 
 
+@pytest.fixture(autouse=True)
+def no_people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Nobody is kept, whomever this machine's owner keeps. Returns: where people would be."""
+    monkeypatch.setenv("CLOSEUP_DATA", str(tmp_path / "data"))
+    return tmp_path / "data" / "people"
+
+
 @pytest.fixture
 def camera(monkeypatch: pytest.MonkeyPatch) -> OneFace:
     """Stands in for the detector."""

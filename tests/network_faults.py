@@ -99,8 +99,11 @@ def noted_arrivals() -> Iterator[Arrivals]:
 
 
 @contextmanager
-def call(network: FaultyNetwork, folder: Path) -> Iterator[Any]:
-    """Chromium's page in a call with a relay over the network."""
+def call(network: FaultyNetwork, folder: Path, wait_ms: int = 30_000) -> Iterator[Any]:
+    """Chromium's page in a call with a relay over the network.
+
+    Args: wait_ms: for the connection; 0 does not wait.
+    """
 
     def picture(number: int) -> Any:
         # Moving, so that it takes bits.
@@ -121,7 +124,8 @@ def call(network: FaultyNetwork, folder: Path) -> Iterator[Any]:
         page.route("**/call", lambda r: through(r) if r.request.method == "POST" else r.continue_())
         page.goto(f"{relay.url}#size={SIZE[0]}x{SIZE[1]}&framing=fixed")
         page.click("form button")
-        page.wait_for_selector("#state.live", timeout=30_000)
+        if wait_ms:
+            page.wait_for_selector("#state.live", timeout=wait_ms)
         yield page
 
 

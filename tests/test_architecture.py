@@ -30,13 +30,15 @@ ALONE = {
     "mediapipe": ("stream.stages.tracking.face_detector",),
     "prometheus_client": ("stream.telemetry.prometheus",),
     "ray": ("stream.recordings.batch.ray_cluster",),
+    "keyring": ("stream.known_people.encryption",),
+    "cryptography": ("stream.known_people.encryption",),
     "c2pa": ("stream.media.sinks.c2pa_signing",),
     "pyvirtualcam": ("stream.media.sinks.virtual_camera",),
     "aiortc": ("stream.rtc.", "bench.round_trip"),
     "aiohttp": ("stream.rtc.", "bench.round_trip"),
     "asyncio": ("stream.rtc.", "bench.round_trip"),
 }
-FOLDERS = ("image", "telemetry", "media", "stages", "recordings", "rtc", "cli")
+FOLDERS = (*("image", "telemetry", "media", "stages", "recordings", "known_people", "rtc", "cli"),)
 """Of stream/, from what everybody may use to what uses everything."""
 MAY_USE = {
     "image": (),
@@ -44,8 +46,9 @@ MAY_USE = {
     "media": ("image",),
     "stages": ("image",),
     "recordings": ("image", "telemetry", "media", "stages"),
+    "known_people": ("image", "telemetry", "media", "stages", "recordings"),
     "rtc": ("image", "telemetry", "media", "stages"),
-    "cli": ("image", "telemetry", "media", "stages", "recordings", "rtc"),
+    "cli": ("image", "telemetry", "media", "stages", "recordings", "known_people", "rtc"),
 }
 # Names that only their author understands: the field has its own words for all of these.
 PRIVATE_WORDS = {

@@ -45,7 +45,10 @@ from stream.rtc.relay_options import RelayOptions, read_relay
 from stream.version import __version__
 
 DESCRIPTION = "Make far-away faces sharp with the same person's earlier close-ups."
-EPILOG = '"%(prog)s doctor" says what this machine has and what to install for more.'
+EPILOG = (
+    '"%(prog)s doctor" says what this machine has and what to install for more; '
+    '"learn NAME", "people" and "forget NAME" are for people who are kept for all calls.'
+)
 
 
 class _Parser(argparse.ArgumentParser):

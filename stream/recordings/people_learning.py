@@ -14,6 +14,7 @@ from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task
 from engines.personal.personal_weights import PersonalWeights
 from stream.recordings.first_pass import FirstPass
+from stream.recordings.learning_watch import STEPS, LearningWatch
 from stream.recordings.outcome import Note, Outcome
 from stream.recordings.resume.work_dir import WorkDir
 from stream.stages.enhancement.crop_selector import SMALLEST_X4, X8_ZOOM
@@ -28,12 +29,10 @@ LEAST_SIDE_PX = 110
 """Smaller headshots are no truth: what is learnt from has 128 px."""
 LEAST_FRAMES = 12
 """Whoever is far in fewer pictures is not learnt."""
-WAIT_S = 0.2
 NOBODY = Note(
     f"nobody was learnt: that takes {LEAST_CLOSE_UPS} close-ups of somebody who is far away, too"
 )
-QUIT = "q"
-STEPS, RESULT = "steps", "result"
+RESULT = "result"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,6 @@ class PeopleLearning:
         self._meter = meter
         self._place = place
         self._learns = learns
-        self._stopped = False
         self.runtimes = PersonalRuntimes()
         """Of those who gain by it."""
         self.learnt: list[LearntPerson] = []
@@ -101,11 +99,12 @@ class PeopleLearning:
         """
         people = self._candidates(first_pass)
         with Keys() as keys:
+            watch = LearningWatch(self._meter, keys)
             for number, one in enumerate(people, start=1):
-                if self._stopped:
+                if watch.stopped:
                     break
                 label = f"learning person {number} of {len(people)}: "
-                weights = self._weights(one, label, keys)
+                weights = self._weights(one, label, watch)
                 if weights is not None:
                     self.runtimes.put(one.person, weights)
                     weights.wipe()
@@ -144,49 +143,28 @@ class PeopleLearning:
         found.sort(key=lambda one: (-one.far_frames, one.person))
         return found[:MOST_PEOPLE]
 
-    def _weights(self, one: _Candidate, label: str, keys: Keys) -> PersonalWeights | None:
+    def _weights(self, one: _Candidate, label: str, watch: LearningWatch) -> PersonalWeights | None:
         """What is learnt of somebody, or was by an earlier run; None: nothing that pays."""
         steps, result = self._known(one)
         if result is None:
-            return self._learn(one, steps, label, keys)
+            return self._learn(one, steps, label, watch)
         self.learnt.append(result)
         assert self._place is not None
         data = self._place.learnt_weights(one.name)
         return PersonalWeights.from_bytes(data) if result.used and data is not None else None
 
     def _learn(
-        self, one: _Candidate, steps: int | None, label: str, keys: Keys
+        self, one: _Candidate, steps: int | None, label: str, watch: LearningWatch
     ) -> PersonalWeights | None:
+        def keep_steps(steps: int) -> None:
+            if self._place is not None:  # minutes decide once how many steps there are
+                self._place.keep_learnt(one.name, {STEPS: steps})
+
         task = Task(one.close_ups, one.scale, self._minutes, steps)
-        meter, best = None, None
         with self._learns(task) as process:
-            while True:
-                try:
-                    if keys.pressed() == QUIT:
-                        self._stop(process)
-                    news = process.news(WAIT_S)
-                except KeyboardInterrupt:
-                    if self._stopped:
-                        raise
-                    self._stop(process)
-                    continue
-                if news is None:
-                    continue
-                if meter is None:
-                    meter = self._meter(news.steps, label=label, unit=STEPS)
-                    if self._place is not None:  # minutes decide once how many steps there are
-                        self._place.keep_learnt(one.name, {STEPS: news.steps})
-                best = news.weights or best
-                meter.reach(news.step, _words(news.gain))
-                if news.done:
-                    break
-        meter.finish()
+            news, best = watch.follow(process, label, keep_steps)
         self._finish(one, news, best)
         return best
-
-    def _stop(self, process: LearningProcess) -> None:
-        self._stopped = True
-        process.stop()
 
     def _finish(self, one: _Candidate, news: Learning, best: PersonalWeights | None) -> None:
         gain = news.gain or Gain(0.0, 0.0)
@@ -211,7 +189,3 @@ class PeopleLearning:
             return None, None
         result = kept.get(RESULT)
         return int(kept[STEPS]), None if result is None else LearntPerson(**result)
-
-
-def _words(gain: Gain | None) -> str:
-    return "" if gain is None else f"{gain.psnr:+.2f} dB so far"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import aioice.ice
 import aiortc.codecs.h264
 import aiortc.codecs.vpx
 import aiortc.rtcrtpsender
@@ -20,6 +21,8 @@ from stream.rtc.relay_options import RelayOptions
 
 START_BITS = 1_500_000
 """A browser begins with 300 kbit/s, and a 720p call with 640x360 therefore, unless it is told."""
+CONSENT_FAILURES = 9
+"""Checks of a silent peer, about 5 s apart, until it is given up; aiortc gives up after 6."""
 LEAST_BITS = 150_000
 SENT_PACKETS = 1024
 """So many are kept to be sent again; aiortc keeps 128, of 4 Mbit/s a third of a second."""
@@ -91,12 +94,15 @@ def media_settings(bit_rate: int) -> Iterator[None]:
         one.MIN_BITRATE = min(LEAST_BITS, bit_rate)
         one.DEFAULT_BITRATE = min(START_BITS, bit_rate)
         one.MAX_BITRATE = bit_rate
+    ice: Any = aioice.ice
+    failures, ice.CONSENT_FAILURES = ice.CONSENT_FAILURES, CONSENT_FAILURES
     sender: Any = aiortc.rtcrtpsender
     history, sender.RTP_HISTORY_SIZE = sender.RTP_HISTORY_SIZE, SENT_PACKETS
     try:
         yield
     finally:
         sender.RTP_HISTORY_SIZE = history
+        ice.CONSENT_FAILURES = failures
         for one, bits in zip(encoders, before, strict=True):
             one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE = bits
 

@@ -17,17 +17,22 @@ from run_pipeline import main
 from stream import live
 from stream.api import Enhancer
 from stream.camera_profile import CameraProfile
-from stream.events import StageFailedOpen
+from stream.events import PersonRecognised, StageFailedOpen
+from stream.known_people.called_person import CalledPerson
+from stream.known_people.people_store import PeopleStore
 from stream.live_learning import LiveLearning
 from stream.media.sinks.preview import Controls, Preview
 from stream.media.sources.camera_source import CameraSource
 from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.exemplar_set import CAPACITY
+from stream.stages.exemplars.known_face import KnownFace
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.prometheus import serve
 from stream.telemetry.stats import Stats
 from tests.fakes import OpenedRuntimes
+from tests.kept_people import Plain, known_person
 from tests.pictures import backdrop
 from tests.stream.test_live import Loopback, Screen
 from tests.wiring import (
@@ -77,8 +82,10 @@ def test_a_call(
             "stats": "json",
         },
         **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
-        **{"runtime": "onnxruntime-cpu"},
+        **{"runtime": "onnxruntime-cpu", "person": "Ada"},
     }
+    PeopleStore(encryption=Plain()).save(known_person("Ada"))
+    wired = record(monkeypatch, CalledPerson)
     assert names_of("call") == {*values, "learn-live"}
     assert main(arguments(way, tmp_path, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=30.0)
@@ -98,6 +105,12 @@ def test_a_call(
     assert session["stages"].to_load, "the models are loaded while the camera's picture is shown"
     assert session["metrics"] is stats[0]["metrics"]
     assert not made.enhancer[-1]["waits"]
+    assert wired[0]["person"].name == "Ada"
+    assert isinstance(made.enhancer[-1]["personal"], PersonalRuntimes)
+    known = made.bank[-1]["known"]
+    assert isinstance(known, KnownFace)
+    assert not known.exemplars(), "wiped at the end"
+    assert not wired[0]["person"].close_ups
     session["on_event"](StageFailedOpen("enhancer", "raised", "gone"))
     assert "gone" in capsys.readouterr().err
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
@@ -122,6 +135,27 @@ def test_a_call_that_learns(
     assert one["personal"] is personal
     assert isinstance(one["call"], EnhancementSession)
     assert [call["personal"] for call in made.enhancer] == [personal, None]
+
+
+def test_a_known_person_and_who_is_learnt_share_their_runtimes(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("stream.cli.arguments.lacking", lambda: None)
+    learning = record(monkeypatch, LiveLearning)
+    PeopleStore(encryption=Plain()).save(known_person("Ada"))
+    values = {"input": [CLIP], "output": [str(tmp_path / "call.mp4")], "headless": True}
+    both = {**values, "person": "Ada", "learn-live": True}
+    assert main(arguments("argv", tmp_path, both)) == 0
+    personal = made.enhancer[-1]["personal"]
+    assert learning[-1]["personal"] is personal
+    known, session = made.bank[-1]["known"], made.session[-1]
+    known.on_change(7)
+    assert session["stages"].events.latest[-1] == PersonRecognised(7)
+    assert "person 7 is the one of --person" in capsys.readouterr().err
+    assert personal._known == 7
+    known.on_change(None)
+    assert personal._known is None
 
 
 def test_the_keys_of_a_call_reach_its_stages(

@@ -121,6 +121,10 @@ class PersonIndex:
         self._end(list(self._running))
         return {person.number: person.exemplars for person in self._people}
 
+    def pictures_of(self) -> dict[int, int]:
+        """In how many pictures each person was seen, by number; complete after `finish`."""
+        return {person.number: person.frames for person in self._people}
+
     def wipe(self) -> None:
         """Overwrite every picture with zeros and let go of it. May be called again."""
         self._bank.close()

@@ -7,6 +7,11 @@ const wishes = new URLSearchParams(location.hash.slice(1));
 const sliders = [...document.querySelectorAll(".slider input")];
 const GATHER_MS = 1000;
 const NOTE_MS = 5000;
+const CONNECT_MS = 15000;
+const RETRY_MS = 2000;
+const GIVE_UP_MS = 60000;
+const FROZEN_MS = 1000;
+const NO_WAY = "No connection came about: is UDP blocked between this browser and the relay? It may need a TURN server.";
 const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {} };
 window.closeup = call;
 
@@ -46,9 +51,8 @@ async function start() {
     }
     await connect(watch ? `whep/${encodeURIComponent(watch)}` : "call");
   } catch (error) {
-    await stop();
     $("ask").hidden = !/token/.test(error.message);
-    $("problem").textContent = error.name === "NotAllowedError" ? "The camera was not allowed." : error.message;
+    await stop("not connected", error.name === "NotAllowedError" ? "The camera was not allowed." : error.message);
     return;
   }
   $("welcome").hidden = true;
@@ -65,10 +69,19 @@ async function connect(endpoint) {
   pc.ontrack = ({ track }) => call.remote.addTrack(track);
   pc.onconnectionstatechange = () => {
     if (pc !== call.pc) return;
-    if (pc.connectionState === "connected") state("connected", true);
-    if (["failed", "disconnected"].includes(pc.connectionState)) state("the connection is gone");
-    if (pc.connectionState === "failed") stop();
+    if (pc.connectionState === "connected") {
+      call.connected = true;
+      clearTimeout(call.limit);
+      state("connected", true);
+    }
+    if (pc.connectionState === "disconnected") state("no network; waiting for it …");
+    if (pc.connectionState === "failed") call.connected ? reconnect(endpoint) : stop("not connected", NO_WAY);
   };
+  clearTimeout(call.limit);
+  call.limit = setTimeout(() => {
+    if (pc !== call.pc || pc.connectionState === "connected") return;
+    call.connected ? reconnect(endpoint) : stop("not connected", NO_WAY);
+  }, CONNECT_MS + GATHER_MS);
   if (call.local) {
     for (const track of call.local.getTracks()) pc.addTrack(track, call.local);
     call.channel = pc.createDataChannel("closeup");
@@ -95,7 +108,42 @@ async function connect(endpoint) {
     parameters.degradationPreference = "maintain-resolution";
     await sender.setParameters(parameters).catch(() => {});
   }
+  clearInterval(call.timer);
   call.timer = setInterval(measure, 500);
+}
+
+// After an outage: the connection may come back by itself, with all that the relay remembers; else a new one.
+async function reconnect(endpoint) {
+  if (call.reconnecting) return;
+  const { local, number } = call;
+  const ours = () => call.number === number;
+  const back = () => call.pc?.connectionState === "connected";
+  let problem = "the relay cannot be reached";
+  call.reconnecting = true;
+  for (const end = Date.now() + GIVE_UP_MS; ours() && !back() && Date.now() < end;) {
+    state("reconnecting …");
+    await pause(RETRY_MS);
+    if (!ours() || back() || !(await fetch("health").catch(() => null))?.ok) continue;
+    await pause(RETRY_MS);
+    if (!ours() || back()) continue;
+    const { pc, place } = call;
+    call.channel = call.pc = null;
+    pc?.close();
+    if (place) fetch(place, { method: "DELETE", headers: headers() }).catch(() => {});
+    try {
+      await connect(endpoint);
+      for (let waited = 0; ours() && !back() && waited < CONNECT_MS; waited += 200) await pause(200);
+    } catch (error) {
+      problem = error.message;
+    }
+  }
+  call.reconnecting = false;
+  if (ours() && !back()) await stop("not connected", `The connection was lost: ${problem}.`);
+  if (!ours() && local !== call.local) local?.getTracks().forEach((track) => track.stop());
+}
+
+function pause(ms) {
+  return new Promise((done) => { setTimeout(done, ms); });
 }
 
 function iceServers(links) {
@@ -111,10 +159,14 @@ function gathered(pc) {
   });
 }
 
-async function stop(reason = "not connected") {
+async function stop(reason = "not connected", problem = "") {
   const { pc, place, local } = call;
-  Object.assign(call, { pc: null, channel: null, place: null, local: null, figures: {} });
+  Object.assign(call, { pc: null, channel: null, place: null, local: null, figures: {}, connected: false });
+  call.number = (call.number ?? 0) + 1;
   clearInterval(call.timer);
+  clearTimeout(call.limit);
+  $("stage").classList.remove("frozen");
+  $("problem").textContent = problem;
   pc?.close();
   local?.getTracks().forEach((track) => track.stop());
   $("enhanced").srcObject = $("camera").srcObject = null;
@@ -170,6 +222,8 @@ async function measure() {
       $("fps").textContent = one.framesPerSecond ?? "–";
       $("size").textContent = one.frameWidth ? `${one.frameWidth} × ${one.frameHeight}` : "–";
       if (one.frameWidth) $("stage").style.aspectRatio = `${one.frameWidth} / ${one.frameHeight}`;
+      if (one.framesDecoded !== call.decoded) Object.assign(call, { decoded: one.framesDecoded, decodedAt: Date.now() });
+      $("stage").classList.toggle("frozen", call.decoded > 0 && Date.now() - call.decodedAt > FROZEN_MS);
       const waited = one.jitterBufferDelay - (call.waited ?? 0);
       const shown = one.jitterBufferEmittedCount - (call.shown ?? 0);
       Object.assign(call, { waited: one.jitterBufferDelay, shown: one.jitterBufferEmittedCount });

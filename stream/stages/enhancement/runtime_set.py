@@ -12,6 +12,8 @@ from engines.personal.personal_runtime import open_personal
 from engines.personal.personal_weights import PersonalWeights
 from engines.runtime import Runtime
 
+KNOWN = -1
+"""In the place of a track_id: somebody who is known before the call, until a face is theirs."""
 POLL_S = 0.05
 
 
@@ -27,6 +29,7 @@ class PersonalRuntimes:
         self._lock = threading.Lock()
         self._runtimes: dict[tuple[int, int], Runtime] = {}
         self._replaced: list[Runtime] = []
+        self._known: int | None = None
         self._asked: dict[tuple[int, int], int] = {}
 
     def __bool__(self) -> bool:
@@ -64,9 +67,24 @@ class PersonalRuntimes:
         with self._lock:
             replaced, self._replaced = self._replaced, []
             found = self._runtimes.get((track_id, scale))
+            if found is None and track_id == self._known:
+                found = self._runtimes.get((KNOWN, scale))
         for runtime in replaced:
             runtime.__exit__(None, None, None)
         return found
+
+    def known_is(self, track_id: int | None) -> None:
+        """Use what was put in for `KNOWN` for this person from the next frame on, unless there is
+        something newer, and for nobody else; None: for nobody. From any thread."""
+        with self._lock:
+            self._known = track_id
+
+    def make_ready(self, scale: int, bucket: int) -> None:
+        """Have the runtime of `KNOWN` made ready in the background for crops of this side, px, so
+        that the face does not wait for it when it is known."""
+        runtime = self._runtimes.get((KNOWN, scale))
+        if runtime is not None:
+            runtime.at_once(bucket, soon=True)
 
     def remove(self, track_id: int) -> None:
         """Use the shipped weights for a person again; from any thread."""
@@ -116,6 +134,7 @@ class RuntimeSet:
         """See `Runtime.at_once`: of all that a face may be enhanced by, with its exemplars and
         without."""
         if self._personal is not None:
+            self._personal.make_ready(scale, bucket)
             self._personal.ask(track_id, scale, bucket)
         asked = {self.shipped(scale), self.of(track_id, scale)}
         # a list: every one of them is to hear of it

@@ -17,8 +17,9 @@ from stream.image.headshot import cut_headshot, is_inside, to_exemplar
 from stream.protocols import Stage
 from stream.quality_ladder import QualityLevel
 from stream.stages.exemplars import quality
-from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars
+from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars, erase
 from stream.stages.exemplars.face_similarity import UNLIKE, resemblance
+from stream.stages.exemplars.known_face import KnownFace
 
 SMALL_SIDE_PX = 180
 """A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
@@ -81,6 +82,7 @@ class Bank(Stage):
           rolling: exemplars grow old and make room for newer ones, as in a call; False where the
           whole recording is looked through first.
           capacity: exemplars kept of each person.
+          known: somebody whose close-ups the face that is theirs begins with; closed with it.
     """
 
     name = "bank"
@@ -92,8 +94,10 @@ class Bank(Stage):
         rolling: bool = True,
         on_admitted: Callable[[int], None] = lambda track_id: None,
         capacity: int = CAPACITY,
+        known: KnownFace | None = None,
     ) -> None:
         self._camera = camera
+        self._known = known
         self._capacity = capacity
         self._rolling = rolling
         self._on_admitted = on_admitted
@@ -155,10 +159,14 @@ class Bank(Stage):
             for person in self._people.values():
                 person.exemplars.wipe()
             self._people.clear()
+            if self._known is not None:
+                self._known.wipe()
 
     def close(self) -> None:
         """Wipe everything."""
         self.forget()
+        if self._known is not None:
+            self._known.close()
 
     def _nothing(self) -> Exemplars:
         return Exemplars(self._camera, rolling=self._rolling, capacity=self._capacity)
@@ -168,6 +176,10 @@ class Bank(Stage):
         if person is None:
             person = self._people[face.track_id] = _Person(self._nothing())
         person.seen_s = frame.time_s
+        if self._known is not None and self._known.meets(face, frame):
+            for one in self._known.exemplars():
+                if not person.exemplars.admit(one, in_use=person.picked):
+                    erase(one)
         # A score of 0 is a face that was held where it was, not seen.
         if face.score >= LEAST_SCORE and not self._complete:
             person.largest_px = max(person.largest_px, face.headshot_side_px)
@@ -195,7 +207,7 @@ class Bank(Stage):
         )
         if sharpness < least or not _is_well_exposed(image):
             return
-        if not self._is_same(person, image, frame.time_s):
+        if not self._is_same(person, face.track_id, image, frame.time_s):
             return
         image.setflags(write=False)
         new = Exemplar(image, side, (head.yaw, head.pitch), sharpness, frame.time_s)
@@ -212,17 +224,18 @@ class Bank(Stage):
         enough = max(self._camera.least_px, NEAR_LARGEST * person.largest_px)
         return close < EXEMPLARS_PER_FACE and side_px >= enough
 
-    def _is_same(self, person: _Person, exemplar: Image, time_s: float) -> bool:
+    def _is_same(self, person: _Person, track_id: int, exemplar: Image, time_s: float) -> bool:
         """Whether an exemplar is of the person whose others are kept; they are wiped if, for long,
         none is: then somebody else has taken the place."""
         kept = person.exemplars.all()
-        if not kept or _resembles(exemplar, kept):
+        if not kept or self._resembles(exemplar, kept, track_id):
             person.like_s = time_s
             return True
         if 0.0 <= time_s - person.like_s < STRANGER_S:
             return False
         self._set_picked(person, ())
         person.exemplars.wipe()
+        self._forget_known(track_id)
         person.like_s = time_s
         return True
 
@@ -254,7 +267,8 @@ class Bank(Stage):
         # A face that is held where it was may have gone: nothing to compare.
         if face.score > 0.0 and abs(time_s - person.compared_s) >= COMPARE_S:
             shown = cut_headshot(image, face.center, max(2, round(face.headshot_side_px)))
-            was, person.doubted = person.doubted, not _resembles(shown, person.exemplars.all())
+            like = self._resembles(shown, person.exemplars.all(), face.track_id)
+            was, person.doubted = person.doubted, not like
             person.compared_s = time_s
             return person.doubted and (was or not person.picked)
         return person.doubted and not person.picked
@@ -275,10 +289,15 @@ class Bank(Stage):
             if position < surplus or abs(time_s - person.seen_s) > GONE_S:
                 person.exemplars.wipe()
                 del self._people[track_id]
+                self._forget_known(track_id)
 
+    def _forget_known(self, track_id: int) -> None:
+        if self._known is not None:
+            self._known.forget(track_id)
 
-def _resembles(face: Image, exemplars: tuple[Exemplar, ...]) -> bool:
-    return resemblance(face, [one.image for one in exemplars]) >= UNLIKE
+    def _resembles(self, face: Image, exemplars: tuple[Exemplar, ...], track_id: int) -> bool:
+        also = self._known.pictures_of(track_id) if self._known is not None else []
+        return resemblance(face, [*(one.image for one in exemplars), *also]) >= UNLIKE
 
 
 def _is_well_exposed(image: Image) -> bool:

@@ -146,16 +146,16 @@ class Exemplars:
         while other._kept:
             one = other._kept.pop(0)
             if not self.admit(one):
-                _erase(one)
+                erase(one)
 
     def wipe(self) -> None:
         """Overwrite every picture with zeros and let go of it."""
         while self._kept:
-            _erase(self._kept.pop())
+            erase(self._kept.pop())
 
     def _drop(self, one: Exemplar) -> None:
         self._kept = [other for other in self._kept if other is not one]
-        _erase(one)
+        erase(one)
 
     def _worth(self, one: Exemplar) -> float:
         """What would be lost with this one: 0 to about 3."""
@@ -196,6 +196,7 @@ def _copies(chosen: tuple[Exemplar, ...]) -> float:
     return sum(max(0.0, 1.0 - pose_distance(a, b.pose) / POSE_STEP) for a, b in pairs)
 
 
-def _erase(one: Exemplar) -> None:
+def erase(one: Exemplar) -> None:
+    """Overwrite its picture with zeros."""
     one.image.setflags(write=True)
     one.image.fill(0)

@@ -11,7 +11,7 @@ from engines.personal.personal_weights import PersonalWeights
 from engines.runtime import Features
 from stream.frame import Image
 from stream.stages.enhancement.enhancer import Enhancer
-from stream.stages.enhancement.runtime_set import PersonalRuntimes
+from stream.stages.enhancement.runtime_set import KNOWN, PersonalRuntimes, RuntimeSet
 from tests.fakes import BicubicRuntime
 from tests.stream.stages.enhancement.test_enhancer import RATE, Studio, exemplars, face
 
@@ -64,3 +64,40 @@ def test_replaced_and_remaining_personal_runtimes_are_closed() -> None:
     assert personal.get(1, 8) is None
     personal.close()
     assert not any(one.is_open for one in opened)
+
+
+def test_a_known_person_has_the_weights_from_the_decision_on_and_nobody_else() -> None:
+    personal = PersonalRuntimes(lambda weights: BicubicRuntime(weights.scale))
+    personal.put(KNOWN, PersonalWeights(4, {}, ()))
+    runtimes = RuntimeSet(BicubicRuntime, personal)
+    shipped = runtimes.shipped(4)
+    assert runtimes.of(1, 4) is shipped
+    personal.known_is(1)
+    own = runtimes.of(1, 4)
+    assert own is not shipped
+    assert runtimes.of(2, 4) is shipped
+    assert runtimes.of(1, 8) is runtimes.shipped(8), "learnt for one scale"
+    personal.put(1, PersonalWeights(4, {}, ()))
+    assert runtimes.of(1, 4) not in (own, shipped), "learnt in this call"
+    personal.remove(1)
+    personal.known_is(None)
+    assert runtimes.of(1, 4) is shipped
+    runtimes.close()
+    assert isinstance(own, BicubicRuntime)
+    assert not own.is_open
+
+
+def test_what_a_known_person_will_need_is_made_ready_before() -> None:
+    asked: list[tuple[int, bool]] = []
+
+    class Slow(BicubicRuntime):
+        def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+            asked.append((bucket, soon))
+            return False
+
+    personal = PersonalRuntimes(lambda weights: Slow(weights.scale))
+    personal.put(KNOWN, PersonalWeights(4, {}, ()))
+    runtimes = RuntimeSet(BicubicRuntime, personal)
+    assert runtimes.at_once(1, 4, 48), "nobody waits for it"
+    assert asked == [(48, True)]
+    runtimes.close()

@@ -1,0 +1,69 @@
+"""The relay's page in Chromium over a network with faults: it says why, waits, and comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faulty_network import Faults, FaultyNetwork
+from tests.network_faults import call, noted_arrivals, sample
+
+pytestmark = pytest.mark.usefixtures("camera", "opened")
+LONG_MS = 60_000
+
+
+def shows_more(page: Any, frames: int) -> None:
+    """Wait until the browser has decoded some more pictures."""
+    first = sample(page).frames
+    for _ in range(LONG_MS // 250):
+        if sample(page).frames > first + frames or sample(page).frames < first:
+            return
+        page.wait_for_timeout(250)
+    raise AssertionError("no picture came")
+
+
+def test_chromium_survives_an_outage_with_its_camera_on(tmp_path: Path) -> None:
+    with FaultyNetwork() as network, call(network, tmp_path) as page:
+        shows_more(page, 10)
+        network.faults = Faults(cut=True)
+        page.wait_for_selector("#stage.frozen", timeout=LONG_MS)
+        page.get_by_text("no network; waiting for it …").wait_for(timeout=LONG_MS)
+        network.faults = Faults()
+        page.wait_for_selector("#state.live", timeout=LONG_MS)
+        page.wait_for_selector("#stage:not(.frozen)", timeout=LONG_MS)
+        shows_more(page, 10)
+        assert page.evaluate("closeup.local.getVideoTracks()[0].readyState") == "live"
+
+
+def test_chromium_calls_anew_when_the_relay_has_ended_the_call(tmp_path: Path) -> None:
+    with FaultyNetwork() as network, noted_arrivals() as arrivals, call(network, tmp_path) as page:
+        shows_more(page, 10)
+        # What a connection says that has failed after it was there.
+        page.evaluate(
+            """() => {
+              const old = closeup.pc;
+              Object.defineProperty(old, "connectionState", { get: () => "failed" });
+              old.onconnectionstatechange();
+            }"""
+        )
+        page.get_by_text("reconnecting …").wait_for(timeout=LONG_MS)
+        page.get_by_text("connected", exact=True).wait_for(timeout=LONG_MS)
+        count = len(arrivals.times_s)
+        for _ in range(LONG_MS // 250):
+            if len(arrivals.times_s) > count + 10:
+                break
+            page.wait_for_timeout(250)
+        assert len(arrivals.times_s) > count + 10
+        assert page.evaluate("closeup.local.getVideoTracks()[0].readyState") == "live"
+
+
+def test_chromium_says_why_no_connection_comes_about(tmp_path: Path) -> None:
+    with FaultyNetwork() as network:
+        network.faults = Faults(cut=True)
+        with call(network, tmp_path, wait_ms=0) as page:
+            page.get_by_text("is UDP blocked between this browser and the relay?").wait_for(
+                timeout=LONG_MS
+            )
+            assert page.locator("#state").inner_text() == "not connected"
