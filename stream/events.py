@@ -89,6 +89,13 @@ class PersonLearnt:
 
 
 @dataclass(frozen=True)
+class PersonRecognised:
+    """A face is surely that of the person who is known before the call, and has what is kept."""
+
+    track_id: int
+
+
+@dataclass(frozen=True)
 class LearningFailed:
     """Nobody is learnt; the call goes on with what it has."""
 
@@ -105,6 +112,7 @@ Event = (
     | ExemplarAdmitted
     | FaceLimitReached
     | PersonLearnt
+    | PersonRecognised
     | LearningFailed
 )
 OnEvent = Callable[[Event], None]
@@ -121,6 +129,8 @@ def note_of(event: Event) -> str | None:
         return f"more than {event.limit} faces at once: the others stay as they are"
     if isinstance(event, PersonLearnt):
         return f"person {event.track_id} was learnt: {event.gain_db:+.2f} dB in the face"
+    if isinstance(event, PersonRecognised):
+        return f"person {event.track_id} is the one of --person"
     if isinstance(event, LearningFailed):
         return f"nobody is learnt: {event.error}"
     return None

@@ -10,7 +10,13 @@ from functools import partial
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from engines.runtime import SCALES, OpenedRuntime, Runtime, measured_largest, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.events import EventLog, ExemplarAdmitted, FaceLimitReached, RuntimeChosen
+from stream.events import (
+    EventLog,
+    ExemplarAdmitted,
+    FaceLimitReached,
+    PersonRecognised,
+    RuntimeChosen,
+)
 from stream.frame import View
 from stream.image.resample import Size
 from stream.option_table import RUNTIME
@@ -142,8 +148,8 @@ class Stages:
             capacity=CAPACITY if personal is None else MOST_CLOSE_UPS,
             known=known,
         )
-        if known is not None and personal is not None:
-            known.on_change = personal.known_is
+        if known is not None:
+            known.on_change = recognised_event(events, personal)
         compositor = Compositor(strength, camera)
         to_load: list[Callable[[], object]] = []
         try:
@@ -203,3 +209,17 @@ class Stages:
 def limit_event(events: EventLog) -> Callable[[int], None]:
     """What a tracker calls when there are more faces than it follows."""
     return lambda limit: events.add(FaceLimitReached(limit))
+
+
+def recognised_event(
+    events: EventLog, personal: PersonalRuntimes | None
+) -> Callable[[int | None], None]:
+    """What a `KnownFace` calls when another face, or none, is the person's."""
+
+    def on_change(track_id: int | None) -> None:
+        if personal is not None:
+            personal.known_is(track_id)
+        if track_id is not None:
+            events.add(PersonRecognised(track_id))
+
+    return on_change

@@ -15,6 +15,7 @@ DEMO = "demo"
 WEBRTC = "webrtc"
 VIRTUAL_CAMERA = "virtualcam"
 TOKEN_VARIABLE = "CLOSEUP_TOKEN"
+WATCH_TOKEN_VARIABLE = "CLOSEUP_WATCH_TOKEN"
 TURN_SECRET_VARIABLE = "CLOSEUP_TURN_SECRET"
 LEAST_TOKEN = 16
 _CALL: frozenset[Use] = frozenset(("call",))
@@ -152,6 +153,10 @@ TOKEN = DeclaredOption[str | None](
     help=f"what clients must send, {LEAST_TOKEN} characters or more; better as "
     f"${TOKEN_VARIABLE}, where no list of processes shows it",
 )
+WATCH_TOKEN = DeclaredOption[str | None](
+    name="watch-token", default=None, metavar="SECRET", uses=_RELAY, group=_WEBRTC,
+    help=f"a second one, with which clients may only watch; better as ${WATCH_TOKEN_VARIABLE}",
+)
 ORIGIN = DeclaredOption[Sequence[str]](
     name="origin", many=True, default=(), metavar="URL", uses=_RELAY, group=_WEBRTC,
     help="another web page that may use the relay, such as https://example.org; as often as you "
@@ -246,7 +251,7 @@ OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
     *(HEADLESS, LEARN_LIVE, PERSON, STATS, METRICS_PORT),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
-    *(HOST, PORT, TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
+    *(HOST, PORT, TOKEN, WATCH_TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
     *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
     *(REPORT, RUNTIME),

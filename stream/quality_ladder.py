@@ -34,6 +34,10 @@ class QualityLevel:
     """In a few words, for people."""
     search_every: int = 1
     """New faces are looked for in every so many frames."""
+    search_tiles: int = 1
+    """Parts of the picture that are searched then."""
+    finer: int = 0
+    """See `stream.stages.tracking.tiles`."""
     follow_every: int = 1
     """So are the faces that are known."""
     max_faces: int = MOST_FACES
@@ -63,6 +67,8 @@ EVERYBODY = replace(
     name="every face",
     max_faces=2 * MOST_RECORDED,
     followed=MOST_RECORDED,
+    search_tiles=3,
+    finer=2,
     pixels=2 * MOST_RECORDED * LARGEST_PX**2,
 )
 """Of what has no clock to keep up with."""

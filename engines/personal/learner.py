@@ -97,6 +97,11 @@ class Learner:
         return score(self._shipped_network, self._cases)
 
     @property
+    def mean(self) -> Hime:
+        """The network as it is now: the average of the latest steps."""
+        return self._mean
+
+    @property
     def best(self) -> State | None:
         """Parameters by name, the best so far; None: the shipped ones are as good."""
         return self._best

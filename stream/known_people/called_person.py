@@ -17,13 +17,18 @@ class CalledPerson:
     """What a call needs of a person.
 
     Args: person: its weights and close-ups are wiped when they are loaded or not needed.
-          say: gets a line when the shipped weights run instead.
+          say: gets a line for what the person cannot have here.
     """
 
     def __init__(self, person: KnownPerson, say: Callable[[str], None]) -> None:
         self._person = person
         self._say = say
         self._identity = Identity(person.close_ups)
+        if not self._identity.across_days:
+            say(
+                f"{person.name} is recognised in light like that of the close-ups only; in any "
+                "other with a face recogniser: pip install 'closeup[identity]'"
+            )
         self.runtimes = PersonalRuntimes()
         """Of the person; the stages' to close."""
         self.face = KnownFace(

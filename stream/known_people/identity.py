@@ -44,6 +44,11 @@ class Identity:
         """Likeness from which a face is the person's."""
         return SURE[self._describer.name]
 
+    @property
+    def across_days(self) -> bool:
+        """Whether it knows the person in another light than that of the close-ups."""
+        return self._describer.name in STRANGER
+
     def likeness(self, image: Image, face: Face) -> float | None:
         """Of a face to the close-up that it is most like, at most 1; None: it shows too little.
 

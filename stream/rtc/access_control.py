@@ -22,6 +22,8 @@ TRUSTED = web.RequestKey("trusted", bool)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OPEN_PATHS = ("/", "/health", "/relay.css", "/relay.js")
 """The page holds nothing, and a load balancer needs no secret to ask whether the relay works."""
+WATCH_PATHS = ("/whep", "/session/")
+"""What the watch token opens, too; a session's address is a secret of its own."""
 ADDRESSES = 4096
 """So many clients' rates are remembered, the latest ones."""
 CORS = {
@@ -139,5 +141,9 @@ class AccessControl:
         if self._options.token is None:
             return True
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        known = self._options.token.encode()
-        return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), known)
+        known = [self._options.token]
+        if self._options.watch_token is not None and request.path.startswith(WATCH_PATHS):
+            known.append(self._options.watch_token)
+        shown = given.strip().encode()
+        matches = [hmac.compare_digest(shown, one.encode()) for one in known]
+        return kind.lower() == "bearer" and any(matches)

@@ -7,7 +7,6 @@ the process may have files.
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from typing import Any
 
@@ -23,6 +22,10 @@ EVERY_S = 0.5
 
 def most_connections() -> int:
     """As many as may be open here: each is a file, and the media need files, too."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return MOST
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(LEAST, MOST if files == resource.RLIM_INFINITY else min(MOST, files // 4))
 

@@ -42,6 +42,13 @@ class Connections:
         """The sessions that go on."""
         return tuple(self._open.values())
 
+    @property
+    def state(self) -> str:
+        """For load balancers: "ok", "full" (no more sessions now) or "draining"."""
+        if self.draining:
+            return "draining"
+        return "full" if len(self._open) >= self._options.limits.sessions else "ok"
+
     def find(self, session_id: str) -> Connection | None:
         """A session by its id, a secret that its owner got."""
         return self._open.get(session_id)

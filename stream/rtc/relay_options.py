@@ -27,6 +27,8 @@ from stream.option_table import (
     TOKEN,
     TOKEN_VARIABLE,
     TRUSTED_PROXIES,
+    WATCH_TOKEN,
+    WATCH_TOKEN_VARIABLE,
 )
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.rtc.ice.ice_options import IceOptions, read_ice
@@ -70,6 +72,8 @@ class RelayOptions:
     host: str = HOST.default
     port: int = PORT.default
     token: str | None = field(default=None, repr=False)
+    watch_token: str | None = field(default=None, repr=False)
+    """Opens what viewers need, and nothing else."""
     origins: tuple[str, ...] = ()
     """Pages of other hosts that may use it; its own page always may."""
     cert: Path | None = None
@@ -111,9 +115,10 @@ def read_relay(
     Raises: ConfigError: one is malformed, or they contradict each other.
     """
     host = given[HOST]
-    token = given[TOKEN] or os.environ.get(TOKEN_VARIABLE) or None
-    if token is not None and (len(token) < LEAST_TOKEN or not token.isprintable() or " " in token):
-        raise ConfigError(f"the token needs {LEAST_TOKEN} or more characters, without spaces")
+    token = _secret(given[TOKEN] or os.environ.get(TOKEN_VARIABLE))
+    watch_token = _secret(given[WATCH_TOKEN] or os.environ.get(WATCH_TOKEN_VARIABLE))
+    if watch_token is not None and token is None:
+        raise ConfigError("--watch-token needs --token, for those who publish")
     if not is_loopback(host) and token is None:
         raise ConfigError(
             f"others can reach --host {host}: set ${TOKEN_VARIABLE} (or --token) to a secret, "
@@ -136,8 +141,17 @@ def read_relay(
     limits = Limits(sessions=given[MAX_SESSIONS], session_s=60.0 * given[MAX_MINUTES])
     values = given.fields(RelayOptions) | {"token": token, "bit_rate": 1000 * given[BIT_RATE]}
     values |= {"framing": framing, "camera": camera, "path_prefix": prefix}
+    values["watch_token"] = watch_token
     values["trusted_proxies"] = tuple(_network(one) for one in given[TRUSTED_PROXIES])
     return RelayOptions(origins=origins, limits=limits, ice=read_ice(given), **values)
+
+
+def _secret(token: str | None) -> str | None:
+    if not token:
+        return None
+    if len(token) < LEAST_TOKEN or not token.isprintable() or " " in token:
+        raise ConfigError(f"the token needs {LEAST_TOKEN} or more characters, without spaces")
+    return token
 
 
 def _network(text: str) -> Network:

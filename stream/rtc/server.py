@@ -145,9 +145,8 @@ def _app(options: RelayOptions, connections: Connections) -> web.Application:
         app.router.add_get(place, _file(name, kind, options))
 
     async def health(request: web.Request) -> web.Response:
-        state = "draining" if connections.draining else "ok"
-        body = {"status": state, "sessions": len(connections.open)}
-        return web.json_response(body, status=503 if connections.draining else 200)
+        body = {"status": connections.state, "sessions": len(connections.open)}
+        return web.json_response(body, status=200 if connections.state == "ok" else 503)
 
     exposition = Exposition(connections.metrics)
 

@@ -17,7 +17,7 @@ from run_pipeline import main
 from stream import live
 from stream.api import Enhancer
 from stream.camera_profile import CameraProfile
-from stream.events import StageFailedOpen
+from stream.events import PersonRecognised, StageFailedOpen
 from stream.known_people.called_person import CalledPerson
 from stream.known_people.people_store import PeopleStore
 from stream.live_learning import LiveLearning
@@ -135,6 +135,27 @@ def test_a_call_that_learns(
     assert one["personal"] is personal
     assert isinstance(one["call"], EnhancementSession)
     assert [call["personal"] for call in made.enhancer] == [personal, None]
+
+
+def test_a_known_person_and_who_is_learnt_share_their_runtimes(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("stream.cli.arguments.lacking", lambda: None)
+    learning = record(monkeypatch, LiveLearning)
+    PeopleStore(encryption=Plain()).save(known_person("Ada"))
+    values = {"input": [CLIP], "output": [str(tmp_path / "call.mp4")], "headless": True}
+    both = {**values, "person": "Ada", "learn-live": True}
+    assert main(arguments("argv", tmp_path, both)) == 0
+    personal = made.enhancer[-1]["personal"]
+    assert learning[-1]["personal"] is personal
+    known, session = made.bank[-1]["known"], made.session[-1]
+    known.on_change(7)
+    assert session["stages"].events.latest[-1] == PersonRecognised(7)
+    assert "person 7 is the one of --person" in capsys.readouterr().err
+    assert personal._known == 7
+    known.on_change(None)
+    assert personal._known is None
 
 
 def test_the_keys_of_a_call_reach_its_stages(

@@ -302,9 +302,11 @@ def refuse_encrypted(path: Path, packet: Packet[Any]) -> None:
 
 
 def pictures_of(container: InputContainer) -> VideoStream | None:
-    """The stream whose pictures are worked on: the first that moves; None without one."""
-    moving = (one for one in container.streams.video if not is_cover(one))
-    return next(moving, None)
+    """The stream whose pictures are worked on: the first that moves and can be decoded, or else the
+    first that moves; None without one."""
+    moving = [one for one in container.streams.video if not is_cover(one)]
+    decoded = (one for one in moving if one.codec_context is not None)
+    return next(decoded, moving[0] if moving else None)
 
 
 def is_cover(stream: Stream) -> bool:

@@ -28,6 +28,9 @@ SMALL_HYSTERESIS = 1.1
 LOOK_S = 0.165
 """A person's face is measured so often, at 30 frames a second in every fifth: a look takes 1 to
 2 ms. Frames that are nearer to each other show the same thing."""
+RECORDING_GAP_S = 0.5
+"""Between two exemplars of one person where a whole recording is looked through first: what it
+keeps is of all of it."""
 REPICK_S = 1.0
 """A pick stays at least so long: each change costs an encoding."""
 GONE_S = 60.0
@@ -64,6 +67,7 @@ class _Person:
     version: int = 0
     picked_s: float = -math.inf
     seen_s: float = -math.inf
+    admitted_s: float = -math.inf
     looked_s: float = -math.inf
     largest_px: float = 0.0
     is_small: bool = False
@@ -193,6 +197,8 @@ class Bank(Stage):
             return
         if 0.0 <= frame.time_s - person.looked_s < LOOK_S:
             return
+        if not self._rolling and abs(frame.time_s - person.admitted_s) < RECORDING_GAP_S:
+            return
         side = round(face.headshot_side_px)
         if not is_inside(frame.image, face.center, round(HEAD_WIDTHS * face.width_px)):
             return
@@ -212,6 +218,7 @@ class Bank(Stage):
         image.setflags(write=False)
         new = Exemplar(image, side, (head.yaw, head.pitch), sharpness, frame.time_s)
         if person.exemplars.admit(new, in_use=person.picked):
+            person.admitted_s = frame.time_s
             self.harvested += 1
             self._on_admitted(face.track_id)
 

@@ -57,7 +57,8 @@ class Exemplars:
     ) -> None:
         self._near_px = camera.near_px
         self._capacity = capacity
-        self._same_pose = SAME_POSE * max(1, capacity // CAPACITY)
+        same_pose = SAME_POSE if rolling else EXEMPLARS_PER_FACE
+        self._same_pose = same_pose * max(1, capacity // CAPACITY)
         self._rolling = rolling
         self._kept: list[Exemplar] = []
 

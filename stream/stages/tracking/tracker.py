@@ -135,7 +135,7 @@ class Tracker(Stage):
             else:
                 self._start_over()
         self._size = size
-        self._tiles = tiles(*size)
+        self._tiles = tiles(*size, finer=self._quality.finer)
         self._turn = 0
 
     def _start_over(self) -> None:
@@ -240,13 +240,15 @@ class Tracker(Stage):
             self._search_all -= 1
             return self._tiles
         if self._pace.slow:
-            count = min(len(self._tiles), round(self._pace.step_s * SLOW_SEARCHES_HZ))
+            searches = self._pace.step_s * SLOW_SEARCHES_HZ * self._quality.search_tiles
+            count = min(len(self._tiles), round(searches))
         else:
             # The time of a call may stand still; a frame is a frame.
             step = self._pace.step_s * SEARCHES_HZ
             self._searches_due = min(1.0, self._searches_due + (step or 1.0))
-            count = int(self._searches_due > 0.99)
-            self._searches_due -= count
+            due = int(self._searches_due > 0.99)
+            self._searches_due -= due
+            count = min(len(self._tiles), due * self._quality.search_tiles)
         first, self._turn = self._turn, self._turn + count
         return [self._tiles[turn % len(self._tiles)] for turn in range(first, first + count)]
 

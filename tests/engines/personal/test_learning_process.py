@@ -53,7 +53,7 @@ def network() -> Hime:
 def states(learner: Learner) -> list[torch.Tensor]:
     for _ in learner.steps_made(judged=False):
         pass
-    return [value.clone() for value in learner._mean.parameters()]
+    return [value.clone() for value in learner.mean.parameters()]
 
 
 def test_the_same_seed_learns_the_same(network: Hime, person: tuple[CloseUp, ...]) -> None:

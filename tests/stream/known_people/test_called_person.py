@@ -12,6 +12,7 @@ from engines.runtime import Runtime
 from stream.errors import ConfigError
 from stream.known_people import called_person as home
 from stream.known_people.called_person import called_person
+from stream.known_people.identity import Identity
 from stream.known_people.known_person import KnownPerson
 from stream.known_people.people_store import PeopleStore
 from stream.stages.enhancement.runtime_set import KNOWN, PersonalRuntimes
@@ -25,6 +26,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> PeopleStore:
         return BicubicRuntime(weights.scale)
 
     monkeypatch.setattr(home, "PersonalRuntimes", lambda: PersonalRuntimes(opens))
+    monkeypatch.setattr(Identity, "across_days", True)
     return PeopleStore(encryption=Plain())
 
 
@@ -81,6 +83,18 @@ def test_weights_that_cannot_be_opened_leave_the_shipped_ones(
         called.load()
         assert not called.runtimes
     assert said == ["what was learnt of Ada cannot be used: no runtime"]
+
+
+def test_without_a_recogniser_one_line_says_what_is_missing(
+    store: PeopleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Identity, "across_days", False)
+    store.save(known_person("Ada"))
+    said: list[str] = []
+    with called_person("Ada", said.append, store):
+        pass
+    (line,) = said
+    assert "closeup[identity]" in line
 
 
 def test_who_is_not_kept_cannot_be_called(store: PeopleStore) -> None:

@@ -52,7 +52,9 @@ def test_strangers_are_found_by_a_recogniser_and_by_nothing_less() -> None:
     assert not recogniser(*kept).is_stranger([close_up(104)])
     assert not recogniser(*kept).is_stranger([])
     assert not recogniser().is_stranger([close_up(160)])
+    assert recogniser().across_days
     gradients = Identity(kept, ByBrightness(HogDescriptor.name))
+    assert not gradients.across_days
     assert not gradients.is_stranger([close_up(160)])
 
 

@@ -182,3 +182,49 @@ def crc32_mpeg(data: bytes) -> bytes:
         for _ in range(8):
             remainder = (remainder << 1) ^ (0x04C11DB7 if remainder & 0x80000000 else 0)
     return (remainder & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_sound_of_a_kind_that_nobody_knows_is_left_out_and_said(
+    tmp_path: Path, ending: str
+) -> None:
+    # As the track of spatial audio that phones record beside the usual one.
+    plain, source, target = (tmp_path / name for name in ("a.mov", "b.mov", f"c.{ending}"))
+    with av.open(str(plain), "w") as container:
+        pictures = container.add_stream("mpeg4", rate=25)
+        pictures.width, pictures.height = 64, 48
+        sounds = [container.add_stream("pcm_s16le", rate=8000, layout="mono") for _ in range(2)]
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(picture((64, 48), number), format="rgb24")
+            frame.pts = number
+            container.mux(pictures.encode(frame.reformat(format="yuv420p")))
+            for sound in sounds:
+                samples = av.AudioFrame(format="s16", layout="mono", samples=320)
+                samples.sample_rate, samples.pts = 8000, 320 * number
+                container.mux(sound.encode(samples))
+        container.mux(pictures.encode(None))
+    data = plain.read_bytes()
+    place = data.rfind(b"sowt")
+    source.write_bytes(data[:place] + b"qqqq" + data[place + 4 :])
+    assert copy_recording(source, target) == ("left out, the output cannot hold it: audio unknown",)
+    assert {packet[0] for packet in packets_of(target, "audio")} == {0}
+    assert len(packets_of(target, "audio")) > 0
+
+
+def test_pictures_that_can_be_decoded_come_before_others(tmp_path: Path) -> None:
+    plain, source, target = (tmp_path / name for name in ("a.mov", "b.mov", "c.mkv"))
+    with av.open(str(plain), "w") as container:
+        streams = [
+            container.add_stream("mjpeg", rate=25, width=64, height=48, pix_fmt="yuvj420p")
+            for _ in range(2)
+        ]
+        for number in range(6):
+            for stream in streams:
+                frame = av.VideoFrame.from_ndarray(picture((64, 48), number), format="rgb24")
+                frame.pts = number
+                container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    source.write_bytes(plain.read_bytes().replace(b"jpeg", b"qqqq", 1))
+    assert copy_recording(source, target) == ("left out, the output cannot hold it: video unknown",)
+    assert len(times_of(target)) == 6

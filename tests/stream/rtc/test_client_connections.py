@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+pytest.importorskip("aiohttp", reason="the relay needs: pip install 'closeup[webrtc]'")
+
+from stream.rtc.client_connections import most_connections
 from tests.rtc_calls import run
 from tests.rtc_relays import relay
 
@@ -75,3 +78,13 @@ def test_a_connection_that_is_used_stays() -> None:
                 await asyncio.sleep(0.4)
 
     run(program())
+
+
+@pytest.mark.parametrize(
+    ("files", "most"), [(-1, 1000), (16, 16), (256, 64), (1024, 256), (1_000_000, 1000)]
+)
+def test_as_many_as_the_files_allow(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource", reason="needs a Unix")
+    assert resource.RLIM_INFINITY == -1
+    monkeypatch.setattr("resource.getrlimit", lambda _: (files, files))
+    assert most_connections() == most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 
@@ -112,3 +113,39 @@ def test_the_log_tells_how_a_session_was(caplog: pytest.LogCaptureFixture) -> No
         r"\d+ kbit/s out, \d+\.\d % lost, round trip .*; 0 open",
         said,
     )
+
+
+def test_health_tells_when_the_relay_is_full() -> None:
+    async def program() -> None:
+        async with relay(limits={"sessions": 1}) as client:
+            sender = publisher(Clip())
+            assert (await client.ask("GET", "/health"))[0] == 200
+            made = await client.begin(sender, "/whip/room")
+            status, text, _ = await client.ask("GET", "/health")
+            assert (status, json.loads(text)) == (503, {"status": "full", "sessions": 1})
+            await client.ask("DELETE", made["Location"])
+            assert (await client.ask("GET", "/health"))[0] == 200
+            await sender.close()
+
+    run(program())
+
+
+def test_the_watch_token_opens_nothing_but_watching() -> None:
+    async def program() -> None:
+        tokens = {"token": "p" * 16, "watch_token": "w" * 16}
+        publish, watch = ({"Authorization": f"Bearer {one}"} for one in tokens.values())
+        async with relay(**tokens) as client:
+            sender, watching = publisher(Clip()), viewer("video")
+            await sender.setLocalDescription(await sender.createOffer())
+            offer = sender.localDescription.sdp
+            for path in ("/whip/room", "/call"):
+                assert (await client.post(path, offer, **watch))[0] == 401
+            assert (await client.ask("GET", "/metrics", headers=watch))[0] == 401
+            await client.begin(sender, "/whip/room", **publish)
+            made = await client.begin(watching, "/whep/room", **watch)
+            status, _, _ = await client.ask("DELETE", made["Location"], headers=watch)
+            assert status == 200
+            await sender.close()
+            await watching.close()
+
+    run(program())

@@ -70,6 +70,8 @@ def test_every_option(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], "openssl rand -hex 16"),
         (["--host", "192.168.1.2"], "others can reach --host 192.168.1.2"),
         (["--token", "short"], "16 or more"),
+        (["--token", TOKEN, "--watch-token", "short"], "16 or more"),
+        (["--watch-token", TOKEN], "--watch-token needs --token"),
         (["--token", "with spaces in it, many"], "without spaces"),
         (["--port", "70000"], "--port 70000 is out of range"),
         (["--cert", "a.pem"], "belong together"),

@@ -63,6 +63,7 @@ def test_every_option(
         **{"turn-password": "a-password", "udp-ports": "41000-41019"},
         **{"public-address": "203.0.113.7", "candidates": "public"},
         **{"trusted-proxies": ["192.0.2.0/24"], "path-prefix": "/closeup", "log": "info"},
+        **{"watch-token": 2 * TOKEN},
     }
     assert names_of("relay") == {*values, "cert", "key", "turn-secret"}
     options = asked(way, tmp_path, values, monkeypatch)
@@ -103,6 +104,9 @@ def test_every_option(
             assert 'value="fixed" checked' in page
             assert 'value="auto" checked' not in page
             assert (await client.ask("GET", "/metrics"))[0] == 401
+            assert (await client.ask("GET", "/whep"))[0] == 401
+            watch = {"Authorization": f"Bearer {2 * TOKEN}"}
+            assert (await client.ask("GET", "/whep", headers=watch))[0] == 405
             headers = {"Origin": ORIGIN, **WITH_TOKEN}
             status, _, found = await client.ask("OPTIONS", "/call", headers=headers)
             assert found["Access-Control-Allow-Origin"] == ORIGIN

@@ -47,6 +47,18 @@ def test_every_face_of_a_gallery_is_followed(people: int) -> None:
     assert limits == []
 
 
+def test_recordings_are_searched_more_finely() -> None:
+    scene, small = Scene(), (1000.0, 600.0, 18.0)
+    assert [scene.ids(small) for _ in range(20)] == [[]] * 20
+    scene = Scene()
+    scene.tracker = Tracker(scene.detector, EVERYBODY)
+    assert scene.ids(small) == [1], "a thumbnail beside a shared screen"
+    # A newcomer beside somebody who is known.
+    for _ in range(13 + 3):
+        scene.show(small, (300.0, 200.0, 18.0))
+    assert scene.ids(small, (300.0, 200.0, 18.0)) == [1, 2]
+
+
 @pytest.mark.parametrize("step_s", [0.4, 1.0, 1.2, 4.0])
 def test_faces_are_followed_where_pictures_are_far_apart(step_s: float) -> None:
     scene = Scene(fps=1)
