@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def signals_of_a_terminal() -> Iterator[None]:
     """Signals work as at a terminal: a shell that starts the tests in the background ignores
     Ctrl-C, and nohup the end of the terminal."""
-    usual = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
     numbers = {name: getattr(signal, name) for name in usual if hasattr(signal, name)}
     before = {number: signal.signal(number, usual[name]) for name, number in numbers.items()}
     yield
