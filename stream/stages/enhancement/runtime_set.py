@@ -30,6 +30,7 @@ class PersonalRuntimes:
         self._runtimes: dict[tuple[int, int], Runtime] = {}
         self._replaced: list[Runtime] = []
         self._known: int | None = None
+        self._closed = False
         self._asked: dict[tuple[int, int], int] = {}
 
     def __bool__(self) -> bool:
@@ -50,13 +51,17 @@ class PersonalRuntimes:
         if ready_within_s is not None:
             end_s = time.monotonic() + ready_within_s
             while (bucket := self._asked.get(key)) is not None and time.monotonic() < end_s:
-                if runtime.at_once(bucket, soon=True):
+                if self._closed or runtime.at_once(bucket, soon=True):
                     break
                 time.sleep(POLL_S)
         with self._lock:
-            if key in self._runtimes:
-                self._replaced.append(self._runtimes[key])
-            self._runtimes[key] = runtime
+            closed = self._closed
+            if not closed:
+                if key in self._runtimes:
+                    self._replaced.append(self._runtimes[key])
+                self._runtimes[key] = runtime
+        if closed:  # the call ended meanwhile: nobody else would free it
+            runtime.__exit__(None, None, None)
 
     def ask(self, track_id: int, scale: int, bucket: int) -> None:
         """Note which size of crop a person has now."""
@@ -93,8 +98,9 @@ class PersonalRuntimes:
                 self._replaced.append(self._runtimes.pop(key))
 
     def close(self) -> None:
-        """Free all of them; from the thread that uses them."""
+        """Free all of them, and whatever is put in later; from the thread that uses them."""
         with self._lock:
+            self._closed = True
             runtimes = [*self._replaced, *self._runtimes.values()]
             self._replaced, self._runtimes = [], {}
         for runtime in runtimes:

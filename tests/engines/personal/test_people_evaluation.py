@@ -43,6 +43,8 @@ def test_rows_of_a_person(
         ("a", 6, 128),
     ]
     assert rows[0]["scores"] != rows[2]["scores"]
+    for row in rows[1:]:
+        assert row["used"] == (row["in_use"] != rows[0]["scores"]), "refused: as shipped"
     assert rows[0]["alone"]["psnr"] < rows[0]["scores"]["psnr"], "exemplars help"
     assert len(lines) == 2 + 3 + 3
     assert lines[-1].startswith("| mean of 1 | 6 |")

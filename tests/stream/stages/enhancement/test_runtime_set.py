@@ -64,6 +64,10 @@ def test_replaced_and_remaining_personal_runtimes_are_closed() -> None:
     assert personal.get(1, 8) is None
     personal.close()
     assert not any(one.is_open for one in opened)
+    personal.put(1, PersonalWeights(4, {}, ()), ready_within_s=60.0)
+    assert len(opened) == 4
+    assert not opened[3].is_open, "what comes after the end is freed at once"
+    assert personal.get(1, 4) is None
 
 
 def test_a_known_person_has_the_weights_from_the_decision_on_and_nobody_else() -> None:
