@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,16 @@ def load_network(path: Path) -> Hime:
     wanted = network.state_dict().keys()
     network.load_state_dict({name: state[name] for name in wanted})
     return network.eval()
+
+
+def origins_of(path: Path) -> list[dict[str, Any]] | None:
+    """What a checkpoint was trained on, as `licences.Credits.rows`; None: it does not say."""
+    if path.suffix != ".pt":
+        return None
+    found: list[dict[str, Any]] | None = torch.load(
+        path, map_location="cpu", weights_only=True
+    ).get("origins")
+    return found
 
 
 def _from_onnx(path: Path) -> dict[str, Tensor]:

@@ -107,9 +107,12 @@ class Gains:
 
 
 def gains(network: Hime, cases: list[Case]) -> Gains:
-    """Three exemplars against bicubic enlargement and against none."""
+    """All exemplars, three by default, against bicubic enlargement and against none."""
     truth = torch.stack([c.truth for c in cases])
-    pictures = bicubic(network, cases), *(outputs(network, cases, n, fine=0.0) for n in (0, SLOTS))
+    pictures = (
+        bicubic(network, cases),
+        *(outputs(network, cases, n, fine=0.0) for n in (0, len(cases[0].exemplars))),
+    )
     base, none, three = (float(psnr(x, truth).mean()) for x in pictures)
     return Gains(three - base, three - none, details(pictures[-1], truth, network.config.scale))
 

@@ -14,6 +14,11 @@ Perception-oriented weights start from finished ones (HIME, supplement, section 
 
     python -m engines.hime.train ... --init runs/x4/checkpoint.pt --lr 1e-4 --correlation 0.1 \\
         --adversarial 0.1 [--perceptual 0.01 --vgg vgg19.pth]
+
+Weights that others may use are trained on pictures of known licences alone, from none or from such
+weights; the checkpoint then says what it was trained on:
+
+    python -m engines.hime.train ... --licences open --sources sources.csv --made 0.4
 """
 
 from __future__ import annotations
@@ -37,10 +42,11 @@ from torch.utils.data import DataLoader, Subset
 from engines.files import replacing
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
-from engines.hime.checkpoint import start_from
+from engines.hime.checkpoint import origins_of, start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
+from engines.hime.licences import Permit, merged, refused
 from engines.hime.losses import (
     Perceptual,
     adversarial_loss,
@@ -50,6 +56,7 @@ from engines.hime.losses import (
 )
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
+from engines.hime.people import credits
 
 MALLOC = {
     # glibc hands large blocks back to the kernel at once and gets them again page by page; to keep
@@ -89,6 +96,9 @@ class Run:
     perceptual: Perceptual | None
     step: int = 0
     samples: int = 0
+    origins: list[dict[str, Any]] | None = None
+    """What it was trained on (`licences.Credits.rows`), the weights that it started from included;
+    None: nobody asked for licences."""
 
     def _parts(self) -> dict[str, Any]:
         parts = {"network": self.network, "ema": self.ema, "optimiser": self.optimiser}
@@ -100,8 +110,9 @@ class Run:
         """Write beside, then rename: a run that dies while saving loses nothing."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         config = asdict(self.network.config)
+        told = {"config": config, "step": self.step, "samples": self.samples}
         with replacing(path) as part:
-            torch.save(state | {"config": config, "step": self.step, "samples": self.samples}, part)
+            torch.save(state | told | {"origins": self.origins}, part)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -117,6 +128,40 @@ class Run:
                 raise ValueError(f"{path} has no {name}: start with --init in another folder")
             part.load_state_dict(state[name])
         self.step, self.samples = state["step"], state["samples"]
+        if (state.get("origins") is None) != (self.origins is None):
+            raise ValueError(
+                f"{path} was begun {'with' if self.origins is None else 'without'} "
+                "--licences: go on likewise, or in another folder"
+            )
+
+
+def permit_of(args: argparse.Namespace) -> Permit | None:
+    """What may be used; None: everything. Raises: ValueError: no sources file, or a wrong one."""
+    if (args.licences is None) != (args.sources is None):
+        raise ValueError("--licences and --sources need each other")
+    return Permit.read(args.sources, args.licences) if args.licences else None
+
+
+def allowed_origins(args: argparse.Namespace) -> list[dict[str, Any]] | None:
+    """What the run and the weights that it starts from are trained on; None without --licences.
+
+    Raises: ValueError: a picture without a licence, or weights to start from that were trained on
+            other pictures or do not say on which. OSError.
+    """
+    permit = permit_of(args)
+    if permit is None:
+        return None
+    found = credits(args.data, args.photographs or [], permit)
+    if not args.init:
+        return found
+    before = origins_of(args.init)
+    if before is None:
+        raise ValueError(
+            f"{args.init} does not say what it was trained on: no start for --licences"
+        )
+    if wrong := refused(before, permit.licences):
+        raise ValueError(f"{args.init} was trained on other licences, too: {', '.join(wrong)}")
+    return merged(found, before)
 
 
 def begin(args: argparse.Namespace) -> Run:
@@ -134,6 +179,7 @@ def begin(args: argparse.Namespace) -> Run:
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(network).eval().requires_grad_(False)
     opponent = Discriminator().to(device) if args.adversarial else None
+    origins = allowed_origins(args)
     run = Run(
         network,
         ema,
@@ -141,6 +187,7 @@ def begin(args: argparse.Namespace) -> Run:
         opponent,
         adam(opponent) if opponent else None,
         Perceptual(args.vgg).to(device) if args.perceptual else None,
+        origins=origins,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
@@ -173,11 +220,17 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         sharpened=args.sharpened,
         blurred=args.blurred,
         aligned=args.alignment == "pixels",
+        made=args.made,
+        variations=args.variations,
+        photographs=args.photograph_share if args.photographs else 0.0,
         slots=tuple(args.slots),
         slot_weights=tuple(args.slots.values()),
     )
+    data = Batches(
+        args.data, recipe, args.seed, args.steps, args.photographs or (), permit_of(args)
+    )
     loader: DataLoader[Batch] = DataLoader(
-        Subset(Batches(args.data, recipe, args.seed, args.steps), range(first, args.steps)),
+        Subset(data, range(first, args.steps)),
         batch_size=None,
         num_workers=args.workers,
         prefetch_factor=4 if args.workers else None,
@@ -242,7 +295,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
 
 
 def validate(network: Hime, cases: dict[str, list[Case]]) -> dict[str, float]:
-    """dB over bicubic, dB that three exemplars add, and detail, for each degradation."""
+    """dB over bicubic, dB that all exemplars add, and detail, for each degradation."""
     found = {}
     for name, these in cases.items():
         gained = gains(network, these)
@@ -282,7 +335,8 @@ def main(argv: list[str] | None = None) -> int:
     small = 16 if args.scale == 8 else 32
     try:
         people = load_people(args.val, small * args.scale)
-        cases = {k: make_cases(people, args.scale, small, k, 48) for k in ("clean", "call")}
+        slots = args.val_exemplars
+        cases = {k: make_cases(people, args.scale, small, k, 48, slots) for k in ("clean", "call")}
         run = begin(args)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
