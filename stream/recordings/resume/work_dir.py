@@ -22,7 +22,6 @@ import json
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from engines.files import give_name, hidden_beside, write_whole
@@ -94,12 +93,7 @@ class WorkDir:
             raise OutputError(f"{self.folder} cannot be used: {error.strerror}") from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._held.close()
 
     @property
