@@ -11,7 +11,6 @@ but EngineError, of the runtimes, are CloseupErrors. WebRTC is in `stream.rtc`.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from stream.lazy_names import lazy_names
@@ -45,4 +44,4 @@ _HOMES = {
     "OutputError": "stream.errors",
 }
 # Late: whoever wants `stream.frame` alone does not wait for a face detector.
-__getattr__, __dir__ = lazy_names(sys.modules[__name__], _HOMES)
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

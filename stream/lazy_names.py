@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from types import ModuleType
 
 
 def lazy_names(
-    package: ModuleType, homes: Mapping[str, str]
+    package: Mapping[str, object], homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """The functions `__getattr__` and `__dir__` of a package.
 
-    Args: homes: the public names that it takes from elsewhere, and the module that defines each.
+    Args: package: its `globals()`.
+          homes: the public names that it takes from elsewhere, and the module that defines each.
     """
 
     def get(name: str) -> object:
         if name in homes:
             return getattr(import_module(homes[name]), name)
-        raise AttributeError(f"module {package.__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {package['__name__']!r} has no attribute {name!r}")
 
-    return get, lambda: sorted({*vars(package), *homes})
+    return get, lambda: sorted({*package, *homes})

@@ -8,7 +8,6 @@ Needs aiortc: pip install 'closeup[webrtc]'.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from stream.lazy_names import lazy_names
@@ -42,4 +41,4 @@ _HOMES = {
     "Status": "stream.rtc.status",
 }
 # Late: the command line asks for the relay's options before it knows that aiortc is there.
-__getattr__, __dir__ = lazy_names(sys.modules[__name__], _HOMES)
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)
