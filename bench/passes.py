@@ -102,7 +102,11 @@ def record(call: Call, path: Path) -> None:
 
 
 def enhance(recording: Path, output: Path, passes: int, runtime: str) -> Report:
-    """The recording as a user enhances it. Raises: CloseupError, EngineError."""
+    """The recording as a user enhances it.
+
+    Args:   passes: 1 or 2. runtime: "auto" or its name.
+    Raises: CloseupError, EngineError.
+    """
     arguments = ["--input", str(recording), "--output", str(output), "--scale", str(SCALE)]
     options = parse([*arguments, "--passes", str(passes), "--runtime", runtime])
     assert isinstance(options, Options)
@@ -154,7 +158,11 @@ def compare(call: Call, path: Path, *, enlarge: bool = False) -> tuple[float, in
 
 
 def measure(call: Call, folder: Path, runtime: str) -> Summary:
-    """One call in one pass and in two. Raises: CloseupError, EngineError."""
+    """One call in one pass and in two.
+
+    Args:   folder: where the recordings are written. runtime: "auto" or its name.
+    Raises: CloseupError, EngineError.
+    """
     recording = folder / f"{call.case.name}.mkv"
     record(call, recording)
     outputs = [folder / f"{call.case.name}_{passes}.mkv" for passes in (1, 2)]

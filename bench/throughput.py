@@ -89,7 +89,10 @@ class Case:
 
 
 def make_recording(path: Path, size: Size, minutes: float) -> None:
-    """The demo's ten seconds, encoded once and repeated packet for packet."""
+    """The demo's ten seconds, encoded once and repeated packet for packet.
+
+    Args: size: (width, height), px. minutes: how long it is.
+    """
     source = DemoSource(min(DURATION_S, 60.0 * minutes))
     packets: list[tuple[int, bytes, bool]] = []
     with av.open(str(path), "w", format="matroska") as container:
@@ -118,8 +121,9 @@ def make_recording(path: Path, size: Size, minutes: float) -> None:
 
 
 def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
-    """Make the recording and send it down the roads.
+    """Make the recording and run it in each configuration.
 
+    Args:   folder: for the recordings. say: gets a line when a step begins.
     Raises: CloseupError, EngineError: one of them cannot be gone.
     """
     recording, written = folder / "call.mkv", folder / "better.mkv"

@@ -145,7 +145,13 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
 def open_sinks(
     camera: CameraSource, stages: Stages, preview: Preview | None, options: LiveOptions
 ) -> list[Sink]:
-    """All outputs. Raises: OutputError: one of them cannot be had; none is left open then."""
+    """All outputs.
+
+    Args:   camera: says rate and time base. stages: say the size of the output. preview: the
+            window, where there is one. options: say which files, and whether there is a virtual
+            camera.
+    Raises: OutputError: one of them cannot be had; none is left open then.
+    """
     sinks: list[Sink] = [
         FileSink(
             path,
@@ -168,6 +174,7 @@ def open_sinks(
 def serving(metrics: Metrics, options: LiveOptions, say: Callable[[str], None]) -> Iterator[None]:
     """Serve the figures to Prometheus, if that was asked for.
 
+    Args:   metrics: what is served. options: name the port, if any. say: gets the address.
     Raises: ConfigError: the port cannot be had.
     """
     if options.metrics_port is None:
@@ -204,6 +211,8 @@ def watch(
 ) -> None:
     """Run in the main thread, which owns the window, until the user or the camera ends it.
 
+    Args:   pipeline: started and stopped here. preview: the window; None in a call without one.
+            camera: stopped at the end. ending: whether somebody asked for the end.
     Raises: the first error of any part.
     """
     pipeline.start()

@@ -62,7 +62,10 @@ class DeformableConv(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """x (N, C, h, w), offset (N, 18 G, h, w) cells, mask (N, 9 G, h, w) -> (N, C, h, w)."""
+        """Deformable convolution.
+
+        Args: x: (N, C, h, w). offset: (N, 18 G, h, w), cells. mask: (N, 9 G, h, w).
+        """
         n, c, h, w = x.shape
         taps = sample_taps(x, offset, self.groups)
         taps = taps.view(n, self.groups, c // self.groups, TAPS, h, w)
@@ -96,7 +99,10 @@ class DeformableAlignment(nn.Module):
         nn.init.zeros_(bias_of(self.out))
 
     def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """hr, query, key (N, C, h, w) -> aligned exemplar features (N, C, h, w)."""
+        """The exemplar's features, aligned to the crop: (N, C, h, w).
+
+        Args: hr, query, key: (N, C, h, w) each.
+        """
         wide = F.leaky_relu(query + key, 0.1)
         deep = self.body(F.leaky_relu(self.down(wide), 0.1))
         x = self.refine(wide + F.pixel_shuffle(self.up(deep), 2))

@@ -31,6 +31,7 @@ def default_threads() -> int:
 def files_for(scale: int, precision: str | None, files: Halves | None) -> Halves:
     """The halves to load: those given, else the shipped ones for this precision.
 
+    Args:   scale: 4 or 8. precision: "int8" or another. files: given by the caller, if any.
     Raises: UnavailableError: there are none for INT8. WeightsError.
     """
     if files is not None:

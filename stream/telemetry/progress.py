@@ -261,7 +261,11 @@ class JsonProgress(_PacedMeter):
 def write_event(
     event: dict[str, Any], moment: Moment | None = None, stream: TextIO | None = None
 ) -> None:
-    """Write one line of `--progress json`, on stdout when no stream is given."""
+    """Write one line of `--progress json`, on stdout when no stream is given.
+
+    Args: event: what happened; gets the figures of the moment. moment: how far the work is. stream:
+          where to write; stdout when left out.
+    """
     if moment is not None:
         left = None if moment.left_s is None else round(moment.left_s, 1)
         event |= {

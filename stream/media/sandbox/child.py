@@ -121,7 +121,12 @@ def survey(path: Path, connection: Connection) -> None:
 
 
 def decode(path: Path, connection: Connection, memory: int) -> None:
-    """Send every picture of a recording. Raises: InputError."""
+    """Send every picture of a recording.
+
+    Args:   path: of the recording. connection: to the parent. memory: descriptor of the memory that
+            both share, for the slots.
+    Raises: InputError.
+    """
     timed_s = time.monotonic()
     with FileSource(path, threads=MAX_THREADS) as source:
         slots = _Slots(connection, memory, source.facts(lambda _, stream: stream.codec.name))
@@ -138,7 +143,11 @@ def decode(path: Path, connection: Connection, memory: int) -> None:
 
 
 def tell_errors(path: Path, connection: Connection, work: Callable[[], None]) -> None:
-    """Do what a child is for; whatever goes wrong is told to the parent, the last message."""
+    """Do what a child is for; whatever goes wrong is told to the parent, the last message.
+
+    Args: path: of the recording, for the messages. connection: to the parent. work: all that the
+          child does.
+    """
     try:
         try:
             work()

@@ -130,6 +130,8 @@ class WorkDir:
     def keep_learnt(self, name: str, known: dict[str, Any], weights: bytes | None = None) -> None:
         """Keep what is known of the learning of somebody, and the personal weights.
 
+        Args:   name: of the files, without ending. known: what JSON can hold. weights: as
+                `PersonalWeights` writes them; None: there are none yet.
         Raises: OutputError: it cannot be written.
         """
         try:
