@@ -62,7 +62,10 @@ class DeformableConv(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """x (N, C, h, w), offset (N, 18 G, h, w) cells, mask (N, 9 G, h, w) -> (N, C, h, w)."""
+        """Deformable convolution.
+
+        Args: x: (N, C, h, w). offset: (N, 18 G, h, w), cells. mask: (N, 9 G, h, w).
+        """
         n, c, h, w = x.shape
         taps = sample_taps(x, offset, self.groups)
         taps = taps.view(n, self.groups, c // self.groups, TAPS, h, w)
@@ -86,7 +89,7 @@ class DeformableAlignment(nn.Module):
         fine_blocks: int = 0,
         crop_blocks: int = 0,
     ) -> None:
-        """`offset_blocks` run at half resolution, `fine_blocks` at full; see `model.Config`."""
+        """Args: groups, and the blocks at half and full resolution and of the crop: of `Config`."""
         super().__init__()
         c = channels
         self.groups = groups
@@ -122,6 +125,9 @@ class DeformableAlignment(nn.Module):
         return offset, torch.sigmoid(mask)
 
     def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """hr, query, key (N, C, h, w) -> aligned exemplar features (N, C, h, w)."""
+        """The exemplar's features, aligned to the crop: (N, C, h, w).
+
+        Args: hr, query, key: (N, C, h, w) each.
+        """
         y: Tensor = self.deform(hr, *self.offsets(F.leaky_relu(query + key, 0.1)))
         return y

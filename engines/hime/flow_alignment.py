@@ -57,6 +57,7 @@ class FlowAlignment(DeformableAlignment):
     """Reference feature alignment of the large model: flow, and offsets that are added to it."""
 
     def __init__(self, channels: int, groups: int, fine_blocks: int, crop_blocks: int) -> None:
+        """Args: groups, fine_blocks, crop_blocks: of `model.Config`."""
         super().__init__(channels, groups, 0, fine_blocks, crop_blocks)
         self.channels = channels
         self.spynet = SpyNet()

@@ -36,7 +36,10 @@ RATE = 3e-4
 
 
 def motion(count: int, side: int, rng: Rng) -> Tensor:
-    """Smooth random flows: (count, 2, side, side), px, (x, y)."""
+    """Smooth random flows: (count, 2, side, side), px, (x, y).
+
+    Args: count: how many. side: px. rng: decides.
+    """
     middle = (side - 1) / 2
     y, x = np.mgrid[:side, :side] - middle
     flows = np.empty((count, 2, side, side), np.float32)
@@ -54,7 +57,10 @@ def motion(count: int, side: int, rng: Rng) -> Tensor:
 
 
 def pairs(people: list[Person], count: int, scale: int, size: int, rng: Rng) -> tuple[Tensor, ...]:
-    """Crops, moved pictures (count, 3, size, size), and the flow in px of `SIDE`."""
+    """Crops, moved pictures (count, 3, size, size), and the flow in px of `SIDE`.
+
+    Args: people: whose photos. count: how many. scale, size: of the crops. rng: decides.
+    """
     big = scale * size
     photos = []
     for _ in range(count):
@@ -88,6 +94,7 @@ def learn(
 ) -> tuple[float, float]:
     """Train in place.
 
+    Args:    samples: how many. scale, size: of the crops. seed: of the motions.
     Returns: end-point error of the last level over the last tenth of the samples, and what it
              would be for a flow of zero; px of `SIDE`.
     """

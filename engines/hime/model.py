@@ -98,8 +98,11 @@ class Aggregation(nn.Module):
         self.g2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, aligned: Tensor, crop: Tensor, validity: Tensor) -> Tensor:
-        """aligned (B, S, C, h, w), crop (B, C, h, w), validity in 0..1, (B, S, 1, 1, 1) or
-        (B, S, 1, h, w) -> (B, C, h, w)."""
+        """One set of features, (B, C, h, w), of those of all exemplars.
+
+        Args: aligned: (B, S, C, h, w). crop: features, (B, C, h, w). validity: (B, S, 1, 1, 1) or
+              (B, S, 1, h, w), 0..1.
+        """
         b, s, c, h, w = aligned.shape
         g1 = self.g1(aligned.flatten(0, 1)).view(b, s, c, h, w)
         score = torch.sigmoid((g1 * self.g2(crop).unsqueeze(1)).float().sum(dim=2, keepdim=True))
@@ -167,7 +170,10 @@ class Reconstruction(nn.Module):
         return F.pixel_shuffle(y, self.scale)
 
     def forward(self, fused: Tensor, crop: Tensor, merged: Tensor | None = None) -> Tensor:
-        """fused (B, C, h, w), crop (B, 3, h, w), merged detail (B, s^2, h, w) -> the picture."""
+        """The picture, (B, 3, s h, s w).
+
+        Args: fused: (B, C, h, w). crop: (B, 3, h, w). merged: detail, packed, (B, s^2, h, w).
+        """
         x = self.body(fused)
         shown = None
         if merged is not None:
@@ -291,7 +297,10 @@ class Hime(nn.Module):
         return y
 
     def forward(self, crop: Tensor, exemplars: Tensor, validity: Tensor) -> Tensor:
-        """crop (B, 3, h, w), exemplars as in `encode`, validity (B, S) -> (B, 3, s h, s w)."""
+        """The picture, (B, 3, s h, s w).
+
+        Args: crop: (B, 3, h, w). exemplars: as in `encode`. validity: (B, S).
+        """
         if exemplars.shape[1] == 0:
             return self.reconstruct(self.lr_features(crop), crop)
         return self.enhance(crop, self.encode(exemplars), validity)

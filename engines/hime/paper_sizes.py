@@ -25,7 +25,7 @@ PAPER = {
 def paper_config(scale: int, alignment: str, aggregation: str = "similarity") -> Config:
     """The paper's small model ("deformable", and "none" of table 2) or its large one ("flow").
 
-    Args: scale: 4 or 8. aggregation: of table 3.
+    Args: scale: 4 or 8. alignment: of `model.ALIGNMENTS`. aggregation: of table 3.
     """
     return Config(
         scale=scale,

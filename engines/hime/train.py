@@ -210,7 +210,10 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
 
 
 def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
-    """One step of the discriminator; returns its loss."""
+    """One step of the discriminator; returns its loss.
+
+    Args: made, truth: (B, 3, H, W), 0..1.
+    """
     assert run.opponent is not None
     assert run.opponent_optimiser is not None
     run.opponent.requires_grad_(True)
@@ -224,7 +227,10 @@ def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
 
 
 def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]:
-    """One step of training; returns the losses, unweighted, and their weighted sum `loss`."""
+    """One step of training; returns the losses, unweighted, and their weighted sum `loss`.
+
+    Args: args: of the command line: weights of the losses, rates.
+    """
     device = next(run.network.parameters()).device
     for optimiser in (run.optimiser, run.opponent_optimiser):
         for group in optimiser.param_groups if optimiser else ():
@@ -279,7 +285,11 @@ def report(
     losses: list[dict[str, Tensor]],
     speed: float,
 ) -> None:
-    """Save the checkpoint, measure, and add to the log, the curves and the screen."""
+    """Save the checkpoint, measure, and add to the log, the curves and the screen.
+
+    Args: cases: held-out ones, by damage. losses: of every step since the last report. speed:
+          samples a second.
+    """
     run.save(args.out / "checkpoint.pt")
     # numbers leave the device here only: to ask for one in every step would halt it
     means = {k: float(torch.stack([x[k] for x in losses]).mean()) for k in (losses or [{}])[0]}
