@@ -75,7 +75,7 @@ class FlowAlignment(DeformableAlignment):
                  key: (N, C + 3, h, w), see `key`.
         Returns: (N, C, h, w), F_refA.
         """
-        low, crop = key.split((self.channels, 3), dim=1)
+        low, crop = torch.split(key, [self.channels, 3], dim=1)
         flow = self.spynet(crop, query)
         moved = warp(hr, flow).to(hr.dtype)
         wide = F.leaky_relu(self.from_exemplar(moved) + low, 0.1)

@@ -85,7 +85,7 @@ class SpyNet(nn.Module):
             levels.append((F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)))
         coarse = levels[-1][0]
         flow = coarse.new_zeros(len(coarse), 2, *coarse.shape[-2:])
-        flows = []
+        flows: list[Tensor] = []
         for level, (a, b) in zip(self.levels, reversed(levels), strict=True):
             if flows:
                 flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
