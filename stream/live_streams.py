@@ -49,7 +49,13 @@ def stream_sink(
     sound: LiveSound | None,
     say: Callable[[str], None],
 ) -> Sink:
-    """A server that is there. Raises: OutputError."""
+    """A server that is there.
+
+    Args:   address: of the server. camera: says the rate, and whether there is sound. stages: say
+            the size of the output. options: say the token and the bit rate.
+            sound: where the sink gets its sound. say: gets lines while the call goes on.
+    Raises: OutputError: it cannot be reached, or refuses. ConfigError: a package is missing.
+    """
     has_sound = sound is not None and camera.has_sound
     sink: Any
     if address.is_webrtc:
