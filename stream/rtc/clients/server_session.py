@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
 import aiohttp
 from aiortc import RTCPeerConnection, RTCSessionDescription
@@ -150,7 +151,7 @@ def ice_options(links: Sequence[str]) -> IceOptions:
             stun = stun or f"{host}:{port or 3478}"
         elif not (kind == "turns" and transport == "udp"):
             tls = kind == "turns"
-            over = "tcp" if tls or transport == "tcp" else "udp"
+            over: Literal["udp", "tcp"] = "tcp" if tls or transport == "tcp" else "udp"
             turn.append(TurnServer(host=host, port=int(port or (5349 if tls else 3478)),
                                    transport=over, tls=tls))  # fmt: skip
             user, password = parameters.get("username"), parameters.get("credential")
