@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 from stream.events import notes_to
@@ -145,7 +145,13 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
 def open_sinks(
     camera: CameraSource, stages: Stages, preview: Preview | None, options: LiveOptions
 ) -> list[Sink]:
-    """All outputs. Raises: OutputError: one of them cannot be had; none is left open then."""
+    """All outputs.
+
+    Args:   camera: says rate and time base. stages: say the size of the output. preview: the
+            window, where there is one. options: say which files, and whether there is a virtual
+            camera.
+    Raises: OutputError: one of them cannot be had; none is left open then.
+    """
     sinks: list[Sink] = [
         FileSink(
             path,
@@ -168,6 +174,7 @@ def open_sinks(
 def serving(metrics: Metrics, options: LiveOptions, say: Callable[[str], None]) -> Iterator[None]:
     """Serve the figures to Prometheus, if that was asked for.
 
+    Args:   metrics: what is served. options: name the port, if any. say: gets the address.
     Raises: ConfigError: the port cannot be had.
     """
     if options.metrics_port is None:
@@ -204,6 +211,8 @@ def watch(
 ) -> None:
     """Run in the main thread, which owns the window, until the user or the camera ends it.
 
+    Args:   pipeline: started and stopped here. preview: the window; None in a call without one.
+            camera: stopped at the end. ending: whether somebody asked for the end.
     Raises: the first error of any part.
     """
     pipeline.start()
@@ -240,12 +249,7 @@ class Ending:
                     self._before[number] = signal.signal(number, self._ask)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

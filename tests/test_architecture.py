@@ -185,6 +185,26 @@ def test_files_have_names_of_the_field() -> None:
         assert path.parent.name not in PRIVATE_WORDS, path.relative_to(ROOT)
 
 
+def public_functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Of a module, and of its public classes."""
+    for node in ast.iter_child_nodes(tree):
+        name = getattr(node, "name", "_")
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not name.startswith("_"):
+            yield node
+        elif isinstance(node, ast.ClassDef) and not name.startswith("_"):
+            yield from public_functions(node)
+
+
+def test_functions_with_three_parameters_say_what_they_are() -> None:
+    for path in (ROOT / "run_pipeline.py", *sources(*ROOMS, "examples")):
+        for function in public_functions(ast.parse(path.read_text())):
+            given = function.args
+            names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+            if len(set(names) - {"self", "cls"}) >= 3:
+                place = f"{path.relative_to(ROOT)}: {function.name}"
+                assert "Args:" in (ast.get_docstring(function) or ""), place
+
+
 def test_no_file_name_stands_twice() -> None:
     for room in (*ROOMS, "tests"):
         names = Counter(p.name for p in sources(room) if not p.name.startswith("__"))

@@ -115,7 +115,10 @@ def gains(network: Hime, cases: list[Case]) -> Gains:
 
 
 def details(pictures: Tensor, truth: Tensor, scale: int, part: float = 1.0) -> Detail:
-    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`."""
+    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`.
+
+    Args: scale: 4 or 8. part: as of `engines.hime.detail.detail`.
+    """
     pairs = zip(to_images(pictures), to_images(truth), strict=True)
     return sum((detail(x, y, scale, part) for x, y in pairs), Detail(0.0, 0.0, 0.0))
 
@@ -183,7 +186,10 @@ def face(pictures: Tensor) -> Tensor:
 
 
 def sheet(network: Hime, cases: list[Case], path: Path) -> None:
-    """Save some faces, evenly over all people: see `tables.write_sheet`."""
+    """Save some faces, evenly over all people: see `tables.write_sheet`.
+
+    Args: cases: of all people, in order. path: .png or .jpg.
+    """
     some = [cases[int(i)] for i in spread(len(cases), SHEET)]
     columns = {
         "input": torch.stack([c.crop for c in some]),
@@ -239,6 +245,8 @@ def measure(
 ) -> tuple[Table, Hime, list[Case]]:
     """One setting: its table, and the network and cases that it was made with.
 
+    Args:   args: of the command line. scale: 4 or 8. size: side of the input, px. counts: numbers
+            of close-ups.
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
     weights = args.weights or best_weights(scale, "call")

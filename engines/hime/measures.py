@@ -41,7 +41,10 @@ def haarpsi(a: Tensor, b: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def gmacs(network: Hime, side: int, exemplars: int) -> float:
-    """Multiply-accumulates of one crop of side x side px, close-ups encoded, 1e9."""
+    """Multiply-accumulates of one crop of side x side px, close-ups encoded, 1e9.
+
+    Args: side: of the crop, px. exemplars: how many.
+    """
     big = side * network.config.scale
     example = next(network.parameters())
     crop = example.new_zeros(1, 3, side, side)

@@ -82,7 +82,10 @@ def cut(photo: Image, side: int, zoom: float, shift: tuple[float, float]) -> Ima
 
 
 def recolour(image: Image, gain: NDArray[np.float64], gamma: float) -> Image:
-    """Another light: gains for R, G, B and a gamma, on 0..255."""
+    """Another light.
+
+    Args: image: RGB uint8 (H, W, 3). gain: of R, G and B. gamma: 1 changes nothing.
+    """
     table = np.linspace(0, 1, 256)[:, None] ** gamma * gain
     table8 = np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8)
     return np.stack([table8[image[:, :, c], c] for c in range(3)], axis=2)

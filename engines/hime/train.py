@@ -41,6 +41,7 @@ from engines.hime.checkpoint import start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
+from engines.hime.flow_alignment import FlowAlignment
 from engines.hime.losses import (
     Perceptual,
     adversarial_loss,
@@ -50,6 +51,8 @@ from engines.hime.losses import (
 )
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
+from engines.hime.paper_sizes import paper_config
+from engines.hime.spynet import load_flow
 
 MALLOC = {
     # glibc hands large blocks back to the kernel at once and gets them again page by page; to keep
@@ -109,14 +112,27 @@ class Run:
         Raises: ValueError: it is of another network, or of a run without a discriminator.
         """
         state = torch.load(path, map_location="cpu", weights_only=True)
-        own = asdict(self.network.config)
-        if state.get("config", own) != own:
+        own = self.network.config
+        # by way of Config: an older checkpoint lacks what has been added since
+        if "config" in state and Config(**state["config"]) != own:
             raise ValueError(f"{path} holds another network: {state['config']}")
         for name, part in self._parts().items():
             if name not in state:
                 raise ValueError(f"{path} has no {name}: start with --init in another folder")
             part.load_state_dict(state[name])
         self.step, self.samples = state["step"], state["samples"]
+
+
+def configured(args: argparse.Namespace) -> Config:
+    """The network that the options name.
+
+    Raises: ValueError: they do not fit together.
+    """
+    if not args.paper:
+        return Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+    if args.alignment == "pixels":
+        raise ValueError("--paper needs --alignment deformable, flow or none")
+    return paper_config(args.scale, args.alignment, args.aggregation)
 
 
 def begin(args: argparse.Namespace) -> Run:
@@ -128,7 +144,11 @@ def begin(args: argparse.Namespace) -> Run:
         raise ValueError("--perceptual needs --vgg, a file with the weights of VGG-19")
     device = torch.device(args.device)
     torch.manual_seed(args.seed)
-    network = Hime(Config(args.scale, alignment=args.alignment, aggregation=args.aggregation))
+    network = Hime(configured(args))
+    if args.flow:
+        if not isinstance(network.alignment, FlowAlignment):
+            raise ValueError("--flow is for --alignment flow")
+        network.alignment.spynet.load_state_dict(load_flow(args.flow))
     if args.init:
         print("new layers:", ", ".join(start_from(network, args.init)) or "none")
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -190,7 +210,10 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
 
 
 def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
-    """One step of the discriminator; returns its loss."""
+    """One step of the discriminator; returns its loss.
+
+    Args: made, truth: (B, 3, H, W), 0..1.
+    """
     assert run.opponent is not None
     assert run.opponent_optimiser is not None
     run.opponent.requires_grad_(True)
@@ -204,7 +227,10 @@ def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
 
 
 def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]:
-    """One step of training; returns the losses, unweighted, and their weighted sum `loss`."""
+    """One step of training; returns the losses, unweighted, and their weighted sum `loss`.
+
+    Args: args: of the command line: weights of the losses, rates.
+    """
     device = next(run.network.parameters()).device
     for optimiser in (run.optimiser, run.opponent_optimiser):
         for group in optimiser.param_groups if optimiser else ():
@@ -259,7 +285,11 @@ def report(
     losses: list[dict[str, Tensor]],
     speed: float,
 ) -> None:
-    """Save the checkpoint, measure, and add to the log, the curves and the screen."""
+    """Save the checkpoint, measure, and add to the log, the curves and the screen.
+
+    Args: cases: held-out ones, by damage. losses: of every step since the last report. speed:
+          samples a second.
+    """
     run.save(args.out / "checkpoint.pt")
     # numbers leave the device here only: to ask for one in every step would halt it
     means = {k: float(torch.stack([x[k] for x in losses]).mean()) for k in (losses or [{}])[0]}

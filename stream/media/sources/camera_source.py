@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import Self
 
 import av
@@ -75,12 +74,7 @@ class CameraSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -5,7 +5,6 @@ MediaPipe's two networks, run by OpenVINO; by MediaPipe where OpenVINO does not 
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -96,12 +95,7 @@ class FaceDetector:
     def __enter__(self) -> FaceDetector:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
