@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engines.hime.haarpsi import similarity
 from engines.hime.model import Hime
+from engines.hime.ssim import ssim as structural_similarity
 
 
 def round_to_8_bits(pictures: Tensor) -> Tensor:
@@ -31,9 +29,7 @@ def ssim(a: Tensor, b: Tensor) -> float:
         np.ascontiguousarray((x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
         for x in (a, b)
     )
-    quality: Any = cv2.quality  # its stub does not know the static form of compute()
-    channels: tuple[float, ...] = quality.QualitySSIM_compute(first, second)[0]
-    return float(np.mean(channels[:3]))
+    return structural_similarity(first, second)
 
 
 def haarpsi(a: Tensor, b: Tensor) -> Tensor:
