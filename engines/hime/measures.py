@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.hime.haarpsi import similarity
+from engines.hime.ssim import ssim as structural_similarity
 
 
 class Enlarger(Protocol):
@@ -54,9 +54,7 @@ def ssim(a: Tensor, b: Tensor) -> float:
         np.ascontiguousarray((x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
         for x in (a, b)
     )
-    quality: Any = cv2.quality  # its stub does not know the static form of compute()
-    channels: tuple[float, ...] = quality.QualitySSIM_compute(first, second)[0]
-    return float(np.mean(channels[:3]))
+    return structural_similarity(first, second)
 
 
 def haarpsi(a: Tensor, b: Tensor) -> Tensor:
