@@ -12,8 +12,11 @@ class Unaligned(nn.Module):
         super().__init__()
         # no offsets are estimated, so the estimator's first layer is nothing
         self.from_exemplar = nn.Identity()
-        self.from_crop = nn.Identity()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def key(self, low: Tensor, crop: Tensor) -> Tensor:
+        """The features of the crop, which `forward` does not look at."""
+        return low
 
     def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
         """Features of the exemplars as they are, (N, C, h, w).

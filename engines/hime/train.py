@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -34,13 +33,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from engines.files import replacing
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
-from engines.hime.checkpoint import start_from
+from engines.hime.checkpoint import Part, follow, load_parts, save_parts, start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
+from engines.hime.flow_alignment import FlowAlignment
 from engines.hime.losses import (
     Perceptual,
     adversarial_loss,
@@ -48,18 +47,11 @@ from engines.hime.losses import (
     correlation_loss,
     discriminator_loss,
 )
+from engines.hime.memory import keep_memory
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
-
-MALLOC = {
-    # glibc hands large blocks back to the kernel at once and gets them again page by page; to keep
-    # them doubles the speed of training on a CPU
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "500000000",
-    "MALLOC_ARENA_MAX": "1",
-}
-
+from engines.hime.paper_sizes import paper_config
+from engines.hime.spynet import load_flow
 
 DETAIL = ("sharpness", "right", "coherence")
 
@@ -90,18 +82,17 @@ class Run:
     step: int = 0
     samples: int = 0
 
-    def _parts(self) -> dict[str, Any]:
-        parts = {"network": self.network, "ema": self.ema, "optimiser": self.optimiser}
-        if self.opponent is not None:
+    def _parts(self) -> dict[str, Part]:
+        parts: dict[str, Part] = {"network": self.network, "ema": self.ema}
+        parts["optimiser"] = self.optimiser
+        if self.opponent is not None and self.opponent_optimiser is not None:
             parts |= {"opponent": self.opponent, "opponent_optimiser": self.opponent_optimiser}
         return parts
 
     def save(self, path: Path) -> None:
-        """Write beside, then rename: a run that dies while saving loses nothing."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        config = asdict(self.network.config)
-        with replacing(path) as part:
-            torch.save(state | {"config": config, "step": self.step, "samples": self.samples}, part)
+        """See `checkpoint.save_parts`."""
+        values = {"config": asdict(self.network.config), "step": self.step, "samples": self.samples}
+        save_parts(path, self._parts(), values)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -109,14 +100,24 @@ class Run:
         Raises: ValueError: it is of another network, or of a run without a discriminator.
         """
         state = torch.load(path, map_location="cpu", weights_only=True)
-        own = asdict(self.network.config)
-        if state.get("config", own) != own:
+        own = self.network.config
+        # by way of Config: an older checkpoint lacks what has been added since
+        if "config" in state and Config(**state["config"]) != own:
             raise ValueError(f"{path} holds another network: {state['config']}")
-        for name, part in self._parts().items():
-            if name not in state:
-                raise ValueError(f"{path} has no {name}: start with --init in another folder")
-            part.load_state_dict(state[name])
+        load_parts(path, state, self._parts())
         self.step, self.samples = state["step"], state["samples"]
+
+
+def configured(args: argparse.Namespace) -> Config:
+    """The network that the options name.
+
+    Raises: ValueError: they do not fit together.
+    """
+    if not args.paper:
+        return Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+    if args.alignment == "pixels":
+        raise ValueError("--paper needs --alignment deformable, flow or none")
+    return paper_config(args.scale, args.alignment, args.aggregation)
 
 
 def begin(args: argparse.Namespace) -> Run:
@@ -128,7 +129,11 @@ def begin(args: argparse.Namespace) -> Run:
         raise ValueError("--perceptual needs --vgg, a file with the weights of VGG-19")
     device = torch.device(args.device)
     torch.manual_seed(args.seed)
-    network = Hime(Config(args.scale, alignment=args.alignment, aggregation=args.aggregation))
+    network = Hime(configured(args))
+    if args.flow:
+        if not isinstance(network.alignment, FlowAlignment):
+            raise ValueError("--flow is for --alignment flow")
+        network.alignment.spynet.load_state_dict(load_flow(args.flow))
     if args.init:
         print("new layers:", ", ".join(start_from(network, args.init)) or "none")
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -239,11 +244,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
     run.optimiser.step()
     run.step += 1
     run.samples += len(crop)
-    with torch.no_grad():
-        # the average of a young run should not be made of its first values
-        keep = min(args.ema, (1 + run.step) / (10 + run.step))
-        for mean, value in zip(run.ema.parameters(), run.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - keep)
+    follow(run.ema, run.network, run.step, args.ema)
     return {"loss": loss.detach()} | {n: v.detach() for n, v in parts.items()} | told
 
 
@@ -311,10 +312,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in MALLOC.items()):
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "engines.hime.train", *sys.argv[1:]],
-            os.environ | MALLOC,
-        )
+    keep_memory("engines.hime.train")
     sys.exit(main())

@@ -19,7 +19,15 @@ from stream.stages.tracking.detector_weights import FULL_RANGE, SHORT_RANGE
 
 BLOCK_BYTES = 1 << 20
 PACKAGES = (
-    *("av", "numpy", "opencv-contrib-python", "mediapipe", "onnxruntime", "openvino"),
+    *(
+        "av",
+        "numpy",
+        "opencv-python",
+        "opencv-contrib-python",
+        "mediapipe",
+        "onnxruntime",
+        "openvino",
+    ),
     *("tensorrt", "tensorrt_rtx", "torch", "dlib-bin", "face_recognition_models"),
 )
 SOURCES = ("stream", "engines")
