@@ -91,7 +91,7 @@ class _Slots:
 
 
 def survey(path: Path, connection: Connection) -> None:
-    """Read every packet once, so that whoever reads them afterwards meets no surprise.
+    """Read every packet once, so that nothing that is read later can bring the demuxer down.
 
     Raises: InputError: it cannot be opened, has too many streams, or is encrypted.
     """
