@@ -35,8 +35,8 @@ MAX_STEP_LOG_SIZE = 0.25
 # sought: ten times the noise at rest, and exceeded in the first frame or two of a walk.
 WINDOW_SLACK = 0.05
 # Detected in so many frames, a new track is confirmed, if its score is high enough. Measured: hands
-# and folds that are taken for a face score 0.50 to 0.65, faces of 20 px and more nearly always above
-# 0.75. A face that is known already may score less: it turns away.
+# and folds that are taken for a face score 0.50 to 0.65, faces of 20 px and more nearly always
+# above 0.75. A face that is known already may score less: it turns away.
 CONFIRMING_HITS = 3
 CONFIRMING_S = 0.055
 """... over so long: at 120 frames a second, a false detection comes three times."""
