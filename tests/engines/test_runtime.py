@@ -125,7 +125,8 @@ def test_auto_says_why_others_were_passed_over(
         None, "none of this machine; python -m calibration.speed measures one"
     )
     assert passed_over_lines(opened) == [
-        "speed profile passed over: none of this machine; python -m calibration.speed measures one",
+        "speed profile passed over: none of this machine; the next start measures one, "
+        "python -m calibration.speed more thoroughly",
         "broken passed over: no driver; install one",
     ]
     with caplog.at_level("WARNING"):
