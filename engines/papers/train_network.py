@@ -33,7 +33,7 @@ from engines.hime.options import parse as parse_hime
 from engines.hime.paper_sizes import LARGE, SMALL
 from engines.papers import recipes
 from engines.papers.gwainet import Gwainet
-from engines.papers.networks import GWAINET, NETWORKS, PWAVE, SIDES, build, run
+from engines.papers.networks import GWAINET, NETWORKS, PRODUCT, PWAVE, SIDES, build, run
 from engines.papers.pwave import Pwave
 
 CASES = 24
@@ -88,7 +88,7 @@ def for_hime(args: argparse.Namespace) -> list[str]:
     Args: args: of `parse`.
     """
     side = SIDES[args.scale]
-    aligned = {SMALL: "deformable", LARGE: "flow"}.get(args.network, "pixels")
+    aligned = {PRODUCT: "pixels", LARGE: "flow"}.get(args.network, "deformable")
     # there, --batch is what fits with crops of 32 px
     words = ["--data", *[str(args.data[0])]]
     for more in args.data[1:]:
@@ -164,7 +164,7 @@ def train(args: argparse.Namespace) -> None:
         duel.load(checkpoint)
         print(f"going on from step {duel.step}, {duel.samples} samples")
     # the schedule and the batches of HIME's training, exemplars as they are
-    shared = parse_hime("", [*for_hime(args), "--alignment", "deformable"])
+    shared = parse_hime("", for_hime(args))
     shared.scale, shared.lr = args.scale, args.lr or recipes.RATES[args.network]
     losses: list[recipes.Losses] = []
     start = time.monotonic()
