@@ -53,7 +53,14 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument("--dilation", type=int, choices=(1, 2, 3), default=1, help="d of --correlation")
     p.add_argument("--adversarial", type=float, default=0.0, help="weight; the paper's is 0.1")
     p.add_argument("--perceptual", type=float, default=0.0, help="weight; the paper's is 0.01")
-    p.add_argument("--vgg", type=Path, help="VGG-19 of torchvision, for --perceptual")
+    p.add_argument(
+        "--features",
+        type=Path,
+        help="of --perceptual: VGG-19 of torchvision, or O-Net (facenet_pytorch/data/onet.pt)",
+    )
+    p.add_argument(
+        "--reconstruction", type=float, default=1.0, help="weight of the Charbonnier loss"
+    )
     p.add_argument("--clean", type=float, default=0.35, help="share of clean crops (default 0.35)")
     p.add_argument(
         "--sharpened",

@@ -67,7 +67,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--features",
         type=Path,
-        help="VGG-19 for HIME_P's perceptual loss; left out without it",
+        help="for HIME_P's perceptual loss, see engines.hime.train; left out without",
     )
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--save", type=float, default=240, help="seconds between checkpoints")
@@ -108,7 +108,7 @@ def for_hime(args: argparse.Namespace) -> list[str]:
     if args.perception:
         losses = {k: v for k, v in PERCEPTION.items() if k != "perceptual" or args.features}
         words += [word for name, weight in losses.items() for word in (f"--{name}", str(weight))]
-        words += ["--vgg", str(args.features)] if args.features else []
+        words += ["--features", str(args.features)] if args.features else []
     elif args.network in (SMALL, LARGE):
         words += ["--correlation", str(PERCEPTION["correlation"])]
     return words
