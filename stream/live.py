@@ -17,6 +17,8 @@ from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.known_people.called_person import called_person
 from stream.live_learning import LiveLearning
+from stream.live_streams import reader_of, stream_sink
+from stream.media.live_sound import LiveSound
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
 from stream.media.sinks.virtual_camera import VirtualCamera
@@ -91,11 +93,12 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             being written are removed then. Signals (`Ending`) and `q` finish them.
     """
     metrics = Metrics()
+    sound = LiveSound() if options.streams else None
     # The port first: it may be taken, and nothing is open yet.
     with (
         serving(metrics, options, say),
         called_person(options.person, say) as called,
-        CameraSource(options.device, say) as camera,
+        CameraSource(options.device, say, reader_of(options, sound)) as camera,
     ):
         size = (camera.width, camera.height)
         personal = PersonalRuntimes() if options.learn_live else None
@@ -119,7 +122,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         )
         preview = None if options.headless else Preview(PreviewControls(session))
         try:
-            sinks = open_sinks(camera, stages, preview, options)
+            sinks = open_sinks(camera, stages, preview, options, sound, say)
         except BaseException:
             session.close()
             raise
@@ -131,6 +134,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         ):
             watch(Pipeline(camera, session, sinks, advance), preview, camera, ending)
         outputs = [str(path) for path in options.files]
+        outputs += [one.name for one in options.streams]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera
         return make_report(
             metrics,
@@ -143,13 +147,19 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
 
 
 def open_sinks(
-    camera: CameraSource, stages: Stages, preview: Preview | None, options: LiveOptions
+    camera: CameraSource,
+    stages: Stages,
+    preview: Preview | None,
+    options: LiveOptions,
+    sound: LiveSound | None,
+    say: Callable[[str], None],
 ) -> list[Sink]:
     """All outputs.
 
     Args:   camera: says rate and time base. stages: say the size of the output. preview: the
             window, where there is one. options: say which files, and whether there is a virtual
-            camera.
+            camera, and which servers. sound: of the camera, where an output carries it.
+            say: gets lines while the call goes on.
     Raises: OutputError: one of them cannot be had; none is left open then.
     """
     sinks: list[Sink] = [
@@ -165,9 +175,17 @@ def open_sinks(
     if preview is not None:
         sinks.append(preview)
     # Last: the others open nothing before the first frame.
-    if options.virtual_camera:
-        sinks.append(VirtualCamera(stages.output_size, camera.rate))
-    return sinks
+    opened: list[Sink] = []
+    try:
+        for address in options.streams:
+            opened.append(stream_sink(address, camera, stages, options, sound, say))
+        if options.virtual_camera:
+            opened.append(VirtualCamera(stages.output_size, camera.rate))
+    except BaseException:
+        for sink in opened:
+            sink.abort()
+        raise
+    return sinks + opened
 
 
 @contextmanager

@@ -13,7 +13,10 @@ from tests.places import ROOT
 ROOMS = ("stream", "engines", "calibration", "bench")
 ALONE = {
     # package: the modules that may import it
-    "torch": ("engines.hime.", "engines.personal.", "engines.runtimes.torch_cuda"),
+    "torch": (
+        *("engines.hime.", "engines.papers.", "engines.personal."),
+        "engines.runtimes.torch_cuda",
+    ),
     "onnx": (
         *("engines.hime.", "engines.onnx_variants.", "engines.personal.personal_weights"),
         "calibration.quantisation.layers",
