@@ -13,7 +13,7 @@ import filelock
 import numpy as np
 import pytest
 
-from engines import runtime_candidates, self_measurement, speed_profile
+from engines import machine, runtime_candidates, self_measurement, speed_profile
 from engines.contract import Features, Image
 from engines.errors import EngineError
 from engines.runtime_candidates import Candidate
@@ -36,7 +36,7 @@ SPEEDS = {
 @pytest.fixture
 def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str, int], tuple[float, ...]]:
     """Runtimes of two cores that take what the table says, ms, turn by turn over and over."""
-    table = dict(SPEEDS)
+    table: dict[tuple[str, str, int], tuple[float, ...]] = dict(SPEEDS)
 
     class Fake(BicubicRuntime):
         precisions: tuple[str, ...] = ("bf16", "fp32", "int8")
@@ -96,20 +96,21 @@ def test_it_gives_up_in_time(speeds: dict[tuple[str, str, int], tuple[float, ...
 def test_wrong_pictures_are_not_fast(
     speeds: dict[tuple[str, str, int], tuple[float, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def enhance(self: BicubicRuntime, crop: Image, features: Features | None) -> Image:
-        return np.zeros((64, 64, 3), np.uint8) if self.wrong else real(self, crop, features)
-
     real = BicubicRuntime.enhance
-    kind: Any = self_measurement.runtime_class("openvino-cpu")
-    begin = kind.__init__
+    opened = runtime_candidates.open_candidates
+    wrong: list[object] = []
 
-    def made(self: Any, scale: int, precision: str, threads: int = 2) -> None:
-        begin(self, scale, precision, threads)
-        self.wrong = precision == "int8"
+    def enhance(self: BicubicRuntime, crop: Image, features: Features | None) -> Image:
+        made = real(self, crop, features)
+        return np.zeros_like(made) if self in wrong else made
 
-    monkeypatch.setattr(kind, "__init__", made)
+    def noted(*given: Any) -> list[Candidate]:
+        found = opened(*given)
+        wrong.extend(one.runtime for one in found if one.precision == "int8")
+        return found
+
     monkeypatch.setattr(BicubicRuntime, "enhance", enhance)
-    monkeypatch.setattr(BicubicRuntime, "wrong", False, raising=False)
+    monkeypatch.setattr(self_measurement, "open_candidates", noted)
     assert measure() == Choice("openvino-cpu", "bf16", 2)
 
 
@@ -122,7 +123,7 @@ def test_it_is_kept_for_both_scales_and_not_measured_again(
     assert "int8, 2 threads, measured at a start" in str(load().choices[4])
     assert not needed()
     assert main([]) == 1
-    now = speed_profile.describe() | {"openvino": "1.0"}
+    now = machine.describe() | {"openvino": "1.0"}
     monkeypatch.setattr(speed_profile, "describe", lambda: now)
     assert needed(), "another version"
     assert main([]) == 0
