@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines import speed_profile
+from engines import self_measurement, speed_profile
 from tests.fakes import OneFace, OpenedRuntimes
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def signals_of_a_terminal() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing was measured yet, whatever this machine's owner has measured."""
+    """Nothing was measured yet, whatever this machine's owner has measured, and nothing will be."""
+    monkeypatch.setenv(self_measurement.SWITCH, "1")
     monkeypatch.setattr(speed_profile, "folder", lambda: tmp_path / "no speed profile")
 
 

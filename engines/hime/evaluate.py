@@ -138,7 +138,6 @@ def evaluate(
           folder: gets every picture, as METHOD/NNNN.png.
     Raises: ValueError: a picture cannot be written there. OSError.
     """
-    some = spread(len(cases), IDENTITY)
     truth = torch.stack([c.truth for c in cases])
     side = cases[0].crop.shape[-1]
     parameters = sum(p.numel() for p in network.parameters())
@@ -151,23 +150,7 @@ def evaluate(
         if folder is not None:
             name = method if method == "bicubic" else f"{method}-{count}"
             write_pictures(folder / name, pictures)
-        similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
-        whole, inner = (details(pictures, truth, network.config.scale, k) for k in (1.0, FACE))
-        made = Row(
-            method=method,
-            exemplars=count,
-            psnr=float(psnr(pictures, truth).mean()),
-            ssim=sum(similar) / len(similar),
-            haarpsi=float(haarpsi(pictures, truth).mean()),
-            sharpness=whole.sharpness,
-            right=whole.right,
-            coherence=whole.coherence,
-            face_psnr=float(psnr(face(pictures), face(truth)).mean()),
-            face_sharpness=inner.sharpness,
-            face_right=inner.right,
-            face_coherence=inner.coherence,
-            identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
-        )
+        made = scored(Row(method, count), pictures, truth, network.scale, recogniser)
         if method == "bicubic":
             return made
         return replace(made, parameters=parameters, gmacs=round(gmacs(network, side, count), 3))
@@ -177,6 +160,33 @@ def evaluate(
     for kind in ("wrong", *(HARM if harm else ())):
         rows.append(row(f"hime-{kind}", SLOTS, outputs(network, cases, SLOTS, kind)))
     return rows
+
+
+def scored(
+    row: Row, pictures: Tensor, truth: Tensor, scale: int, recogniser: Recogniser | None = None
+) -> Row:
+    """The row with what pictures are worth.
+
+    Args: row: of a method. pictures, truth: (N, 3, s b, s b), 0..1. scale: s.
+          recogniser: see `evaluate`.
+    """
+    similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
+    whole, inner = (details(pictures, truth, scale, k) for k in (1.0, FACE))
+    some = spread(len(pictures), IDENTITY)
+    return replace(
+        row,
+        psnr=float(psnr(pictures, truth).mean()),
+        ssim=sum(similar) / len(similar),
+        haarpsi=float(haarpsi(pictures, truth).mean()),
+        sharpness=whole.sharpness,
+        right=whole.right,
+        coherence=whole.coherence,
+        face_psnr=float(psnr(face(pictures), face(truth)).mean()),
+        face_sharpness=inner.sharpness,
+        face_right=inner.right,
+        face_coherence=inner.coherence,
+        identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
+    )
 
 
 def face(pictures: Tensor) -> Tensor:

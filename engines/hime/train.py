@@ -13,7 +13,7 @@ equals an uninterrupted one.
 Perception-oriented weights start from finished ones (HIME, supplement, section A.2):
 
     python -m engines.hime.train ... --init runs/x4/checkpoint.pt --lr 1e-4 --correlation 0.1 \\
-        --adversarial 0.1 [--perceptual 0.01 --vgg vgg19.pth]
+        --adversarial 0.1 [--perceptual 0.01 --features onet.pt]
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from engines.hime.checkpoint import Part, follow, load_parts, save_parts, start_
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
+from engines.hime.face_features import FaceFeatures, load_features
 from engines.hime.flow_alignment import FlowAlignment
 from engines.hime.losses import (
     Perceptual,
@@ -78,7 +79,7 @@ class Run:
     optimiser: torch.optim.Adam
     opponent: Discriminator | None
     opponent_optimiser: torch.optim.Adam | None
-    perceptual: Perceptual | None
+    perceptual: Perceptual | FaceFeatures | None
     step: int = 0
     samples: int = 0
 
@@ -125,8 +126,8 @@ def begin(args: argparse.Namespace) -> Run:
 
     Raises: ValueError: weights, options and checkpoint do not fit together. OSError.
     """
-    if args.perceptual and not args.vgg:
-        raise ValueError("--perceptual needs --vgg, a file with the weights of VGG-19")
+    if args.perceptual and not args.features:
+        raise ValueError("--perceptual needs --features, a file with the weights of a network")
     device = torch.device(args.device)
     torch.manual_seed(args.seed)
     network = Hime(configured(args))
@@ -145,7 +146,7 @@ def begin(args: argparse.Namespace) -> Run:
         adam(network),
         opponent,
         adam(opponent) if opponent else None,
-        Perceptual(args.vgg).to(device) if args.perceptual else None,
+        load_features(args.features).to(device) if args.perceptual else None,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
@@ -177,6 +178,8 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         clean=args.clean,
         sharpened=args.sharpened,
         blurred=args.blurred,
+        flip=args.flip,
+        least_photos=args.least_photos,
         aligned=args.alignment == "pixels",
         slots=tuple(args.slots),
         slot_weights=tuple(args.slots.values()),
@@ -236,7 +239,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
         told["discriminator"] = challenge(run, made, truth)
         with torch.autocast(device.type, torch.bfloat16):
             parts["adversarial"] = adversarial_loss(run.opponent(truth), run.opponent(made))
-    weights = vars(args) | {"charbonnier": 1.0}
+    weights = vars(args) | {"charbonnier": args.reconstruction}
     loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

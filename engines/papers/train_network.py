@@ -33,7 +33,8 @@ from engines.hime.options import parse as parse_hime
 from engines.hime.paper_sizes import LARGE, SMALL
 from engines.papers import recipes
 from engines.papers.gwainet import Gwainet
-from engines.papers.networks import GWAINET, NETWORKS, PWAVE, SIDES, build, run
+from engines.papers.identity_encoder import load_encoder
+from engines.papers.networks import GWAINET, NETWORKS, PRODUCT, PWAVE, SIDES, build, run
 from engines.papers.pwave import Pwave
 
 CASES = 24
@@ -61,13 +62,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--no-critic", action="store_true", help="GWAInet and PWAve without the adversarial loss"
     )
+    p.add_argument("--identity", type=Path, help="Inet for GWAInet's identity loss")
     p.add_argument("--flow", type=Path, help="SPyNet for HIME-large to start from")
     p.add_argument("--init", type=Path, help="HIME's weights to start from")
     p.add_argument("--perception", action="store_true", help="HIME_P; needs --init")
     p.add_argument(
         "--features",
         type=Path,
-        help="VGG-19 for HIME_P's perceptual loss; left out without it",
+        help="for HIME_P's perceptual loss, see engines.hime.train; left out without",
     )
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--save", type=float, default=240, help="seconds between checkpoints")
@@ -77,6 +79,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         p.error("--batch must be a multiple of 4, and --samples at least as many")
     if args.scale == 16 and args.network != PWAVE:
         p.error("x16 is PWAve's alone")
+    if args.identity and (args.network != GWAINET or args.no_critic):
+        p.error("--identity is for gwainet, beside its critic")
     if args.perception and not args.init:
         p.error("--perception needs --init")
     return args
@@ -88,7 +92,7 @@ def for_hime(args: argparse.Namespace) -> list[str]:
     Args: args: of `parse`.
     """
     side = SIDES[args.scale]
-    aligned = {SMALL: "deformable", LARGE: "flow"}.get(args.network, "pixels")
+    aligned = {PRODUCT: "pixels", LARGE: "flow"}.get(args.network, "deformable")
     # there, --batch is what fits with crops of 32 px
     words = ["--data", *[str(args.data[0])]]
     for more in args.data[1:]:
@@ -108,7 +112,7 @@ def for_hime(args: argparse.Namespace) -> list[str]:
     if args.perception:
         losses = {k: v for k, v in PERCEPTION.items() if k != "perceptual" or args.features}
         words += [word for name, weight in losses.items() for word in (f"--{name}", str(weight))]
-        words += ["--vgg", str(args.features)] if args.features else []
+        words += ["--features", str(args.features)] if args.features else []
     elif args.network in (SMALL, LARGE):
         words += ["--correlation", str(PERCEPTION["correlation"])]
     return words
@@ -158,13 +162,14 @@ def train(args: argparse.Namespace) -> None:
     network = build(args.network, args.scale, args.average)
     assert isinstance(network, Gwainet | Pwave)
     duel = recipes.begin(network, steps, not args.no_critic)
+    duel.identity = load_encoder(args.identity) if args.identity else None
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
         duel.load(checkpoint)
         print(f"going on from step {duel.step}, {duel.samples} samples")
     # the schedule and the batches of HIME's training, exemplars as they are
-    shared = parse_hime("", [*for_hime(args), "--alignment", "deformable"])
+    shared = parse_hime("", for_hime(args))
     shared.scale, shared.lr = args.scale, args.lr or recipes.RATES[args.network]
     losses: list[recipes.Losses] = []
     start = time.monotonic()
