@@ -1,4 +1,4 @@
-"""Child: the process that takes a recording apart. `sandboxed_source` starts it.
+"""Child: the process that demuxes and decodes a recording. `sandboxed_source` starts it.
 
 First it gives up what it does not need (`confine`), then it opens the recording, looks through all
 of it once, packet by packet, and at last decodes, a picture into each free slot.
