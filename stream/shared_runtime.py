@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import TracebackType
 from typing import Self, TypeVar
 
 from engines.runtime import EngineError, Features, Image, OpenedRuntime, Runtime
@@ -20,7 +19,7 @@ T = TypeVar("T")
 
 
 class SharedRuntime(Opener):
-    """Opens each scale once, whoever asks. From any thread; a context manager.
+    """Opens each scale once for all callers. From any thread; a context manager.
 
     Args: runtime: "auto" or a name of `engines.runtime.RUNTIMES`.
     """
@@ -63,12 +62,7 @@ class SharedRuntime(Opener):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _open(self, scale: int) -> OpenedRuntime:
@@ -116,10 +110,5 @@ class _Shared:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         return None

@@ -61,16 +61,18 @@ def make_cases(
     degradation: str,
     limit: int | None = None,
     slots: int = SLOTS,
+    least: int = 16,
 ) -> list[Case]:
     """Draw exemplars and damage for every headshot; the same list for every method.
 
     Args:   size: side of the crops, px. degradation: "clean" or "call".
             limit: use about this many headshots, evenly over all people.
             slots: close-ups to draw; people with fewer other photos are left out.
+            least: side of the smallest crops, px; PWAve enlarges 8 px.
     Raises: ValueError: too few people or photos, or such crops cannot be made.
     """
-    if size < 16 or size % 2:
-        raise ValueError("--size must be an even number of at least 16")
+    if size < least or size % 2:
+        raise ValueError(f"--size must be an even number of at least {least}")
     if limit is not None and limit < 1:
         raise ValueError("--limit must be at least 1")
     usable = [p for p in people if len(p.photos) > slots]

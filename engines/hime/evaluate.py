@@ -118,7 +118,10 @@ def gains(network: Hime, cases: list[Case]) -> Gains:
 
 
 def details(pictures: Tensor, truth: Tensor, scale: int, part: float = 1.0) -> Detail:
-    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`."""
+    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`.
+
+    Args: scale: 4 or 8. part: as of `engines.hime.detail.detail`.
+    """
     pairs = zip(to_images(pictures), to_images(truth), strict=True)
     return sum((detail(x, y, scale, part) for x, y in pairs), Detail(0.0, 0.0, 0.0))
 
@@ -138,7 +141,6 @@ def evaluate(
           folder: gets every picture, as METHOD/NNNN.png.
     Raises: ValueError: a picture cannot be written there. OSError.
     """
-    some = spread(len(cases), IDENTITY)
     truth = torch.stack([c.truth for c in cases])
     side = cases[0].crop.shape[-1]
     parameters = sum(p.numel() for p in network.parameters())
@@ -151,23 +153,7 @@ def evaluate(
         if folder is not None:
             name = method if method == "bicubic" else f"{method}-{count}"
             write_pictures(folder / name, pictures)
-        similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
-        whole, inner = (details(pictures, truth, network.config.scale, k) for k in (1.0, FACE))
-        made = Row(
-            method=method,
-            exemplars=count,
-            psnr=float(psnr(pictures, truth).mean()),
-            ssim=sum(similar) / len(similar),
-            haarpsi=float(haarpsi(pictures, truth).mean()),
-            sharpness=whole.sharpness,
-            right=whole.right,
-            coherence=whole.coherence,
-            face_psnr=float(psnr(face(pictures), face(truth)).mean()),
-            face_sharpness=inner.sharpness,
-            face_right=inner.right,
-            face_coherence=inner.coherence,
-            identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
-        )
+        made = scored(Row(method, count), pictures, truth, network.scale, recogniser)
         if method == "bicubic":
             return made
         return replace(made, parameters=parameters, gmacs=round(gmacs(network, side, count), 3))
@@ -179,6 +165,33 @@ def evaluate(
     return rows
 
 
+def scored(
+    row: Row, pictures: Tensor, truth: Tensor, scale: int, recogniser: Recogniser | None = None
+) -> Row:
+    """The row with what pictures are worth.
+
+    Args: row: of a method. pictures, truth: (N, 3, s b, s b), 0..1. scale: s.
+          recogniser: see `evaluate`.
+    """
+    similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
+    whole, inner = (details(pictures, truth, scale, k) for k in (1.0, FACE))
+    some = spread(len(pictures), IDENTITY)
+    return replace(
+        row,
+        psnr=float(psnr(pictures, truth).mean()),
+        ssim=sum(similar) / len(similar),
+        haarpsi=float(haarpsi(pictures, truth).mean()),
+        sharpness=whole.sharpness,
+        right=whole.right,
+        coherence=whole.coherence,
+        face_psnr=float(psnr(face(pictures), face(truth)).mean()),
+        face_sharpness=inner.sharpness,
+        face_right=inner.right,
+        face_coherence=inner.coherence,
+        identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
+    )
+
+
 def face(pictures: Tensor) -> Tensor:
     """The inner half of headshots: (N, 3, H, W) -> (N, 3, H/2, W/2)."""
     edge = pictures.shape[-1] // 4
@@ -186,7 +199,10 @@ def face(pictures: Tensor) -> Tensor:
 
 
 def sheet(network: Hime, cases: list[Case], path: Path) -> None:
-    """Save some faces, evenly over all people: see `tables.write_sheet`."""
+    """Save some faces, evenly over all people: see `tables.write_sheet`.
+
+    Args: cases: of all people, in order. path: .png or .jpg.
+    """
     some = [cases[int(i)] for i in spread(len(cases), SHEET)]
     columns = {
         "input": torch.stack([c.crop for c in some]),
@@ -242,6 +258,8 @@ def measure(
 ) -> tuple[Table, Hime, list[Case]]:
     """One setting: its table, and the network and cases that it was made with.
 
+    Args:   args: of the command line. scale: 4 or 8. size: side of the input, px. counts: numbers
+            of close-ups.
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
     weights = args.weights or best_weights(scale, "call")

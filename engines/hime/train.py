@@ -13,7 +13,7 @@ equals an uninterrupted one.
 Perception-oriented weights start from finished ones (HIME, supplement, section A.2):
 
     python -m engines.hime.train ... --init runs/x4/checkpoint.pt --lr 1e-4 --correlation 0.1 \\
-        --adversarial 0.1 [--perceptual 0.01 --vgg vgg19.pth]
+        --adversarial 0.1 [--perceptual 0.01 --features onet.pt]
 
 Weights that others may use are trained on pictures of known licences alone, from none or from such
 weights; the checkpoint then says what it was trained on:
@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -39,14 +38,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from engines.files import replacing
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
-from engines.hime.checkpoint import origins_of, start_from
+from engines.hime.checkpoint import Part, follow, load_parts, save_parts, start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
-from engines.hime.licences import Permit, merged, refused
+from engines.hime.face_features import FaceFeatures, load_features
+from engines.hime.flow_alignment import FlowAlignment
 from engines.hime.losses import (
     Perceptual,
     adversarial_loss,
@@ -54,19 +53,12 @@ from engines.hime.losses import (
     correlation_loss,
     discriminator_loss,
 )
+from engines.hime.memory import keep_memory
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
-from engines.hime.people import credits
-
-MALLOC = {
-    # glibc hands large blocks back to the kernel at once and gets them again page by page; to keep
-    # them doubles the speed of training on a CPU
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "500000000",
-    "MALLOC_ARENA_MAX": "1",
-}
-
+from engines.hime.origins import allowed_origins, permit_of
+from engines.hime.paper_sizes import paper_config
+from engines.hime.spynet import load_flow
 
 DETAIL = ("sharpness", "right", "coherence")
 
@@ -93,26 +85,24 @@ class Run:
     optimiser: torch.optim.Adam
     opponent: Discriminator | None
     opponent_optimiser: torch.optim.Adam | None
-    perceptual: Perceptual | None
+    perceptual: Perceptual | FaceFeatures | None
     step: int = 0
     samples: int = 0
     origins: list[dict[str, Any]] | None = None
     """What it was trained on (`licences.Credits.rows`), the weights that it started from included;
     None: nobody asked for licences."""
 
-    def _parts(self) -> dict[str, Any]:
-        parts = {"network": self.network, "ema": self.ema, "optimiser": self.optimiser}
-        if self.opponent is not None:
+    def _parts(self) -> dict[str, Part]:
+        parts: dict[str, Part] = {"network": self.network, "ema": self.ema}
+        parts["optimiser"] = self.optimiser
+        if self.opponent is not None and self.opponent_optimiser is not None:
             parts |= {"opponent": self.opponent, "opponent_optimiser": self.opponent_optimiser}
         return parts
 
     def save(self, path: Path) -> None:
-        """Write beside, then rename: a run that dies while saving loses nothing."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        config = asdict(self.network.config)
-        told = {"config": config, "step": self.step, "samples": self.samples}
-        with replacing(path) as part:
-            torch.save(state | told | {"origins": self.origins}, part)
+        """See `checkpoint.save_parts`."""
+        values = {"config": asdict(self.network.config), "step": self.step, "samples": self.samples}
+        save_parts(path, self._parts(), values | {"origins": self.origins})
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -120,48 +110,26 @@ class Run:
         Raises: ValueError: it is of another network, or of a run without a discriminator.
         """
         state = torch.load(path, map_location="cpu", weights_only=True)
-        own = asdict(self.network.config)
-        if state.get("config", own) != own:
+        own = self.network.config
+        # by way of Config: an older checkpoint lacks what has been added since
+        if "config" in state and Config(**state["config"]) != own:
             raise ValueError(f"{path} holds another network: {state['config']}")
-        for name, part in self._parts().items():
-            if name not in state:
-                raise ValueError(f"{path} has no {name}: start with --init in another folder")
-            part.load_state_dict(state[name])
+        load_parts(path, state, self._parts())
         self.step, self.samples = state["step"], state["samples"]
-        if (state.get("origins") is None) != (self.origins is None):
-            raise ValueError(
-                f"{path} was begun {'with' if self.origins is None else 'without'} "
-                "--licences: go on likewise, or in another folder"
-            )
+        if state.get("origins") != self.origins:
+            raise ValueError(f"{path} was begun on other sources: take another folder, or its own")
 
 
-def permit_of(args: argparse.Namespace) -> Permit | None:
-    """What may be used; None: everything. Raises: ValueError: no sources file, or a wrong one."""
-    if (args.licences is None) != (args.sources is None):
-        raise ValueError("--licences and --sources need each other")
-    return Permit.read(args.sources, args.licences) if args.licences else None
+def configured(args: argparse.Namespace) -> Config:
+    """The network that the options name.
 
-
-def allowed_origins(args: argparse.Namespace) -> list[dict[str, Any]] | None:
-    """What the run and the weights that it starts from are trained on; None without --licences.
-
-    Raises: ValueError: a picture without a licence, or weights to start from that were trained on
-            other pictures or do not say on which. OSError.
+    Raises: ValueError: they do not fit together.
     """
-    permit = permit_of(args)
-    if permit is None:
-        return None
-    found = credits(args.data, args.photographs or [], permit)
-    if not args.init:
-        return found
-    before = origins_of(args.init)
-    if before is None:
-        raise ValueError(
-            f"{args.init} does not say what it was trained on: no start for --licences"
-        )
-    if wrong := refused(before, permit.licences):
-        raise ValueError(f"{args.init} was trained on other licences, too: {', '.join(wrong)}")
-    return merged(found, before)
+    if not args.paper:
+        return Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+    if args.alignment == "pixels":
+        raise ValueError("--paper needs --alignment deformable, flow or none")
+    return paper_config(args.scale, args.alignment, args.aggregation)
 
 
 def begin(args: argparse.Namespace) -> Run:
@@ -169,24 +137,28 @@ def begin(args: argparse.Namespace) -> Run:
 
     Raises: ValueError: weights, options and checkpoint do not fit together. OSError.
     """
-    if args.perceptual and not args.vgg:
-        raise ValueError("--perceptual needs --vgg, a file with the weights of VGG-19")
+    if args.perceptual and not args.features:
+        raise ValueError("--perceptual needs --features, a file with the weights of a network")
     device = torch.device(args.device)
     torch.manual_seed(args.seed)
-    network = Hime(Config(args.scale, alignment=args.alignment, aggregation=args.aggregation))
+    network = Hime(configured(args))
+    if args.flow:
+        if not isinstance(network.alignment, FlowAlignment):
+            raise ValueError("--flow is for --alignment flow")
+        network.alignment.spynet.load_state_dict(load_flow(args.flow))
     if args.init:
         print("new layers:", ", ".join(start_from(network, args.init)) or "none")
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(network).eval().requires_grad_(False)
     opponent = Discriminator().to(device) if args.adversarial else None
-    origins = allowed_origins(args)
+    origins = allowed_origins(args.data, args.photographs or [], args.init, permit_of(args))
     run = Run(
         network,
         ema,
         adam(network),
         opponent,
         adam(opponent) if opponent else None,
-        Perceptual(args.vgg).to(device) if args.perceptual else None,
+        load_features(args.features).to(device) if args.perceptual else None,
         origins=origins,
     )
     args.out.mkdir(parents=True, exist_ok=True)
@@ -219,6 +191,8 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         clean=args.clean,
         sharpened=args.sharpened,
         blurred=args.blurred,
+        flip=args.flip,
+        least_photos=args.least_photos,
         aligned=args.alignment == "pixels",
         made=args.made,
         variations=args.variations,
@@ -243,7 +217,10 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
 
 
 def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
-    """One step of the discriminator; returns its loss."""
+    """One step of the discriminator; returns its loss.
+
+    Args: made, truth: (B, 3, H, W), 0..1.
+    """
     assert run.opponent is not None
     assert run.opponent_optimiser is not None
     run.opponent.requires_grad_(True)
@@ -257,7 +234,10 @@ def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
 
 
 def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]:
-    """One step of training; returns the losses, unweighted, and their weighted sum `loss`."""
+    """One step of training; returns the losses, unweighted, and their weighted sum `loss`.
+
+    Args: args: of the command line: weights of the losses, rates.
+    """
     device = next(run.network.parameters()).device
     for optimiser in (run.optimiser, run.opponent_optimiser):
         for group in optimiser.param_groups if optimiser else ():
@@ -278,7 +258,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
         told["discriminator"] = challenge(run, made, truth)
         with torch.autocast(device.type, torch.bfloat16):
             parts["adversarial"] = adversarial_loss(run.opponent(truth), run.opponent(made))
-    weights = vars(args) | {"charbonnier": 1.0}
+    weights = vars(args) | {"charbonnier": args.reconstruction}
     loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -286,11 +266,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
     run.optimiser.step()
     run.step += 1
     run.samples += len(crop)
-    with torch.no_grad():
-        # the average of a young run should not be made of its first values
-        keep = min(args.ema, (1 + run.step) / (10 + run.step))
-        for mean, value in zip(run.ema.parameters(), run.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - keep)
+    follow(run.ema, run.network, run.step, args.ema)
     return {"loss": loss.detach()} | {n: v.detach() for n, v in parts.items()} | told
 
 
@@ -312,7 +288,11 @@ def report(
     losses: list[dict[str, Tensor]],
     speed: float,
 ) -> None:
-    """Save the checkpoint, measure, and add to the log, the curves and the screen."""
+    """Save the checkpoint, measure, and add to the log, the curves and the screen.
+
+    Args: cases: held-out ones, by damage. losses: of every step since the last report. speed:
+          samples a second.
+    """
     run.save(args.out / "checkpoint.pt")
     # numbers leave the device here only: to ask for one in every step would halt it
     means = {k: float(torch.stack([x[k] for x in losses]).mean()) for k in (losses or [{}])[0]}
@@ -355,10 +335,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in MALLOC.items()):
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "engines.hime.train", *sys.argv[1:]],
-            os.environ | MALLOC,
-        )
+    keep_memory("engines.hime.train")
     sys.exit(main())
