@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from engines.contract import WEIGHTS
 from engines.files import replacing
 from engines.hime.model import Config, Hime
+from engines.weights.manifest import weights_files
 
 
 class Part(Protocol):
@@ -92,6 +94,14 @@ def load_network(path: Path) -> Hime:
     wanted = network.state_dict().keys()
     network.load_state_dict({name: state[name] for name in wanted})
     return network.eval()
+
+
+def named_weights(given: str, scale: int) -> Path:
+    """The file that a program's --weights means: one of `engines.contract.WEIGHTS`, or a path.
+
+    Raises: WeightsError: no such weights are shipped, or not whole.
+    """
+    return weights_files(scale, weights=given)[1] if given in WEIGHTS else Path(given)
 
 
 def origins_of(path: Path) -> list[dict[str, Any]] | None:

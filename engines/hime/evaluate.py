@@ -20,15 +20,16 @@ import torch
 from torch import Tensor
 
 from engines.alignment import Image, align, raised
+from engines.contract import RESEARCH
+from engines.errors import WeightsError
 from engines.hime.cases import SLOTS, Case, make_cases
-from engines.hime.checkpoint import load_network
+from engines.hime.checkpoint import load_network, named_weights
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.detail import FACE, Detail, detail
 from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
 from engines.hime.tables import Row, Table, markdown, plain, spread, write_pictures, write_sheet
-from engines.weights.manifest import best_weights
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
@@ -39,8 +40,6 @@ SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48
 """Headshots that a recogniser looks at: it needs a tenth of a second for each."""
-
-
 DETAIL = 0.5
 """As in the product: see `engines.alignment.raised`."""
 
@@ -158,10 +157,11 @@ def evaluate(
             return made
         return replace(made, parameters=parameters, gmacs=round(gmacs(network, side, count), 3))
 
+    slots = min(SLOTS, len(cases[0].exemplars))
     rows = [row("bicubic", 0, bicubic(network, cases))]
     rows += [row("hime", n, outputs(network, cases, n)) for n in counts]
     for kind in ("wrong", *(HARM if harm else ())):
-        rows.append(row(f"hime-{kind}", SLOTS, outputs(network, cases, SLOTS, kind)))
+        rows.append(row(f"hime-{kind}", slots, outputs(network, cases, slots, kind)))
     return rows
 
 
@@ -204,11 +204,12 @@ def sheet(network: Hime, cases: list[Case], path: Path) -> None:
     Args: cases: of all people, in order. path: .png or .jpg.
     """
     some = [cases[int(i)] for i in spread(len(cases), SHEET)]
+    slots = min(SLOTS, len(some[0].exemplars))
     columns = {
         "input": torch.stack([c.crop for c in some]),
         "bicubic": bicubic(network, some),
         "no close-ups": outputs(network, some, 0),
-        f"{SLOTS} close-ups": outputs(network, some, SLOTS),
+        f"{slots} close-ups": outputs(network, some, slots),
         "truth": torch.stack([c.truth for c in some]),
     }
     write_sheet(path, columns)
@@ -229,8 +230,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
     p.add_argument(
         "--weights",
-        type=Path,
-        help="a checkpoint or *.enhance.onnx file (default: the product's)",
+        default=RESEARCH,
+        help="research or open, the shipped ones, or a checkpoint or *.enhance.onnx file (default "
+        "%(default)s)",
+    )
+    p.add_argument(
+        "--close-ups",
+        type=int,
+        default=SLOTS,
+        help="drawn for each headshot; people with fewer other photos are left out (%(default)s)",
     )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
@@ -262,12 +270,12 @@ def measure(
             of close-ups.
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
-    weights = args.weights or best_weights(scale, "call")
+    weights = named_weights(args.weights, scale)
     network = load_network(weights)
     if network.config.scale != scale:
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
     people = load_people(args.data, scale * size)
-    slots = max(SLOTS, *counts)
+    slots = max(args.close_ups, *counts)
     cases = make_cases(people, scale, size, args.degradation, args.limit, slots)
     recogniser = Recogniser() if args.identity else None
     folder = args.pictures
@@ -281,13 +289,13 @@ def measure(
     return table, network, cases
 
 
-def numbers(text: str | None) -> tuple[int, ...]:
-    """The value of --counts.
+def numbers(text: str | None, most: int = SLOTS) -> tuple[int, ...]:
+    """The value of --counts; of its default, those that are not above `most`.
 
     Raises: ValueError: it is no list of whole numbers from 0 to 16.
     """
     if text is None:
-        return COUNTS
+        return tuple(n for n in COUNTS if n <= most)
     try:
         counts = tuple(int(word) for word in text.split(","))
     except ValueError:
@@ -305,7 +313,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.identity and (reason := missing()):
             raise ValueError(reason)
-        counts = numbers(args.counts)
+        counts = numbers(args.counts, args.close_ups)
         for scale, size in settings:
             try:
                 done.append(measure(args, scale, size, counts))
@@ -325,7 +333,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.sheet:
             for (_, network, cases), path in zip(done, sheets(args.sheet, tables), strict=True):
                 sheet(network, cases, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

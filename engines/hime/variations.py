@@ -66,7 +66,8 @@ def displacement(side: int, kinds: tuple[str, ...], rng: Rng) -> Floats:
     if "expression" in kinds:
         cells, spread = int(rng.integers(3, 10)), rng.uniform(0, STRONGEST_WARP)
         found += _field(GRID, (cells, cells, 2), spread, rng)
-    return np.asarray(cv2.resize(found, (side, side), interpolation=cv2.INTER_LINEAR)) * side
+    grown = cv2.resize(found, (side, side), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(grown * side, np.float32)
 
 
 def _mixed(picture: Image, other: Image, rng: Rng) -> Image:

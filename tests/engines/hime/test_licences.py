@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -231,7 +232,7 @@ def test_general_photographs_are_a_share_of_the_samples(people: Path, tmp_path: 
     scenes = tmp_path / "scenes"
     scenes.mkdir()
     white = np.full((256, 256, 3), 255, np.uint8)
-    train.cv2.imwrite(str(scenes / "white.png"), white)
+    cv2.imwrite(str(scenes / "white.png"), white)
     recipe = Recipe(
         4, pixels=32 * 32 * 64, slots=(1,), slot_weights=(1,), made=0.5, photographs=0.5
     )
