@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engines.alignment import Image, align, raised
+from engines.alignment import Image, align
+from engines.exemplar_transfer import finished
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people, to_images, to_tensor
@@ -42,7 +43,7 @@ IDENTITY = 48
 
 
 DETAIL = 0.5
-"""As in the product: see `engines.alignment.raised`."""
+"""As in the product: see `engines.exemplar_transfer.raised`."""
 
 
 @torch.inference_mode()
@@ -77,7 +78,7 @@ def _aligned_outputs(network: Hime, cases: list[Case], given: list[Tensor], fine
         made = to_images(_run(network, cases, torch.stack([to_tensor(x) for x in aligned])))
         shown = list(made)
     scale = network.config.scale
-    return to_tensor([raised(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
+    return to_tensor([finished(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
 
 
 def _run(network: Hime, cases: list[Case], exemplars: Tensor) -> Tensor:

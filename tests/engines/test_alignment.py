@@ -12,7 +12,6 @@ from engines.alignment import (
     SearchPicture,
     align,
     confidence,
-    raised,
     search_picture,
     search_side,
     warp,
@@ -89,37 +88,6 @@ def test_a_flow_may_start_from_an_earlier_one() -> None:
     start[..., 0] = 22.0 * guide.side / truth.shape[0]
     found = guide.flow(SearchPicture(exemplar, guide.cells), start)
     assert np.abs(found - start)[20:-20, 20:-20].mean() < 0.3
-
-
-def sure_of(picture: Image, level: int) -> Image:
-    return np.dstack([picture, np.full(picture.shape[:2], level, np.uint8)])
-
-
-def test_raised_detail_keeps_what_the_camera_saw() -> None:
-    truth = picture()
-    soft = np.asarray(cv2.GaussianBlur(truth, (0, 0), 1.0), np.uint8)
-    more = raised(soft, 4, [sure_of(truth, 255)], 0.5)
-    assert detail(more, truth, 4.0).sharpness > 1.5 * detail(soft, truth, 4.0).sharpness
-    apart = np.abs(shrunk(more).astype(int) - shrunk(soft)).mean()
-    assert apart < 1.0
-    assert raised(soft, 4, [sure_of(truth, 255)], 0.0) is soft
-    assert raised(soft, 4, [], 1.0) is soft
-    assert np.array_equal(raised(soft, 4, [sure_of(truth, 0)], 1.0), soft)
-
-
-def test_detail_is_raised_as_far_as_the_exemplars_have_more() -> None:
-    truth = picture()
-    soft, softer = (
-        np.asarray(cv2.GaussianBlur(truth, (0, 0), sigma), np.uint8) for sigma in (1.0, 1.5)
-    )
-    gains = [
-        detail(raised(soft, 4, [sure_of(one, 255)], 0.5), truth, 4.0).sharpness
-        for one in (softer, soft, truth)
-    ]
-    assert gains[0] < gains[1] < gains[2]
-    assert gains[0] == pytest.approx(detail(soft, truth, 4.0).sharpness, rel=0.1)
-    unsure = raised(soft, 4, [sure_of(truth, 255), sure_of(softer, 0)], 0.5)
-    assert detail(unsure, truth, 4.0).sharpness == pytest.approx(gains[2], rel=0.02)
 
 
 def test_parts_have_the_sizes_that_they_promise() -> None:
