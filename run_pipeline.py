@@ -259,7 +259,11 @@ def finish(
     out: TextIO | None = None,
     collector: ReportCollector | None = None,
 ) -> None:
-    """Say what was done, for people (on stdout, or `out`) and for programs."""
+    """Say what was done, for people (on stdout, or `out`) and for programs.
+
+    Args: report: the figures. options: say where it is written. written: the outputs. out: stdout
+          when left out. collector: of the pictures of a report page.
+    """
     print(format_report(report), file=out)
     if options.report is not None and collector is not None:
         write_page(options.report, report, collector)

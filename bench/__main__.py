@@ -156,7 +156,11 @@ def measure(options: argparse.Namespace) -> list[str]:
 def casting(
     names: Sequence[str], clips: Sequence[Path], seed: int, *, demo: bool = True
 ) -> Iterator[Cast]:
-    """Who plays what: the demo's people everything, the clips in turn, and each clip ONCE."""
+    """Who plays what: the demo's people everything, the clips in turn, and each clip ONCE.
+
+    Args: names: of the cases. clips: recordings of people. seed: of their order. demo: whether the
+          demo's people play, too.
+    """
     if demo:
         yield from (Cast(name, ()) for name in names)
     if not clips:

@@ -26,7 +26,10 @@ FRAMES = 60
 
 
 def make(path: Path, size: str, codec: str, pixels: str, frames: int) -> None:
-    """A moving test picture, as FFmpeg makes it."""
+    """A moving test picture, as FFmpeg makes it.
+
+    Args: size: like "1280x720". codec, pixels: FFmpeg's names. frames: how many.
+    """
     with (
         av.open(f"testsrc2=size={size}:rate=30", format="lavfi") as picture,
         av.open(str(path), "w") as container,

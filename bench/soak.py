@@ -18,6 +18,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 
+from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
 from engines.runtime import RUNTIMES, EngineError
@@ -188,12 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _case(given: argparse.Namespace) -> Case:
     """Raises: ConfigError: a number is out of range."""
-    try:
-        width, height = (int(side) for side in given.size.split("x"))
-    except ValueError as error:
-        raise ConfigError(f"--size {given.size} is no size; give one like 1280x720") from error
-    if not (64 <= width <= 4096 and 64 <= height <= 4096):
-        raise ConfigError(f"--size {given.size} is out of range; give 64x64 to 4096x4096")
+    size = parse_size(given.size, even=False)
     for name, value, least, most in (
         ("--minutes", given.minutes, 0.1, 10_000.0),
         ("--rate", given.rate, 1.0, 120.0),
@@ -204,7 +200,7 @@ def _case(given: argparse.Namespace) -> Case:
         if value is not None and not least <= value <= most:
             raise ConfigError(f"{name} {value:g} is out of range; give {least:g} to {most:g}")
     return Case(
-        size=(width, height),
+        size=size,
         rate=Fraction(given.rate).limit_denominator(1001),
         faces=given.faces,
         minutes=given.minutes,

@@ -27,6 +27,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from bench.picture_size import parse_size
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, View
@@ -88,7 +89,10 @@ class Case:
 
 
 def make_recording(path: Path, size: Size, minutes: float) -> None:
-    """The demo's ten seconds, encoded once and repeated packet for packet."""
+    """The demo's ten seconds, encoded once and repeated packet for packet.
+
+    Args: size: (width, height), px. minutes: how long it is.
+    """
     source = DemoSource(min(DURATION_S, 60.0 * minutes))
     packets: list[tuple[int, bytes, bool]] = []
     with av.open(str(path), "w", format="matroska") as container:
@@ -117,8 +121,9 @@ def make_recording(path: Path, size: Size, minutes: float) -> None:
 
 
 def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
-    """Make the recording and send it down the roads.
+    """Make the recording and run it in each configuration.
 
+    Args:   folder: for the recordings. say: gets a line when a step begins.
     Raises: CloseupError, EngineError: one of them cannot be gone.
     """
     recording, written = folder / "call.mkv", folder / "better.mkv"
@@ -262,12 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _case(given: argparse.Namespace) -> Case:
     """Raises: ConfigError: a value is out of range."""
-    try:
-        width, height = (int(side) for side in given.size.split("x"))
-    except ValueError as error:
-        raise ConfigError(f"--size {given.size} is no size; give one like 1280x720") from error
-    if not all(64 <= side <= 4096 and side % 2 == 0 for side in (width, height)):
-        raise ConfigError(f"--size {given.size} is out of range; give even sides of 64 to 4096")
+    size = parse_size(given.size)
     if not 1.0 <= given.scale <= 4.0:
         raise ConfigError(f"--scale {given.scale:g} is out of range; give 1 to 4")
     if not 0.01 <= given.minutes <= 1000.0:
@@ -276,7 +276,7 @@ def _case(given: argparse.Namespace) -> Case:
     if unknown := set(roads) - set(ROADS):
         raise ConfigError(f"there is no road {unknown.pop()}; there are {', '.join(ROADS)}")
     encoding = Encoding(given.codec, None, given.encoder)
-    return Case((width, height), given.minutes, given.scale, roads, encoding, given.runtime)
+    return Case(size, given.minutes, given.scale, roads, encoding, given.runtime)
 
 
 def table(result: Result) -> str:

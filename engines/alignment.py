@@ -49,6 +49,15 @@ class Aligned(NamedTuple):
     """(n, n, 2), px of the search picture: where each pixel of the face is in the exemplar."""
 
 
+def agrees(picture: Image) -> float:
+    """How much of the face an aligned exemplar shows as the camera sees it: 0..1.
+
+    Args: picture: see `Aligned`.
+    """
+    edge = picture.shape[0] // 4
+    return float(picture[edge:-edge, edge:-edge, 3].mean()) / 255.0
+
+
 class SearchPicture:
     """What the camera could see of a picture, as the flow is searched in it.
 
@@ -108,6 +117,17 @@ def align(crop: Image, exemplars: list[Image], made: Image | None = None) -> lis
     searched = [SearchPicture(exemplar, guide.cells, fine=guide.fine) for exemplar in exemplars]
     flows = [guide.flow(one) for one in searched]
     return [guide.warped(x, flow).picture for x, flow in zip(exemplars, flows, strict=True)]
+
+
+def best_agreeing(crop: Image, exemplars: list[Image], count: int) -> list[Image]:
+    """Those that agree best with the face when they are aligned to it, best first.
+
+    Args: see `align`. count: how many; all where there are no more.
+    """
+    if len(exemplars) <= count:
+        return exemplars
+    scores = [agrees(one) for one in align(crop, exemplars)]
+    return [exemplars[i] for i in np.argsort(scores, kind="stable")[::-1][:count]]
 
 
 def search_side(cells: int) -> int:

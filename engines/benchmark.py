@@ -79,6 +79,7 @@ def pictures(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]
     """A crop and exemplars that show the same thing, a little moved, and aligned to it: shapes,
     edges and noise.
 
+    Args:    side: of the crop, px. scale: 4 or 8. exemplars: how many.
     Returns: RGB uint8 (side, side, 3), and RGBA uint8 (scale side, scale side, 4) each.
     """
     crop, moved = unaligned(side, scale, exemplars)
@@ -86,7 +87,10 @@ def pictures(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]
 
 
 def unaligned(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]:
-    """As `pictures`, before they are aligned: the exemplars are RGB."""
+    """As `pictures`, before they are aligned: the exemplars are RGB.
+
+    Args: side: of the crop, px. scale: 4 or 8. exemplars: how many.
+    """
     big = side * scale
     y, x = np.mgrid[0:big, 0:big] / big
     waves = [np.sin(9 * x + 5 * y * c) + np.sign(np.sin(17 * y - 6 * x * c)) for c in (1, 2, 3)]

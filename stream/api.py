@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -144,12 +143,7 @@ class Enhancer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _session_for(self, size: tuple[int, int]) -> EnhancementSession:

@@ -194,6 +194,7 @@ class Stages:
 
         Between two frames, in the thread that runs them; the old ones must not be used again.
 
+        Args:   size, rate, framing, scale: as of `build`.
         Raises: ConfigError: as `build`.
         """
         frame = Framing(framing, size, scale, rate)

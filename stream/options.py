@@ -10,8 +10,10 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.devices import Device
+from stream.media.stream_address import StreamAddress
 from stream.option_table import (
     BADGE,
+    BIT_RATE,
     CLUSTER_CPUS,
     CLUSTER_GPUS,
     HEADLESS,
@@ -98,10 +100,16 @@ class BatchOptions:
 class LiveOptions(Common):
     """A call."""
 
-    device: Device
+    device: Device | StreamAddress
     files: tuple[Path, ...]
     """Recordings to write."""
     virtual_camera: bool
+    streams: tuple[StreamAddress, ...] = ()
+    """Servers that the picture is sent to."""
+    input_token: str | None = field(default=None, repr=False)
+    output_token: str | None = field(default=None, repr=False)
+    bit_rate: int = 1000 * BIT_RATE.default
+    """The most that the picture takes on its way to a server, bits a second."""
     headless: bool = HEADLESS.default
     """No preview window."""
     person: str | None = None

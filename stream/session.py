@@ -151,7 +151,10 @@ class EnhancementSession:
         return True
 
     def reframe(self, size: Size, rate: Fraction, framing: Mode, scale: float = 1.0) -> None:
-        """From the next frame on, pictures have another size or framing. See `Stages.build`."""
+        """From the next frame on, pictures have another size or framing. See `Stages.build`.
+
+        Args: size, rate, framing, scale: as of `Stages.build`.
+        """
         self._stages = self._stages.reframed(size, rate, framing, scale)
         if self._fail_open is not None:
             self._fail_open = self._make_fail_open()

@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engines.alignment import Image, align
+from engines.alignment import Image, align, best_agreeing
 from engines.exemplar_transfer import finished
-from engines.hime.cases import SLOTS, Case, make_cases
+from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.detail import FACE, Detail, detail
@@ -42,7 +42,7 @@ IDENTITY = 48
 """Headshots that a recogniser looks at: it needs a tenth of a second for each."""
 
 
-DETAIL = 0.5
+DETAIL = 0.6
 """As in the product: see `engines.exemplar_transfer.raised`."""
 
 
@@ -53,25 +53,29 @@ def outputs(
     """The pictures of all cases, as the product shows them: (N, 3, s b, s b), 0..1.
 
     Exemplars that come aligned in pixels are aligned twice: to the crop, then to what the network
-    has made with them, as a stream does from its second frame on.
+    has made with them, as a stream does from its second frame on; where there are more than are
+    wanted, those that agree best are taken, as a stream does within a second.
 
-    Args: kind: of exemplars, see `Case.given`. fine: how far detail is raised, 0..1.
+    Args: exemplars: how many. kind: of exemplars, see `Case.given`.
+          fine: how far detail is raised, 0..1.
     """
     made = []
     for start in range(0, len(cases), 16):
         part = cases[start : start + 16]
-        given = [case.given(kind, exemplars) for case in part]
         if network.in_pixels and exemplars:
-            made.append(_aligned_outputs(network, part, given, fine))
+            offered = [to_images(case.offered(kind, exemplars)) for case in part]
+            made.append(_aligned_outputs(network, part, offered, exemplars, fine))
         else:
-            stacked = torch.stack(given)
+            stacked = torch.stack([case.given(kind, exemplars) for case in part])
             made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
     return torch.cat(made)
 
 
-def _aligned_outputs(network: Hime, cases: list[Case], given: list[Tensor], fine: float) -> Tensor:
+def _aligned_outputs(
+    network: Hime, cases: list[Case], offered: list[list[Image]], count: int, fine: float
+) -> Tensor:
     crops = to_images(torch.stack([case.crop for case in cases]))
-    exemplars = [to_images(pictures) for pictures in given]
+    exemplars = [best_agreeing(*both, count) for both in zip(crops, offered, strict=True)]
     shown: list[Image | None] = [None] * len(cases)
     for _ in range(ROUNDS):
         aligned = [align(*three) for three in zip(crops, exemplars, shown, strict=True)]
@@ -116,7 +120,10 @@ def gains(network: Hime, cases: list[Case]) -> Gains:
 
 
 def details(pictures: Tensor, truth: Tensor, scale: int, part: float = 1.0) -> Detail:
-    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`."""
+    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`.
+
+    Args: scale: 4 or 8. part: as of `engines.hime.detail.detail`.
+    """
     pairs = zip(to_images(pictures), to_images(truth), strict=True)
     return sum((detail(x, y, scale, part) for x, y in pairs), Detail(0.0, 0.0, 0.0))
 
@@ -136,7 +143,6 @@ def evaluate(
           folder: gets every picture, as METHOD/NNNN.png.
     Raises: ValueError: a picture cannot be written there. OSError.
     """
-    some = spread(len(cases), IDENTITY)
     truth = torch.stack([c.truth for c in cases])
     side = cases[0].crop.shape[-1]
     parameters = sum(p.numel() for p in network.parameters())
@@ -149,23 +155,7 @@ def evaluate(
         if folder is not None:
             name = method if method == "bicubic" else f"{method}-{count}"
             write_pictures(folder / name, pictures)
-        similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
-        whole, inner = (details(pictures, truth, network.config.scale, k) for k in (1.0, FACE))
-        made = Row(
-            method=method,
-            exemplars=count,
-            psnr=float(psnr(pictures, truth).mean()),
-            ssim=sum(similar) / len(similar),
-            haarpsi=float(haarpsi(pictures, truth).mean()),
-            sharpness=whole.sharpness,
-            right=whole.right,
-            coherence=whole.coherence,
-            face_psnr=float(psnr(face(pictures), face(truth)).mean()),
-            face_sharpness=inner.sharpness,
-            face_right=inner.right,
-            face_coherence=inner.coherence,
-            identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
-        )
+        made = scored(Row(method, count), pictures, truth, network.scale, recogniser)
         if method == "bicubic":
             return made
         return replace(made, parameters=parameters, gmacs=round(gmacs(network, side, count), 3))
@@ -177,6 +167,33 @@ def evaluate(
     return rows
 
 
+def scored(
+    row: Row, pictures: Tensor, truth: Tensor, scale: int, recogniser: Recogniser | None = None
+) -> Row:
+    """The row with what pictures are worth.
+
+    Args: row: of a method. pictures, truth: (N, 3, s b, s b), 0..1. scale: s.
+          recogniser: see `evaluate`.
+    """
+    similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
+    whole, inner = (details(pictures, truth, scale, k) for k in (1.0, FACE))
+    some = spread(len(pictures), IDENTITY)
+    return replace(
+        row,
+        psnr=float(psnr(pictures, truth).mean()),
+        ssim=sum(similar) / len(similar),
+        haarpsi=float(haarpsi(pictures, truth).mean()),
+        sharpness=whole.sharpness,
+        right=whole.right,
+        coherence=whole.coherence,
+        face_psnr=float(psnr(face(pictures), face(truth)).mean()),
+        face_sharpness=inner.sharpness,
+        face_right=inner.right,
+        face_coherence=inner.coherence,
+        identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
+    )
+
+
 def face(pictures: Tensor) -> Tensor:
     """The inner half of headshots: (N, 3, H, W) -> (N, 3, H/2, W/2)."""
     edge = pictures.shape[-1] // 4
@@ -184,7 +201,10 @@ def face(pictures: Tensor) -> Tensor:
 
 
 def sheet(network: Hime, cases: list[Case], path: Path) -> None:
-    """Save some faces, evenly over all people: see `tables.write_sheet`."""
+    """Save some faces, evenly over all people: see `tables.write_sheet`.
+
+    Args: cases: of all people, in order. path: .png or .jpg.
+    """
     some = [cases[int(i)] for i in spread(len(cases), SHEET)]
     columns = {
         "input": torch.stack([c.crop for c in some]),
@@ -216,6 +236,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
+        "--bank",
+        type=int,
+        default=BANK,
+        metavar="N",
+        help="close-ups of a person, as far as there are so many, of which those that agree best "
+        f"with the crop are given to the network, as in a call (default {BANK}; 0: as drawn)",
+    )
+    p.add_argument(
         "--harm", action="store_true", help="blank, blurred and mirrored exemplars besides wrong"
     )
     p.add_argument(
@@ -240,6 +268,8 @@ def measure(
 ) -> tuple[Table, Hime, list[Case]]:
     """One setting: its table, and the network and cases that it was made with.
 
+    Args:   args: of the command line. scale: 4 or 8. size: side of the input, px. counts: numbers
+            of close-ups.
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
     weights = args.weights or best_weights(scale, "call")
@@ -248,7 +278,8 @@ def measure(
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
     people = load_people(args.data, scale * size)
     slots = max(SLOTS, *counts)
-    cases = make_cases(people, scale, size, args.degradation, args.limit, slots)
+    bank = args.bank
+    cases = make_cases(people, scale, size, args.degradation, args.limit, slots, bank=bank)
     recogniser = Recogniser() if args.identity else None
     folder = args.pictures
     if folder is not None and args.table1:

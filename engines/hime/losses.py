@@ -45,7 +45,11 @@ def correlation(pictures: Tensor, window: int = 3, dilation: int = 1) -> Tensor:
 
 
 def correlation_loss(made: Tensor, truth: Tensor, window: int = 3, dilation: int = 1) -> Tensor:
-    """Mean L1 distance of the two correlation maps (HIME, equation 9)."""
+    """Mean L1 distance of the two correlation maps (HIME, equation 9).
+
+    Args: made, truth: (B, 3, H, W), 0..1. window: side of the neighbourhood, cells. dilation:
+          between its cells, px.
+    """
     return F.l1_loss(correlation(made, window, dilation), correlation(truth, window, dilation))
 
 

@@ -34,6 +34,13 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--alignment", choices=ALIGNMENTS, default=ALIGNMENTS[0], help="table 2")
     p.add_argument("--aggregation", choices=AGGREGATIONS, default=AGGREGATIONS[0], help="table 3")
+    p.add_argument(
+        "--paper",
+        action="store_true",
+        help="layers of the paper's sizes (table 1), not the product's; needs another --alignment "
+        'than pixels; with "flow" it is HIME-large, else HIME-small',
+    )
+    p.add_argument("--flow", type=Path, help="SPyNet to start from (engines.hime.flow_training)")
     p.add_argument("--steps", type=int, default=6000, help="length of the cosine schedule")
     p.add_argument("--init", type=Path, help="weights to start from (.pt or *.enhance.onnx)")
     p.add_argument("--lr", type=float, default=7e-4)
@@ -46,7 +53,14 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument("--dilation", type=int, choices=(1, 2, 3), default=1, help="d of --correlation")
     p.add_argument("--adversarial", type=float, default=0.0, help="weight; the paper's is 0.1")
     p.add_argument("--perceptual", type=float, default=0.0, help="weight; the paper's is 0.01")
-    p.add_argument("--vgg", type=Path, help="VGG-19 of torchvision, for --perceptual")
+    p.add_argument(
+        "--features",
+        type=Path,
+        help="of --perceptual: VGG-19 of torchvision, or O-Net (facenet_pytorch/data/onet.pt)",
+    )
+    p.add_argument(
+        "--reconstruction", type=float, default=1.0, help="weight of the Charbonnier loss"
+    )
     p.add_argument("--clean", type=float, default=0.35, help="share of clean crops (default 0.35)")
     p.add_argument(
         "--sharpened",

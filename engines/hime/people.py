@@ -30,6 +30,14 @@ def _decode(data: bytes, name: str) -> Image:
     return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
 
 
+def read_photo(path: Path) -> Image:
+    """A square headshot, RGB uint8 (H, H, 3).
+
+    Raises: ValueError: it is no picture, or not square. OSError.
+    """
+    return _decode(path.read_bytes(), str(path))
+
+
 def _files(source: Path) -> Iterator[tuple[str, str, bytes]]:
     """(person, name, bytes) of every picture in a folder or zip of `person/photo.jpg`."""
     if source.is_dir():
@@ -82,7 +90,10 @@ def cut(photo: Image, side: int, zoom: float, shift: tuple[float, float]) -> Ima
 
 
 def recolour(image: Image, gain: NDArray[np.float64], gamma: float) -> Image:
-    """Another light: gains for R, G, B and a gamma, on 0..255."""
+    """Another light.
+
+    Args: image: RGB uint8 (H, W, 3). gain: of R, G and B. gamma: 1 changes nothing.
+    """
     table = np.linspace(0, 1, 256)[:, None] ** gamma * gain
     table8 = np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8)
     return np.stack([table8[image[:, :, c], c] for c in range(3)], axis=2)

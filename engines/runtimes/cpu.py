@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -32,6 +31,7 @@ def default_threads() -> int:
 def files_for(scale: int, precision: str | None, files: Halves | None) -> Halves:
     """The halves to load: those given, else the shipped ones for this precision.
 
+    Args:   scale: 4 or 8. precision: "int8" or another. files: given by the caller, if any.
     Raises: UnavailableError: there are none for INT8. WeightsError.
     """
     if files is not None:
@@ -130,12 +130,7 @@ class CpuRuntime(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._open = False
         self._close()
 

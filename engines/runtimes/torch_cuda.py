@@ -8,7 +8,6 @@ the enlarged camera picture stay in float32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -157,12 +156,7 @@ class TorchCuda:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # features and buffers are faces: they leave the card with the runtime
         self._features.clear()
         self._runs.clear()

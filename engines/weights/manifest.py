@@ -41,7 +41,10 @@ def network_name(scale: int, kind: str = "call") -> str:
 
 
 def best_weights(scale: int, kind: str, folder: Path = WEIGHTS) -> Path:
-    """The enhance half of the network made for a kind of damage."""
+    """The enhance half of the network made for a kind of damage.
+
+    Args: scale: 4 or 8. kind: "call" or "clean". folder: of the weights.
+    """
     return folder / f"{network_name(scale, kind)}.enhance.onnx"
 
 

@@ -30,8 +30,8 @@ from stream.media.sources.devices import FORMATS, cameras_found
 from stream.stages.tracking import detector_weights
 from stream.version import __version__
 
-PACKAGES = ("av", "mediapipe", "numpy", "onnxruntime")
-EXTRAS = ("openvino", "tensorrt", "tensorrt-rtx", "pyvirtualcam", "torch")
+PACKAGES = ("av", "numpy", "openvino", "onnxruntime")
+EXTRAS = ("mediapipe", "tensorrt", "tensorrt-rtx", "pyvirtualcam", "torch")
 SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 SMI_S = 20.0
 SYS = Path("/sys/class/video4linux")

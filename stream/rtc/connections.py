@@ -60,6 +60,7 @@ class Connections:
     async def begin(self, kind: Kind, name: str, offer: str) -> tuple[Connection, str]:
         """A new session, and the answer to its offer.
 
+        Args:   kind: publish, watch or call. name: of the stream. offer: SDP.
         Raises: FullError. OfferError: 400, 422, 404 (watch: nobody publishes it), 409 (publish:
                 somebody does already).
         """

@@ -112,6 +112,8 @@ def read_relay(
 ) -> RelayOptions:
     """Command line → options that make sense together.
 
+    Args:   given: the values of all options. framing: of the pictures, chosen already. camera: what
+            it gives, where that was measured.
     Raises: ConfigError: one is malformed, or they contradict each other.
     """
     host = given[HOST]

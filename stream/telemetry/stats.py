@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Literal, Self, TextIO
 
 from stream.telemetry.metrics import (
@@ -60,12 +59,7 @@ class Stats:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._ended.set()
         self._thread.join(PATIENCE_S)
 

@@ -10,7 +10,9 @@ from engines.alignment import (
     Guide,
     Image,
     SearchPicture,
+    agrees,
     align,
+    best_agreeing,
     confidence,
     search_picture,
     search_side,
@@ -99,3 +101,18 @@ def test_parts_have_the_sizes_that_they_promise() -> None:
     assert np.array_equal(still, picture())
     assert confidence(picture(), crop).shape == (48, 48)
     assert confidence(picture(), crop).min() > 0.95
+
+
+def test_those_that_agree_best_come_first() -> None:
+    truth = picture()
+    near, far = moved(truth, 2.0, 1.0, 2.0, 1.0), picture(seed=3)
+    half = np.where(np.arange(192)[:, None, None] < 96, near, far).astype(np.uint8)
+    crop = shrunk(truth)
+    first, second = best_agreeing(crop, [far, half, near], 2)
+    assert first is near
+    assert second is half
+    assert best_agreeing(crop, [far], 2) == [far]
+    scores = [agrees(one) for one in align(crop, [near, half, far])]
+    assert scores[0] > scores[1] > scores[2]
+    assert scores[0] > 0.8
+    assert scores[2] < 0.05

@@ -47,6 +47,8 @@ from tests.wiring import (
 
 CLIP = "lavfi:testsrc2=size=128x96:rate=30:duration=0.8"
 
+SERVER_OPTIONS = {"input-token", "output-token", "bit-rate"}
+
 
 @pytest.fixture
 def loopback(monkeypatch: pytest.MonkeyPatch) -> type[Loopback]:
@@ -86,7 +88,7 @@ def test_a_call(
     }
     PeopleStore(encryption=Plain()).save(known_person("Ada"))
     wired = record(monkeypatch, CalledPerson)
-    assert names_of("call") == {*values, "learn-live"}
+    assert names_of("call") == {*values, *SERVER_OPTIONS, "learn-live"}
     assert main(arguments(way, tmp_path, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=30.0)
     assert set(opened.names) == {"onnxruntime-cpu"}
@@ -118,6 +120,66 @@ def test_a_call(
     assert written["output"] == f"{output}, virtualcam"
     assert written["runtime"] == "bicubic"
     assert 0.1 < written["duration_s"] < 60.0
+
+
+class StoodError(Exception):
+    """The end of a call that cannot go on without a server."""
+
+
+def test_a_call_between_servers(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options of streams, by WebRTC and by FFmpeg, reach who opens them."""
+    pytest.importorskip("aiortc", reason="needs aiortc")
+    from stream.rtc.clients.whep_reader import WhepReader
+    from stream.rtc.clients.whip_sink import WhipSink
+
+    tokens = {"input-token": "in-secret", "output-token": "out-secret"}
+    outputs = ["whip+https://b.example/2", "rtmp://c.example/live/3", "virtualcam"]
+    values = {"input": ["whep+https://a.example/1"], "output": outputs, "headless": True,
+              "bit-rate": 1500, **tokens}  # fmt: skip
+    assert set(values) - {"input", "output", "headless"} == SERVER_OPTIONS
+    cameras, pictures = record(monkeypatch, CameraSource, real=False), list[Any]()
+
+    def opened(self: WhepReader, *given: Any) -> None:
+        pictures.append(given)
+        raise StoodError
+
+    monkeypatch.setattr(WhepReader, "__init__", opened)
+    monkeypatch.setattr(CameraSource, "__exit__", lambda *_: None)
+    monkeypatch.setattr(CameraSource, "__enter__", lambda _: FedCamera())
+    whip, streams = record(monkeypatch, WhipSink, real=False), list[dict[str, Any]]()
+    monkeypatch.setattr(WhipSink, "abort", lambda _: None)
+
+    def stream(*given: Any, **named: Any) -> Any:
+        streams.append({"address": given[0], "size": given[1], "rate": given[2], **named})
+        raise StoodError
+
+    monkeypatch.setattr("stream.live_streams.StreamSink", stream)
+    words = [word for name, value in values.items()
+             for one in (value if isinstance(value, list) else [value])
+             for word in ([f"--{name}"] if one is True else [f"--{name}", str(one)])]  # fmt: skip
+    with pytest.raises(StoodError):
+        main(words)
+    (camera,) = cameras
+    assert camera["device"].url == "https://a.example/1"
+    with pytest.raises(StoodError):
+        camera["open_reader"]()
+    address, token, sound = pictures[0]
+    assert (address.url, token) == ("https://a.example/1", "in-secret")
+    (sent,) = whip
+    assert (sent["address"].url, sent["token"]) == ("https://b.example/2", "out-secret")
+    assert (sent["bit_rate"], sent["sound"]) == (1_500_000, True)
+    (one,) = streams
+    assert one["address"].url == "rtmp://c.example/live/3"
+    assert (one["size"], one["rate"]) == (SIZE, 24)
+    assert (one["bit_rate"], one["sound"]) == (1_500_000, True)
+    assert len(sound._listeners) == 1, "the sink that was opened listens to the source's sound"
+
+
+class FedCamera:
+    """A source with sound that gives no picture."""
+
+    width, height = SIZE
+    rate, time_base, has_sound = Fraction(24), Fraction(1, 90_000), True
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -120,7 +121,12 @@ def survey(path: Path, connection: Connection) -> None:
 
 
 def decode(path: Path, connection: Connection, memory: int) -> None:
-    """Send every picture of a recording. Raises: InputError."""
+    """Send every picture of a recording.
+
+    Args:   path: of the recording. connection: to the parent. memory: descriptor of the memory that
+            both share, for the slots.
+    Raises: InputError.
+    """
     timed_s = time.monotonic()
     with FileSource(path, threads=MAX_THREADS) as source:
         slots = _Slots(connection, memory, source.facts(lambda _, stream: stream.codec.name))
@@ -136,14 +142,15 @@ def decode(path: Path, connection: Connection, memory: int) -> None:
         send(connection, {"end": end})
 
 
-def main() -> None:
-    """`-c main() CONNECTION MEMORY RECORDING`: two descriptors and a path."""
-    connection, memory, path = Connection(int(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3])
+def tell_errors(path: Path, connection: Connection, work: Callable[[], None]) -> None:
+    """Do what a child is for; whatever goes wrong is told to the parent, the last message.
+
+    Args: path: of the recording, for the messages. connection: to the parent. work: all that the
+          child does.
+    """
     try:
         try:
-            send(connection, {"holds": sorted(confine(path, CODE))})
-            survey(path, connection)
-            decode(path, connection, memory)
+            work()
         except InputError as error:
             send(connection, {"error": str(error)})
         except MemoryError:
@@ -160,3 +167,15 @@ def main() -> None:
             send(connection, {"error": f"{path} cannot be decoded ({kind}: {error})"})
     except (EOFError, OSError):
         os._exit(1)
+
+
+def main() -> None:
+    """`-c main() CONNECTION MEMORY RECORDING`: two descriptors and a path."""
+    connection, memory, path = Connection(int(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3])
+
+    def work() -> None:
+        send(connection, {"holds": sorted(confine(path, CODE))})
+        survey(path, connection)
+        decode(path, connection, memory)
+
+    tell_errors(path, connection, work)

@@ -168,7 +168,11 @@ class PictureMessage:
 
 
 def said(message: Message, name: str, kind: type[T]) -> T:
-    """A value of one kind. Raises: ValueError: it is missing or of another kind."""
+    """A value of one kind.
+
+    Args:   message: as received. name: of the value. kind: exactly its type.
+    Raises: ValueError: it is missing or of another kind.
+    """
     value = message.get(name)
     if type(value) is not kind:
         raise ValueError(f"{name} is {type(value).__name__}")

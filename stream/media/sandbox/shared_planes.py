@@ -24,6 +24,7 @@ _palettes = VideoReformatter()
 def layout(width: int, height: int, format_name: str) -> Layout:
     """How FFmpeg lays out a picture of its own making.
 
+    Args:   width, height: px. format_name: FFmpeg's name of the pixel format.
     Raises: ValueError: no picture can be like that.
     """
     frame = av.VideoFrame(width, height, format_name)
@@ -71,6 +72,8 @@ def read_planes(
 ) -> av.VideoFrame:
     """A picture of our own with the bytes of a slot; nothing of what is claimed is believed.
 
+    Args:   slot: uint8 (n,). width, height: px. format_name: FFmpeg's name of the pixel format.
+            planes: rows and bytes a row of each, as the child wrote them.
     Raises: ValueError: picture and planes do not go together, or do not fit into the slot.
     """
     expected = layout(width, height, format_name)

@@ -29,7 +29,11 @@ END_S = 20.0
 
 
 def work(pipe: Connection, threads: int, runtime: str) -> None:
-    """Take tasks until there are no more. The main function of the process."""
+    """Take tasks until there are no more. The main function of the process.
+
+    Args: pipe: gives a `Task` or None, takes progress and a `Record`. threads: of this process.
+          runtime: "auto" or its name.
+    """
     _prepare(threads)
     try:
         with SharedRuntime(runtime) as shared_runtime:

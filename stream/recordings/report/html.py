@@ -38,6 +38,8 @@ def check_page(folder: Path, overwrite: bool) -> None:
 def write_page(folder: Path, report: Report, collector: ReportCollector) -> None:
     """Write the page and the figures; each is there completely or not at all.
 
+    Args:   folder: made where it is not there; what contains it must be. report: the figures.
+            collector: the pictures.
     Raises: OutputError: they cannot be written.
     """
     texts = {FIGURES: json.dumps(report, indent=2) + "\n", PAGE: render(report, collector)}

@@ -19,7 +19,15 @@ from stream.stages.tracking.detector_weights import FULL_RANGE, SHORT_RANGE
 
 BLOCK_BYTES = 1 << 20
 PACKAGES = (
-    *("av", "numpy", "opencv-contrib-python", "mediapipe", "onnxruntime", "openvino"),
+    *(
+        "av",
+        "numpy",
+        "opencv-python",
+        "opencv-contrib-python",
+        "mediapipe",
+        "onnxruntime",
+        "openvino",
+    ),
     *("tensorrt", "tensorrt_rtx", "torch", "dlib-bin", "face_recognition_models"),
 )
 SOURCES = ("stream", "engines")
@@ -82,6 +90,8 @@ def work_key(source: Stamp, settings: str, model: str) -> str:
     """SHA-256 of all that the bytes of a result depend on: work that was interrupted goes on only
     where nothing of it has changed. Beside recording, settings and model these are our own code,
     the packages, and the number of threads, by which some networks round differently.
+
+    Args: source: the recording's. settings: SHA-256 of the options. model: of the network's files.
     """
     threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
     machine = [platform.machine(), threads, measured_choice()]

@@ -57,7 +57,10 @@ class IceProtocol(aioice.ice.StunProtocol):
         integrity_key: bytes | None = None,
         retransmissions: int | None = None,
     ) -> tuple[stun.Message, tuple[str, int]]:
-        """As aioice's, but with fewer retransmissions at a stranger's address."""
+        """As aioice's, but with fewer retransmissions at a stranger's address.
+
+        Args: as aioice's; retransmissions: how many are sent; None: as many as suit the address.
+        """
         if retransmissions is None and integrity_key is not None:
             known = addr in self.receiver.authenticated
             retransmissions = None if known else RETRANSMISSIONS
@@ -118,7 +121,11 @@ class IceConnection(aioice.Connection):
     def check_incoming(
         self, message: stun.Message, addr: tuple[str, int], protocol: aioice.ice.StunProtocol
     ) -> None:
-        """As aioice's; called for checks with the right password only."""
+        """As aioice's; called for checks with the right password only.
+
+        Args: message: the STUN request. addr: where it came from. protocol: the socket that it came
+              to.
+        """
         self.authenticated.add(addr)
         super().check_incoming(message, addr, protocol)
 
@@ -145,7 +152,10 @@ class IceConnection(aioice.Connection):
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
     ) -> list[Candidate]:
-        """Candidates of every kind: host, server-reflexive, relayed."""
+        """Candidates of every kind: host, server-reflexive, relayed.
+
+        Args: component: number of the ICE component. addresses: of this machine. timeout: not used.
+        """
         bound = [one for one in [await self._bind(address) for address in addresses] if one]
         self._protocols += bound
         found = [one.local_candidate for one in bound]

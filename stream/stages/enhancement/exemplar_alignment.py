@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from engines.alignment import Aligned, Floats, Guide, SearchPicture, agreement, warp
+from engines.alignment import Aligned, Floats, Guide, SearchPicture, agreement, agrees, warp
 from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Image
 
 SAME_LEVELS = 0.35
@@ -58,8 +58,7 @@ class _Candidate:
 
     def judge(self, aligned: Aligned) -> None:
         """Take in how well it agreed this time."""
-        edge = aligned.picture.shape[0] // 4
-        now = float(aligned.picture[edge:-edge, edge:-edge, 3].mean()) / 255.0
+        now = agrees(aligned.picture)
         self.agrees = now if self.agrees is None else self.agrees + FOLLOW * (now - self.agrees)
 
 

@@ -69,7 +69,11 @@ class Track:
         self.see(detection, signature, time_s)
 
     def see(self, detection: Detection, signature: Floats, time_s: float) -> None:
-        """Take in where the face is now."""
+        """Take in where the face is now.
+
+        Args: detection: in px of the picture. signature: of how the face looks, as
+              `stream.stages.tracking.signature` makes it. time_s: of the picture.
+        """
         center, log_size = _place(detection.box)
         dt = time_s - self.seen_s
         if dt > 0.0:

@@ -50,7 +50,11 @@ class Detector(Protocol):
     def detect(
         self, image: Image, region: Region | None = None, model: Model = "short"
     ) -> list[Detection]:
-        """Faces in a region of a picture, in pixels of the whole picture."""
+        """Faces in a region of a picture, in pixels of the whole picture.
+
+        Args: image: RGB uint8 (H, W, 3). region: which part of it to search; None: all. model:
+              "short" for large faces, "full" for small ones, too.
+        """
         ...
 
     def close(self) -> None:

@@ -314,7 +314,7 @@ def test_checkpoints_remember_their_network(
     assert train.main([*argv, "--aggregation", "maximum", "--adversarial", "0.1"]) == 2
     assert "has no opponent: start with --init" in capsys.readouterr().err
     assert train.main([*argv, "--perceptual", "0.01"]) == 2
-    assert "--perceptual needs --vgg" in capsys.readouterr().err
+    assert "--perceptual needs --features" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_the_first_version_goes_on(people: Path, tmp_path: Path) -> None:
