@@ -178,6 +178,8 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         clean=args.clean,
         sharpened=args.sharpened,
         blurred=args.blurred,
+        flip=args.flip,
+        least_photos=args.least_photos,
         aligned=args.alignment == "pixels",
         slots=tuple(args.slots),
         slot_weights=tuple(args.slots.values()),

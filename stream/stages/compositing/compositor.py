@@ -35,7 +35,7 @@ COLOUR_DAMAGE = 0.75
 """The same of colour, of which a codec sends less."""
 GRAIN = 0.7
 """Of the camera's own grain, which the network takes out, so much is put back: a smooth face before
-a background that is not looks pasted in. It is that of the very frame, so it trembles as the
+a background that is not looks pasted in. It is that of the very frame, so it changes as the
 background does. Chosen on two people in the bench's `frozen`. The demo's face has 0.94 times the
 grain around it in the camera's enlarged picture; without this it had 0.67, with it 0.91."""
 GRAIN_PX = 1.0
@@ -51,7 +51,7 @@ INNER = 0.75
 """The mask is 1 within this part of its radius and falls to 0 at the radius."""
 MAD_TO_DEVIATION = 1.4826
 _LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
-# A second difference in both directions: blind to plain slopes; its response to white noise has
+# A second difference in both directions: zero on linear gradients; its response to white noise has
 # 6 times the deviation (Immerkaer, Fast noise variance estimation, 1996).
 _HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 

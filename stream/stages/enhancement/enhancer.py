@@ -1,6 +1,6 @@
 """Enhancer: runs the network on the faces that will be shown larger than the camera saw them.
 
-Crops lie at whole pixels and change their place and size as rarely as possible: what trembles from
+Crops lie at whole pixels and change their place and size as rarely as possible: jitter from
 frame to frame in the crop becomes flicker in the patch.
 """
 

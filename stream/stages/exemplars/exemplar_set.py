@@ -1,6 +1,6 @@
 """Exemplar set: the exemplars of one person: what is worth keeping, and which serve best.
 
-Nothing here knows of frames or tracks; the bank does.
+Nothing here depends on frames or tracks; the bank does.
 """
 
 from __future__ import annotations

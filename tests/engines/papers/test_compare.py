@@ -166,7 +166,14 @@ def test_perception_has_the_weights_of_the_supplement(people: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "more", [["--scale", "16"], ["--perception"], ["--batch", "6"], ["--samples", "2"]]
+    "more",
+    [
+        ["--scale", "16"],
+        ["--perception"],
+        ["--identity", "x.pt", "--no-critic"],
+        ["--batch", "6"],
+        ["--samples", "2"],
+    ],
 )
 def test_trainings_that_cannot_be_are_refused(more: list[str], people: Path) -> None:
     with pytest.raises(SystemExit, match="2"):
