@@ -40,8 +40,6 @@ SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48
 """Headshots that a recogniser looks at: it needs a tenth of a second for each."""
-
-
 DETAIL = 0.6
 """As in the product: see `engines.exemplar_transfer.raised`."""
 
@@ -278,8 +276,7 @@ def measure(
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
     people = load_people(args.data, scale * size)
     slots = max(SLOTS, *counts)
-    bank = args.bank
-    cases = make_cases(people, scale, size, args.degradation, args.limit, slots, bank=bank)
+    cases = make_cases(people, scale, size, args.degradation, args.limit, slots, bank=args.bank)
     recogniser = Recogniser() if args.identity else None
     folder = args.pictures
     if folder is not None and args.table1:
