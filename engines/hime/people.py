@@ -30,6 +30,14 @@ def _decode(data: bytes, name: str) -> Image:
     return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
 
 
+def read_photo(path: Path) -> Image:
+    """A square headshot, RGB uint8 (H, H, 3).
+
+    Raises: ValueError: it is no picture, or not square. OSError.
+    """
+    return _decode(path.read_bytes(), str(path))
+
+
 def _files(source: Path) -> Iterator[tuple[str, str, bytes]]:
     """(person, name, bytes) of every picture in a folder or zip of `person/photo.jpg`."""
     if source.is_dir():

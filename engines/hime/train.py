@@ -13,7 +13,7 @@ equals an uninterrupted one.
 Perception-oriented weights start from finished ones (HIME, supplement, section A.2):
 
     python -m engines.hime.train ... --init runs/x4/checkpoint.pt --lr 1e-4 --correlation 0.1 \\
-        --adversarial 0.1 [--perceptual 0.01 --vgg vgg19.pth]
+        --adversarial 0.1 [--perceptual 0.01 --features onet.pt]
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -34,13 +33,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from engines.files import replacing
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
-from engines.hime.checkpoint import start_from
+from engines.hime.checkpoint import Part, follow, load_parts, save_parts, start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
+from engines.hime.face_features import FaceFeatures, load_features
 from engines.hime.flow_alignment import FlowAlignment
 from engines.hime.losses import (
     Perceptual,
@@ -49,20 +48,11 @@ from engines.hime.losses import (
     correlation_loss,
     discriminator_loss,
 )
+from engines.hime.memory import keep_memory
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
 from engines.hime.paper_sizes import paper_config
 from engines.hime.spynet import load_flow
-
-MALLOC = {
-    # glibc hands large blocks back to the kernel at once and gets them again page by page; to keep
-    # them doubles the speed of training on a CPU
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "500000000",
-    "MALLOC_ARENA_MAX": "1",
-}
-
 
 DETAIL = ("sharpness", "right", "coherence")
 
@@ -89,22 +79,21 @@ class Run:
     optimiser: torch.optim.Adam
     opponent: Discriminator | None
     opponent_optimiser: torch.optim.Adam | None
-    perceptual: Perceptual | None
+    perceptual: Perceptual | FaceFeatures | None
     step: int = 0
     samples: int = 0
 
-    def _parts(self) -> dict[str, Any]:
-        parts = {"network": self.network, "ema": self.ema, "optimiser": self.optimiser}
-        if self.opponent is not None:
+    def _parts(self) -> dict[str, Part]:
+        parts: dict[str, Part] = {"network": self.network, "ema": self.ema}
+        parts["optimiser"] = self.optimiser
+        if self.opponent is not None and self.opponent_optimiser is not None:
             parts |= {"opponent": self.opponent, "opponent_optimiser": self.opponent_optimiser}
         return parts
 
     def save(self, path: Path) -> None:
-        """Write beside, then rename: a run that dies while saving loses nothing."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        config = asdict(self.network.config)
-        with replacing(path) as part:
-            torch.save(state | {"config": config, "step": self.step, "samples": self.samples}, part)
+        """See `checkpoint.save_parts`."""
+        values = {"config": asdict(self.network.config), "step": self.step, "samples": self.samples}
+        save_parts(path, self._parts(), values)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -116,10 +105,7 @@ class Run:
         # by way of Config: an older checkpoint lacks what has been added since
         if "config" in state and Config(**state["config"]) != own:
             raise ValueError(f"{path} holds another network: {state['config']}")
-        for name, part in self._parts().items():
-            if name not in state:
-                raise ValueError(f"{path} has no {name}: start with --init in another folder")
-            part.load_state_dict(state[name])
+        load_parts(path, state, self._parts())
         self.step, self.samples = state["step"], state["samples"]
 
 
@@ -140,8 +126,8 @@ def begin(args: argparse.Namespace) -> Run:
 
     Raises: ValueError: weights, options and checkpoint do not fit together. OSError.
     """
-    if args.perceptual and not args.vgg:
-        raise ValueError("--perceptual needs --vgg, a file with the weights of VGG-19")
+    if args.perceptual and not args.features:
+        raise ValueError("--perceptual needs --features, a file with the weights of a network")
     device = torch.device(args.device)
     torch.manual_seed(args.seed)
     network = Hime(configured(args))
@@ -160,7 +146,7 @@ def begin(args: argparse.Namespace) -> Run:
         adam(network),
         opponent,
         adam(opponent) if opponent else None,
-        Perceptual(args.vgg).to(device) if args.perceptual else None,
+        load_features(args.features).to(device) if args.perceptual else None,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
@@ -192,6 +178,8 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         clean=args.clean,
         sharpened=args.sharpened,
         blurred=args.blurred,
+        flip=args.flip,
+        least_photos=args.least_photos,
         aligned=args.alignment == "pixels",
         slots=tuple(args.slots),
         slot_weights=tuple(args.slots.values()),
@@ -251,7 +239,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
         told["discriminator"] = challenge(run, made, truth)
         with torch.autocast(device.type, torch.bfloat16):
             parts["adversarial"] = adversarial_loss(run.opponent(truth), run.opponent(made))
-    weights = vars(args) | {"charbonnier": 1.0}
+    weights = vars(args) | {"charbonnier": args.reconstruction}
     loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -259,11 +247,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
     run.optimiser.step()
     run.step += 1
     run.samples += len(crop)
-    with torch.no_grad():
-        # the average of a young run should not be made of its first values
-        keep = min(args.ema, (1 + run.step) / (10 + run.step))
-        for mean, value in zip(run.ema.parameters(), run.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - keep)
+    follow(run.ema, run.network, run.step, args.ema)
     return {"loss": loss.detach()} | {n: v.detach() for n, v in parts.items()} | told
 
 
@@ -331,10 +315,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in MALLOC.items()):
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "engines.hime.train", *sys.argv[1:]],
-            os.environ | MALLOC,
-        )
+    keep_memory("engines.hime.train")
     sys.exit(main())
