@@ -18,6 +18,7 @@ import time
 from typing import Any
 
 import aioice.ice
+import aioice.utils
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 
@@ -166,8 +167,8 @@ class IceConnection(aioice.Connection):
         self._early_checks.clear()
         self._early_checks_done = False
         self.authenticated.clear()
-        self._local_username = aioice.ice.random_string(4)
-        self._local_password = aioice.ice.random_string(22)
+        self._local_username = aioice.utils.random_string(4)
+        self._local_password = aioice.utils.random_string(22)
         self.remote_username, self.remote_password = username, password
         self._restarting = asyncio.create_task(self._reconnect())
 
