@@ -15,6 +15,21 @@ from tests.fakes import OneFace, OpenedRuntimes
 if TYPE_CHECKING:
     from tests.wiring import Made
 
+REAL_TIME = (
+    *("stream/rtc/", "stream/test_live", "stream/cli/test_stopping", "bench/test_soak"),
+    *("stream/media/sources/test_camera_source", "stream/media/sinks/test_preview"),
+)
+"""Tests that work by the clock: calls, cameras, signals. `make test` runs them one after another,
+after all others have run on two cores at once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that work in real time."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        if place.startswith(REAL_TIME):
+            item.add_marker(pytest.mark.real_time)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_of_a_terminal() -> Iterator[None]:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LOSSES = ("loss", "charbonnier", "correlation", "adversarial", "perceptual", "discriminator")
+"""As the log of a training run names them; `loss` is their weighted sum without the last one."""
 EPSILON = 1e-3
 
 

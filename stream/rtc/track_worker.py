@@ -2,7 +2,7 @@
 
 put → newest wins → [worker thread: a session] → deliver
 
-While the session is being made, or is late, whoever brings the pictures can have them `plain`.
+While the session is being made, or is late, the caller can have its pictures `plain`.
 """
 
 from __future__ import annotations

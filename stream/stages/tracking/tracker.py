@@ -102,7 +102,7 @@ class Tracker(Stage):
         self._meet(frame)
         self._frames += 1
         quality = self._quality
-        # A face that is held too long would blink.
+        # A track that is kept too long would flicker.
         held_s = frame.time_s - self._followed_s
         if self._frames % quality.follow_every == 0 or not 0.0 <= held_s <= HOLD_S / 2.0:
             self._follow(frame)
@@ -152,7 +152,7 @@ class Tracker(Stage):
         self._turn = 0
 
     def _start_over(self) -> None:
-        """Another scene: whoever is in it is somebody new."""
+        """Another scene: every face in it is a new track."""
         self._tracks.clear()
         self._search_all = FIRST_FRAMES
 
@@ -184,7 +184,7 @@ class Tracker(Stage):
                 ended.append(tracks[i])
                 used.discard(j)
         self._tracks = [track for track in self._tracks if track not in ended]
-        # A face that is nobody's now, a newcomer's or one whose track has just ended, begins anew.
+        # An unmatched detection, of a new face or one whose track has just ended, begins a track.
         known = _predicted(self._tracks, frame.time_s)
         for j, face in enumerate(seen):
             if j not in used and not _is_known(face.box, known) and not self._is_full(face):
