@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from engines.hime.cases import make_cases
+from engines.hime.cases import BANK, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people
 from engines.hime.evaluate import evaluate
@@ -34,7 +34,7 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
     people = load_people(val, scale * SIZES[scale])
     result: dict[str, Any] = {}
     for degradation in ("clean", "call"):
-        cases = make_cases(people, scale, SIZES[scale], degradation)
+        cases = make_cases(people, scale, SIZES[scale], degradation, bank=BANK)
         rows = evaluate(network, cases)
         table = Table(scale, SIZES[scale], degradation, len(cases), len(people), weights.name, rows)
         print(table.title())
@@ -43,6 +43,7 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
             "size": SIZES[scale],
             "headshots": len(cases),
             "people": len(people),
+            "bank": BANK,
             "rows": [
                 {
                     "method": row.method,

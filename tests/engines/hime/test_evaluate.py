@@ -164,6 +164,20 @@ def test_more_slots_leave_the_crops_as_they_are(people: Path) -> None:
         assert torch.equal(a.crop, b.crop)
 
 
+def test_a_bank_leaves_what_was_drawn_first_as_it_is(people: Path) -> None:
+    known = load_people(people)
+    plain, more = (make_cases(known, 4, 16, "call", slots=1, bank=n) for n in (0, 3))
+    for a, b in zip(plain, more, strict=True):
+        assert torch.equal(a.crop, b.crop)
+        assert torch.equal(a.exemplars, b.exemplars)
+        assert torch.equal(a.strangers, b.strangers)
+        assert torch.equal(a.offered("own", 1), a.exemplars)
+        assert b.offered("own", 0).shape[0] == 0
+        assert b.offered("own", 1).shape[0] == b.offered("wrong", 1).shape[0] == 3
+        assert torch.equal(b.offered("own", 1)[:1], b.exemplars)
+        assert b.offered("blank", 1).shape[0] == 1
+
+
 def test_haarpsi_agrees_with_another_implementation() -> None:
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     a, b = (
