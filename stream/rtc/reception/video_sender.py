@@ -6,6 +6,8 @@ here what is older than a second is answered with a key frame.
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiortc.rtcrtpsender
 from aiortc import RTCRtpSender
 
@@ -19,7 +21,8 @@ class VideoSender(RTCRtpSender):
 
     async def _retransmit(self, sequence_number: int) -> None:
         history = self._RTCRtpSender__rtp_history  # type: ignore[attr-defined]
-        packet = history.get(sequence_number % aiortc.rtcrtpsender.RTP_HISTORY_SIZE)
+        module: Any = aiortc.rtcrtpsender  # where `media_settings` sets it
+        packet = history.get(sequence_number % module.RTP_HISTORY_SIZE)
         newest: int = self._RTCRtpSender__rtp_timestamp  # type: ignore[attr-defined]
         if packet is not None and OLD < (newest - packet.timestamp) % _CYCLE < _CYCLE // 2:
             self._send_keyframe()
