@@ -57,7 +57,7 @@ PARTS = {
     "enhancer: align exemplars": f"{_ENHANCEMENT}.exemplar_alignment:ExemplarAlignment.align",
     "enhancer: encode exemplars": "engines.runtimes.cpu:CpuRuntime.encode",
     "enhancer: network": "engines.runtimes.cpu:CpuRuntime.enhance",
-    "enhancer: raise detail": f"{_ENHANCEMENT}.enhancer:raised",
+    "enhancer: finish detail": f"{_ENHANCEMENT}.enhancer:finished",
     "enhancer: temporal filter": f"{_ENHANCEMENT}.temporal_filter:TemporalFilter.__call__",
     "enhancer: carry a patch": f"{_ENHANCEMENT}.enhancer:carried",
     "check: difference": f"{_ENHANCEMENT}.consistency_check:difference",

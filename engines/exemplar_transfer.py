@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.alignment import Floats, Image
+from engines.alignment import Floats, Image, agrees
 
 MORE_THAN_THEIRS = 1.2
 """The truth's detail over that of exemplars, which a codec and the alignment have softened."""
@@ -38,6 +38,11 @@ half, 0.51 with a third; 16 px x8 0.33, 0.39 and 0.41."""
 LIGHT_CELLS = 8.0
 """Differences of colour that reach over so many of the camera's pixels are another light, and the
 camera's light counts."""
+TRUSTED = 0.4
+"""A face of which the best exemplar shows so much is finished wholly, one that it shows less of in
+part: where little agrees it may be somebody else's. Of 169 headshots with the best three of another
+person's eight photos that takes back half of the harm, 16 px x8 -0.17 in place of -0.20 dB against
+none (the network alone: -0.12), and the own ones gain 0.01 dB."""
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # Rec. 601 luma
 
 
@@ -49,7 +54,13 @@ def finished(picture: Image, scale: int, aligned: list[Image], amount: float) ->
              amount: see `raised`.
     Returns: RGB uint8 (s b, s b, 3).
     """
-    return raised(recoloured(picture, scale, aligned), scale, aligned, amount)
+    trust = min(max(map(agrees, aligned), default=0.0) / TRUSTED, 1.0)
+    if trust <= 0.0:
+        return picture
+    coloured = recoloured(picture, scale, aligned)
+    if trust < 1.0:
+        coloured = np.asarray(cv2.addWeighted(coloured, trust, picture, 1.0 - trust, 0), np.uint8)
+    return raised(coloured, scale, aligned, trust * amount)
 
 
 def recoloured(picture: Image, scale: int, aligned: list[Image]) -> Image:

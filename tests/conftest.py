@@ -82,3 +82,17 @@ def made(monkeypatch: pytest.MonkeyPatch, camera: OneFace, opened: OpenedRuntime
 
     camera.width = 30.0
     return Made(monkeypatch, camera)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an untrained network, scale 4."""
+    # Late: PyTorch takes seconds to import, and most tests do not need it.
+    import torch
+
+    from engines.hime.model import Hime
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "w.pt"
+    torch.save({"ema": Hime().state_dict()}, path)
+    return path

@@ -97,3 +97,13 @@ def test_the_finished_picture_has_both() -> None:
     assert np.array_equal(done, raised(recoloured(soft, 4, exemplars), 4, exemplars, 0.5))
     assert error(done, truth) < error(raised(soft, 4, exemplars, 0.5), truth)
     assert detail(done, truth, 4.0).sharpness > detail(soft, truth, 4.0).sharpness
+
+
+def test_little_agreement_is_trusted_little() -> None:
+    truth = picture()
+    soft = washed_out(np.asarray(cv2.GaussianBlur(truth, (0, 0), 1.0), np.uint8))
+    change = [
+        np.abs(finished(soft, 4, [sure_of(truth, level)], 0.5).astype(int) - soft).mean()
+        for level in (255, 110, 40, 0)
+    ]
+    assert change[0] >= change[1] > change[2] > change[3] == 0.0
