@@ -1,4 +1,4 @@
-"""Soak: a call that lasts, on a made-up camera in real time, and what happens to age and memory.
+"""Soak: a long call on a synthetic camera in real time: does latency or memory grow?
 
     python -m bench.soak --minutes 30
     python -m bench.soak --size 640x480 --faces 3 --disturb 10 --json

@@ -84,7 +84,8 @@ def arguments(way: str, folder: Path, values: Mapping[str, Any]) -> list[str]:
     words = ["--config", str(file)]
     for name, value in values.items():
         for one in value if isinstance(value, list) else [value]:
-            words += [f"--{name}"] if one is True else [f"--{name}", str(one)]
+            switch = f"--{name}" if one is True else f"--no-{name}"
+            words += [switch] if isinstance(one, bool) else [f"--{name}", str(one)]
     return words
 
 

@@ -1,4 +1,4 @@
-"""Synthetic people: who sits in front of the made-up camera, as pictures with a known face box."""
+"""Synthetic people: who sits before the synthetic camera, as pictures with a known face box."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from engines.hime.state_files import read_state
 
+LOSSES = ("loss", "charbonnier", "correlation", "adversarial", "perceptual", "discriminator")
+"""As the log of a training run names them; `loss` is their weighted sum without the last one."""
 EPSILON = 1e-3
 
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engines.hime.cases import make_cases
+from engines.hime.cases import BANK, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people
 from engines.hime.evaluate import evaluate
@@ -33,7 +33,7 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
     people = load_people(val, scale * SIZES[scale])
     result: dict[str, Any] = {}
     for degradation in ("clean", "call"):
-        cases = make_cases(people, scale, SIZES[scale], degradation)
+        cases = make_cases(people, scale, SIZES[scale], degradation, bank=BANK)
         rows = evaluate(network, cases)
         table = Table(scale, SIZES[scale], degradation, len(cases), len(people), weights.name, rows)
         print(table.title())
@@ -42,6 +42,7 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
             "size": SIZES[scale],
             "headshots": len(cases),
             "people": len(people),
+            "bank": BANK,
             "rows": [
                 {
                     "method": row.method,

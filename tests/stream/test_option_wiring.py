@@ -87,6 +87,7 @@ def test_a_recording(
         },
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
         **{"report": str(folder / "report.json"), "runtime": "onnxruntime-cpu"},
+        **{"measure": False},
     }
     assert names_of("recording") == set(values) | set(INTERRUPTED) | {"learn"}
     assert main(arguments(way, folder, values)) == 0
@@ -110,6 +111,24 @@ def test_a_recording(
     assert written["frames"] == 10
     assert written["runtime"] == "bicubic"
     assert written["duration_s"] > 0.0
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [({}, 1), ({"measure": False}, 0), ({"runtime": "onnxruntime-cpu"}, 0)],
+    ids=["auto", "switched off", "by name"],
+)
+def test_a_recording_measures_before_its_network_is_named(
+    way: str, values: dict[str, Any], asked: int, made: Made, recording: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(run_pipeline, "measure_first", lambda say: say("it is measured"))
+    files = {"input": [str(recording)], "output": [str(recording.with_name("better.mp4"))]}
+    assert main(arguments(way, recording.parent, {**files, **values})) == 0
+    assert capsys.readouterr().err.count("note: it is measured\n") == asked
+    assert main(arguments(way, recording.parent, {**files, **values})) == 2, "exists already"
+    assert "it is measured" not in capsys.readouterr().err, "checked before"
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
@@ -199,7 +218,7 @@ def test_the_demo(
             "badge": True,
         },
         **{"c2pa-key": "key.pem", "c2pa-cert": "cert.pem", "report": str(tmp_path / "page")},
-        **{"runtime": "onnxruntime-cpu"},
+        **{"runtime": "onnxruntime-cpu", "measure": False},
     }
     assert names_of("demo") == set(values)
     assert main(arguments(way, tmp_path, values)) == 0
@@ -241,7 +260,7 @@ def test_an_archive(
             **ENCODED,
         },
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
-        **{**INTERRUPTED, "runtime": "onnxruntime-cpu"},
+        **{**INTERRUPTED, "runtime": "onnxruntime-cpu", "measure": False},
     }
     cluster = {"cluster": "10.0.0.1:6379", "cluster-cpus": 2.0, "cluster-gpus": 0.5}
     assert names_of("archive") == {*values, *cluster, "jobs", "learn"}
