@@ -81,3 +81,29 @@ def made(monkeypatch: pytest.MonkeyPatch, camera: OneFace, opened: OpenedRuntime
 
     camera.width = 30.0
     return Made(monkeypatch, camera)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an untrained network, scale 4."""
+    # Late: PyTorch takes seconds to import, and most tests do not need it.
+    import torch
+
+    from engines.hime.model import Hime
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "w.pt"
+    torch.save({"ema": Hime().state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch computes on one thread: small layers take longer on several, which wait for each
+    other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

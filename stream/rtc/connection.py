@@ -24,6 +24,7 @@ from stream.rtc.fan_out import FanOut
 from stream.rtc.ice.ice_restart import IceFragment, answer_fragment, parse_fragment, restart
 from stream.rtc.live_stream import LiveStream
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
+from stream.rtc.reception.video_receiver import VideoReceiver
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.sound import DelayedSound
 from stream.rtc.track_worker import TrackWorker
@@ -229,7 +230,9 @@ class Connection:
             if self.stream.worker is None:
                 self.stream.worker = self._make_worker()
             say = self._say_from_thread()
-            self.video = EnhancedVideoTrack(track, worker=self.stream.worker, say=say)
+            (late,) = [one.is_late for one in self._peer.getReceivers()
+                       if isinstance(one, VideoReceiver) and one.track is track]  # fmt: skip
+            self.video = EnhancedVideoTrack(track, worker=self.stream.worker, say=say, is_late=late)
             self._give(self.video)
         elif track.kind == "audio" and self.sound is None:
             self.sound = DelayedSound(track, lambda: self.video.delay_ms if self.video else 0.0)

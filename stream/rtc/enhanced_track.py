@@ -44,6 +44,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
             say: gets one line, in any thread, when something fails or works again.
             worker: has worked for another track of the same people, or will; it stays its owner's
             when this track ends. The arguments from framing to metrics are its own then.
+            is_late: whether a picture of the source is too old to be shown.
     Raises: ConfigError: an argument is out of range. RuntimeError: no event loop is running.
             ValueError: the source is not a video track.
     """
@@ -62,13 +63,14 @@ class EnhancedVideoTrack(MediaStreamTrack):
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
         worker: TrackWorker | None = None,
+        is_late: Callable[[av.VideoFrame], bool] = lambda frame: False,
     ) -> None:
         super().__init__()
         if source.kind != "video":
             raise ValueError(f"the source must be a video track, this one has {source.kind}")
         self._home = asyncio.get_running_loop()
         self._source = source
-        self._say = say
+        self._say, self._is_late = say, is_late
         self._owns_worker = worker is None
         if worker is None:
             used = shared_runtime or SharedRuntime()
@@ -174,8 +176,10 @@ class EnhancedVideoTrack(MediaStreamTrack):
             while True:
                 frame = await self._source.recv()
                 assert isinstance(frame, av.VideoFrame)
-                picture = self._worker.picture(frame)
                 self._heard_s = time.monotonic()
+                if self._is_late(frame):
+                    continue
+                picture = self._worker.picture(frame)
                 if self._worker.late:
                     self._deliver(await asyncio.to_thread(self._worker.plain, picture))
                 else:

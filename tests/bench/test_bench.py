@@ -245,7 +245,7 @@ def test_a_call_through_the_real_stages(
         return PeopleLearning(minutes, scale, Progress)
 
     monkeypatch.setattr("bench.__main__.learn", nothing_learnt)
-    argv = ["--quick", "--cases", "walk", "--pace", "0.35", "--no-identity", "--videos", "webp"]
+    argv = ["--quick", "--cases", "walk", "--pace", "0.25", "--no-identity", "--videos", "webp"]
     argv += ["--learn", "1.5", "--pictures", str(tmp_path / "pictures")]
     assert main([*argv, "--stages", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "bench.json").read_text())

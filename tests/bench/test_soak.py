@@ -61,7 +61,8 @@ def test_the_scene_moves_without_a_jump_and_is_far_most_of_the_time(
 
 
 def test_the_camera_stops_and_ends() -> None:
-    made = SyntheticCamera(SIZE, Fraction(10), duration_s=0.3)
+    # Few pictures: all of them are drawn before the first one comes.
+    made = SyntheticCamera(SIZE, Fraction(5), duration_s=0.6)
     assert [frame.index for frame in made] == [0, 1, 2]
     made = SyntheticCamera(SIZE, Fraction(1))
     threading.Timer(0.2, made.stop).start()
