@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engines.contract import WEIGHTS
 from engines.hime.model import Config, Hime
+from engines.hime.state_files import read_state
 from engines.weights.manifest import weights_files
 
 
@@ -60,9 +61,7 @@ def origins_of(path: Path) -> list[dict[str, Any]] | None:
     """What a checkpoint was trained on, as `licences.Credits.rows`; None: it does not say."""
     if path.suffix != ".pt":
         return None
-    found: list[dict[str, Any]] | None = torch.load(
-        path, map_location="cpu", weights_only=True
-    ).get("origins")
+    found: list[dict[str, Any]] | None = read_state(path).get("origins")
     return found
 
 
