@@ -113,6 +113,7 @@ def load_people(source: Path, min_side: int = 0, permit: Permit | None = None) -
 def credits(people: list[Path], photographs: list[Path], permit: Permit) -> list[dict[str, Any]]:
     """What a run uses of these sources, by origin: see `licences.Credits.rows`.
 
+    Args:   people, photographs: the sources. permit: what of them may be used.
     Raises: ValueError: a picture without a licence; a source of which nothing may be used; a
             damaged zip. OSError.
     """

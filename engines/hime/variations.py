@@ -48,6 +48,7 @@ def displacement(side: int, kinds: tuple[str, ...], rng: Rng) -> Floats:
     """Where each pixel of the made picture is in the photo, relative to its own place.
 
     Args:    kinds: some of `VARIATIONS`; "moved", "turned" and "expression" count here.
+             side: px. rng: the numbers are drawn from it.
     Returns: float32 (side, side, 2): columns and rows, px.
     """
     at = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID - 0.5
@@ -86,7 +87,7 @@ def another_moment(picture: Image, other: Image | None, kinds: tuple[str, ...], 
     """The same content as it could be at another moment of a call.
 
     Args:    picture: RGB uint8 (n, n, 3). other: somebody else's, likewise, for "foreign".
-             kinds: some of `VARIATIONS`.
+             kinds: some of `VARIATIONS`. rng: the numbers are drawn from it.
     Returns: RGB uint8 (n, n, 3).
     """
     side = picture.shape[0]
