@@ -250,6 +250,7 @@ def real() -> Iterator[Tracker]:
 
 
 def test_real_a_walk_from_near_to_far_is_one_person(real: Tracker) -> None:
+    # It becomes smaller by 4.7 % a frame; smoothing may lag by less than two frames.
     for i in range(45):
         part = min(i / 36, 1.0)
         width, x = 230 * (40 / 230) ** part, 600 + 120 * part
@@ -257,7 +258,7 @@ def test_real_a_walk_from_near_to_far_is_one_person(real: Tracker) -> None:
         (face,) = real(frame_of(scene, i)).faces
         assert face.track_id == 1
         assert face.center == pytest.approx((x, 360.0), abs=max(3.0, 0.08 * width))
-        assert face.width_px == pytest.approx(width, rel=0.08)
+        assert face.width_px == pytest.approx(width, rel=0.09)
 
 
 def test_real_a_still_far_face_is_steady(real: Tracker) -> None:
