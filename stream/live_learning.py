@@ -8,7 +8,6 @@ its place between two frames.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from engines.machine import cores
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task
@@ -97,7 +97,7 @@ class LiveLearning:
     ) -> None:
         self._call = call
         self._personal = personal
-        self._threads = threads or max(1, (os.cpu_count() or 1) - 2)
+        self._threads = threads or max(1, cores() - 2)
         self._learns = learns
         self._clock = clock
         self._running: _Running | None = None

@@ -35,6 +35,7 @@ from engines.personal.held_out import make_cases, score
 from engines.personal.learner import BATCH, Learner
 from engines.personal.learning_process import ALLOCATOR, TRIAL_STEPS
 from engines.personal.training_pairs import CROP_PX
+from engines.runtimes.cpu import default_threads
 from engines.weights.manifest import weights_files
 
 LEARNT = 2 / 3
@@ -216,5 +217,5 @@ if __name__ == "__main__":
             [sys.executable, "-m", "engines.personal.people_evaluation", *sys.argv[1:]],
             os.environ | ALLOCATOR,
         )
-    torch.set_num_threads(min(4, os.cpu_count() or 1))
+    torch.set_num_threads(default_threads())
     sys.exit(main())
