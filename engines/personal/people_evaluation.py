@@ -32,8 +32,8 @@ from engines.hime.people import Person, load_people
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, split
 from engines.personal.gain import Scores
 from engines.personal.held_out import make_cases, score
-from engines.personal.learner import BATCH, Learner
-from engines.personal.learning_process import ALLOCATOR, TRIAL_STEPS
+from engines.personal.learner import BATCH, Learner, steps_within
+from engines.personal.learning_process import ALLOCATOR
 from engines.personal.training_pairs import CROP_PX
 from engines.runtimes.cpu import default_threads
 from engines.weights.manifest import weights_files
@@ -82,7 +82,7 @@ def evaluate(
     cases = make_cases(_close_ups(person)[count:], kept, network.config.scale, CASES)
     control = make_cases(_close_ups(other)[:4], _close_ups(other)[4:], network.config.scale, CASES)
     rows = [_row(person.name, len(learnt), 0.0, 0, network, cases)]
-    learner = Learner(network, learnt, _steps(network, learnt, minutes))
+    learner = Learner(network, learnt, steps_within(network, learnt, minutes, judged=False))
     spent_s, began_s = 0.0, time.monotonic()
     marks = [max(1, round(part * learner.steps)) for part in MARKS]
     for progress in learner.steps_made(judged=False):
@@ -97,12 +97,6 @@ def evaluate(
         began_s = time.monotonic()
     lost = score(learner.mean, control).psnr - score(network, control).psnr
     return rows, lost
-
-
-def _steps(network: Hime, learnt: Sequence[CloseUp], minutes: float) -> int:
-    trial = Learner(network, learnt, TRIAL_STEPS)
-    marks = [time.monotonic() for _ in trial.steps_made(judged=False)]
-    return max(8, round(60.0 * minutes * (len(marks) - 2) / (marks[-1] - marks[1])))
 
 
 def _close_ups(person: Person) -> list[CloseUp]:

@@ -7,12 +7,15 @@ other people is shipped with the program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from engines.hime.data import Batch, Batches, Recipe
 from engines.hime.people import Person
@@ -22,6 +25,13 @@ CROP_PX = {4: 32, 8: 16}
 """Side of the crops that are learnt from, by scale: of a close-up 128 px of detail."""
 AHEAD = 3
 """Batches that are made ahead."""
+REUSED = 4
+"""Every pair is learnt from about so many times: to damage and to align one takes nearly as long as
+a step that learns from it."""
+FRESH_FIRST = 8
+"""So many batches come before any of them comes again."""
+KEPT_PAIRS = 512
+"""So many are kept for that, the latest ones; 126 MB."""
 
 
 def recipe_for(scale: int, count: int) -> Recipe:
@@ -62,13 +72,59 @@ class PersonalBatches(Batches):
         return np.ones(1)
 
 
-def made_ahead(batches: PersonalBatches, workers: int) -> Iterator[Batch]:
-    """All the batches in their order, made by other threads: codec, flow and warping leave the
+def is_fresh(step: int) -> bool:
+    """Whether a step, counted from 0, has pairs that no earlier one had."""
+    return step < FRESH_FIRST or step % REUSED == 0
+
+
+def drawn(batches: PersonalBatches, steps: int, seed: int, workers: int) -> Iterator[Batch]:
+    """A batch for every step: new ones, and between them kept ones, half of these mirrored.
+
+    Depends on `batches`, seed and step alone.
+    """
+    numbers = sum(map(is_fresh, range(steps)))
+    fresh = made_ahead(batches, numbers, workers)
+    kept: deque[_Kept] = deque()
+    try:
+        for step in range(steps):
+            if is_fresh(step):
+                batch = next(fresh)
+                kept.append(_Kept(batch))
+                if len(kept) * len(batch.crop) > KEPT_PAIRS:
+                    kept.popleft()
+                yield batch
+            else:
+                rng = np.random.default_rng([seed, step])
+                yield kept[int(rng.integers(len(kept)))].batch(mirrored=rng.random() < 0.5)
+    finally:
+        fresh.close()
+
+
+class _Kept:
+    """A batch in 8 bits, in which all its pictures came."""
+
+    def __init__(self, batch: Batch) -> None:
+        pictures = (batch.crop, batch.exemplars, batch.truth)
+        self._pictures = tuple((one * 255).round().byte() for one in pictures)
+        self._validity = batch.validity
+
+    def batch(self, *, mirrored: bool) -> Batch:
+        """The batch again."""
+
+        def picture(one: Tensor) -> Tensor:
+            return (torch.flip(one, dims=(-1,)) if mirrored else one).float() / 255
+
+        crop, exemplars, truth = map(picture, self._pictures)
+        return Batch(crop, exemplars, self._validity, truth)
+
+
+def made_ahead(batches: PersonalBatches, count: int, workers: int) -> Generator[Batch, None, None]:
+    """The first batches in their order, made by other threads: codec, flow and warping leave the
     interpreter's lock alone."""
     waiting: list[Future[Batch]] = []
     with ThreadPoolExecutor(workers, "closeup pairs") as pool:
         try:
-            for number in range(len(batches)):
+            for number in range(count):
                 waiting.append(pool.submit(batches.__getitem__, number))
                 if len(waiting) > AHEAD:
                     yield waiting.pop(0).result()
