@@ -148,11 +148,8 @@ class Batches(Dataset[Batch]):
         crop = torch.cat(crops)
         big, channels = side * r.scale, 4 if r.aligned else 3
         if r.aligned and slots:
-            exemplars = [
-                aligned
-                for k, picture in enumerate(to_images(crop))
-                for aligned in align(picture, exemplars[k * slots : (k + 1) * slots])
-            ]
+            given = [exemplars[k * slots : (k + 1) * slots] for k in range(count)]
+            exemplars = [one for aligned in self._aligned(crop, given) for one in aligned]
         refs_t = to_tensor(exemplars) if slots else torch.zeros(0, channels, big, big)
         return Batch(
             crop,
@@ -167,13 +164,21 @@ class Batches(Dataset[Batch]):
             if person.photos[0].shape[0] >= side:
                 return person
 
+    def _aligned(self, crops: Tensor, exemplars: list[list[Image]]) -> list[list[Image]]:
+        """Exemplars, aligned to each of the crops, (B, 3, b, b)."""
+        return [align(*pair) for pair in zip(to_images(crops), exemplars, strict=True)]
+
+    def _order(self, person: Person, rng: Rng) -> NDArray[np.intp]:
+        """Places of a person's photos: first the truth's, then the exemplars'."""
+        return rng.permutation(len(person.photos))
+
     def _sample(
         self, side: int, slots: int, clean: bool, rng: Rng
     ) -> tuple[Image, list[Image], list[float]]:
         """Truth, exemplars (undamaged for a clean crop) and validity."""
         r = self.recipe
         person = self._person(side, rng)
-        order = rng.permutation(len(person.photos))
+        order = self._order(person, rng)
         photo = person.photos[order[0]]
         room = photo.shape[0] / side
         zoom = rng.uniform(max(0.8, 1 / room), 1.0)

@@ -19,7 +19,8 @@ ERRORS = 1.5
 """The bounds are so many standard errors away: of a t distribution with five degrees of freedom,
 90 % on one side."""
 PRIOR_DB, PRIOR_COHERENCE = 0.3, 0.04
-"""By how much gains differ between close-ups of one person (standard deviation, several people)."""
+"""By how much gains differ between close-ups of one person, each damaged five times (standard
+deviation; measured on five people: 0.2 to 0.5 dB, 0.02 to 0.08)."""
 PRIOR_WEIGHT = 4.0
 """So many close-ups is that worth: the spread of two or three says next to nothing."""
 
