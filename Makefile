@@ -25,7 +25,8 @@ test: .venv/installed-test | system-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not real_time" -n 2 --dist loadfile
+	$(BIN)/pytest -m real_time
 
 format: .venv/installed-test
 	$(BIN)/ruff format $(SOURCES)

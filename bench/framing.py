@@ -1,4 +1,4 @@
-"""How the virtual camera works: scripted motions, and what a viewer would blame it for.
+"""How the virtual camera works: scripted motions, and the faults that a viewer sees.
 
     python -m bench.framing
     python -m bench.framing --only walk --rate 30 --json framing.json

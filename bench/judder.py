@@ -1,4 +1,4 @@
-"""How evenly the picture glides when the virtual camera moves: the shift between two outputs.
+"""How evenly the picture moves when the virtual camera moves: the shift between two outputs.
 
     python -m bench.judder
     python -m bench.judder --only slow --seconds 18

@@ -3,7 +3,7 @@
     python -m bench.sandbox_cost call.mp4
     python -m bench.sandbox_cost --make 4096x4096 --codec libx264 --pixels yuv420p
 
-With `--make` a recording is made up. Both roads give RGB, as the stages take it; with `--planes`
+With `--make` a recording is made up. Both ways give RGB, as the stages take it; with `--planes`
 what the decoder gives, and no more.
 """
 

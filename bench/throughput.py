@@ -52,7 +52,7 @@ WARM_UP = 0.25
 
 
 class Figures(TypedDict):
-    """Of one road."""
+    """Of one configuration."""
 
     frames: int
     seconds: float
@@ -124,14 +124,14 @@ def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
     """Make the recording and run it in each configuration.
 
     Args:   folder: for the recordings. say: gets a line when a step begins.
-    Raises: CloseupError, EngineError: one of them cannot be gone.
+    Raises: CloseupError, EngineError: one of them fails.
     """
     recording, written = folder / "call.mkv", folder / "better.mkv"
     say("making the recording")
     make_recording(recording, case.size, case.minutes)
     roads, runtime = {}, ""
     for road in case.roads:
-        say(f"road {road}")
+        say(f"configuration {road}")
         if road == "codec":
             roads[road] = _codec(recording, written, case)
         else:
@@ -166,7 +166,7 @@ def _codec(recording: Path, written: Path, case: Case) -> Figures:
 
 
 def _whole(recording: Path, written: Path, case: Case, enhance: bool) -> tuple[Figures, str]:
-    """The road of `run_pipeline.py --passes 1`; without the network when not to `enhance`."""
+    """As `run_pipeline.py --passes 1` does it; without the network when not to `enhance`."""
     metrics, watch = Metrics(), _Watch()
     with FileSource(recording) as source:
         stages = Stages.build(
@@ -274,7 +274,9 @@ def _case(given: argparse.Namespace) -> Case:
         raise ConfigError(f"--minutes {given.minutes:g} is out of range; give 0.01 to 1000")
     roads = tuple(given.roads.split(","))
     if unknown := set(roads) - set(ROADS):
-        raise ConfigError(f"there is no road {unknown.pop()}; there are {', '.join(ROADS)}")
+        raise ConfigError(
+            f"--roads: there is no configuration {unknown.pop()}; there are {', '.join(ROADS)}"
+        )
     encoding = Encoding(given.codec, None, given.encoder)
     return Case(size, given.minutes, given.scale, roads, encoding, given.runtime)
 
@@ -285,7 +287,7 @@ def table(result: Result) -> str:
     lines = [f"{width}x{height}, canvas x{result['scale']:g}, {result['minutes']:g} minutes"]
     if result["runtime"]:
         lines.append(f"network run by {result['runtime']}")
-    lines.append(f"{'road':<10}{'frames':>8}{'fps':>9}{'enhanced':>10}{'MB':>16}{'MB/minute':>11}")
+    lines.append(f"{'runs':<10}{'frames':>8}{'fps':>9}{'enhanced':>10}{'MB':>16}{'MB/minute':>11}")
     for name, road in result["roads"].items():
         memory = "{:.0f} to {:.0f}".format(*road["memory_mb"]) if road["memory_mb"] else "-"
         slope = road["memory_mb_a_minute"]

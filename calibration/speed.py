@@ -26,16 +26,6 @@ from statistics import median
 from typing import Any
 
 from calibration.frame_cost import rest_ms
-from calibration.runtime_candidates import (
-    TURN_S,
-    TURNS,
-    Candidate,
-    choose,
-    compare,
-    drop_wrong,
-    open_candidates,
-    turn_ms,
-)
 from engines.alignment import align
 from engines.benchmark import pictures, unaligned
 from engines.machine import cores, processor
@@ -45,6 +35,16 @@ from engines.runtime import (
     RUNTIMES,
     SCALES,
     EngineError,
+)
+from engines.runtime_candidates import (
+    TURN_S,
+    TURNS,
+    Candidate,
+    choose,
+    compare,
+    drop_wrong,
+    open_candidates,
+    turn_ms,
 )
 from engines.speed_profile import Choice, Profile, store
 from stream.errors import CloseupError

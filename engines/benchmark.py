@@ -3,7 +3,7 @@
     python -m engines.benchmark [--json F] [--scales 4] [--buckets 48] [--exemplars 3] [--repeat 50]
 
 prints a Markdown table. Times are wall-clock medians after a warm-up, each call from picture to
-picture. Every bucket is measured in the same run with the naive road: PyTorch, eager, FP32,
+picture. Every bucket is measured in the same run with the baseline: PyTorch, eager, FP32,
 everything computed again for each frame, on as many threads; `ratio` is enhance / naive. Exemplars
 are aligned to the crop beforehand (`engines.alignment`), which has a column of its own. Without
 PyTorch (extra `train`) what needs it stays empty.
@@ -331,7 +331,7 @@ def main(argv: list[str] | None = None) -> int:
     tops = ", ".join(f"{k} {v:.0f}" for k, v in peak.items() if v is not None)
     print(f"\n{machine['processor']}, {machine['threads']} threads; matrix product, GFLOPS: {tops}")
     if rows and rows[0].naive_ms is None:
-        print("PyTorch is not installed: nothing was compared with the naive road and with FP32")
+        print("PyTorch is not installed: nothing was compared with the baseline and with FP32")
     for note in notes:
         print(f"not measured: {note}")
     return 0

@@ -43,5 +43,5 @@ _HOMES = {
     "ModelError": "stream.errors",
     "OutputError": "stream.errors",
 }
-# Late: whoever wants `stream.frame` alone does not wait for a face detector.
+# Late: to import `stream.frame` alone does not load a face detector.
 __getattr__, __dir__ = lazy_names(globals(), _HOMES)

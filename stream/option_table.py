@@ -258,6 +258,11 @@ RUNTIME = DeclaredOption[str](
     group=_MORE,
     help="what runs the network (default {default}: the best that this machine has)",
 )
+MEASURE = DeclaredOption[bool](
+    name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,
+    help="where nobody measured what runs the network fastest on this machine, find out: a call "
+    "or the relay beside it, a recording first, a few seconds once (default: yes)",
+)
 # fmt: on
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
@@ -267,5 +272,5 @@ OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(HOST, PORT, TOKEN, WATCH_TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
     *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
-    *(REPORT, RUNTIME),
+    *(REPORT, RUNTIME, MEASURE),
 )

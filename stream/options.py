@@ -20,6 +20,7 @@ from stream.option_table import (
     JOBS,
     LEARN,
     LEARN_LIVE,
+    MEASURE,
     PROGRESS,
     RESUME,
     RUNTIME,
@@ -44,6 +45,8 @@ class Common:
     detail: float = DETAIL.default
     """0: what is surest is shown, 1: about as sharp as the truth."""
     report: Path | None
+    measure: bool = MEASURE.default
+    """Find out what runs the network fastest here, where nobody has."""
     runtime: str = RUNTIME.default
     """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""
     camera: CameraProfile = ANY_CAMERA

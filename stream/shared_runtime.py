@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class SharedRuntime(Opener):
-    """Opens each scale once, whoever asks. From any thread; a context manager.
+    """Opens each scale once for all callers. From any thread; a context manager.
 
     Args: runtime: "auto" or a name of `engines.runtime.RUNTIMES`.
     """

@@ -1,4 +1,4 @@
-"""Corruptions: crops and exemplars as they should not be, made from headshots with a known
+"""Corruptions: bad crops and exemplars, made from headshots with a known
 truth."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Layers: which convolutions bear INT8, measured one by one, and the files in which those have it.
+"""Layers: which convolutions tolerate INT8, measured one by one, and files with those in INT8.
 
 Quantised are inputs, weights and outputs of convolutions alone (Q/DQ pairs, per tensor and per
 channel, symmetric), with onnxruntime.quantization: it needs `onnx` alone, and leaves what it does

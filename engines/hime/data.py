@@ -78,6 +78,11 @@ class Recipe:
     never saw them believes them."""
     aligned: bool = True
     """Exemplars are aligned to the crop in pixels, as the stream does it."""
+    flip: str = "both"
+    """What is mirrored in half of the samples: crop and exemplars alike ("both"), nothing ("none"),
+    or always one of the two alone ("one"): supplement, section B.5."""
+    least_photos: int = 1
+    """People with fewer photos are left out: supplement, section B.2."""
     jitter: float = 0.02
     """Standard deviation of the detector's errors: shift, as a share of the side; the scale
     varies as much."""
@@ -122,7 +127,12 @@ class Batches(Dataset[Batch]):
 
     @cached_property
     def _by_source(self) -> list[list[Person]]:
-        return [load_people(source) for source in self.sources]
+        least = self.recipe.least_photos
+        found = [[p for p in load_people(x) if len(p.photos) >= least] for x in self.sources]
+        for source, people in zip(self.sources, found, strict=True):
+            if not people:
+                raise ValueError(f"{source}: nobody has {least} photos")
+        return found
 
     def __len__(self) -> int:
         return self.steps
@@ -186,13 +196,14 @@ class Batches(Dataset[Batch]):
         shift = (rng.uniform(-slack, slack), rng.uniform(-slack, slack))
         gain = np.exp(rng.normal(0, 0.06, 3) + rng.normal(0, 0.12))
         gamma = float(np.exp(rng.normal(0, 0.12)))
-        flip = rng.random() < 0.5  # of crop and exemplars alike: supplement, section B.5
+        flip = bool(rng.random() < 0.5) and r.flip != "none"
+        flip_others = {"both": flip, "none": False, "one": not flip}[r.flip]
 
-        def finish(image: Image, gain: NDArray[np.float64], gamma: float) -> Image:
+        def finish(image: Image, gain: NDArray[np.float64], mirrored: bool) -> Image:
             image = recolour(image, gain, gamma)
-            return np.ascontiguousarray(image[:, ::-1]) if flip else image
+            return np.ascontiguousarray(image[:, ::-1]) if mirrored else image
 
-        truth = finish(cut(photo, side, zoom, shift), gain, gamma)
+        truth = finish(cut(photo, side, zoom, shift), gain, flip)
         # also all of a sample's together: where one of three is sharp, the others do no harm
         soft = rng.random() < r.blurred
         refs: list[Image] = []
@@ -214,7 +225,7 @@ class Batches(Dataset[Batch]):
             near = (shift[0] + float(step[0]), shift[1] + float(step[1]))
             scale = zoom * float(np.exp(rng.normal(0, r.jitter)))
             light = gain * np.exp(rng.normal(0, 0.04))
-            ref = finish(cut(other, side, scale, near), light, gamma)
+            ref = finish(cut(other, side, scale, near), light, flip_others)
             if soft or r.wrong + r.blank <= draw < r.wrong + r.blank + r.blurred:
                 sigma = rng.uniform(0.2, 1.2) * r.scale
                 ref = np.asarray(cv2.GaussianBlur(ref, (0, 0), sigma), np.uint8)

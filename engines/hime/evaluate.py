@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engines.alignment import Image, align, raised
-from engines.hime.cases import SLOTS, Case, make_cases
+from engines.alignment import Image, align, best_agreeing
+from engines.exemplar_transfer import finished
+from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.detail import FACE, Detail, detail
@@ -39,10 +40,8 @@ SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48
 """Headshots that a recogniser looks at: it needs a tenth of a second for each."""
-
-
-DETAIL = 0.5
-"""As in the product: see `engines.alignment.raised`."""
+DETAIL = 0.6
+"""As in the product: see `engines.exemplar_transfer.raised`."""
 
 
 @torch.inference_mode()
@@ -52,32 +51,36 @@ def outputs(
     """The pictures of all cases, as the product shows them: (N, 3, s b, s b), 0..1.
 
     Exemplars that come aligned in pixels are aligned twice: to the crop, then to what the network
-    has made with them, as a stream does from its second frame on.
+    has made with them, as a stream does from its second frame on; where there are more than are
+    wanted, those that agree best are taken, as a stream does within a second.
 
-    Args: kind: of exemplars, see `Case.given`. fine: how far detail is raised, 0..1.
+    Args: exemplars: how many. kind: of exemplars, see `Case.given`.
+          fine: how far detail is raised, 0..1.
     """
     made = []
     for start in range(0, len(cases), 16):
         part = cases[start : start + 16]
-        given = [case.given(kind, exemplars) for case in part]
         if network.in_pixels and exemplars:
-            made.append(_aligned_outputs(network, part, given, fine))
+            offered = [to_images(case.offered(kind, exemplars)) for case in part]
+            made.append(_aligned_outputs(network, part, offered, exemplars, fine))
         else:
-            stacked = torch.stack(given)
+            stacked = torch.stack([case.given(kind, exemplars) for case in part])
             made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
     return torch.cat(made)
 
 
-def _aligned_outputs(network: Hime, cases: list[Case], given: list[Tensor], fine: float) -> Tensor:
+def _aligned_outputs(
+    network: Hime, cases: list[Case], offered: list[list[Image]], count: int, fine: float
+) -> Tensor:
     crops = to_images(torch.stack([case.crop for case in cases]))
-    exemplars = [to_images(pictures) for pictures in given]
+    exemplars = [best_agreeing(*both, count) for both in zip(crops, offered, strict=True)]
     shown: list[Image | None] = [None] * len(cases)
     for _ in range(ROUNDS):
         aligned = [align(*three) for three in zip(crops, exemplars, shown, strict=True)]
         made = to_images(_run(network, cases, torch.stack([to_tensor(x) for x in aligned])))
         shown = list(made)
     scale = network.config.scale
-    return to_tensor([raised(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
+    return to_tensor([finished(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
 
 
 def _run(network: Hime, cases: list[Case], exemplars: Tensor) -> Tensor:
@@ -231,6 +234,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
+        "--bank",
+        type=int,
+        default=BANK,
+        metavar="N",
+        help="close-ups of a person, as far as there are so many, of which those that agree best "
+        f"with the crop are given to the network, as in a call (default {BANK}; 0: as drawn)",
+    )
+    p.add_argument(
         "--harm", action="store_true", help="blank, blurred and mirrored exemplars besides wrong"
     )
     p.add_argument(
@@ -265,7 +276,7 @@ def measure(
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
     people = load_people(args.data, scale * size)
     slots = max(SLOTS, *counts)
-    cases = make_cases(people, scale, size, args.degradation, args.limit, slots)
+    cases = make_cases(people, scale, size, args.degradation, args.limit, slots, bank=args.bank)
     recogniser = Recogniser() if args.identity else None
     folder = args.pictures
     if folder is not None and args.table1:

@@ -71,6 +71,18 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument(
         "--blurred", type=float, default=0.04, help="share of exemplars that are out of focus"
     )
+    p.add_argument(
+        "--flip",
+        choices=("both", "none", "one"),
+        default="both",
+        help="mirror crop and exemplars alike, nothing, or one of the two (supplement, table 4)",
+    )
+    p.add_argument(
+        "--least-photos",
+        type=int,
+        default=1,
+        help="leave out people with fewer (supplement, table 2)",
+    )
     sizes, slots = "32:0.7,48:0.2,64:0.1", "0:0.06,1:0.14,2:0.1,3:0.5,4:0.1,5:0.1"
     p.add_argument("--sizes", type=weighted, default=sizes, help="crop sides and their weights")
     p.add_argument("--slots", type=weighted, default=slots, help="exemplar counts and weights")
@@ -101,13 +113,18 @@ def parse(description: str, argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"{found.config}: {error}")
     known = vars(parser.parse_args(["--data", "", "--val", "", "--out", ""])).keys() - {"config"}
     words: list[str] = []
-    for name, value in given.items():
+    for given_name, value in given.items():
+        name = given_name.replace("-", "_")
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             parser.error(f"{found.config}: no option {name}{hint}")
         # options on the command line come later and win; sources would add up, so they replace
         if name != "data" or not found.data:
+            option = f"--{name.replace('_', '-')}"
             for item in value if isinstance(value, list) else [value]:
-                words.append(f"--{name}={item}")
+                if isinstance(item, bool):
+                    words += [option] * item
+                else:
+                    words.append(f"{option}={item}")
     return parser.parse_args([*words, *argv])

@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from engines.hime.cases import make_cases
+from engines.hime.cases import BANK, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people
 from engines.hime.evaluate import evaluate
 from engines.hime.export import export
+from engines.hime.state_files import read_state
 from engines.hime.tables import Table, plain
 from engines.weights.manifest import MANIFEST, WEIGHTS, network_name, sha256
 
@@ -34,7 +33,7 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
     people = load_people(val, scale * SIZES[scale])
     result: dict[str, Any] = {}
     for degradation in ("clean", "call"):
-        cases = make_cases(people, scale, SIZES[scale], degradation)
+        cases = make_cases(people, scale, SIZES[scale], degradation, bank=BANK)
         rows = evaluate(network, cases)
         table = Table(scale, SIZES[scale], degradation, len(cases), len(people), weights.name, rows)
         print(table.title())
@@ -43,6 +42,7 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
             "size": SIZES[scale],
             "headshots": len(cases),
             "people": len(people),
+            "bank": BANK,
             "rows": [
                 {
                     "method": row.method,
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         checkpoint = args.run / "checkpoint.pt"
-        samples = torch.load(checkpoint, map_location="cpu", weights_only=True)["samples"]
+        samples = read_state(checkpoint)["samples"]
         network = load_network(checkpoint)
         name = network_name(network.config.scale, args.kind)
         note = json.loads(args.note.read_text())

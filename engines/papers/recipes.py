@@ -5,8 +5,8 @@ content loss; then with the adversarial loss of weight 0.001 and five steps of t
 of the network. PWAve (section 3.2): content losses of the picture and of G_S, and the adversarial
 loss, whose weight and start it does not give: here 0.001, at the end, as GWAInet's.
 
-Left out: PWAve's perceptual loss and GWAInet's identity loss, whose networks cannot be had; the
-latter is optional in the paper, too.
+GWAInet's identity loss is optional, as in the paper, and acts in the last stage. PWAve's perceptual
+loss is left out: the networks that it compares with cannot be had.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.hime.checkpoint import Part, follow, load_parts, save_parts
 from engines.hime.data import Batch
 from engines.hime.discriminator import Discriminator
+from engines.hime.state_files import Part, follow, load_parts, read_state, save_parts
 from engines.papers.critic import Cnet, critic_loss, generator_loss
 from engines.papers.gwainet import Gwainet, chosen
+from engines.papers.identity_encoder import IdentityEncoder
 from engines.papers.networks import SIDES, kind_of
 from engines.papers.pwave import Pwave
 
 WARP, ADVERSARIAL = 0.1, 0.2
 """Shares of the steps: at the start for Wnet alone, at the end against the critic."""
 ADVERSARIAL_WEIGHT = 0.001
+IDENTITY_WEIGHT = 0.05
 CRITIC_STEPS = 5
 """Of GWAInet's critic, for each of the network."""
 WEIGHTS_RATE = 1 / 30
@@ -66,6 +68,8 @@ class Duel:
     """Of the whole training."""
     step: int = 0
     samples: int = 0
+    identity: IdentityEncoder | None = None
+    """GWAInet's Inet, fixed; not part of the checkpoint."""
 
     def parts(self) -> dict[str, Part]:
         """What a checkpoint holds."""
@@ -86,7 +90,7 @@ class Duel:
         Raises: ValueError: it is of another network, or of a training of another length, whose
                 stages lie elsewhere.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_state(path)
         own = kind_of(self.network)
         if {name: state.get(name) for name in own} != own:
             raise ValueError(f"{path} holds another network: {state.get('config')}")
@@ -164,10 +168,12 @@ def learn(duel: Duel, batch: Batch, rate: float) -> Losses:
         if turn:
             assert duel.critic is not None
             losses["adversarial"] = generator_loss(duel.critic, picture)
+            if duel.identity is not None:
+                losses["identity"] = duel.identity.loss(picture, batch.truth)
     else:
         _, losses = _made(duel, batch)
     if turn:
-        weights = {"adversarial": ADVERSARIAL_WEIGHT}
+        weights = {"adversarial": ADVERSARIAL_WEIGHT, "identity": IDENTITY_WEIGHT}
         loss = torch.stack([weights.get(k, 1.0) * v for k, v in losses.items()]).sum()
         duel.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -33,6 +33,7 @@ from engines.hime.options import parse as parse_hime
 from engines.hime.paper_sizes import LARGE, SMALL
 from engines.papers import recipes
 from engines.papers.gwainet import Gwainet
+from engines.papers.identity_encoder import load_encoder
 from engines.papers.networks import GWAINET, NETWORKS, PRODUCT, PWAVE, SIDES, build, run
 from engines.papers.pwave import Pwave
 
@@ -61,6 +62,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--no-critic", action="store_true", help="GWAInet and PWAve without the adversarial loss"
     )
+    p.add_argument("--identity", type=Path, help="Inet for GWAInet's identity loss")
     p.add_argument("--flow", type=Path, help="SPyNet for HIME-large to start from")
     p.add_argument("--init", type=Path, help="HIME's weights to start from")
     p.add_argument("--perception", action="store_true", help="HIME_P; needs --init")
@@ -77,6 +79,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         p.error("--batch must be a multiple of 4, and --samples at least as many")
     if args.scale == 16 and args.network != PWAVE:
         p.error("x16 is PWAve's alone")
+    if args.identity and (args.network != GWAINET or args.no_critic):
+        p.error("--identity is for gwainet, beside its critic")
     if args.perception and not args.init:
         p.error("--perception needs --init")
     return args
@@ -158,6 +162,7 @@ def train(args: argparse.Namespace) -> None:
     network = build(args.network, args.scale, args.average)
     assert isinstance(network, Gwainet | Pwave)
     duel = recipes.begin(network, steps, not args.no_critic)
+    duel.identity = load_encoder(args.identity) if args.identity else None
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():

@@ -2,7 +2,7 @@
 
 A headshot is a square centred on the detector's face box, its side twice the box width, upright,
 mirrored where it reaches beyond the picture. Cuts lie at whole pixels and are never resampled:
-resampling along a trembling box is where flicker comes from.
+resampling along a jittering box is where flicker comes from.
 """
 
 from __future__ import annotations

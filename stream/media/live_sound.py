@@ -12,7 +12,7 @@ Listener = Callable[[av.AudioFrame, int], None]
 
 
 class LiveSound:
-    """Hands sound from a source to whoever listens. From any thread."""
+    """Hands sound from a source to its listeners. From any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -20,6 +20,7 @@ from stream.option_table import (
     LOG,
     MAX_MINUTES,
     MAX_SESSIONS,
+    MEASURE,
     ORIGIN,
     PATH_PREFIX,
     PORT,
@@ -82,6 +83,8 @@ class RelayOptions:
     strength: float = STRENGTH.default
     detail: float = DETAIL.default
     runtime: str = RUNTIME.default
+    measure: bool = MEASURE.default
+    """Find out beside the calls what runs the network fastest here, where nobody has."""
     camera: CameraProfile = ANY_CAMERA
     bit_rate: int = 1000 * BIT_RATE.default
     """The most that a picture may take on its way back, bits a second."""

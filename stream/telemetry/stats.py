@@ -40,7 +40,7 @@ HEADER = (
 class Stats:
     """Writes the figures from a thread of its own, within `with`.
 
-    A thread, because whoever reads them may stop reading, and the call must go on.
+    A thread, because the reader may stop reading, and the call must go on.
 
     Args: metrics: of the running pipeline. form: "json" or "table". out: where to write.
           every_s: seconds between lines.

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration import frame_cost, runtime_candidates, speed
-from calibration.runtime_candidates import Candidate, choose, drop_wrong, thread_counts
+from calibration import frame_cost, speed
 from calibration.speed import Size, largest, main
-from engines import speed_profile
+from engines import runtime_candidates, speed_profile
 from engines.runtime import Features, Image, ProfileState, UnavailableError, open_runtime
+from engines.runtime_candidates import Candidate, choose, drop_wrong, thread_counts
 from stream.stages.tracking import detector_weights
 from tests.fakes import BicubicRuntime
 

@@ -24,6 +24,7 @@ from engines.runtime import (
     WeightsError,
     open_runtime,
 )
+from engines.speed_profile import HOW
 from engines.weights import manifest
 from engines.weights.manifest import (
     WEIGHTS,
@@ -121,11 +122,10 @@ def test_auto_says_why_others_were_passed_over(
     opened = open_runtime("auto", 4)
     assert opened.name == opened.runtime.name == "onnxruntime-cpu"
     assert opened.passed_over == (PassedOver("broken", "no driver; install one"),)
-    assert opened.profile == ProfileState(
-        None, "none of this machine; python -m calibration.speed measures one"
-    )
+    assert opened.profile == ProfileState(None, f"none of this machine; {HOW}")
     assert passed_over_lines(opened) == [
-        "speed profile passed over: none of this machine; python -m calibration.speed measures one",
+        "speed profile passed over: none of this machine; the next start measures one, "
+        "python -m calibration.speed more thoroughly",
         "broken passed over: no driver; install one",
     ]
     with caplog.at_level("WARNING"):

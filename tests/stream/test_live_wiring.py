@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +39,7 @@ from tests.pictures import backdrop
 from tests.stream.test_live import Loopback, Screen
 from tests.wiring import (
     CAMERA,
+    PICTURE,
     SIZE,
     Made,
     arguments,
@@ -75,16 +78,9 @@ def test_a_call(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": [CLIP], "output": [str(output), "virtualcam"], "overwrite": True},
-        **{
-            "framing": "fixed",
-            "scale": 1.5,
-            "strength": 0.4,
-            "detail": 0.2,
-            "headless": True,
-            "stats": "json",
-        },
+        **{**PICTURE, "scale": 1.5, "headless": True, "stats": "json"},
         **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
-        **{"runtime": "onnxruntime-cpu", "person": "Ada"},
+        **{"runtime": "onnxruntime-cpu", "person": "Ada", "measure": False},
     }
     PeopleStore(encryption=Plain()).save(known_person("Ada"))
     wired = record(monkeypatch, CalledPerson)
@@ -180,6 +176,33 @@ class FedCamera:
 
     width, height = SIZE
     rate, time_base, has_sound = Fraction(24), Fraction(1, 90_000), True
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+@pytest.mark.parametrize("source", [CLIP, "webrtc"])
+@pytest.mark.parametrize(
+    ("values", "asked"), [({}, True), ({"measure": False}, False), ({"runtime": "tensorrt"}, False)]
+)
+def test_calls_are_measured_beside(
+    way: str, source: str, values: dict[str, Any], asked: bool, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    going_on: list[str] = []
+
+    @contextmanager
+    def beside() -> Iterator[None]:
+        going_on.append("measures")
+        yield
+        going_on.append("ends")
+
+    def call(options: object) -> None:
+        going_on.append("call")
+
+    monkeypatch.setattr(run_pipeline, "measuring_beside", beside)
+    monkeypatch.setattr(run_pipeline, "run_live", call)
+    monkeypatch.setattr(run_pipeline, "run_webrtc", call)
+    assert main(arguments(way, tmp_path, {"input": [source], **values})) == 0
+    assert going_on == (["measures", "call", "ends"] if asked else ["call"])
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])

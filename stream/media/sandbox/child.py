@@ -1,4 +1,4 @@
-"""Child: the process that takes a recording apart. `sandboxed_source` starts it.
+"""Child: the process that demuxes and decodes a recording. `sandboxed_source` starts it.
 
 First it gives up what it does not need (`confine`), then it opens the recording, looks through all
 of it once, packet by packet, and at last decodes, a picture into each free slot.
@@ -91,7 +91,7 @@ class _Slots:
 
 
 def survey(path: Path, connection: Connection) -> None:
-    """Read every packet once, so that whoever reads them afterwards meets no surprise.
+    """Read every packet once, so that nothing that is read later can bring the demuxer down.
 
     Raises: InputError: it cannot be opened, has too many streams, or is encrypted.
     """

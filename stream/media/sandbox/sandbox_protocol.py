@@ -54,7 +54,7 @@ def receive(connection: Connection) -> Message:
 
 
 def one_line(text: str) -> str:
-    """What may be shown on a terminal, whoever wrote it."""
+    """Printable characters alone: what may be shown on a terminal."""
     return "".join(one if one.isprintable() else " " for one in text)[:LONGEST_LINE]
 
 

@@ -70,7 +70,7 @@ def _lines(plane: Any, rows: int) -> Bytes:
 def read_planes(
     slot: Bytes, width: int, height: int, format_name: str, planes: Layout
 ) -> av.VideoFrame:
-    """A picture of our own with the bytes of a slot; nothing of what is claimed is believed.
+    """A picture of our own with the bytes of a slot; the child's claims are checked.
 
     Args:   slot: uint8 (n,). width, height: px. format_name: FFmpeg's name of the pixel format.
             planes: rows and bytes a row of each, as the child wrote them.

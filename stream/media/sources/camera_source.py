@@ -131,7 +131,7 @@ class CameraSource:
 
     def _next(self) -> tuple[Image, int] | None:
         first, self._first = self._first, None
-        # Whoever opened the camera may have had much to do since.
+        # Opening the rest may have taken long since then.
         if first is not None and time.monotonic_ns() - first[1] < 1e9 / self.rate:
             return first
         try:

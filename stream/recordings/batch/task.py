@@ -104,7 +104,7 @@ def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, shared_runtime: SharedR
 
 
 def _defect(error: Exception) -> str:
-    """What to report to whoever mends this program: where it happened, and what."""
+    """For a bug report: where it happened, and what."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     what = " ".join(f"{type(error).__name__}: {error}".split())
     where = f"{Path(place.filename).name}:{place.lineno}"

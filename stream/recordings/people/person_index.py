@@ -151,7 +151,7 @@ class PersonIndex:
             person.exemplars = self._bank.take(track_id)
             self.number_of[track_id] = track_id
             self._people.append(person)
-            # Whoever has become better known may now be known again by others, too.
+            # A person with more descriptors may now match other tracks, too.
             while (same := self._same_as(person)) is not None:
                 person = self._merge(same, person)
             self._stay_bounded()

@@ -63,8 +63,8 @@ def render(report: Report, collector: ReportCollector) -> str:
         _timeline(collector),
         _closeups(collector),
         _work(report),
-        '</main><footer class="soft"><p>This page shows faces, because it was asked for. Whoever '
-        "should not see them should not get it. It loads nothing and sends nothing.</p></footer>",
+        '</main><footer class="soft"><p>This page shows faces, because it was asked for: give it '
+        "to nobody who should not see them. It loads nothing and sends nothing.</p></footer>",
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

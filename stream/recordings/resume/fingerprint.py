@@ -32,7 +32,7 @@ PACKAGES = (
     *("tensorrt", "tensorrt_rtx", "torch", "dlib-bin", "face_recognition_models"),
 )
 SOURCES = ("stream", "engines")
-NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress")
+NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress", "measure")
 """Options that say where things are and what is said, not what the result looks like."""
 
 

@@ -1,6 +1,6 @@
 """CropSelector: how large the crop of a face is, and where it lies.
 
-Both change as rarely as possible: what trembles from frame to frame in the crop becomes flicker in
+Both change as rarely as possible: jitter of the crop from frame to frame becomes flicker in
 the patch.
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,14 +16,7 @@ from engines.papers.gwainet import GwaConfig, Gwainet
 from engines.papers.pwave import Pwave, PwaveConfig
 from tests.noise_people import make_people
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Layers this small are slower on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +158,14 @@ def test_perception_has_the_weights_of_the_supplement(people: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "more", [["--scale", "16"], ["--perception"], ["--batch", "6"], ["--samples", "2"]]
+    "more",
+    [
+        ["--scale", "16"],
+        ["--perception"],
+        ["--identity", "x.pt", "--no-critic"],
+        ["--batch", "6"],
+        ["--samples", "2"],
+    ],
 )
 def test_trainings_that_cannot_be_are_refused(more: list[str], people: Path) -> None:
     with pytest.raises(SystemExit, match="2"):

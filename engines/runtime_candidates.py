@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,17 +59,25 @@ def thread_counts(most: int) -> list[int]:
 
 
 def open_candidates(
-    scale: int, names: Iterable[str], opened: ExitStack, missing: Callable[[str], None]
+    scale: int,
+    names: Iterable[str],
+    opened: ExitStack,
+    missing: Callable[[str], None],
+    threads: Sequence[int | None] | None = None,
 ) -> list[Candidate]:
     """Open every runtime in every precision with every number of threads.
 
-    Args:   opened: closes them. missing: gets a line for each that cannot run here.
+    Args:   scale: 4 or 8. names: of `RUNTIMES`. opened: closes them.
+            missing: gets a line for each that cannot run here.
+            threads: only so many; None among them stands for the runtime's own number.
     Raises: WeightsError.
     """
     found = []
     for name in names:
         kind = runtime_class(name)
-        counts: list[int | None] = [*thread_counts(cores())] if name.endswith("-cpu") else [None]
+        counts: Sequence[int | None] = [None]
+        if name.endswith("-cpu"):
+            counts = [*thread_counts(cores())] if threads is None else threads
         for precision in kind.precisions:
             try:
                 for count in counts:
