@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.alignment import align, raised
+from engines.alignment import align
+from engines.exemplar_transfer import finished
 from engines.hime import degrade
 from engines.hime.cases import SEED, SLOTS, Case
 from engines.hime.data import cut, to_images, to_tensor
@@ -98,7 +99,7 @@ class HeldOut:
 
     def _pictures(self, network: Hime) -> list[Picture]:
         pictures = zip(to_images(self._made(network)), self._aligned, strict=True)
-        made = [raised(picture, self._scale, aligned, DETAIL) for picture, aligned in pictures]
+        made = [finished(picture, self._scale, aligned, DETAIL) for picture, aligned in pictures]
         truth = to_images(self._truth)
         psnrs = psnr(_face(to_tensor(made)), _face(self._truth)).tolist()
         return [
