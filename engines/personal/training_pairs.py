@@ -108,7 +108,10 @@ def is_fresh(step: int) -> bool:
 def drawn(batches: PersonalBatches, steps: int, seed: int, workers: int) -> Iterator[Batch]:
     """A batch for every step: new ones, and between them kept ones, half of these mirrored.
 
-    Depends on `batches`, seed and step alone.
+    What comes depends on `batches`, seed and step alone.
+
+    Args: batches: the new ones. steps: how many batches are yielded. seed: of the choice of kept
+          ones. workers: threads that make the new ones.
     """
     numbers = sum(map(is_fresh, range(steps)))
     fresh = made_ahead(batches, numbers, workers)
@@ -148,7 +151,10 @@ class _Kept:
 
 def made_ahead(batches: PersonalBatches, count: int, workers: int) -> Generator[Batch, None, None]:
     """The first batches in their order, made by other threads: codec, flow and warping leave the
-    interpreter's lock alone."""
+    interpreter's lock alone.
+
+    Args: batches: all of them. count: how many are wanted. workers: threads.
+    """
     waiting: list[Future[Batch]] = []
     with ThreadPoolExecutor(workers, "closeup pairs") as pool:
         try:
