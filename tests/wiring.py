@@ -24,6 +24,8 @@ from tests.fakes import OneFace
 
 Call = dict[str, Any]
 """The arguments of a call by name, with the defaults of those that were left out."""
+PICTURE: Call = {"framing": "fixed", "strength": 0.4, "detail": 0.2}
+"""Options of the picture, none at its default."""
 SIZE = (128, 96)
 """Of the pictures."""
 CAMERA = CameraProfile(near_px=240.0)

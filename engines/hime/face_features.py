@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.hime.losses import Perceptual
+from engines.hime.state_files import read_state
 
 WIDTHS = (32, 64, 64)
 
@@ -37,7 +37,7 @@ class FaceFeatures(nn.Module):
             setattr(self, f"conv{k + 1}", nn.Conv2d(inputs[k], width, 3))
             if k < len(WIDTHS) - 1:
                 setattr(self, f"prelu{k + 1}", nn.PReLU(width))
-        given = torch.load(path, map_location="cpu", weights_only=True)
+        given = read_state(path)
         own = self.state_dict()
         for name, value in own.items():
             if name not in given or given[name].shape != value.shape:
@@ -65,8 +65,4 @@ def load_features(path: Path) -> Perceptual | FaceFeatures:
 
     Raises: ValueError: it holds neither. OSError.
     """
-    try:
-        names = torch.load(path, map_location="cpu", weights_only=True).keys()
-    except (AttributeError, RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: holds no weights") from error
-    return FaceFeatures(path) if "prelu1.weight" in names else Perceptual(path)
+    return FaceFeatures(path) if "prelu1.weight" in read_state(path) else Perceptual(path)

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.hime.state_files import read_state
+
 LOSSES = ("loss", "charbonnier", "correlation", "adversarial", "perceptual", "discriminator")
 """As the log of a training run names them; `loss` is their weighted sum without the last one."""
 EPSILON = 1e-3
@@ -123,7 +125,7 @@ class Perceptual(nn.Module):
             else:
                 layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers[:-1])  # without the last ReLU
-        given = torch.load(path, map_location="cpu", weights_only=True)
+        given = read_state(path)
         state = {}
         for name, value in self.state_dict().items():
             if name not in given:

@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from engines.hime.cases import BANK, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people
 from engines.hime.evaluate import evaluate
 from engines.hime.export import export
+from engines.hime.state_files import read_state
 from engines.hime.tables import Table, plain
 from engines.weights.manifest import MANIFEST, WEIGHTS, network_name, sha256
 
@@ -74,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         checkpoint = args.run / "checkpoint.pt"
-        samples = torch.load(checkpoint, map_location="cpu", weights_only=True)["samples"]
+        samples = read_state(checkpoint)["samples"]
         network = load_network(checkpoint)
         name = network_name(network.config.scale, args.kind)
         note = json.loads(args.note.read_text())

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.hime.blocks import bias_of
+from engines.hime.state_files import read_state
 
 SIDE = 64
 """Pictures are brought to this size, px."""
@@ -109,8 +110,7 @@ def load_flow(path: Path) -> dict[str, Tensor]:
 
     Raises: ValueError: the file holds something else. OSError.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["spynet"]
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path}: holds no SPyNet of engines.hime.flow_training") from error
+    state = read_state(path).get("spynet")
+    if state is None:
+        raise ValueError(f"{path}: holds no SPyNet of engines.hime.flow_training")
     return dict(state)

@@ -35,7 +35,7 @@ from torch.utils.data import DataLoader, Subset
 
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
-from engines.hime.checkpoint import Part, follow, load_parts, save_parts, start_from
+from engines.hime.checkpoint import start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
@@ -53,6 +53,7 @@ from engines.hime.model import Config, Hime
 from engines.hime.options import parse
 from engines.hime.paper_sizes import paper_config
 from engines.hime.spynet import load_flow
+from engines.hime.state_files import Part, follow, load_parts, read_state, save_parts
 
 DETAIL = ("sharpness", "right", "coherence")
 
@@ -100,7 +101,7 @@ class Run:
 
         Raises: ValueError: it is of another network, or of a run without a discriminator.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_state(path)
         own = self.network.config
         # by way of Config: an older checkpoint lacks what has been added since
         if "config" in state and Config(**state["config"]) != own:

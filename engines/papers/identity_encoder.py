@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from engines.files import replacing
 from engines.hime.data import Rng, to_tensor
 from engines.hime.people import Person, cut, load_people
+from engines.hime.state_files import read_state
 
 BATCH = 8
 RATE = 1e-4
@@ -90,8 +91,8 @@ def load_encoder(path: Path) -> IdentityEncoder:
 
     Raises: ValueError: the file holds something else. OSError.
     """
+    saved = read_state(path)
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
         network = IdentityEncoder(EncoderConfig(**saved["config"]))
         network.load_state_dict(saved["inet"])
     except (KeyError, TypeError, RuntimeError) as error:

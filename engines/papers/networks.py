@@ -13,6 +13,7 @@ from engines.hime.checkpoint import load_network
 from engines.hime.measures import gmacs
 from engines.hime.model import Config, Hime
 from engines.hime.paper_sizes import LARGE, SMALL, paper_config
+from engines.hime.state_files import read_state
 from engines.papers.gwainet import GwaConfig, Gwainet
 from engines.papers.pwave import Pwave, PwaveConfig
 
@@ -65,18 +66,18 @@ def load(path: Path) -> Trained:
     """
     if path.suffix != ".pt":
         return Trained(load_network(path), None)
+    saved = read_state(path)
+    kind, samples = saved.get("kind"), saved.get("samples")
+    if kind is None:
+        return Trained(load_network(path), samples)
+    network: Gwainet | Pwave
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        kind, samples = saved.get("kind"), saved.get("samples")
-        if kind is None:
-            return Trained(load_network(path), samples)
-        network: Network
         if kind == GWAINET:
             network = Gwainet(GwaConfig(**saved["config"]))
         else:
             network = Pwave(PwaveConfig(**saved["config"]))
         network.load_state_dict(saved["ema"])
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path}: holds no network of the papers") from error
     return Trained(network.eval(), samples)
 

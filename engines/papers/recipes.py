@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.hime.checkpoint import Part, follow, load_parts, save_parts
 from engines.hime.data import Batch
 from engines.hime.discriminator import Discriminator
+from engines.hime.state_files import Part, follow, load_parts, read_state, save_parts
 from engines.papers.critic import Cnet, critic_loss, generator_loss
 from engines.papers.gwainet import Gwainet, chosen
 from engines.papers.identity_encoder import IdentityEncoder
@@ -90,7 +90,7 @@ class Duel:
         Raises: ValueError: it is of another network, or of a training of another length, whose
                 stages lie elsewhere.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_state(path)
         own = kind_of(self.network)
         if {name: state.get(name) for name in own} != own:
             raise ValueError(f"{path} holds another network: {state.get('config')}")

@@ -39,6 +39,7 @@ from tests.pictures import backdrop
 from tests.stream.test_live import Loopback, Screen
 from tests.wiring import (
     CAMERA,
+    PICTURE,
     SIZE,
     Made,
     arguments,
@@ -77,14 +78,7 @@ def test_a_call(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": [CLIP], "output": [str(output), "virtualcam"], "overwrite": True},
-        **{
-            "framing": "fixed",
-            "scale": 1.5,
-            "strength": 0.4,
-            "detail": 0.2,
-            "headless": True,
-            "stats": "json",
-        },
+        **{**PICTURE, "scale": 1.5, "headless": True, "stats": "json"},
         **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
         **{"runtime": "onnxruntime-cpu", "person": "Ada", "measure": False},
     }

@@ -19,6 +19,7 @@ from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
+from stream.picture_options import DETAIL
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
 from stream.recordings.job import run_recording
@@ -35,6 +36,7 @@ from tests.fakes import OpenedRuntimes
 from tests.recording_files import write_recording
 from tests.wiring import (
     CAMERA,
+    PICTURE,
     SIZE,
     Call,
     Made,
@@ -77,14 +79,7 @@ def test_a_recording(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": [str(recording)], "output": [str(output)], "overwrite": True},
-        **{
-            "framing": "fixed",
-            "scale": 1.5,
-            "strength": 0.4,
-            "detail": 0.2,
-            "passes": 1,
-            **ENCODED,
-        },
+        **{**PICTURE, "scale": 1.5, "passes": 1, **ENCODED},
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
         **{"report": str(folder / "report.json"), "runtime": "onnxruntime-cpu"},
         **{"measure": False},
@@ -180,7 +175,7 @@ def test_a_recording_in_two_passes_that_can_be_interrupted(
         **{"passes": 2, "crf": 24, "report": str(report), **INTERRUPTED},
     }
     assert main(arguments(way, recording.parent, values)) == 0
-    made.check_stages("auto", 1.0, 1.0, 0.5, rate=25.0)
+    made.check_stages("auto", 1.0, 1.0, DETAIL.default, rate=25.0)
     assert [one["camera"] for one in people] == [CAMERA]
     assert made.detector.made_later == [False], "the second pass takes over what the first found"
     assert [one["segment_frames"] for one in work] == [4]
@@ -209,14 +204,7 @@ def test_the_demo(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": ["demo"], "output": [str(output)], "overwrite": True, "passes": 1},
-        **{
-            "framing": "fixed",
-            "scale": 1.1,
-            "strength": 0.4,
-            "detail": 0.2,
-            **ENCODED,
-            "badge": True,
-        },
+        **{**PICTURE, "scale": 1.1, **ENCODED, "badge": True},
         **{"c2pa-key": "key.pem", "c2pa-cert": "cert.pem", "report": str(tmp_path / "page")},
         **{"runtime": "onnxruntime-cpu", "measure": False},
     }
@@ -251,14 +239,7 @@ def test_an_archive(
     there = stand_in(monkeypatch, f"{home}.perform_on", ray_cluster.perform_on, ())
     values: dict[str, Any] = {
         **{"input": [str(folder)], "output": [f"{better}/"], "overwrite": True},
-        **{
-            "framing": "fixed",
-            "scale": 1.5,
-            "strength": 0.4,
-            "detail": 0.2,
-            "passes": 1,
-            **ENCODED,
-        },
+        **{**PICTURE, "scale": 1.5, "passes": 1, **ENCODED},
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
         **{**INTERRUPTED, "runtime": "onnxruntime-cpu", "measure": False},
     }

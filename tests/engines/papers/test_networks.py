@@ -251,8 +251,18 @@ def test_critics_take_the_pictures_of_their_networks() -> None:
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
+    for content in (b"", b"not one of PyTorch's", b"PK"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"x\.pt: no file of PyTorch, or a damaged one"):
+            networks.load(path)
     torch.save([1, 2], path)
+    with pytest.raises(ValueError, match="holds no weights"):
+        networks.load(path)
+    torch.save({"kind": "pwave", "ema": {}}, path)
     with pytest.raises(ValueError, match="holds no network of the papers"):
+        networks.load(path)
+    torch.save({"step": 1}, path)
+    with pytest.raises(ValueError, match="holds no HIME network"):
         networks.load(path)
     with pytest.raises(ValueError, match="no network other"):
         networks.build("other", 8)
