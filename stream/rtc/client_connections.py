@@ -7,6 +7,7 @@ the process may have files.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
 from typing import Any
@@ -21,6 +22,7 @@ LEAST = 16
 EVERY_S = 0.5
 MOST_AT_ONCE = 128
 SAY_S = 10.0
+NO_FILES = (errno.EMFILE, errno.ENFILE)
 _log = logging.getLogger("closeup.relay")
 
 
@@ -49,7 +51,8 @@ def say_seldom(loop: asyncio.AbstractEventLoop) -> None:
 
     def handle(one: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         nonlocal said_s
-        if "out of system resource" not in context["message"]:
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in NO_FILES):
             one.default_exception_handler(context)
         elif time.monotonic() - said_s > SAY_S:
             said_s = time.monotonic()
