@@ -49,7 +49,10 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
             EngineError: the network cannot run here.
     """
     tls = _tls(options)
-    with SharedRuntime(options.runtime) as shared_runtime, media_settings(options.bit_rate):
+    with (
+        SharedRuntime(options.runtime, options.weights) as shared_runtime,
+        media_settings(options.bit_rate),
+    ):
         # Now, and not while somebody waits for a picture.
         await asyncio.to_thread(shared_runtime, 4)
         connections = Connections(options, shared_runtime)
