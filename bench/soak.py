@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from bench.picture_size import parse_size
@@ -134,6 +134,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
     metrics = Metrics()
     log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
     stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, live=True)
+    stages = replace(stages, to_load=(*stages.to_load, log.models_ready))
     stages.all.append(LevelLog(log))
     if case.disturb_s is not None:
         stages.all.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))

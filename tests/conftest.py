@@ -70,6 +70,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
     """Stands in for the network."""
     runtimes = OpenedRuntimes()
     monkeypatch.setattr("stream.graph.open_runtime", runtimes)
+    monkeypatch.setattr("run_pipeline.weights_used", lambda *_, weights: {"all": weights})
     return runtimes
 
 
@@ -95,3 +96,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "w.pt"
     torch.save({"ema": Hime().state_dict()}, path)
     return path
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch computes on one thread: small layers take longer on several, which wait for each
+    other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

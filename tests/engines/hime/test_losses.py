@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,7 @@ from engines.hime import losses
 from engines.hime.discriminator import Discriminator, blur, minibatch_spread
 from engines.hime.face_features import FaceFeatures, load_features
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These pictures are tiny: several threads would spend their time waiting for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def correlation_by_loops(picture: Tensor, window: int, dilation: int) -> Tensor:
