@@ -113,6 +113,8 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
 
     Raises: CloseupError, EngineError: see `main`.
     """
+    if not isinstance(options, Options):
+        weights_used(weights=options.weights)  # a call would go on without them
     beside = measuring_beside if measures(options) else nullcontext
     if isinstance(options, RelayOptions):
         with beside():
@@ -150,7 +152,7 @@ def run_one(options: Options, name: str) -> None:
         if not options.resume:
             outcome = run_recording(source, options, meter, collector=collector)
         else:
-            with work_dir_of(options, dict(options.weights)) as place:
+            with work_dir_of(options, dict(options.network_files)) as place:
                 outcome = run_recording(source, options, meter, place)
             clear_work(options.output)
         for note in outcome.notes:
@@ -174,8 +176,8 @@ def told(options: Options) -> Options:
     """With the network that the output names: the fastest here, which is found out first."""
     if measures(options):
         measure_first(lambda line: print(f"note: {line}", file=sys.stderr, flush=True))
-    files = weights_used(scales_in_int8(options.runtime))
-    return replace(options, weights=tuple(files.items()))
+    files = weights_used(scales_in_int8(options.runtime), weights=options.weights)
+    return replace(options, network_files=tuple(files.items()))
 
 
 def collector_of(options: Options) -> ReportCollector | None:
@@ -188,7 +190,7 @@ def run_many(options: BatchOptions) -> int:
     events = sys.stdout
     options = replace(options, each=told(options.each))
     with redirect_stdout(sys.stderr if options.each.progress == "json" else events):
-        failed = run_batch(options, dict(options.each.weights), events)
+        failed = run_batch(options, dict(options.each.network_files), events)
     return 1 if failed else 0
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def open_candidates(
         for precision in kind.precisions:
             try:
                 for count in counts:
-                    given = {} if count is None else {"threads": count}
+                    given: dict[str, Any] = {} if count is None else {"threads": count}
                     runtime = opened.enter_context(kind(scale, precision, **given))
                     found.append(Candidate(name, precision, count, runtime))
             except WeightsError:  # the same files for all

@@ -115,6 +115,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             strength=options.strength,
             detail=options.detail,
             runtime=options.runtime,
+            weights=options.weights,
             camera=options.camera,
             live=True,
             known=called.face if called else None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engines.runtime import RUNTIMES
+from engines.runtime import WEIGHTS as NETWORK_WEIGHTS
 from stream.declared_option import ALL, RECORDINGS, DeclaredOption, Use
 from stream.media.sinks.encoder import CODECS, ENCODERS, CodecName, EncoderName
 from stream.picture_options import DETAIL, FRAMING, SCALE, STRENGTH
@@ -258,6 +259,11 @@ RUNTIME = DeclaredOption[str](
     group=_MORE,
     help="what runs the network (default {default}: the best that this machine has)",
 )
+WEIGHTS = DeclaredOption[str](
+    name="weights", default="research", choices=NETWORK_WEIGHTS, uses=ALL, group=_MORE,
+    help="open: trained on openly licensed pictures alone, for products; research (default): on "
+    "footage whose use is limited to research, too",
+)
 MEASURE = DeclaredOption[bool](
     name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,
     help="where nobody measured what runs the network fastest on this machine, find out: a call "
@@ -272,5 +278,5 @@ OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(HOST, PORT, TOKEN, WATCH_TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
     *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
-    *(REPORT, RUNTIME, MEASURE),
+    *(REPORT, RUNTIME, WEIGHTS, MEASURE),
 )

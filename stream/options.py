@@ -25,6 +25,7 @@ from stream.option_table import (
     RESUME,
     RUNTIME,
     SEGMENT,
+    WEIGHTS,
 )
 from stream.picture_options import DETAIL, ENLARGED_UP_TO_PX
 
@@ -45,6 +46,8 @@ class Common:
     detail: float = DETAIL.default
     """0: what is surest is shown, 1: about as sharp as the truth."""
     report: Path | None
+    weights: str = WEIGHTS.default
+    """What the network was trained on: "research" or "open"."""
     measure: bool = MEASURE.default
     """Find out what runs the network fastest here, where nobody has."""
     runtime: str = RUNTIME.default
@@ -70,7 +73,7 @@ class Options(Common):
     c2pa_key: Path | None = None
     c2pa_cert: Path | None = None
     """Both or none: who signs the output."""
-    weights: tuple[tuple[str, str], ...] = ()
+    network_files: tuple[tuple[str, str], ...] = ()
     """Name and SHA-256 of the network's files, for the output to tell."""
     progress: Literal["text", "json"] = PROGRESS.default
     """json: lines on stdout, for programs."""

@@ -97,8 +97,10 @@ class OpenedRuntimes:
     def __init__(self) -> None:
         self.runtimes: list[BicubicRuntime] = []
         self.names: list[str] = []
+        self.weights: list[str] = []
 
-    def __call__(self, name: str, scale: int) -> OpenedRuntime:
+    def __call__(self, name: str, scale: int, *, weights: str) -> OpenedRuntime:
+        self.weights.append(weights)
         self.names.append(name)
         self.runtimes.append(BicubicRuntime(scale))
         return OpenedRuntime("bicubic", self.runtimes[-1])

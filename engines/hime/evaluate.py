@@ -20,20 +20,22 @@ import torch
 from torch import Tensor
 
 from engines.alignment import Image, align, best_agreeing
+from engines.contract import RESEARCH
+from engines.errors import WeightsError
 from engines.exemplar_transfer import finished
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
-from engines.hime.checkpoint import load_network
+from engines.hime.checkpoint import load_network, named_weights
+from engines.hime.counts import COUNTS as COUNTS
+from engines.hime.counts import numbers as numbers
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.detail import FACE, Detail, detail
 from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
 from engines.hime.tables import Row, Table, markdown, plain, spread, write_pictures, write_sheet
-from engines.weights.manifest import best_weights
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
-COUNTS = (0, 1, SLOTS)
 HARM = ("blank", "blurred", "mirrored")
 ROUNDS = 2
 SHEET = 8
@@ -110,9 +112,12 @@ class Gains:
 
 
 def gains(network: Hime, cases: list[Case]) -> Gains:
-    """Three exemplars against bicubic enlargement and against none."""
+    """All exemplars, three by default, against bicubic enlargement and against none."""
     truth = torch.stack([c.truth for c in cases])
-    pictures = bicubic(network, cases), *(outputs(network, cases, n, fine=0.0) for n in (0, SLOTS))
+    pictures = (
+        bicubic(network, cases),
+        *(outputs(network, cases, n, fine=0.0) for n in (0, len(cases[0].exemplars))),
+    )
     base, none, three = (float(psnr(x, truth).mean()) for x in pictures)
     return Gains(three - base, three - none, details(pictures[-1], truth, network.config.scale))
 
@@ -158,10 +163,11 @@ def evaluate(
             return made
         return replace(made, parameters=parameters, gmacs=round(gmacs(network, side, count), 3))
 
+    slots = min(SLOTS, len(cases[0].exemplars))
     rows = [row("bicubic", 0, bicubic(network, cases))]
     rows += [row("hime", n, outputs(network, cases, n)) for n in counts]
     for kind in ("wrong", *(HARM if harm else ())):
-        rows.append(row(f"hime-{kind}", SLOTS, outputs(network, cases, SLOTS, kind)))
+        rows.append(row(f"hime-{kind}", slots, outputs(network, cases, slots, kind)))
     return rows
 
 
@@ -204,11 +210,12 @@ def sheet(network: Hime, cases: list[Case], path: Path) -> None:
     Args: cases: of all people, in order. path: .png or .jpg.
     """
     some = [cases[int(i)] for i in spread(len(cases), SHEET)]
+    slots = min(SLOTS, len(some[0].exemplars))
     columns = {
         "input": torch.stack([c.crop for c in some]),
         "bicubic": bicubic(network, some),
         "no close-ups": outputs(network, some, 0),
-        f"{SLOTS} close-ups": outputs(network, some, SLOTS),
+        f"{slots} close-ups": outputs(network, some, slots),
         "truth": torch.stack([c.truth for c in some]),
     }
     write_sheet(path, columns)
@@ -229,8 +236,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
     p.add_argument(
         "--weights",
-        type=Path,
-        help="a checkpoint or *.enhance.onnx file (default: the product's)",
+        default=RESEARCH,
+        help="research or open, the shipped ones, or a checkpoint or *.enhance.onnx file (default "
+        "%(default)s)",
+    )
+    p.add_argument(
+        "--close-ups",
+        type=int,
+        default=SLOTS,
+        help="drawn for each headshot; people with fewer other photos are left out (%(default)s)",
     )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
@@ -270,12 +284,12 @@ def measure(
             of close-ups.
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
-    weights = args.weights or best_weights(scale, "call")
+    weights = named_weights(args.weights, scale)
     network = load_network(weights)
     if network.config.scale != scale:
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
     people = load_people(args.data, scale * size)
-    slots = max(SLOTS, *counts)
+    slots = max(args.close_ups, *counts)
     cases = make_cases(people, scale, size, args.degradation, args.limit, slots, bank=args.bank)
     recogniser = Recogniser() if args.identity else None
     folder = args.pictures
@@ -289,22 +303,6 @@ def measure(
     return table, network, cases
 
 
-def numbers(text: str | None) -> tuple[int, ...]:
-    """The value of --counts.
-
-    Raises: ValueError: it is no list of whole numbers from 0 to 16.
-    """
-    if text is None:
-        return COUNTS
-    try:
-        counts = tuple(int(word) for word in text.split(","))
-    except ValueError:
-        counts = (-1,)
-    if not all(0 <= n <= 16 for n in counts):
-        raise ValueError(f"--counts must be numbers from 0 to 16, as in 0,1,3, not {text}")
-    return counts
-
-
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     args = parse(argv)
@@ -313,7 +311,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.identity and (reason := missing()):
             raise ValueError(reason)
-        counts = numbers(args.counts)
+        counts = numbers(args.counts, args.close_ups)
         for scale, size in settings:
             try:
                 done.append(measure(args, scale, size, counts))
@@ -333,7 +331,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.sheet:
             for (_, network, cases), path in zip(done, sheets(args.sheet, tables), strict=True):
                 sheet(network, cases, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -10,13 +10,31 @@ from pathlib import Path
 
 import torch
 
+from engines.hime.licences import licence_list
 from engines.hime.model import AGGREGATIONS, ALIGNMENTS
+from engines.hime.variations import VARIATIONS
 
 
 def weighted(text: str) -> dict[int, float]:
     """Numbers and how often each is drawn: "32:0.7,48:0.3"."""
     pairs = [part.split(":") for part in text.split(",")]
     return {int(number): float(weight) for number, weight in pairs}
+
+
+def variation_list(text: str) -> tuple[str, ...]:
+    """Kinds of variations: "moved,lit"."""
+    names = tuple(text.split(","))
+    if not set(names) <= set(VARIATIONS):
+        raise argparse.ArgumentTypeError(f"must be some of {','.join(VARIATIONS)}, not {text}")
+    return names
+
+
+def licences(text: str) -> tuple[str, ...]:
+    """Normalised licences, with a message of its own where one is unknown."""
+    try:
+        return licence_list(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def options(description: str) -> argparse.ArgumentParser:
@@ -29,7 +47,23 @@ def options(description: str) -> argparse.ArgumentParser:
     )
     p.add_argument("--config", type=Path, help="a TOML file of these options")
     p.add_argument("--data", type=Path, action="append", required=True)
+    p.add_argument(
+        "--photographs", type=Path, action="append", help="a folder or zip without people"
+    )
+    p.add_argument(
+        "--photograph-share", type=float, default=0.15, help="of the samples, with --photographs"
+    )
+    p.add_argument(
+        "--licences",
+        type=licences,
+        help="use pictures of these licences alone, as in CC0-1.0,CC-BY-4.0; open: all that the "
+        "shipped open weights were trained on; needs --sources",
+    )
+    p.add_argument("--sources", type=Path, help="a CSV: file, repository, licence, author")
     p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
+    p.add_argument(
+        "--val-exemplars", type=int, default=3, help="for each headshot of --val (default 3)"
+    )
     p.add_argument("--out", type=Path, required=True, help="the run's folder")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--alignment", choices=ALIGNMENTS, default=ALIGNMENTS[0], help="table 2")
@@ -70,6 +104,19 @@ def options(description: str) -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--blurred", type=float, default=0.04, help="share of exemplars that are out of focus"
+    )
+    p.add_argument(
+        "--made",
+        type=float,
+        default=0.0,
+        help="share of exemplars that are made from the photo itself; above 0, those of people "
+        "with one photo and of --photographs all are",
+    )
+    p.add_argument(
+        "--variations",
+        type=variation_list,
+        default=",".join(VARIATIONS),
+        help="how made exemplars differ from the photo (default: %(default)s)",
     )
     p.add_argument(
         "--flip",

@@ -14,6 +14,11 @@ Perception-oriented weights start from finished ones (HIME, supplement, section 
 
     python -m engines.hime.train ... --init runs/x4/checkpoint.pt --lr 1e-4 --correlation 0.1 \\
         --adversarial 0.1 [--perceptual 0.01 --features onet.pt]
+
+Weights that others may use are trained on pictures of known licences alone, from none or from such
+weights; the checkpoint then says what it was trained on:
+
+    python -m engines.hime.train ... --licences open --sources sources.csv --made 0.4
 """
 
 from __future__ import annotations
@@ -51,6 +56,7 @@ from engines.hime.losses import (
 from engines.hime.memory import keep_memory
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
+from engines.hime.origins import allowed_origins, permit_of
 from engines.hime.paper_sizes import paper_config
 from engines.hime.spynet import load_flow
 from engines.hime.state_files import Part, follow, load_parts, read_state, save_parts
@@ -83,6 +89,9 @@ class Run:
     perceptual: Perceptual | FaceFeatures | None
     step: int = 0
     samples: int = 0
+    origins: list[dict[str, Any]] | None = None
+    """What it was trained on (`licences.Credits.rows`), the weights that it started from included;
+    None: nobody asked for licences."""
 
     def _parts(self) -> dict[str, Part]:
         parts: dict[str, Part] = {"network": self.network, "ema": self.ema}
@@ -94,7 +103,7 @@ class Run:
     def save(self, path: Path) -> None:
         """See `checkpoint.save_parts`."""
         values = {"config": asdict(self.network.config), "step": self.step, "samples": self.samples}
-        save_parts(path, self._parts(), values)
+        save_parts(path, self._parts(), values | {"origins": self.origins})
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -108,6 +117,8 @@ class Run:
             raise ValueError(f"{path} holds another network: {state['config']}")
         load_parts(path, state, self._parts())
         self.step, self.samples = state["step"], state["samples"]
+        if state.get("origins") != self.origins:
+            raise ValueError(f"{path} was begun on other sources: take another folder, or its own")
 
 
 def configured(args: argparse.Namespace) -> Config:
@@ -141,6 +152,7 @@ def begin(args: argparse.Namespace) -> Run:
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(network).eval().requires_grad_(False)
     opponent = Discriminator().to(device) if args.adversarial else None
+    origins = allowed_origins(args.data, args.photographs or [], args.init, permit_of(args))
     run = Run(
         network,
         ema,
@@ -148,6 +160,7 @@ def begin(args: argparse.Namespace) -> Run:
         opponent,
         adam(opponent) if opponent else None,
         load_features(args.features).to(device) if args.perceptual else None,
+        origins=origins,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
@@ -182,11 +195,17 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         flip=args.flip,
         least_photos=args.least_photos,
         aligned=args.alignment == "pixels",
+        made=args.made,
+        variations=args.variations,
+        photographs=args.photograph_share if args.photographs else 0.0,
         slots=tuple(args.slots),
         slot_weights=tuple(args.slots.values()),
     )
+    data = Batches(
+        args.data, recipe, args.seed, args.steps, args.photographs or (), permit_of(args)
+    )
     loader: DataLoader[Batch] = DataLoader(
-        Subset(Batches(args.data, recipe, args.seed, args.steps), range(first, args.steps)),
+        Subset(data, range(first, args.steps)),
         batch_size=None,
         num_workers=args.workers,
         prefetch_factor=4 if args.workers else None,
@@ -253,7 +272,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
 
 
 def validate(network: Hime, cases: dict[str, list[Case]]) -> dict[str, float]:
-    """dB over bicubic, dB that three exemplars add, and detail, for each degradation."""
+    """dB over bicubic, dB that all exemplars add, and detail, for each degradation."""
     found = {}
     for name, these in cases.items():
         gained = gains(network, these)
@@ -297,7 +316,8 @@ def main(argv: list[str] | None = None) -> int:
     small = 16 if args.scale == 8 else 32
     try:
         people = load_people(args.val, small * args.scale)
-        cases = {k: make_cases(people, args.scale, small, k, 48) for k in ("clean", "call")}
+        slots = args.val_exemplars
+        cases = {k: make_cases(people, args.scale, small, k, 48, slots) for k in ("clean", "call")}
         run = begin(args)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from engines.contract import Features, Image, check_crop, check_exemplars
+from engines.contract import RESEARCH, Features, Image, check_crop, check_exemplars
 from engines.errors import EngineError, UnavailableError
 from engines.runtimes.feature_cache import FeatureCache
 from engines.weights.manifest import weights_files
@@ -27,6 +27,7 @@ class TorchCuda:
     """See `engines.contract.Runtime`.
 
     Args:   precision: "fp16", which is None too, or "fp32" (without TF32).
+            weights: one of `engines.contract.WEIGHTS`.
             device: "cuda", "cuda:1"; "cpu" computes the same without graphs, for tests.
     Raises: UnavailableError: PyTorch is missing, or sees no card. WeightsError.
     """
@@ -34,10 +35,16 @@ class TorchCuda:
     name = "torch-cuda"
     precisions = ("fp16", "fp32")
 
-    def __init__(self, scale: int, precision: str | None = None, device: str = "cuda") -> None:
+    def __init__(
+        self,
+        scale: int,
+        precision: str | None = None,
+        device: str = "cuda",
+        weights: str = RESEARCH,
+    ) -> None:
         if precision not in (None, *self.precisions):
             raise UnavailableError(f"{self.name} computes in {self.precisions}, not {precision}")
-        files = weights_files(scale)
+        files = weights_files(scale, weights=weights)
         try:
             import torch
 

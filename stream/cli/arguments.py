@@ -42,9 +42,11 @@ from stream.option_table import (
     OUTPUT_TOKEN_VARIABLE,
     OVERWRITE,
     PASSES,
+    PERSON,
     RESUME,
     VIRTUAL_CAMERA,
     WEBRTC,
+    WEIGHTS,
 )
 from stream.options import DEMO_OUTPUT, BatchOptions, LiveOptions, Options
 from stream.picture_options import FRAMING, SCALE
@@ -191,6 +193,7 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
     if kind is not None and (wrong := check_encoding(encoding, kind)):
         raise ConfigError(wrong)
     provenance_options.check(given, output, kind)
+    _refuse_learning(given)
     values = given.fields(Options) | common
     values |= {
         "input": None if demo else Path(given[INPUT][0]),
@@ -215,6 +218,7 @@ def _call(
         raise ConfigError("--headless without an --output shows and keeps nothing; name one")
     if given[LEARN_LIVE] and (reason := lacking()) is not None:
         raise ConfigError(reason)
+    _refuse_learning(given)
     values = given.fields(LiveOptions) | common
     # A larger canvas costs time, which a call does not have.
     values["scale"] = given[SCALE] or 1.0
@@ -229,6 +233,17 @@ def _call(
         streams=tuple(streams.values()),
         **values,
     )
+
+
+def _refuse_learning(given: OptionValues) -> None:
+    """Raises: ConfigError: what is learnt of people starts from the research weights."""
+    learning: tuple[DeclaredOption[Any], ...] = (LEARN, LEARN_LIVE, PERSON)
+    for option in learning:
+        if given[WEIGHTS] != WEIGHTS.default and given[option]:
+            raise ConfigError(
+                f"--{option.name} starts from the {WEIGHTS.default} weights; leave out "
+                f"--weights {given[WEIGHTS]} or --{option.name}"
+            )
 
 
 def _token(given: str | None, variable: str) -> str | None:

@@ -236,6 +236,7 @@ def build_stages(
         strength=options.strength,
         detail=options.detail,
         runtime=opener or options.runtime,
+        weights=options.weights,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,
         odd=True,
@@ -273,7 +274,7 @@ def provenance_of(options: Options, *, adapted: bool = False) -> Provenance:
     signer = None
     if options.c2pa_key is not None and options.c2pa_cert is not None:
         signer = C2paSigner(options.c2pa_key, options.c2pa_cert, options.input)
-    return Provenance(dict(options.weights), signer, adapted)
+    return Provenance(dict(options.network_files), signer, adapted)
 
 
 def run_graph(

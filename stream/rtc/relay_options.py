@@ -30,6 +30,7 @@ from stream.option_table import (
     TRUSTED_PROXIES,
     WATCH_TOKEN,
     WATCH_TOKEN_VARIABLE,
+    WEIGHTS,
 )
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.rtc.ice.ice_options import IceOptions, read_ice
@@ -83,6 +84,7 @@ class RelayOptions:
     strength: float = STRENGTH.default
     detail: float = DETAIL.default
     runtime: str = RUNTIME.default
+    weights: str = WEIGHTS.default
     measure: bool = MEASURE.default
     """Find out beside the calls what runs the network fastest here, where nobody has."""
     camera: CameraProfile = ANY_CAMERA

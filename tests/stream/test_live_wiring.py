@@ -80,13 +80,14 @@ def test_a_call(
         **{"input": [CLIP], "output": [str(output), "virtualcam"], "overwrite": True},
         **{**PICTURE, "scale": 1.5, "headless": True, "stats": "json"},
         **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
-        **{"runtime": "onnxruntime-cpu", "person": "Ada", "measure": False},
+        **{"runtime": "onnxruntime-cpu", "weights": "research", "person": "Ada", "measure": False},
     }
     PeopleStore(encryption=Plain()).save(known_person("Ada"))
     wired = record(monkeypatch, CalledPerson)
     assert names_of("call") == {*values, *SERVER_OPTIONS, "learn-live"}
     assert main(arguments(way, tmp_path, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=30.0)
+    assert set(opened.weights) == {"research"}, "what was learnt of Ada fits no others"
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert cameras[0]["device"].address == CLIP.removeprefix("lavfi:")
     (sink,) = made.file
@@ -206,6 +207,21 @@ def test_calls_are_measured_beside(
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
+def test_a_call_takes_the_weights_that_were_asked_for(
+    way: str, made: Made, tmp_path: Path, opened: OpenedRuntimes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = {"output": [str(tmp_path / "call.mp4")], "headless": True, "overwrite": True}
+    values = {"input": [CLIP], **output, "weights": "open", "measure": False}
+    assert main(arguments(way, tmp_path, values)) == 0
+    assert set(opened.weights) == {"open"}
+    capsys.readouterr()
+    for learning in ({"learn-live": True}, {"person": "Ada"}):
+        assert main(arguments(way, tmp_path, {**values, **learning})) == 2
+        (name,) = learning
+        assert f"error: --{name} starts from the research weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
 def test_a_call_that_learns(
     way: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,10 +292,11 @@ class AnyScreen(Screen):
 def test_the_api(made: Made, opened: OpenedRuntimes) -> None:
     with Enhancer(
         framing="fixed", scale=1.5, strength=0.4, detail=0.2, runtime="onnxruntime-cpu", rate=12.0,
-        camera=CAMERA,
+        weights="open", camera=CAMERA,
     ) as one:  # fmt: skip
         assert one(backdrop(SIZE)).shape == (144, 192, 3)
         made.check_stages("fixed", 1.5, 0.4, 0.2, rate=12.0)
+        assert set(opened.weights) == {"open"}
         assert set(opened.names) == {"onnxruntime-cpu"}
         assert one(backdrop((64, 48))).shape == (72, 96, 3), "another size is enlarged as much"
         assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("fixed", Fraction(12))

@@ -33,7 +33,8 @@ def perform_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Moment 
     try:
         while waiting or busy:
             while waiting and len(busy) < jobs:
-                worker = _living(idle) or Worker(threads, tasks[0].options.runtime)
+                each = tasks[0].options
+                worker = _living(idle) or Worker(threads, each.runtime, each.weights)
                 number = waiting.popleft()
                 busy[worker] = number
                 tries[number] += 1
