@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := stream engines calibration bench examples tests run_pipeline.py
 
-# what OpenCV and MediaPipe load; desktops have them, bare servers and containers may not
+# what OpenCV loads, and MediaPipe where it detects faces; desktops have them, bare servers and containers may not
 LIBRARIES := libGL.so.1 libgthread-2.0.so.0 libEGL.so.1 libGLESv2.so.2
 DEBIAN := libgl1 libglib2.0-0 libegl1 libgles2
 CLIENTS := chromium firefox-esr gst-inspect-1.0 turnserver nginx
@@ -25,7 +25,8 @@ test: .venv/installed-test | system-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not real_time" -n 2 --dist loadfile
+	$(BIN)/pytest -m real_time
 
 format: .venv/installed-test
 	$(BIN)/ruff format $(SOURCES)

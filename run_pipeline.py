@@ -37,13 +37,14 @@ if __name__ == "__main__" or sys.argv[0].endswith(("closeup", "closeup.exe")):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from collections.abc import Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from engines.runtime import EngineError, scales_in_int8
+from engines.self_measurement import measure_first, measuring_beside
 from engines.weights.manifest import weights_used
 from stream.cli.arguments import parse
 from stream.cli.console import lenient_console
@@ -59,6 +60,7 @@ from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.file_sink import check_output, check_place
 from stream.media.sinks.window import check_display
 from stream.media.sources.spool import NAME, STDIN, spooled
+from stream.option_table import RUNTIME
 from stream.options import DEMO_OUTPUT, BatchOptions, Common, LiveOptions, Options
 from stream.recordings.batch.batch import run_batch
 from stream.recordings.batch.task import work_dir_of
@@ -111,16 +113,20 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
 
     Raises: CloseupError, EngineError: see `main`.
     """
+    if not isinstance(options, Options):
+        weights_used(weights=options.weights)  # a call would go on without them
+    beside = measuring_beside if measures(options) else nullcontext
     if isinstance(options, RelayOptions):
-        run_webrtc(options)
+        with beside():
+            run_webrtc(options)
     elif isinstance(options, LiveOptions):
-        run_live(options)
+        with beside():
+            run_live(options)
     elif options.input is None:
-        options = told(options)
         if options.output == DEMO_OUTPUT:
             options.output.parent.mkdir(exist_ok=True)
         check_files(options)
-        show_demo(options)
+        show_demo(told(options))
     elif options.input == Path(STDIN):
         # Before all of it is read, which may take an hour.
         check_output(options.output, options.overwrite, None, options.encoding)
@@ -134,7 +140,6 @@ def run_one(options: Options, name: str) -> None:
     """One recording, which the report calls by a name."""
     assert options.input is not None
     recording, collector = options.input, collector_of(options)
-    options = told(options)
     meter: MakeMeter = Progress
     out = sys.stdout
     if options.progress == "json":
@@ -143,10 +148,11 @@ def run_one(options: Options, name: str) -> None:
         meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
     with redirect_stdout(out), open_source(recording) as source:
         check_files(options)
+        options = told(options)
         if not options.resume:
             outcome = run_recording(source, options, meter, collector=collector)
         else:
-            with work_dir_of(options, dict(options.weights)) as place:
+            with work_dir_of(options, dict(options.network_files)) as place:
                 outcome = run_recording(source, options, meter, place)
             clear_work(options.output)
         for note in outcome.notes:
@@ -161,10 +167,17 @@ def run_one(options: Options, name: str) -> None:
         finish(outcome.report, options, [options.output], collector=collector)
 
 
+def measures(options: Options | LiveOptions | RelayOptions) -> bool:
+    """Whether what was measured would be used."""
+    return options.measure and options.runtime == RUNTIME.default
+
+
 def told(options: Options) -> Options:
-    """With the network that the output names."""
-    files = weights_used(scales_in_int8(options.runtime))
-    return replace(options, weights=tuple(files.items()))
+    """With the network that the output names: the fastest here, which is found out first."""
+    if measures(options):
+        measure_first(lambda line: print(f"note: {line}", file=sys.stderr, flush=True))
+    files = weights_used(scales_in_int8(options.runtime), weights=options.weights)
+    return replace(options, network_files=tuple(files.items()))
 
 
 def collector_of(options: Options) -> ReportCollector | None:
@@ -177,7 +190,7 @@ def run_many(options: BatchOptions) -> int:
     events = sys.stdout
     options = replace(options, each=told(options.each))
     with redirect_stdout(sys.stderr if options.each.progress == "json" else events):
-        failed = run_batch(options, dict(options.each.weights), events)
+        failed = run_batch(options, dict(options.each.network_files), events)
     return 1 if failed else 0
 
 
@@ -259,7 +272,11 @@ def finish(
     out: TextIO | None = None,
     collector: ReportCollector | None = None,
 ) -> None:
-    """Say what was done, for people (on stdout, or `out`) and for programs."""
+    """Say what was done, for people (on stdout, or `out`) and for programs.
+
+    Args: report: the figures. options: say where it is written. written: the outputs. out: stdout
+          when left out. collector: of the pictures of a report page.
+    """
     print(format_report(report), file=out)
     if options.report is not None and collector is not None:
         write_page(options.report, report, collector)

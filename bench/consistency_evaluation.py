@@ -61,7 +61,11 @@ class Result:
 def measures(
     crop: Image, patch: Image, without: Image, given: list[Image], scale: int
 ) -> dict[str, float]:
-    """Candidates for a measure of harm by exemplars, all without the truth."""
+    """Candidates for a measure of harm by exemplars, all without the truth.
+
+    Args: crop: RGB uint8 (b, b, 3). patch, without: made with exemplars and without, RGB uint8 (s
+          b, s b, 3). given: the exemplars. scale: s.
+    """
     side = crop.shape[0]
     seen, one, other = (_luma(x) for x in (crop, patch, without))
     off, off_without = (_luma(shrunk(x, side)) - seen for x in (patch, without))
@@ -126,7 +130,11 @@ def run(
     photos: int,
     look: Callable[[str, Image, Image, Image], None],
 ) -> list[Result]:
-    """Everything that is measured. `look` sees (exemplars, crop enlarged, patch shown, truth)."""
+    """Everything that is measured. `look` sees (exemplars, crop enlarged, patch shown, truth).
+
+    Args: people: headshots by name. runtime: says the scale. size: side of the crop, px. photos: of
+          each person, as truths. look: sees (exemplars, crop enlarged, patch shown, truth).
+    """
     scale = runtime.scale
     names = list(people)
     results = []

@@ -77,7 +77,11 @@ def combinations() -> Iterator[tuple[str, str, str]]:
 
 
 def write(path: Path, container: str, codec: str, pixels: str) -> None:
-    """Write one. Raises: FFmpegError, ValueError, OSError: FFmpeg does not write it."""
+    """Write one.
+
+    Args:   container, codec, pixels: FFmpeg's names.
+    Raises: FFmpegError, ValueError, OSError: FFmpeg does not write it.
+    """
     with av.open(str(path), "w", format=container) as output:
         width, height = SIZES.get(codec, (720, 576) if container == "mxf_d10" else SIZE)
         pictures = output.add_stream(codec, rate=RATE)

@@ -1,4 +1,4 @@
-"""How the virtual camera works: scripted motions, and what a viewer would blame it for.
+"""How the virtual camera works: scripted motions, and the faults that a viewer sees.
 
     python -m bench.framing
     python -m bench.framing --only walk --rate 30 --json framing.json
@@ -115,7 +115,10 @@ def _detection(spot: Spot, rng: np.random.Generator) -> Detection:
 
 
 def views(motion: Motion, rate: int, seed: int = 0) -> Iterator[tuple[float, Rect]]:
-    """Time and view of every frame."""
+    """Time and view of every frame.
+
+    Args: rate: frames a second. seed: of the detector's noise.
+    """
     rng = np.random.default_rng(seed)
     framing = Framing("auto", SIZE, 1.0, Fraction(rate))
     people = [_Found(i) for i in range(len(motion.at(0.0)))]
@@ -131,7 +134,10 @@ def views(motion: Motion, rate: int, seed: int = 0) -> Iterator[tuple[float, Rec
 
 
 def measure(motion: Motion, rate: int, seed: int = 0) -> Summary:
-    """Run one motion and judge the view."""
+    """Run one motion and judge the view.
+
+    Args: rate: frames a second. seed: of the detector's noise.
+    """
     shown = list(views(motion, rate, seed))
     times = np.array([time_s for time_s, _ in shown])
     rects = np.array([rect for _, rect in shown])

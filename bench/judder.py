@@ -1,4 +1,4 @@
-"""How evenly the picture glides when the virtual camera moves: the shift between two outputs.
+"""How evenly the picture moves when the virtual camera moves: the shift between two outputs.
 
     python -m bench.judder
     python -m bench.judder --only slow --seconds 18
@@ -64,7 +64,10 @@ def scene(seed: int = 0) -> Image:
 
 
 def panned(image: Image, step: tuple[float, float], seconds: float) -> Iterator[Frame]:
-    """A view that moves evenly."""
+    """A view that moves evenly.
+
+    Args: image: the scene, RGB uint8. step: (right, down), px of the output a frame.
+    """
     wide, high = SIZE[0] / ZOOM, SIZE[1] / ZOOM
     for index in range(round(seconds * RATE)):
         x, y = (100.0 + index * s / ZOOM for s in step)
@@ -73,7 +76,10 @@ def panned(image: Image, step: tuple[float, float], seconds: float) -> Iterator[
 
 
 def filmed(image: Image, name: str, seconds: float) -> Iterator[Frame]:
-    """What the virtual camera makes of a motion."""
+    """What the virtual camera makes of a motion.
+
+    Args: image: the scene, RGB uint8. name: of one of `MOTIONS`. seconds: at most.
+    """
     motion = next(one for one in MOTIONS if one.name == name)
     framing = Framing("auto", SIZE, 1.0, Fraction(RATE))
     for index in range(round(min(seconds, motion.seconds) * RATE)):

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.measures.image_measures import psnr
+from bench.picture_size import parse_size
 from bench.scenes.call import Call, TrueFace
 from bench.scenes.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
 from bench.scenes.synthetic_people import RATE, Clip, Photo, SyntheticPerson
@@ -101,7 +102,11 @@ def record(call: Call, path: Path) -> None:
 
 
 def enhance(recording: Path, output: Path, passes: int, runtime: str) -> Report:
-    """The recording as a user enhances it. Raises: CloseupError, EngineError."""
+    """The recording as a user enhances it.
+
+    Args:   passes: 1 or 2. runtime: "auto" or its name.
+    Raises: CloseupError, EngineError.
+    """
     arguments = ["--input", str(recording), "--output", str(output), "--scale", str(SCALE)]
     options = parse([*arguments, "--passes", str(passes), "--runtime", runtime])
     assert isinstance(options, Options)
@@ -153,7 +158,11 @@ def compare(call: Call, path: Path, *, enlarge: bool = False) -> tuple[float, in
 
 
 def measure(call: Call, folder: Path, runtime: str) -> Summary:
-    """One call in one pass and in two. Raises: CloseupError, EngineError."""
+    """One call in one pass and in two.
+
+    Args:   folder: where the recordings are written. runtime: "auto" or its name.
+    Raises: CloseupError, EngineError.
+    """
     recording = folder / f"{call.case.name}.mkv"
     record(call, recording)
     outputs = [folder / f"{call.case.name}_{passes}.mkv" for passes in (1, 2)]
@@ -206,12 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> list[Summary]:
     """Raises: CloseupError, EngineError."""
-    try:
-        width, height = (int(side) for side in given.size.split("x"))
-    except ValueError as error:
-        raise ConfigError(f"--size {given.size} is no size; give one like 640x360") from error
-    if not (320 <= width <= 1920 and 240 <= height <= 1080) or width % 2 or height % 2:
-        raise ConfigError(f"--size {given.size} is out of range; even, 320x240 to 1920x1080")
+    size = parse_size(given.size, (320, 240), (1920, 1080))
     if not 5.0 <= given.seconds <= 600.0:
         raise ConfigError(f"--seconds {given.seconds:g} is out of range; give 5 to 600")
     if given.out is not None and not given.out.is_dir():
@@ -222,7 +226,7 @@ def _run(given: argparse.Namespace) -> list[Summary]:
             person = Clip(given.clip, detector)
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.out or Path(temporary)
-        calls = [Call(case(given.seconds), [person], (width, height)) for case in (late, back)]
+        calls = [Call(case(given.seconds), [person], size) for case in (late, back)]
         return [measure(call, folder, given.runtime) for call in calls]
 
 

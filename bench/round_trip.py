@@ -91,7 +91,11 @@ async def echo() -> AsyncIterator[str]:
 
 
 async def call(url: str, clip: Path, seconds: float, cores: str | None) -> Trips:
-    """One caller; what it measured. Raises: RuntimeError: it failed."""
+    """One caller; what it measured.
+
+    Args:   url: to publish to and watch. clip: its pictures. cores: list for taskset; None: all.
+    Raises: RuntimeError: it failed.
+    """
     command = [sys.executable, "-m", "bench.round_trip_client", url, str(clip), str(seconds)]
     if cores:
         command = ["taskset", "--cpu-list", cores, *command]
@@ -119,7 +123,10 @@ def rate(trips: Trips) -> float:
 
 
 async def trip(relay: Relay, clips: dict[tuple[int, int], Path], given: argparse.Namespace) -> None:
-    """Pass-through and enhanced in turns, so that load drift affects both."""
+    """Pass-through and enhanced in turns, so that load drift affects both.
+
+    Args: clips: by (width, height). given: the command line.
+    """
     async with echo() as plain:
         places = {"pass-through": plain, "enhanced": relay.url + "call"}
         for size in given.size or SIZES:
@@ -167,7 +174,10 @@ def print_work(relay: Relay) -> None:
 async def connections(
     relay: Relay, clips: dict[tuple[int, int], Path], given: argparse.Namespace
 ) -> None:
-    """One call more each time, until one of them has too few pictures."""
+    """One call more each time, until one of them has too few pictures.
+
+    Args: clips: by (width, height). given: the command line.
+    """
     url, clip = relay.url + "call", clips[SIZES[0]]
     for number in range(1, given.most + 1):
         seconds = given.seconds + SETTLE_S

@@ -66,7 +66,10 @@ def _place(time_s: float) -> int:
 
 
 async def run(url: str, clip: Path, seconds: float) -> list[tuple[float, float]]:
-    """Call for some seconds; returns (sent s since the start, round trip ms) of what came back."""
+    """Call for some seconds; returns (sent s since the start, round trip ms) of what came back.
+
+    Args: url: of the relay. clip: pictures, uint8 (n, H, W, 3).
+    """
     peer, track = make_peer(RelayOptions()), NumberedClip(np.load(clip, mmap_mode="r"))
     peer.addTrack(track)
     await peer.setLocalDescription(await peer.createOffer())

@@ -14,6 +14,7 @@ from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.events import EventLog
 from stream.frame import Frame
 from stream.graph import Stages
+from stream.option_table import WEIGHTS
 from stream.protocols import Stage
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.people.person_index import PersonIndex
@@ -28,6 +29,7 @@ def run(
     *,
     scale: float = 2.0,
     runtime: str = "auto",
+    weights: str = WEIGHTS.default,
     personal: PersonalRuntimes | None = None,
     watch: StageWatch | None = None,
 ) -> Notes:
@@ -36,13 +38,14 @@ def run(
     What finds, follows and remembers people runs once; what comes after the bank runs twice, with
     what the bank picked and without.
 
-    Args:   personal: of people who were learnt, see `learn`.
+    Args:   weights: of the network, "research" or "open".
+            personal: of people who were learnt, see `learn`.
             watch: sees every stage of what comes after the bank, with the exemplars.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
-    stages = _build(call, scale, runtime, personal)
+    stages = _build(call, scale, runtime, weights, personal)
     try:
-        blind = _build(call, scale, runtime)
+        blind = _build(call, scale, runtime, weights)
     except BaseException:
         stages.close()
         raise
@@ -87,10 +90,16 @@ def learn(call: Call, minutes: float, *, scale: float = 2.0) -> PeopleLearning:
 
 
 def _build(
-    call: Call, scale: float, runtime: str, personal: PersonalRuntimes | None = None
+    call: Call, scale: float, runtime: str, weights: str, personal: PersonalRuntimes | None = None
 ) -> Stages:
     return Stages.build(
-        call.size, call.rate, framing="fixed", scale=scale, runtime=runtime, personal=personal
+        call.size,
+        call.rate,
+        framing="fixed",
+        scale=scale,
+        runtime=runtime,
+        weights=weights,
+        personal=personal,
     )
 
 

@@ -3,7 +3,7 @@
     python -m bench.sandbox_cost call.mp4
     python -m bench.sandbox_cost --make 4096x4096 --codec libx264 --pixels yuv420p
 
-With `--make` a recording is made up. Both roads give RGB, as the stages take it; with `--planes`
+With `--make` a recording is made up. Both ways give RGB, as the stages take it; with `--planes`
 what the decoder gives, and no more.
 """
 
@@ -26,7 +26,10 @@ FRAMES = 60
 
 
 def make(path: Path, size: str, codec: str, pixels: str, frames: int) -> None:
-    """A moving test picture, as FFmpeg makes it."""
+    """A moving test picture, as FFmpeg makes it.
+
+    Args: size: like "1280x720". codec, pixels: FFmpeg's names. frames: how many.
+    """
     with (
         av.open(f"testsrc2=size={size}:rate=30", format="lavfi") as picture,
         av.open(str(path), "w") as container,

@@ -1,4 +1,4 @@
-"""Soak: a call that lasts, on a made-up camera in real time, and what happens to age and memory.
+"""Soak: a long call on a synthetic camera in real time: does latency or memory grow?
 
     python -m bench.soak --minutes 30
     python -m bench.soak --size 640x480 --faces 3 --disturb 10 --json
@@ -15,9 +15,10 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
 from engines.runtime import RUNTIMES, EngineError
@@ -133,6 +134,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
     metrics = Metrics()
     log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
     stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, live=True)
+    stages = replace(stages, to_load=(*stages.to_load, log.models_ready))
     stages.all.append(LevelLog(log))
     if case.disturb_s is not None:
         stages.all.insert(0, Disturbance(case.disturb_s, case.disturb_ms / 1e3, log))
@@ -188,12 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _case(given: argparse.Namespace) -> Case:
     """Raises: ConfigError: a number is out of range."""
-    try:
-        width, height = (int(side) for side in given.size.split("x"))
-    except ValueError as error:
-        raise ConfigError(f"--size {given.size} is no size; give one like 1280x720") from error
-    if not (64 <= width <= 4096 and 64 <= height <= 4096):
-        raise ConfigError(f"--size {given.size} is out of range; give 64x64 to 4096x4096")
+    size = parse_size(given.size, even=False)
     for name, value, least, most in (
         ("--minutes", given.minutes, 0.1, 10_000.0),
         ("--rate", given.rate, 1.0, 120.0),
@@ -204,7 +201,7 @@ def _case(given: argparse.Namespace) -> Case:
         if value is not None and not least <= value <= most:
             raise ConfigError(f"{name} {value:g} is out of range; give {least:g} to {most:g}")
     return Case(
-        size=(width, height),
+        size=size,
         rate=Fraction(given.rate).limit_denominator(1001),
         faces=given.faces,
         minutes=given.minutes,

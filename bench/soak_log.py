@@ -45,6 +45,8 @@ class Result(TypedDict):
     frames_failed_open: int
     faces_seen: int
     faces_enhanced: int
+    models_ready_s: float | None
+    """From the start of the call until all models are loaded; None: they never were."""
     first_frame_s: float | None
     """From the start of the call until the output has its first frame; None: it got none."""
     first_enhanced_s: float | None
@@ -70,6 +72,7 @@ class Log:
         self._disturbed: list[int] = []
         self._levels = np.zeros(len(LADDER), np.int64)
         self._enhanced_s: float | None = None
+        self._ready_s: float | None = None
         self._beginning = (0, 0)
         self._started_s = time.monotonic()
 
@@ -84,6 +87,10 @@ class Log:
         self._frames += 1
         if self._enhanced_s is None and frame.enhanced:
             self._enhanced_s = float(self._taken_s[place])
+
+    def models_ready(self) -> None:
+        """All models are loaded."""
+        self._ready_s = time.monotonic() - self._started_s
 
     def worked(self, level: int) -> None:
         """The worker has finished a frame at this step of the ladder."""
@@ -143,6 +150,7 @@ class Log:
             frames_failed_open=metrics.counter(FAILED_OPEN),
             faces_seen=metrics.counter(FACES),
             faces_enhanced=metrics.counter(ENHANCED),
+            models_ready_s=None if self._ready_s is None else round(self._ready_s, 4),
             first_frame_s=round(float(times_s[0]), 4) if len(times_s) else None,
             first_enhanced_s=None if self._enhanced_s is None else round(self._enhanced_s, 4),
             first_10_s=dict(

@@ -179,7 +179,11 @@ def made_up_people() -> list[Image]:
 
 
 def render(room: Image, people: list[Image], places: dict[int, Place]) -> Image:
-    """The scene: everybody's headshot, an oval of it, in the room."""
+    """The scene: everybody's headshot, an oval of it, in the room.
+
+    Args: room: RGB uint8, of `SIZE`. people: headshots. places: where each is; who is not there is
+          left out.
+    """
     scene = room.astype(np.float32)
     for who, (x, y, width, opaque) in places.items():
         side = max(2, round(2.0 * width))
@@ -198,7 +202,10 @@ def render(room: Image, people: list[Image], places: dict[int, Place]) -> Image:
 def frames(
     scene: Scene, seconds: float, people: list[Image], seed: int
 ) -> Iterator[tuple[Frame, dict[int, Place]]]:
-    """What the camera gives, and where everybody is."""
+    """What the camera gives, and where everybody is.
+
+    Args: scene: where everybody is at a time. people: headshots. seed: of the camera's noise.
+    """
     room = np.asarray(cv2.resize(draw_room(), SIZE, interpolation=cv2.INTER_AREA), np.uint8)
     rng = np.random.default_rng(seed)
     for index in range(round(seconds * RATE)):
@@ -210,7 +217,11 @@ def frames(
 
 
 def watch(scene: Scene, seconds: float, people: list[Image], seed: int = 0) -> Tally:
-    """Run one scene through tracker and bank. Raises: ModelError: there is no detector."""
+    """Run one scene through tracker and bank.
+
+    Args:   scene: where everybody is at a time. people: headshots. seed: of the camera's noise.
+    Raises: ModelError: there is no detector.
+    """
     tally = Tally()
     owners: dict[int, int] = {}
     kept: list[Exemplar] = []  # alive, so that no id() is used twice

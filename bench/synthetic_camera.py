@@ -1,4 +1,4 @@
-"""SyntheticCamera: a camera that is not there, in real time, with faces close and far, for ever.
+"""SyntheticCamera: a simulated camera in real time, with faces close and far, without end.
 
 The scene of `stream.media.demo.demo_scene` is drawn once and kept as MJPEG in memory, which is what
 a webcam sends: a frame costs its decoding, as with a real camera, and nothing of the drawing.

@@ -27,6 +27,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from bench.picture_size import parse_size
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, View
@@ -51,7 +52,7 @@ WARM_UP = 0.25
 
 
 class Figures(TypedDict):
-    """Of one road."""
+    """Of one configuration."""
 
     frames: int
     seconds: float
@@ -88,7 +89,10 @@ class Case:
 
 
 def make_recording(path: Path, size: Size, minutes: float) -> None:
-    """The demo's ten seconds, encoded once and repeated packet for packet."""
+    """The demo's ten seconds, encoded once and repeated packet for packet.
+
+    Args: size: (width, height), px. minutes: how long it is.
+    """
     source = DemoSource(min(DURATION_S, 60.0 * minutes))
     packets: list[tuple[int, bytes, bool]] = []
     with av.open(str(path), "w", format="matroska") as container:
@@ -117,16 +121,17 @@ def make_recording(path: Path, size: Size, minutes: float) -> None:
 
 
 def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
-    """Make the recording and send it down the roads.
+    """Make the recording and run it in each configuration.
 
-    Raises: CloseupError, EngineError: one of them cannot be gone.
+    Args:   folder: for the recordings. say: gets a line when a step begins.
+    Raises: CloseupError, EngineError: one of them fails.
     """
     recording, written = folder / "call.mkv", folder / "better.mkv"
     say("making the recording")
     make_recording(recording, case.size, case.minutes)
     roads, runtime = {}, ""
     for road in case.roads:
-        say(f"road {road}")
+        say(f"configuration {road}")
         if road == "codec":
             roads[road] = _codec(recording, written, case)
         else:
@@ -161,7 +166,7 @@ def _codec(recording: Path, written: Path, case: Case) -> Figures:
 
 
 def _whole(recording: Path, written: Path, case: Case, enhance: bool) -> tuple[Figures, str]:
-    """The road of `run_pipeline.py --passes 1`; without the network when not to `enhance`."""
+    """As `run_pipeline.py --passes 1` does it; without the network when not to `enhance`."""
     metrics, watch = Metrics(), _Watch()
     with FileSource(recording) as source:
         stages = Stages.build(
@@ -262,21 +267,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _case(given: argparse.Namespace) -> Case:
     """Raises: ConfigError: a value is out of range."""
-    try:
-        width, height = (int(side) for side in given.size.split("x"))
-    except ValueError as error:
-        raise ConfigError(f"--size {given.size} is no size; give one like 1280x720") from error
-    if not all(64 <= side <= 4096 and side % 2 == 0 for side in (width, height)):
-        raise ConfigError(f"--size {given.size} is out of range; give even sides of 64 to 4096")
+    size = parse_size(given.size)
     if not 1.0 <= given.scale <= 4.0:
         raise ConfigError(f"--scale {given.scale:g} is out of range; give 1 to 4")
     if not 0.01 <= given.minutes <= 1000.0:
         raise ConfigError(f"--minutes {given.minutes:g} is out of range; give 0.01 to 1000")
     roads = tuple(given.roads.split(","))
     if unknown := set(roads) - set(ROADS):
-        raise ConfigError(f"there is no road {unknown.pop()}; there are {', '.join(ROADS)}")
+        raise ConfigError(
+            f"--roads: there is no configuration {unknown.pop()}; there are {', '.join(ROADS)}"
+        )
     encoding = Encoding(given.codec, None, given.encoder)
-    return Case((width, height), given.minutes, given.scale, roads, encoding, given.runtime)
+    return Case(size, given.minutes, given.scale, roads, encoding, given.runtime)
 
 
 def table(result: Result) -> str:
@@ -285,7 +287,7 @@ def table(result: Result) -> str:
     lines = [f"{width}x{height}, canvas x{result['scale']:g}, {result['minutes']:g} minutes"]
     if result["runtime"]:
         lines.append(f"network run by {result['runtime']}")
-    lines.append(f"{'road':<10}{'frames':>8}{'fps':>9}{'enhanced':>10}{'MB':>16}{'MB/minute':>11}")
+    lines.append(f"{'runs':<10}{'frames':>8}{'fps':>9}{'enhanced':>10}{'MB':>16}{'MB/minute':>11}")
     for name, road in result["roads"].items():
         memory = "{:.0f} to {:.0f}".format(*road["memory_mb"]) if road["memory_mb"] else "-"
         slope = road["memory_mb_a_minute"]

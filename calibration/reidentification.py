@@ -96,7 +96,11 @@ def sessions(sources: list[Path]) -> dict[tuple[str, str], list[Image]]:
 def seen(
     detector: FaceDetector, picture: Image, width_px: int, rng: np.random.Generator
 ) -> tuple[Image, Face] | None:
-    """A headshot from `width_px` away (0: as it is) and the face in it; None: none to compare."""
+    """A headshot from `width_px` away (0: as it is) and the face in it; None: none to compare.
+
+    Args: picture: RGB uint8 (s, s, 3), a headshot. width_px: of the face in the camera's picture.
+          rng: of the camera's noise.
+    """
     if width_px:
         side = 2 * width_px
         far = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
@@ -169,7 +173,12 @@ def likenesses(
 def measure(
     people: dict[tuple[str, str], list[Image]], describer: Describer, width_px: int
 ) -> Result:
-    """What a way of describing faces does. Raises: InputError: too few photos."""
+    """What a way of describing faces does.
+
+    Args:   people: headshots by person and session. describer: what is measured. width_px: of the
+            far faces.
+    Raises: InputError: too few photos.
+    """
     returns, strangers, _ = likenesses(people, describer, width_px)
     return Result(
         describer=describer.name,

@@ -16,17 +16,14 @@ import argparse
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
-
-import numpy as np
 
 from calibration.frame_cost import rest_ms
 from engines.alignment import align
@@ -38,10 +35,16 @@ from engines.runtime import (
     RUNTIMES,
     SCALES,
     EngineError,
-    Image,
-    Runtime,
-    WeightsError,
-    runtime_class,
+)
+from engines.runtime_candidates import (
+    TURN_S,
+    TURNS,
+    Candidate,
+    choose,
+    compare,
+    drop_wrong,
+    open_candidates,
+    turn_ms,
 )
 from engines.speed_profile import Choice, Profile, store
 from stream.errors import CloseupError
@@ -50,124 +53,8 @@ from stream.quality_controller import TOO_MUCH
 EXEMPLARS = 3
 TYPICAL = {4: 48, 8: 24}
 """Side of the crop, px, at which candidates are compared."""
-MOST_THREADS = 8
-TURNS, TURN_S = 7, 0.2
-"""Turns of each candidate, and about how long one lasts."""
-CLOSE = 1.15
-"""A candidate that takes no longer than this much of the fastest one's time takes more turns."""
-ALIKE = 1.05
-"""Nearer than this, the one with fewer threads is taken: they are left for the video."""
-
-
-MOST_ERROR = 65.0
-"""Mean squared difference to float32 in 8-bit levels, 30 dB: INT8 as it should be is far nearer."""
 BUSY = 0.5
 """Of the cores, taken by other programs: what is measured beside them holds beside them alone."""
-
-
-@dataclass
-class Candidate:
-    """One way to run the network, and what it took."""
-
-    name: str
-    precision: str
-    threads: int | None
-    runtime: Runtime
-    turns_ms: list[float] = field(default_factory=list)
-
-    @property
-    def ms(self) -> float:
-        """Median of the turns."""
-        return median(self.turns_ms)
-
-
-def turn_ms(call: Callable[[], object], seconds: float = TURN_S) -> float:
-    """Median time of calls that are repeated for about so long, at least three times."""
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(taken) < 3 or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        taken.append((time.perf_counter() - start) * 1e3)
-    return median(taken)
-
-
-def thread_counts(most: int) -> list[int]:
-    """1, 2, 4, ... and all cores, at most 8."""
-    most = min(most, MOST_THREADS)
-    return sorted({n for n in (1, 2, 4, 8) if n <= most} | {most})
-
-
-def open_candidates(
-    scale: int, names: Iterable[str], opened: ExitStack, missing: Callable[[str], None]
-) -> list[Candidate]:
-    """Open every runtime in every precision with every number of threads.
-
-    Args:   opened: closes them. missing: gets a line for each that cannot run here.
-    Raises: WeightsError.
-    """
-    found = []
-    for name in names:
-        kind = runtime_class(name)
-        counts: list[int | None] = [*thread_counts(cores())] if name.endswith("-cpu") else [None]
-        for precision in kind.precisions:
-            try:
-                for count in counts:
-                    given = {} if count is None else {"threads": count}
-                    runtime = opened.enter_context(kind(scale, precision, **given))
-                    found.append(Candidate(name, precision, count, runtime))
-            except WeightsError:  # the same files for all
-                raise
-            except EngineError as error:
-                missing(f"{name} {precision}: {error}")
-    return found
-
-
-def drop_wrong(
-    candidates: list[Candidate], crop: Image, exemplars: list[Image], missing: Callable[[str], None]
-) -> list[Candidate]:
-    """Leave out who gives another picture: INT8 overflows on processors that are not made for it.
-
-    Args:   missing: gets a line for each that is left out.
-    Raises: EngineError.
-    """
-    made = [one.runtime.enhance(crop, one.runtime.encode(exemplars)) for one in candidates]
-    exact = [p for one, p in zip(candidates, made, strict=True) if one.precision == "fp32"]
-    kept = []
-    for one, picture in zip(candidates, made, strict=True):
-        error = np.square(picture.astype(np.float64) - exact[0]).mean() if exact else 0.0
-        if error <= MOST_ERROR:
-            kept.append(one)
-        else:
-            missing(f"{one.name} {one.precision}: its pictures are wrong on this processor")
-    return kept
-
-
-def compare(candidates: list[Candidate], crop: Image, exemplars: list[Image], turns: int) -> None:
-    """Let candidates take turns, and the close ones twice as many more. Raises: EngineError."""
-    calls = []
-    for one in candidates:
-        call = partial(run, one.runtime, crop, exemplars)
-        call()
-        calls.append((one, call))
-    for more in range(3):
-        fastest = min((one.ms for one in candidates if one.turns_ms), default=0.0)
-        for _ in range(turns):
-            for one, call in calls:
-                if not more or one.ms <= CLOSE * fastest:
-                    one.turns_ms.append(turn_ms(call))
-
-
-def run(runtime: Runtime, crop: Image, exemplars: list[Image]) -> Image:
-    """What a frame needs of the network where the face has moved. Raises: EngineError."""
-    return runtime.enhance(crop, runtime.encode(exemplars))
-
-
-def choose(candidates: list[Candidate]) -> Candidate:
-    """The fastest; of those that are as fast, the one with the fewest threads."""
-    fastest = min(one.ms for one in candidates)
-    alike = [one for one in candidates if one.ms <= ALIKE * fastest]
-    return min(alike, key=lambda one: (one.threads or 0, one.ms))
 
 
 @dataclass(frozen=True)
@@ -187,7 +74,11 @@ class Size:
 
 
 def measure_sizes(chosen: Candidate, scale: int, turns: int) -> list[Size]:
-    """Every bucket, all in turn. Raises: EngineError."""
+    """Every bucket, all in turn.
+
+    Args:   chosen: the runtime. scale: 4 or 8. turns: of each bucket.
+    Raises: EngineError.
+    """
     calls: dict[int, tuple[Callable[[], object], ...]] = {}
     for bucket in BUCKETS[scale]:
         crop, moved = unaligned(bucket, scale, EXEMPLARS)
@@ -215,7 +106,10 @@ def largest(sizes: list[Size], room_ms: float) -> int:
 
 
 def table(candidates: list[Candidate], chosen: Candidate, scale: int) -> str:
-    """Candidates, the fastest first, in Markdown; ratio: to the fastest."""
+    """Candidates, the fastest first, in Markdown; ratio: to the fastest.
+
+    Args: chosen: the one to mark. scale: 4 or 8.
+    """
     lines = [
         f"| runtime, {TYPICAL[scale]} px x{scale} | precision | threads | network ms | ratio |",
         "|---|---|---|---|---|",
@@ -229,7 +123,11 @@ def table(candidates: list[Candidate], chosen: Candidate, scale: int) -> str:
 
 
 def size_table(sizes: list[Size], scale: int, rest: float, rate: float) -> str:
-    """Sizes of crops and how many frames a second they leave, in Markdown."""
+    """Sizes of crops and how many frames a second they leave, in Markdown.
+
+    Args: scale: 4 or 8. rest: ms a frame of all but the network. rate: frames a second that are
+          wanted.
+    """
     lines = [
         f"| crop x{scale} | align ms | encode ms | enhance ms | frames a second | holds {rate:g} |",
         "|---|---|---|---|---|---|",
@@ -276,7 +174,12 @@ def busy() -> str | None:
 def measure(
     scale: int, args: argparse.Namespace, rest: float, notes: dict[str, None]
 ) -> tuple[Choice, dict[str, Any]]:
-    """One scale: print its tables. Raises: EngineError: nothing runs here."""
+    """One scale: print its tables.
+
+    Args:   scale: 4 or 8. args: of the command line. rest: ms a frame of all but the network.
+            notes: gets what was not measured.
+    Raises: EngineError: nothing runs here.
+    """
     with ExitStack() as opened:
         candidates = open_candidates(scale, args.runtimes, opened, notes.setdefault)
         if not candidates:

@@ -11,7 +11,6 @@ Pictures are RGB uint8. Crop side b px, scale s, exemplars of side s b.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -37,18 +36,6 @@ LEAST_AGREEING, RAMP = 0.25, 0.2
 believed anywhere; by the second more, it is believed where it agrees. Of 48 headshots (32 px x4,
 calls) the person's own exemplars agree by 0.48 in the median, another person's by 0.08, and 0.27 at
 most in 99 of 100: three of those cost 0.01 dB against none, without this 0.11."""
-MORE_THAN_THEIRS = 1.2
-"""The truth's detail over that of exemplars, which a codec and the alignment have softened."""
-RAISED = 1.5
-"""How far detail goes there with an amount of 1; with a half, three quarters of the way."""
-MOST_RAISED = 2.0
-"""So much is missing at most, as a part of the detail that is there."""
-AROUND = 2.0
-"""Detail is compared over so much, px of the camera (standard deviation)."""
-FAINTEST = 0.5
-"""Energy, squared levels, that is noise."""
-SURE_POWER = 0.25
-"""Of the confidence: detail is raised, too, where exemplars agree only in part."""
 LIGHT = 1 / 6
 """Differences that reach over so much of the side are light, not another content."""
 
@@ -60,6 +47,15 @@ class Aligned(NamedTuple):
     """RGBA (s b, s b, 4); A is the confidence, 255 where it shows what the camera sees."""
     flow: Floats
     """(n, n, 2), px of the search picture: where each pixel of the face is in the exemplar."""
+
+
+def agrees(picture: Image) -> float:
+    """How much of the face an aligned exemplar shows as the camera sees it: 0..1.
+
+    Args: picture: see `Aligned`.
+    """
+    edge = picture.shape[0] // 4
+    return float(picture[edge:-edge, edge:-edge, 3].mean()) / 255.0
 
 
 class SearchPicture:
@@ -123,59 +119,15 @@ def align(crop: Image, exemplars: list[Image], made: Image | None = None) -> lis
     return [guide.warped(x, flow).picture for x, flow in zip(exemplars, flows, strict=True)]
 
 
-def raised(picture: Image, scale: int, aligned: list[Image], amount: float) -> Image:
-    """Give fine detail the energy back that averaging has taken from it.
+def best_agreeing(crop: Image, exemplars: list[Image], count: int) -> list[Image]:
+    """Those that agree best with the face when they are aligned to it, best first.
 
-    The best picture by PSNR shows detail weaker the less sure it is: its energy is the truth's
-    times the square of its coherence. How strong it is in truth, the exemplars show. So what lies
-    above the camera's Nyquist frequency is raised towards theirs, where they agree with the camera;
-    what the camera saw stays.
-
-    Args:    picture: RGB uint8 (s b, s b, 3), from the network. scale: s.
-             aligned: what it was given, RGBA uint8 (s b, s b, 4) each; see `Aligned`.
-             amount: 0, as the network made it, to 1, sharper than the exemplars.
-    Returns: RGB uint8 (s b, s b, 3).
+    Args: see `align`. count: how many; all where there are no more.
     """
-    if amount <= 0.0 or not aligned:
-        return picture
-    side = picture.shape[0]
-    cells = side // scale
-    sure = [_shrunk(one[..., 3], cells) / 255.0 for one in aligned]
-    known = [share * _energy(one[..., :3], cells) for share, one in zip(sure, aligned, strict=True)]
-    theirs = sum(known) / (sum(sure) + 1e-3)
-    ours = _energy(picture, cells)
-    missing = np.sqrt((theirs + FAINTEST) / (ours + FAINTEST)) * MORE_THAN_THEIRS
-    more = np.clip(missing - 1.0, 0.0, MOST_RAISED) * np.max(sure, axis=0) ** SURE_POWER
-    more = cv2.resize(more, (side, side), interpolation=cv2.INTER_LINEAR) * (RAISED * amount)
-    kernel = _low_pass(scale)
-    low = cv2.sepFilter2D(picture, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(np.clip(picture + (picture - low) * more[..., None] + 0.5, 0, 255), np.uint8)
-
-
-def _energy(picture: Image, cells: int) -> Floats:
-    """Of the detail that the camera could not see, around each of its pixels: float32 (b, b).
-
-    Args: picture: RGB uint8 (s b, s b, 3). cells: b.
-    """
-    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    seen = cv2.resize(_shrunk(grey, cells), grey.shape, interpolation=cv2.INTER_CUBIC)
-    return np.asarray(
-        cv2.GaussianBlur(_shrunk(np.square(grey - seen), cells), (0, 0), AROUND), np.float32
-    )
-
-
-def _shrunk(picture: NDArray[Any], side: int) -> Floats:
-    """A picture (n, n), averaged to float32 (side, side)."""
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32)
-
-
-@cache
-def _low_pass(scale: int) -> Floats:
-    """A windowed sinc that ends at the camera's Nyquist frequency, float32 (6 s + 1,)."""
-    at = np.arange(-3 * scale, 3 * scale + 1)
-    kernel = np.sinc(at / scale) * np.hamming(len(at))
-    return np.asarray(kernel / kernel.sum(), np.float32)
+    if len(exemplars) <= count:
+        return exemplars
+    scores = [agrees(one) for one in align(crop, exemplars)]
+    return [exemplars[i] for i in np.argsort(scores, kind="stable")[::-1][:count]]
 
 
 def search_side(cells: int) -> int:

@@ -3,7 +3,7 @@
     python -m engines.benchmark [--json F] [--scales 4] [--buckets 48] [--exemplars 3] [--repeat 50]
 
 prints a Markdown table. Times are wall-clock medians after a warm-up, each call from picture to
-picture. Every bucket is measured in the same run with the naive road: PyTorch, eager, FP32,
+picture. Every bucket is measured in the same run with the baseline: PyTorch, eager, FP32,
 everything computed again for each frame, on as many threads; `ratio` is enhance / naive. Exemplars
 are aligned to the crop beforehand (`engines.alignment`), which has a column of its own. Without
 PyTorch (extra `train`) what needs it stays empty.
@@ -79,6 +79,7 @@ def pictures(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]
     """A crop and exemplars that show the same thing, a little moved, and aligned to it: shapes,
     edges and noise.
 
+    Args:    side: of the crop, px. scale: 4 or 8. exemplars: how many.
     Returns: RGB uint8 (side, side, 3), and RGBA uint8 (scale side, scale side, 4) each.
     """
     crop, moved = unaligned(side, scale, exemplars)
@@ -86,7 +87,10 @@ def pictures(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]
 
 
 def unaligned(side: int, scale: int, exemplars: int) -> tuple[Image, list[Image]]:
-    """As `pictures`, before they are aligned: the exemplars are RGB."""
+    """As `pictures`, before they are aligned: the exemplars are RGB.
+
+    Args: side: of the crop, px. scale: 4 or 8. exemplars: how many.
+    """
     big = side * scale
     y, x = np.mgrid[0:big, 0:big] / big
     waves = [np.sin(9 * x + 5 * y * c) + np.sign(np.sin(17 * y - 6 * x * c)) for c in (1, 2, 3)]
@@ -327,7 +331,7 @@ def main(argv: list[str] | None = None) -> int:
     tops = ", ".join(f"{k} {v:.0f}" for k, v in peak.items() if v is not None)
     print(f"\n{machine['processor']}, {machine['threads']} threads; matrix product, GFLOPS: {tops}")
     if rows and rows[0].naive_ms is None:
-        print("PyTorch is not installed: nothing was compared with the naive road and with FP32")
+        print("PyTorch is not installed: nothing was compared with the baseline and with FP32")
     for note in notes:
         print(f"not measured: {note}")
     return 0

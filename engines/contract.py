@@ -20,6 +20,10 @@ Features = tuple[NDArray[np.float32], ...]
 Halves = tuple[Path | bytes, Path | bytes]
 """The network as ONNX: encode and enhance, each a file or what would be in it."""
 
+RESEARCH, OPEN = "research", "open"
+WEIGHTS = (RESEARCH, OPEN)
+"""What shipped weights were trained on: on footage for research, too, or on openly licensed
+pictures alone."""
 SCALES = (4, 8)
 BUCKETS = {4: (32, 48, 64, 80, 96, 112, 128, 160), 8: (16, 24, 32)}
 """Sides of the crops that are asked for, px, by scale; multiples of 8, as the network wants them.
@@ -108,12 +112,18 @@ class RuntimeClass(Protocol):
     """What it computes in, the best first: "fp32", "bf16", "fp16", "int8"."""
 
     def __call__(
-        self, scale: int, precision: str | None = None, *, threads: int | None = None
+        self,
+        scale: int,
+        precision: str | None = None,
+        *,
+        threads: int | None = None,
+        weights: str = RESEARCH,
     ) -> Runtime:
         """Open it.
 
         Args:   precision: None for the best that this machine has.
                 threads: of the processor; left out for what computes on a card.
+                weights: one of `WEIGHTS`.
         Raises: UnavailableError: it cannot run here, or not in this precision. WeightsError.
         """
         ...

@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from engines.contract import (
     BUCKETS,
+    RESEARCH,
     SCALES,
+    WEIGHTS,
     Features,
     Image,
     Runtime,
@@ -27,8 +30,10 @@ __all__ = [
     "BUCKETS",
     "BY_NAME_ONLY",
     "LIVE",
+    "RESEARCH",
     "RUNTIMES",
     "SCALES",
+    "WEIGHTS",
     "EngineError",
     "Features",
     "Image",
@@ -131,19 +136,25 @@ def _class_at(place: str) -> RuntimeClass:
     return found
 
 
-def open_runtime(name: str = "auto", scale: int = 4, precision: str | None = None) -> OpenedRuntime:
+def open_runtime(
+    name: str = "auto",
+    scale: int = 4,
+    precision: str | None = None,
+    weights: str = RESEARCH,
+) -> OpenedRuntime:
     """Open a runtime by name, or the best that this machine has.
 
     What `calibration.speed` found to be the fastest comes first, where it still holds.
 
     Args:    name: "auto" or a name of `RUNTIMES`. scale: 4 or 8. precision: None for the best.
+             weights: one of `WEIGHTS`.
     Returns: the runtime, already open, and why others were not taken.
     Raises:  UnavailableError: it cannot run here, with the reason and the way out;
              NoRuntimeError with "auto".
              WeightsError: the shipped weights are missing or damaged.
     """
     if name != "auto":
-        return OpenedRuntime(name, runtime_class(name)(scale, precision))
+        return OpenedRuntime(name, _opened(runtime_class(name), scale, precision, weights))
     passed_over: list[PassedOver] = []
     profile = _profile_state(scale) if precision is None else None
     measured = profile.choice if profile is not None else None
@@ -155,9 +166,9 @@ def open_runtime(name: str = "auto", scale: int = 4, precision: str | None = Non
     for known in names:
         try:
             if measured is not None and known == measured.runtime:
-                runtime = _open(known, scale, measured.precision, measured.threads)
+                runtime = _open(known, scale, measured.precision, weights, measured.threads)
             else:
-                runtime = _open(known, scale, precision)
+                runtime = _open(known, scale, precision, weights)
         except WeightsError:  # the same files for all
             raise
         except EngineError as error:
@@ -192,10 +203,25 @@ def scales_in_int8(name: str) -> tuple[int, ...]:
     return tuple(scale for scale, one in choices.items() if one and one.precision == "int8")
 
 
-def _open(name: str, scale: int, precision: str | None, threads: int | None = None) -> Runtime:
+def _open(
+    name: str, scale: int, precision: str | None, weights: str, threads: int | None = None
+) -> Runtime:
     """Open a runtime as "auto" does. Raises: EngineError."""
     found = _class_at(LIVE[name]) if name in LIVE else runtime_class(name)
-    return found(scale, precision, threads=threads) if threads else found(scale, precision)
+    return _opened(found, scale, precision, weights, threads)
+
+
+def _opened(
+    found: RuntimeClass,
+    scale: int,
+    precision: str | None,
+    weights: str,
+    threads: int | None = None,
+) -> Runtime:
+    more: dict[str, Any] = {"threads": threads} if threads else {}
+    if weights != RESEARCH:
+        more["weights"] = weights
+    return found(scale, precision, **more)
 
 
 def _measured(scale: int) -> Choice | None:

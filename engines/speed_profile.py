@@ -1,4 +1,5 @@
-"""Speed profile: what runs the network fastest on this machine, as `calibration.speed` measured it.
+"""Speed profile: what runs the network fastest on this machine, as `calibration.speed` or, at a
+start, `engines.self_measurement` measured it.
 
 It lies in the cache folder and holds for one machine, one set of versions and one set of weights:
 what has changed since then makes it void, and is named.
@@ -17,8 +18,8 @@ from engines.machine import describe
 from engines.tensorrt.engine_cache import default_folder, read_own
 from engines.weights.manifest import network_name, read_manifest
 
-SCHEMA = 1
-HOW = "python -m calibration.speed"
+SCHEMA = 2
+HOW = "the next start measures one, python -m calibration.speed more thoroughly"
 
 
 class ProfileError(EngineError):
@@ -33,11 +34,13 @@ class Choice:
     precision: str
     threads: int | None
     """None for what computes on a card."""
-    largest_px: int
-    """Side of the largest crop that holds the frame rate; 0: none does."""
+    largest_px: int | None = None
+    """Side of the largest crop that holds the frame rate; 0: none does; None: not measured."""
 
     def __str__(self) -> str:
         threads = f", {self.threads} thread{'s' * (self.threads > 1)}" if self.threads else ""
+        if self.largest_px is None:
+            return f"{self.runtime} {self.precision}{threads}, measured at a start"
         largest = f"crops up to {self.largest_px} px" if self.largest_px else "no crop"
         return f"{self.runtime} {self.precision}{threads}, {largest}"
 
@@ -49,7 +52,7 @@ class Profile:
     date: str
     """ISO 8601, of the day."""
     rate: float
-    """Frames a second that were to be held."""
+    """Frames a second that were to be held; 0: no size of crop was measured."""
     choices: dict[int, Choice]
     """By scale."""
 
@@ -92,12 +95,12 @@ def load() -> Profile:
     try:
         card = json.loads(read_own(path))
     except FileNotFoundError:
-        raise ProfileError(f"none of this machine; {HOW} measures one") from None
+        raise ProfileError(f"none of this machine; {HOW}") from None
     except (OSError, ValueError) as error:
-        raise ProfileError(f"{path} cannot be read ({error}); {HOW} makes it again") from error
+        raise ProfileError(f"{path} cannot be read ({error}); {HOW}") from error
     try:
         if card["schema"] != SCHEMA:
-            raise ProfileError(f"made by another version of Closeup; {HOW} makes it again")
+            raise ProfileError(f"made by another version of Closeup; {HOW}")
         then, now = card["key"], key()
         if changed := [
             name for name in sorted(now.keys() | then) if now.get(name) != then.get(name)
@@ -106,9 +109,9 @@ def load() -> Profile:
             more = f" and {len(changed) - 1} more" if changed[1:] else ""
             raise ProfileError(
                 f"of {card['date']}, not for this machine as it is now: {name} was "
-                f"{then.get(name)} and is {now.get(name)}{more}; {HOW} measures again"
+                f"{then.get(name)} and is {now.get(name)}{more}; {HOW}"
             )
         choices = {int(scale): Choice(**choice) for scale, choice in card["choices"].items()}
         return Profile(card["date"], float(card["rate"]), choices)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ProfileError(f"{path} is damaged; {HOW} makes it again") from error
+        raise ProfileError(f"{path} is damaged; {HOW}") from error

@@ -11,9 +11,9 @@ but EngineError, of the runtimes, are CloseupErrors. WebRTC is in `stream.rtc`.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from stream.lazy_names import lazy_names
 from stream.version import __version__
 
 if TYPE_CHECKING:
@@ -43,14 +43,5 @@ _HOMES = {
     "ModelError": "stream.errors",
     "OutputError": "stream.errors",
 }
-
-
-def __getattr__(name: str) -> object:
-    # Late: whoever wants `stream.frame` alone does not wait for a face detector.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# Late: to import `stream.frame` alone does not load a face detector.
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -23,7 +22,7 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
-from stream.option_table import RUNTIME
+from stream.option_table import RUNTIME, WEIGHTS
 from stream.picture_options import API_SCALE, DETAIL, FRAMING, RATE, STRENGTH
 from stream.session import EnhancementSession
 from stream.stages.framing.framing import Mode
@@ -44,6 +43,7 @@ class Enhancer:
             detail: how much fine detail is shown: 0 what is surest, 1 about as sharp as the truth;
             may be set later, as `detail`.
             runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
+            weights: of the network: "research" or "open", see `engines/weights/README.md`.
             rate: nominal pictures a second.
             camera: what it gives, where that was measured.
     Raises: ConfigError: an argument is out of range, or scale contradicts framing.
@@ -57,18 +57,20 @@ class Enhancer:
         strength: float = STRENGTH.default,
         detail: float = DETAIL.default,
         runtime: str = RUNTIME.default,
+        weights: str = WEIGHTS.default,
         rate: float = RATE.default,
         camera: CameraProfile = ANY_CAMERA,
     ) -> None:
         FRAMING.check(framing)
         API_SCALE.check(scale)
         RATE.check(rate)
+        WEIGHTS.check(weights)
         if framing == "auto" and scale != 1.0:
             raise ConfigError(f'scale {scale:g} needs framing "fixed"; "auto" keeps the size')
         self._framing: Mode = framing
         self._scale = scale
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._runtime = runtime
+        self._runtime, self._weights = runtime, weights
         self._camera = camera
         self._session: EnhancementSession | None = None
         self._size = (0, 0)
@@ -144,12 +146,7 @@ class Enhancer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _session_for(self, size: tuple[int, int]) -> EnhancementSession:
@@ -162,6 +159,7 @@ class Enhancer:
                 strength=self._strength,
                 detail=self._detail,
                 runtime=self._runtime,
+                weights=self._weights,
                 camera=self._camera,
             )
             self._session = EnhancementSession(stages)

@@ -3,7 +3,7 @@
 A stage that raises, or takes longer than `LATE_S` for one frame, lets the camera's picture through
 in the geometry of the last view. It is counted and said once. After `FAILURES` of them the stage
 stays off for a while and the others go on without it. The while doubles each time a stage raises; a
-slow one is tried again soon, since what made it slow is often somebody else's work.
+slow one is tried again soon, since what made it slow is often another program.
 
 While a call begins, and its models are loaded, it shows the camera's picture, too. That is no
 failure and counts as none.
@@ -22,7 +22,7 @@ from stream.protocols import Stage
 from stream.telemetry.metrics import FAILED_OPEN, Metrics
 
 LATE_S = 0.25
-"""Longer than any stage takes that keeps up, and shorter than a pause that disturbs a talk."""
+"""Longer than any stage takes that keeps up, and shorter than a pause that is noticed."""
 FAILURES = 5
 GOOD_FRAMES = 30
 """So many good frames in a row make up for all failures before them."""
@@ -31,7 +31,7 @@ RETRY_S, RETRY_MOST_S = 5.0, 60.0
 
 @dataclass
 class _Watch:
-    """What is held against one stage."""
+    """The failures of one stage."""
 
     stage: Stage
     failures: int = 0

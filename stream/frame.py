@@ -23,6 +23,8 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 EXEMPLARS_PER_FACE = 3
 """Exemplars that the network is given for one face."""
+CANDIDATES_PER_FACE = 8
+"""Exemplars that are offered for it; those that agree best with the face are given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class Face:
     score: float
     """Detector's confidence, 0..1."""
     exemplars: tuple[Exemplar, ...] = ()
-    """What the bank picked for this face, best first; empty when nobody was close yet."""
+    """What the bank offers for this face, best first; empty when nobody was close yet."""
     exemplars_version: int = 0
     """Changes exactly when `exemplars` change: the key for cached features."""
     patch: Patch | None = None

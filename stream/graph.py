@@ -19,7 +19,7 @@ from stream.events import (
 )
 from stream.frame import View
 from stream.image.resample import Size
-from stream.option_table import RUNTIME
+from stream.option_table import RUNTIME, WEIGHTS
 from stream.picture_options import DETAIL, STRENGTH
 from stream.protocols import Stage
 from stream.quality_ladder import EVERYBODY, first_level
@@ -39,17 +39,17 @@ from stream.stages.tracking.tracker import Tracker
 class Opener:
     """Opens runtimes, and remembers which was taken and why others were not.
 
-    Args: name: "auto" or a name of `engines.runtime.RUNTIMES`.
+    Args: name: "auto" or a name of `engines.runtime.RUNTIMES`. weights: one of its `WEIGHTS`.
     """
 
-    def __init__(self, name: str = "auto") -> None:
-        self.name = name
+    def __init__(self, name: str = "auto", weights: str = WEIGHTS.default) -> None:
+        self.name, self.weights = name, weights
         self.opened: OpenedRuntime | None = None
         """The last one; None before the first."""
 
     def __call__(self, scale: int) -> OpenedRuntime:
         """The runtime for a scale, 4 or 8. Raises: EngineError."""
-        self.opened = open_runtime(self.name, scale)
+        self.opened = open_runtime(self.name, scale, weights=self.weights)
         return self.opened
 
 
@@ -101,6 +101,7 @@ class Stages:
         strength: float = STRENGTH.default,
         detail: float = DETAIL.default,
         runtime: str | Opener = RUNTIME.default,
+        weights: str = WEIGHTS.default,
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
         live: bool = False,
@@ -118,6 +119,7 @@ class Stages:
                 the truth.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
+                weights: of the network, where `runtime` is a name.
                 live: for a call: what takes long is left to `to_load`, no frame waits for the
                 network to be compiled, and as many faces are followed and enhanced as a call has
                 time for. Else all, up to `stream.quality_ladder.MOST_RECORDED`.
@@ -133,7 +135,7 @@ class Stages:
                 EngineError: the runtime cannot be opened (`eager`).
         """
         frame = Framing(framing, size, scale, rate, odd=odd)
-        opener = runtime if isinstance(runtime, Opener) else Opener(runtime)
+        opener = runtime if isinstance(runtime, Opener) else Opener(runtime, weights)
         events = EventLog()
 
         def open_scale(scale: int) -> Runtime:
@@ -194,6 +196,7 @@ class Stages:
 
         Between two frames, in the thread that runs them; the old ones must not be used again.
 
+        Args:   size, rate, framing, scale: as of `build`.
         Raises: ConfigError: as `build`.
         """
         frame = Framing(framing, size, scale, rate)

@@ -1,4 +1,4 @@
-"""Link: the way from one thread to the next, bounded and closable from both ends.
+"""Link: a bounded queue between two threads, closable from both ends.
 
 Link.latest()     one slot; a newer item replaces an older one, which counts as dropped (live)
 Link.ordered(n)   every item in order; a full link blocks the one who puts (recordings)

@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 from stream.events import notes_to
 from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.known_people.called_person import called_person
-from stream.live_learning import LiveLearning
+from stream.live_learning import LiveLearning, learning_in_words
+from stream.live_streams import reader_of, stream_sink
+from stream.media.live_sound import LiveSound
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.preview import Preview
 from stream.media.sinks.virtual_camera import VirtualCamera
@@ -78,6 +80,10 @@ class PreviewControls:
         level = self.session.stats().level
         return f"{level} ({self.session.quality.name})" if level else ""
 
+    def learning(self) -> str:
+        """Whether somebody is learnt, and what it has brought; empty without learning."""
+        return learning_in_words(self.session.metrics.snapshot().gauges)
+
     def failed_open(self) -> int:
         """Frames on which a stage failed or was late, so far."""
         return self.session.stats().failed_open
@@ -91,11 +97,12 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             being written are removed then. Signals (`Ending`) and `q` finish them.
     """
     metrics = Metrics()
+    sound = LiveSound() if options.streams else None
     # The port first: it may be taken, and nothing is open yet.
     with (
         serving(metrics, options, say),
         called_person(options.person, say) as called,
-        CameraSource(options.device, say) as camera,
+        CameraSource(options.device, say, reader_of(options, sound)) as camera,
     ):
         size = (camera.width, camera.height)
         personal = PersonalRuntimes() if options.learn_live else None
@@ -108,6 +115,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             strength=options.strength,
             detail=options.detail,
             runtime=options.runtime,
+            weights=options.weights,
             camera=options.camera,
             live=True,
             known=called.face if called else None,
@@ -119,7 +127,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         )
         preview = None if options.headless else Preview(PreviewControls(session))
         try:
-            sinks = open_sinks(camera, stages, preview, options)
+            sinks = open_sinks(camera, stages, preview, options, sound, say)
         except BaseException:
             session.close()
             raise
@@ -131,6 +139,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         ):
             watch(Pipeline(camera, session, sinks, advance), preview, camera, ending)
         outputs = [str(path) for path in options.files]
+        outputs += [one.name for one in options.streams]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera
         return make_report(
             metrics,
@@ -143,9 +152,21 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
 
 
 def open_sinks(
-    camera: CameraSource, stages: Stages, preview: Preview | None, options: LiveOptions
+    camera: CameraSource,
+    stages: Stages,
+    preview: Preview | None,
+    options: LiveOptions,
+    sound: LiveSound | None,
+    say: Callable[[str], None],
 ) -> list[Sink]:
-    """All outputs. Raises: OutputError: one of them cannot be had; none is left open then."""
+    """All outputs.
+
+    Args:   camera: says rate and time base. stages: say the size of the output. preview: the
+            window, where there is one. options: say which files, and whether there is a virtual
+            camera, and which servers. sound: of the camera, where an output carries it.
+            say: gets lines while the call goes on.
+    Raises: OutputError: one of them cannot be had; none is left open then.
+    """
     sinks: list[Sink] = [
         FileSink(
             path,
@@ -159,15 +180,24 @@ def open_sinks(
     if preview is not None:
         sinks.append(preview)
     # Last: the others open nothing before the first frame.
-    if options.virtual_camera:
-        sinks.append(VirtualCamera(stages.output_size, camera.rate))
-    return sinks
+    opened: list[Sink] = []
+    try:
+        for address in options.streams:
+            opened.append(stream_sink(address, camera, stages, options, sound, say))
+        if options.virtual_camera:
+            opened.append(VirtualCamera(stages.output_size, camera.rate))
+    except BaseException:
+        for sink in opened:
+            sink.abort()
+        raise
+    return sinks + opened
 
 
 @contextmanager
 def serving(metrics: Metrics, options: LiveOptions, say: Callable[[str], None]) -> Iterator[None]:
     """Serve the figures to Prometheus, if that was asked for.
 
+    Args:   metrics: what is served. options: name the port, if any. say: gets the address.
     Raises: ConfigError: the port cannot be had.
     """
     if options.metrics_port is None:
@@ -204,6 +234,8 @@ def watch(
 ) -> None:
     """Run in the main thread, which owns the window, until the user or the camera ends it.
 
+    Args:   pipeline: started and stopped here. preview: the window; None in a call without one.
+            camera: stopped at the end. ending: whether somebody asked for the end.
     Raises: the first error of any part.
     """
     pipeline.start()
@@ -240,12 +272,7 @@ class Ending:
                     self._before[number] = signal.signal(number, self._ask)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

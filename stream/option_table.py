@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engines.runtime import RUNTIMES
+from engines.runtime import WEIGHTS as NETWORK_WEIGHTS
 from stream.declared_option import ALL, RECORDINGS, DeclaredOption, Use
 from stream.media.sinks.encoder import CODECS, ENCODERS, CodecName, EncoderName
 from stream.picture_options import DETAIL, FRAMING, SCALE, STRENGTH
@@ -17,6 +18,8 @@ VIRTUAL_CAMERA = "virtualcam"
 TOKEN_VARIABLE = "CLOSEUP_TOKEN"
 WATCH_TOKEN_VARIABLE = "CLOSEUP_WATCH_TOKEN"
 TURN_SECRET_VARIABLE = "CLOSEUP_TURN_SECRET"
+INPUT_TOKEN_VARIABLE = "CLOSEUP_INPUT_TOKEN"
+OUTPUT_TOKEN_VARIABLE = "CLOSEUP_OUTPUT_TOKEN"
 LEAST_TOKEN = 16
 _CALL: frozenset[Use] = frozenset(("call",))
 _FILES = RECORDINGS | _CALL
@@ -35,12 +38,13 @@ INPUT = DeclaredOption[Sequence[str]](
     name="input", many=True, default=(), metavar="WHAT", uses=_PROGRAM, group=_WHAT,
     help="a recording, or as often as you like recordings, folders and patterns; "
     f'"-", a recording from standard input; "{DEMO}", a camera (webcam, webcam:1, /dev/video2, or '
-    f'lavfi:GRAPH for a picture made by FFmpeg), or "{WEBRTC}", a relay for calls in a browser',
+    f'lavfi:GRAPH for a picture made by FFmpeg), a stream on a server (whep+https://, rtsp://, '
+    f'rtmp://, srt://), or "{WEBRTC}", a relay for calls in a browser',
 )
 OUTPUT = DeclaredOption[Sequence[str]](
     name="output", many=True, default=(), metavar="WHAT", uses=_FILES, group=_WHAT,
     help="the recording to write (.mp4, .mov, .mkv), or a folder for several; with a camera also "
-    f'"{VIRTUAL_CAMERA}", and as often as you like',
+    f'"{VIRTUAL_CAMERA}" and a server (whip+https://, rtmp://, srt://), and as often as you like',
 )
 OVERWRITE = DeclaredOption[bool](
     name="overwrite", kind=bool, default=False, uses=_FILES, group=_WHAT,
@@ -111,6 +115,15 @@ METRICS_PORT = DeclaredOption[int | None](
     help="figures for Prometheus, on this machine's loopback; 0 takes a free port",
     instead=_HAS_REPORT,
 )
+INPUT_TOKEN = DeclaredOption[str | None](
+    name="input-token", default=None, metavar="SECRET", uses=_CALL, group=_CALLS,
+    help=f"bearer token of a WHEP server; better as ${INPUT_TOKEN_VARIABLE}, where no list of "
+    "processes shows it",
+)
+OUTPUT_TOKEN = DeclaredOption[str | None](
+    name="output-token", default=None, metavar="SECRET", uses=_CALL, group=_CALLS,
+    help=f"bearer token of a WHIP server; better as ${OUTPUT_TOKEN_VARIABLE}",
+)
 JOBS = DeclaredOption[int](
     name="jobs", kind=int, default=1, least=1, most=256, metavar="N", uses=_ARCHIVE,
     group=_ARCHIVES, help="recordings at the same time, each in a process ({default})",
@@ -179,8 +192,9 @@ MAX_MINUTES = DeclaredOption[float](
     metavar="N", uses=_RELAY, group=_WEBRTC, help="length of a connection ({default})",
 )
 BIT_RATE = DeclaredOption[int](
-    name="bit-rate", kind=int, default=4000, least=300, most=50_000, metavar="KBIT", uses=_RELAY,
-    group=_WEBRTC, help="most kbit/s of a picture sent back ({default})",
+    name="bit-rate", kind=int, default=4000, least=300, most=50_000, metavar="KBIT",
+    uses=_RELAY | _CALL, group=_WEBRTC,
+    help="most kbit/s of a picture sent back, or sent to a server ({default})",
 )
 STUN = DeclaredOption[str | None](
     name="stun", default=None, metavar="HOST:PORT", uses=_RELAY, group=_WEBRTC,
@@ -245,14 +259,24 @@ RUNTIME = DeclaredOption[str](
     group=_MORE,
     help="what runs the network (default {default}: the best that this machine has)",
 )
+WEIGHTS = DeclaredOption[str](
+    name="weights", default="research", choices=NETWORK_WEIGHTS, uses=ALL, group=_MORE,
+    help="open: trained on openly licensed pictures alone, for products; research (default): on "
+    "footage whose use is limited to research, too",
+)
+MEASURE = DeclaredOption[bool](
+    name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,
+    help="where nobody measured what runs the network fastest on this machine, find out: a call "
+    "or the relay beside it, a recording first, a few seconds once (default: yes)",
+)
 # fmt: on
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
     *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
-    *(HEADLESS, LEARN_LIVE, PERSON, STATS, METRICS_PORT),
+    *(HEADLESS, LEARN_LIVE, PERSON, STATS, METRICS_PORT, INPUT_TOKEN, OUTPUT_TOKEN),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),
     *(HOST, PORT, TOKEN, WATCH_TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
     *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
-    *(REPORT, RUNTIME),
+    *(REPORT, RUNTIME, WEIGHTS, MEASURE),
 )

@@ -10,18 +10,22 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.devices import Device
+from stream.media.stream_address import StreamAddress
 from stream.option_table import (
     BADGE,
+    BIT_RATE,
     CLUSTER_CPUS,
     CLUSTER_GPUS,
     HEADLESS,
     JOBS,
     LEARN,
     LEARN_LIVE,
+    MEASURE,
     PROGRESS,
     RESUME,
     RUNTIME,
     SEGMENT,
+    WEIGHTS,
 )
 from stream.picture_options import DETAIL, ENLARGED_UP_TO_PX
 
@@ -42,6 +46,10 @@ class Common:
     detail: float = DETAIL.default
     """0: what is surest is shown, 1: about as sharp as the truth."""
     report: Path | None
+    weights: str = WEIGHTS.default
+    """What the network was trained on: "research" or "open"."""
+    measure: bool = MEASURE.default
+    """Find out what runs the network fastest here, where nobody has."""
     runtime: str = RUNTIME.default
     """What runs the network: "auto" or a name of `engines.runtime.RUNTIMES`."""
     camera: CameraProfile = ANY_CAMERA
@@ -65,7 +73,7 @@ class Options(Common):
     c2pa_key: Path | None = None
     c2pa_cert: Path | None = None
     """Both or none: who signs the output."""
-    weights: tuple[tuple[str, str], ...] = ()
+    network_files: tuple[tuple[str, str], ...] = ()
     """Name and SHA-256 of the network's files, for the output to tell."""
     progress: Literal["text", "json"] = PROGRESS.default
     """json: lines on stdout, for programs."""
@@ -98,10 +106,16 @@ class BatchOptions:
 class LiveOptions(Common):
     """A call."""
 
-    device: Device
+    device: Device | StreamAddress
     files: tuple[Path, ...]
     """Recordings to write."""
     virtual_camera: bool
+    streams: tuple[StreamAddress, ...] = ()
+    """Servers that the picture is sent to."""
+    input_token: str | None = field(default=None, repr=False)
+    output_token: str | None = field(default=None, repr=False)
+    bit_rate: int = 1000 * BIT_RATE.default
+    """The most that the picture takes on its way to a server, bits a second."""
     headless: bool = HEADLESS.default
     """No preview window."""
     person: str | None = None

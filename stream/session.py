@@ -8,10 +8,10 @@
             show(done.output)
     session.close()
 
-Whoever enhances pictures drives one: the Python API, a call, a WebRTC track, a recording. For a
-recording every stage works on every frame, or its error ends the run. Live, stages fail open
-(`stream.fail_open`), quality gives way when the machine is too slow (`stream.quality_controller`),
-and a frame that should not wait is shown `plain`, by another thread.
+The Python API, a call, a WebRTC track and a recording each drive one. For a recording every stage
+works on every frame, or its error ends the run. Live, stages fail open (`stream.fail_open`), a
+machine that is too slow lowers the quality (`stream.quality_controller`), and a frame that should
+not wait is shown `plain`, by another thread.
 """
 
 from __future__ import annotations
@@ -151,7 +151,10 @@ class EnhancementSession:
         return True
 
     def reframe(self, size: Size, rate: Fraction, framing: Mode, scale: float = 1.0) -> None:
-        """From the next frame on, pictures have another size or framing. See `Stages.build`."""
+        """From the next frame on, pictures have another size or framing. See `Stages.build`.
+
+        Args: size, rate, framing, scale: as of `Stages.build`.
+        """
         self._stages = self._stages.reframed(size, rate, framing, scale)
         if self._fail_open is not None:
             self._fail_open = self._make_fail_open()

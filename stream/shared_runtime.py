@@ -10,23 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import TracebackType
 from typing import Self, TypeVar
 
 from engines.runtime import EngineError, Features, Image, OpenedRuntime, Runtime
 from stream.graph import Opener
+from stream.option_table import WEIGHTS
 
 T = TypeVar("T")
 
 
 class SharedRuntime(Opener):
-    """Opens each scale once, whoever asks. From any thread; a context manager.
+    """Opens each scale once for all callers. From any thread; a context manager.
 
-    Args: runtime: "auto" or a name of `engines.runtime.RUNTIMES`.
+    Args: runtime: "auto" or a name of `engines.runtime.RUNTIMES`. weights: one of its `WEIGHTS`.
     """
 
-    def __init__(self, runtime: str = "auto") -> None:
-        super().__init__(runtime)
+    def __init__(self, runtime: str = "auto", weights: str = WEIGHTS.default) -> None:
+        super().__init__(runtime, weights)
         self._owner = ThreadPoolExecutor(1, "closeup shared runtime")
         self._runtimes: dict[int, OpenedRuntime] = {}
         self._closed = False
@@ -63,12 +63,7 @@ class SharedRuntime(Opener):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _open(self, scale: int) -> OpenedRuntime:
@@ -85,7 +80,7 @@ class SharedRuntime(Opener):
 
 class _Lent(Opener):
     def __init__(self, shared_runtime: SharedRuntime) -> None:
-        super().__init__(shared_runtime.name)
+        super().__init__(shared_runtime.name, shared_runtime.weights)
         self._shared_runtime = shared_runtime
 
     def __call__(self, scale: int) -> OpenedRuntime:
@@ -116,10 +111,5 @@ class _Shared:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         return None

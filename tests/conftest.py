@@ -9,11 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines import speed_profile
+from engines import self_measurement, speed_profile
 from tests.fakes import OneFace, OpenedRuntimes
 
 if TYPE_CHECKING:
     from tests.wiring import Made
+
+REAL_TIME = (
+    *("stream/rtc/", "stream/test_live", "stream/cli/test_stopping", "bench/test_soak"),
+    *("stream/media/sources/test_camera_source", "stream/media/sinks/test_preview"),
+)
+"""Tests that work by the clock: calls, cameras, signals. `make test` runs them one after another,
+after all others have run on two cores at once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that work in real time."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        if place.startswith(REAL_TIME):
+            item.add_marker(pytest.mark.real_time)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,7 +45,8 @@ def signals_of_a_terminal() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing was measured yet, whatever this machine's owner has measured."""
+    """Nothing was measured yet, whatever this machine's owner has measured, and nothing will be."""
+    monkeypatch.setenv(self_measurement.SWITCH, "1")
     monkeypatch.setattr(speed_profile, "folder", lambda: tmp_path / "no speed profile")
 
 
@@ -54,6 +70,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
     """Stands in for the network."""
     runtimes = OpenedRuntimes()
     monkeypatch.setattr("stream.graph.open_runtime", runtimes)
+    monkeypatch.setattr("run_pipeline.weights_used", lambda *_, weights: {"all": weights})
     return runtimes
 
 
@@ -65,3 +82,29 @@ def made(monkeypatch: pytest.MonkeyPatch, camera: OneFace, opened: OpenedRuntime
 
     camera.width = 30.0
     return Made(monkeypatch, camera)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an untrained network, scale 4."""
+    # Late: PyTorch takes seconds to import, and most tests do not need it.
+    import torch
+
+    from engines.hime.model import Hime
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "w.pt"
+    torch.save({"ema": Hime().state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch computes on one thread: small layers take longer on several, which wait for each
+    other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

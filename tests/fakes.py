@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self
 
 import cv2
@@ -58,12 +57,7 @@ class BicubicRuntime:
         self.opened += 1
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.is_open = False
 
 
@@ -103,8 +97,10 @@ class OpenedRuntimes:
     def __init__(self) -> None:
         self.runtimes: list[BicubicRuntime] = []
         self.names: list[str] = []
+        self.weights: list[str] = []
 
-    def __call__(self, name: str, scale: int) -> OpenedRuntime:
+    def __call__(self, name: str, scale: int, *, weights: str) -> OpenedRuntime:
+        self.weights.append(weights)
         self.names.append(name)
         self.runtimes.append(BicubicRuntime(scale))
         return OpenedRuntime("bicubic", self.runtimes[-1])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.frame import Frame, Image
+from stream.frame import Floats, Frame, Image
 from stream.image.detection import Detection, Model, Region
+from stream.stages.tracking.still_tiles import StillTiles
 from stream.stages.tracking.tracker import Tracker
 from tests.pictures import detection, frame_of
 
@@ -42,12 +43,19 @@ class FakeDetector:
 GREY: Image = np.full((720, 1280, 3), 128, np.uint8)
 
 
+class Restless(StillTiles):
+    """Everything moves: what the detector is told of is not in the picture."""
+
+    def is_due(self, tile: Region, blocks: Floats) -> bool:
+        return True
+
+
 class Scene:
     """Runs a tracker over frames in which only the faces matter."""
 
     def __init__(self, fps: int = 30) -> None:
         self.detector = FakeDetector()
-        self.tracker = Tracker(self.detector)
+        self.tracker = Tracker(self.detector, still_tiles=Restless())
         self.fps = fps
         self.index = 0
 

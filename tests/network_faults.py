@@ -121,7 +121,9 @@ def call(network: FaultyNetwork, folder: Path, wait_ms: int = 30_000) -> Iterato
     options = RelayOptions(port=0, framing="fixed")
     with Server(options) as relay, browser(clip) as chromium:
         page = chromium.new_page()
-        page.route("**/call", lambda r: through(r) if r.request.method == "POST" else r.continue_())
+        page.route(
+            "**/call/*", lambda r: through(r) if r.request.method == "POST" else r.continue_()
+        )
         page.goto(f"{relay.url}#size={SIZE[0]}x{SIZE[1]}&framing=fixed")
         page.click("form button")
         if wait_ms:

@@ -13,6 +13,10 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from stream.frame import Image
+from stream.media.sinks.encoder import Encoding
+from stream.media.sinks.file_sink import FileSink
+from stream.media.sources.file_source import FileSource
+from stream.media.stream_copy import CopiedStreams
 
 VFR_PTS = (0, 3003, 6006, 7500, 15_000, 15_001, 24_024, 30_000, 45_045, 60_000)
 """In 1/90000 s: every gap another."""
@@ -88,6 +92,32 @@ def _add_cover(container: OutputContainer) -> VideoStream:
     stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
     stream.disposition = Disposition.attached_pic
     return stream
+
+
+def rewrite(
+    source: Path,
+    target: Path,
+    stream_copy: CopiedStreams | None = None,
+    encoding: Encoding | None = None,
+) -> FileSink:
+    """A recording from source to sink with nothing in between.
+
+    Args: stream_copy: what else the target gets; its pictures alone when left out.
+    """
+    with FileSource(source) as pictures:
+        sink = FileSink(
+            target,
+            (pictures.width, pictures.height),
+            pictures.rate,
+            pictures.time_base,
+            video_format=pictures.video_format,
+            stream_copy=stream_copy,
+            encoding=encoding,
+        )
+        for frame in pictures:
+            sink.send(frame)
+        sink.close()
+    return sink
 
 
 def packets_of(path: Path, kind: str) -> list[tuple[int, Fraction, bytes]]:

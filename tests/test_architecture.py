@@ -13,7 +13,10 @@ from tests.places import ROOT
 ROOMS = ("stream", "engines", "calibration", "bench")
 ALONE = {
     # package: the modules that may import it
-    "torch": ("engines.hime.", "engines.personal.", "engines.runtimes.torch_cuda"),
+    "torch": (
+        *("engines.hime.", "engines.papers.", "engines.personal."),
+        "engines.runtimes.torch_cuda",
+    ),
     "onnx": (
         *("engines.hime.", "engines.onnx_variants.", "engines.personal.personal_weights"),
         "calibration.quantisation.layers",
@@ -27,7 +30,7 @@ ALONE = {
     ),
     "openvino": ("engines.runtimes.openvino_graph",),
     "matplotlib": ("engines.diagram", "stream.media.demo.demo_scene"),
-    "mediapipe": ("stream.stages.tracking.face_detector",),
+    "mediapipe": ("stream.stages.tracking.mediapipe_networks",),
     "prometheus_client": ("stream.telemetry.prometheus",),
     "ray": ("stream.recordings.batch.ray_cluster",),
     "keyring": ("stream.known_people.encryption",),
@@ -99,8 +102,14 @@ def is_in(module: str, package: str) -> bool:
 def test_rooms_import_only_what_they_may() -> None:
     may_use = {
         "stream": (
-            *("stream", "engines.runtime", "engines.alignment", "engines.files"),
-            "engines.personal",
+            *(
+                "stream",
+                "engines.runtime",
+                "engines.alignment",
+                "engines.exemplar_transfer",
+                *("engines.files", "engines.machine"),
+            ),
+            *("engines.personal", "engines.small_network"),
         ),
         "engines": ("engines",),
         "calibration": ("calibration", "stream", "engines"),
@@ -183,6 +192,26 @@ def test_files_have_names_of_the_field() -> None:
         name = path.stem.removeprefix("test_")
         assert name not in PRIVATE_WORDS, path.relative_to(ROOT)
         assert path.parent.name not in PRIVATE_WORDS, path.relative_to(ROOT)
+
+
+def public_functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Of a module, and of its public classes."""
+    for node in ast.iter_child_nodes(tree):
+        name = getattr(node, "name", "_")
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not name.startswith("_"):
+            yield node
+        elif isinstance(node, ast.ClassDef) and not name.startswith("_"):
+            yield from public_functions(node)
+
+
+def test_functions_with_three_parameters_say_what_they_are() -> None:
+    for path in (ROOT / "run_pipeline.py", *sources(*ROOMS, "examples")):
+        for function in public_functions(ast.parse(path.read_text())):
+            given = function.args
+            names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+            if len(set(names) - {"self", "cls"}) >= 3:
+                place = f"{path.relative_to(ROOT)}: {function.name}"
+                assert "Args:" in (ast.get_docstring(function) or ""), place
 
 
 def test_no_file_name_stands_twice() -> None:

@@ -125,10 +125,9 @@ def test_every_option_is_documented_and_exists() -> None:
 
 @pytest.mark.parametrize("page", LIVING, ids=name_of)
 def test_options_named_anywhere_exist(page: Path) -> None:
-    """In some parser of this repository; `planned` is what CONTRIBUTING has as an example."""
-    planned = {"--turn"}
+    """In some parser of this repository."""
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text_of(page)))
-    assert named - planned - declared() == set()
+    assert named - declared() == set()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -26,8 +27,8 @@ from stream.media.sources.file_source import FileSource
 from tests.pictures import need_models
 from tests.places import ROOT
 
-PACKAGES = ("stream", "engines", "calibration")
-FOLDERS = (*PACKAGES, "bench", "docs", "examples", "tests", ".ci")
+PACKAGES = ("stream", "engines", "calibration", "bench")
+FOLDERS = (*PACKAGES, "docs", "examples", "tests", ".ci")
 FILES = ("pyproject.toml", "MANIFEST.in", "run_pipeline.py", "Makefile", "LICENSE", "README.md",
          "CHANGELOG.md", "CONTRIBUTING.md")  # fmt: skip
 NOT_OURS = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.pt", "*.mp4", "*.mkv")
@@ -109,15 +110,15 @@ def test_the_distributions_have_every_file(built: Built) -> None:
         metadata = next(name for name in in_wheel if name.endswith(".dist-info/METADATA"))
         head = HeaderParser().parsestr(wheel.read(metadata).decode())
     assert built.data <= in_wheel
-    assert {"run_pipeline.py", "stream/cli/arguments.py"} <= in_wheel
-    assert not [name for name in in_wheel if name.startswith(("tests", "bench", "docs"))]
+    assert {"run_pipeline.py", "stream/cli/arguments.py", "bench/run.py"} <= in_wheel
+    assert not [name for name in in_wheel if name.startswith(("tests", "docs", "examples"))]
     assert (head["Name"], head["Version"]) == ("closeup", stream.__version__)
     assert (head["Author"], head["Requires-Python"]) == ("Closeup contributors", ">=3.11")
     assert head["License-Expression"].startswith("Apache-2.0")
     assert head.get_all("License-File") == ["LICENSE", MODEL_CARD]
     with tarfile.open(built.sdist) as sdist:
         in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {*built.data, *FILES, "tests/test_packaging.py", "bench/run.py"} <= in_sdist
+    assert {*built.data, *FILES, "tests/test_packaging.py"} <= in_sdist
 
 
 def test_the_program_says_what_it_is(built: Built, tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_it_enhances_a_recording_from_an_empty_folder(built: Built, tmp_path: Pa
 
 def test_what_is_installed_is_the_wheel_with_its_data(built: Built, tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib, run_pipeline, stream, engines, calibration\n"
+        "import sys, pathlib, run_pipeline, stream, engines, calibration, bench\n"
         "from importlib.resources import files\n"
         "place = pathlib.Path(run_pipeline.__file__).parent\n"
         "assert place.is_relative_to(sys.prefix), place\n"
@@ -166,6 +167,24 @@ def test_what_is_installed_is_the_wheel_with_its_data(built: Built, tmp_path: Pa
     python = built.scripts / Path(sys.executable).name
     said = run([str(python), "-c", program], tmp_path)
     assert set(said.split()) == built.data
+
+
+def test_measuring_programs_run_without_a_checkout(built: Built, tmp_path: Path) -> None:
+    python = str(built.scripts / Path(sys.executable).name)
+    case = ("--size", "160x96", "--minutes", "0.01", "--roads", "codec", "--json")
+    said = run([python, "-m", "bench.throughput", *case], tmp_path)
+    assert json.loads(said)["roads"]["codec"]["frames"] == 15
+    # All the others can be started: they find what they import, and nothing of a checkout.
+    program = (
+        "import pkgutil, sys, bench\n"
+        "from importlib import import_module\n"
+        "assert bench.__file__.startswith(sys.prefix), bench.__file__\n"
+        "for found in pkgutil.walk_packages(bench.__path__, 'bench.'):\n"
+        "    if not found.name.endswith('__main__'):\n"
+        "        print(import_module(found.name).__name__)\n"
+    )
+    names = set(run([python, "-c", program], tmp_path).split())
+    assert {"bench.soak", "bench.corpus", "bench.measures.evaluator"} <= names
 
 
 @pytest.mark.parametrize("package", ["stream", "stream.rtc"])

@@ -22,7 +22,7 @@ CAPTURING = {"redirect_stdout", "redirect_stderr", "StringIO"}
 # Messages of others, which have no other form; what follows from them is a better message alone.
 FOREIGN = {
     "engines/runtimes/cpu.py": "NOT_TELLING",
-    "stream/stages/tracking/face_detector.py": "shared object",
+    "stream/stages/tracking/mediapipe_networks.py": "shared object",
 }
 POKED = {"patient", "waits", "idle", "budget", "quality", "restore_in_place"}
 """Once flags that others set on stages."""

@@ -24,6 +24,8 @@ from tests.fakes import OneFace
 
 Call = dict[str, Any]
 """The arguments of a call by name, with the defaults of those that were left out."""
+PICTURE: Call = {"framing": "fixed", "strength": 0.4, "detail": 0.2}
+"""Options of the picture, none at its default."""
 SIZE = (128, 96)
 """Of the pictures."""
 CAMERA = CameraProfile(near_px=240.0)
@@ -84,7 +86,8 @@ def arguments(way: str, folder: Path, values: Mapping[str, Any]) -> list[str]:
     words = ["--config", str(file)]
     for name, value in values.items():
         for one in value if isinstance(value, list) else [value]:
-            words += [f"--{name}"] if one is True else [f"--{name}", str(one)]
+            switch = f"--{name}" if one is True else f"--no-{name}"
+            words += [switch] if isinstance(one, bool) else [f"--{name}", str(one)]
     return words
 
 

@@ -61,7 +61,10 @@ def write_pictures(
 
 
 def write_video(path: Path, notes: Notes, person: int = 0) -> None:
-    """The far face of one person, before, after, and as it is: an MP4, or a WebP that repeats."""
+    """The far face of one person, before, after, and as it is: an MP4, or a WebP that repeats.
+
+    Args: path: .mp4 or .webp. person: number in the call.
+    """
     moments = [one for one in notes.moments if one.seen.person == person]
     size = (3 * VIDEO_PX + 2 * GAP_PX, VIDEO_PX)
     to_yuv = ToYuv(size, Colour())

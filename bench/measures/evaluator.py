@@ -18,7 +18,6 @@ from bench.measures.image_measures import (
     grain,
     psnr,
     seam,
-    ssim,
     steepness,
     temporal_variance,
 )
@@ -27,6 +26,7 @@ from bench.measures.windows import cut_out, in_frame, radius_around, size_of, sq
 from bench.scenes.call import Call, TrueFace
 from engines.hime.detail import Detail, detail
 from engines.hime.haarpsi import similarity
+from engines.hime.ssim import ssim
 from stream.frame import Exemplar, Face, Frame, Image, View
 from stream.image.resample import resample
 

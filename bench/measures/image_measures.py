@@ -33,13 +33,6 @@ def psnr(one: Image, other: Image) -> float:
     return min(MOST_DB, 10.0 * math.log10(255.0**2 / max(error, 1e-9)))
 
 
-def ssim(one: Image, other: Image) -> float:
-    """Mean over RGB; Gaussian window of 11 px (Wang et al. 2004)."""
-    quality: Any = cv2.quality  # its stub does not know the static form of compute()
-    channels: tuple[float, ...] = quality.QualitySSIM_compute(one, other)[0]
-    return float(np.mean(channels[:3]))
-
-
 def luma(image: Image) -> Floats:
     """float32 (H, W), 0..255."""
     return np.asarray(cv2.transform(image.astype(np.float32), LUMA), np.float32)

@@ -19,7 +19,7 @@ from typing import Any
 from bench.measures.image_measures import psnr
 from bench.measures.windows import Window, cut_out, in_frame, size_of, square_around
 from bench.scenes.call import Call, TrueFace
-from engines import alignment
+from engines.exemplar_transfer import finished
 from engines.hime.detail import Detail, detail
 from stream.frame import Face, Frame, Image, Patch, View
 from stream.image.resample import resample
@@ -88,9 +88,9 @@ class StageWatch:
         """What the enhancer and the compositor do meanwhile is watched."""
         steady, compose = TemporalFilter.__call__, compositor.back_project
 
-        def raised(picture: Image, *rest: Any) -> Image:
+        def with_detail(picture: Image, *rest: Any) -> Image:
             self._now = {"network": picture}
-            return alignment.raised(picture, *rest)
+            return finished(picture, *rest)
 
         def filtered(one: TemporalFilter, image: Image, *rest: Any) -> Image:
             made = steady(one, image, *rest)
@@ -104,7 +104,7 @@ class StageWatch:
             return made
 
         swapped: list[tuple[Any, str, Callable[..., Image]]] = [
-            (enhancer, "raised", raised),
+            (enhancer, "finished", with_detail),
             (TemporalFilter, "__call__", filtered),
             (compositor, "back_project", back_project),
         ]

@@ -13,7 +13,10 @@ Window = tuple[int, int, int, int]
 
 
 def square_around(true: TrueFace, widths: float, view: View) -> Window | None:
-    """A square around a true face, whole px of the output; None where it is not all in view."""
+    """A square around a true face, whole px of the output; None where it is not all in view.
+
+    Args: widths: side, in widths of the face. view: of the output.
+    """
     side = round(widths * true.width_px * view.zoom)
     left = round((true.center[0] - view.rect[0]) * view.zoom - side / 2.0)
     top = round((true.center[1] - view.rect[1]) * view.zoom - side / 2.0)
@@ -43,7 +46,11 @@ def in_frame(window: Window, view: View) -> Rect:
 
 def radius_around(face: Face, area: tuple[int, int, int, int], view: View, size: Size) -> Floats:
     """How far pixels of a part of the output lie from a face: float32 (h, w), 1 where its patch
-    ends. size: (width, height) at which the part is looked at."""
+    ends.
+
+    Args: area: left, top, right, bottom, px of the output. view: of the output. size: (width,
+          height) at which the part is looked at.
+    """
     left, top, right, bottom = in_frame(area, view)
     width, height = size
     across = np.linspace(left, right, width, dtype=np.float32) - face.center[0]

@@ -36,13 +36,19 @@ class Motion:
 
 
 def ease(time_s: float, start_s: float, end_s: float) -> float:
-    """0 before `start_s`, 1 after `end_s`, and between them the way that jerks least."""
+    """0 before `start_s`, 1 after `end_s`, and between them the way that jerks least.
+
+    Args: start_s, end_s: of the motion.
+    """
     part = min(max((time_s - start_s) / (end_s - start_s), 0.0), 1.0)
     return part * part * part * (part * (6.0 * part - 15.0) + 10.0)
 
 
 def sway(time_s: float, spot: Spot, seed: float = 0.0) -> Spot:
-    """A few hundredths of a face width, at the rates of breath and balance."""
+    """A few hundredths of a face width, at the rates of breath and balance.
+
+    Args: spot: (x, y, width), where the head would be at rest. seed: another rhythm.
+    """
     x, y, width = spot
     right = 0.05 * math.sin(1.6 * time_s + seed) + 0.03 * math.sin(3.7 * time_s + 2.0 * seed)
     down = 0.03 * math.sin(1.2 * time_s + 3.0 * seed) + 0.015 * math.sin(4.3 * time_s)

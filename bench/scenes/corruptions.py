@@ -1,4 +1,4 @@
-"""Corruptions: crops and exemplars as they should not be, made from headshots with a known
+"""Corruptions: bad crops and exemplars, made from headshots with a known
 truth."""
 
 from __future__ import annotations
@@ -52,12 +52,18 @@ def covered(image: Image, rng: Rng) -> Image:
 
 
 def noisy(image: Image, deviation: float, rng: Rng) -> Image:
-    """White noise, 8-bit levels."""
+    """White noise.
+
+    Args: image: RGB uint8. deviation: 8-bit levels. rng: of the noise.
+    """
     return np.clip(image + rng.normal(0, deviation, image.shape), 0, 255).astype(np.uint8)
 
 
 def crops(truth: Image, scale: int, rng: Rng) -> Iterator[tuple[str, Image, Image]]:
-    """(name, truth, crop) of every kind of damage."""
+    """(name, truth, crop) of every kind of damage.
+
+    Args: truth: RGB uint8 (s b, s b, 3). scale: s. rng: of the damage.
+    """
     side = truth.shape[0] // scale
     yield "call", truth, degrade.call([truth], scale, rng)[0]
     hand = covered(truth, rng)
@@ -68,7 +74,11 @@ def crops(truth: Image, scale: int, rng: Rng) -> Iterator[tuple[str, Image, Imag
 
 
 def exemplars(own: list[Image], other: list[Image], scale: int, rng: Rng) -> dict[str, list[Image]]:
-    """Every kind of exemplars, RGB uint8 (s b, s b, 3) each."""
+    """Every kind of exemplars, RGB uint8 (s b, s b, 3) each.
+
+    Args: own, other: headshots of the person and of somebody else, RGB uint8 (s b, s b, 3). scale:
+          s. rng: of the damage.
+    """
     side = own[0].shape[0]
     larger = np.array([[1.4, 0.0, -0.2 * side], [0.0, 1.4, -0.2 * side]])
 

@@ -1,4 +1,4 @@
-"""Synthetic people: who sits in front of the made-up camera, as pictures with a known face box."""
+"""Synthetic people: who sits before the synthetic camera, as pictures with a known face box."""
 
 from __future__ import annotations
 
@@ -160,7 +160,8 @@ class Clip:
 
 
 def _find(detector: FaceDetector, image: Image, box: Floats | None) -> Floats | None:
-    """The face near `box`, or the largest one, as the tracker sees it: in a crop around it.
+    """The face near `box`, or the largest one, as the tracker sees it: the surest in a crop around
+    it. What else is found there, such as folds of cloth, may be larger.
 
     The short-range model alone, in a whole picture, gives boxes that are half as large again.
     """
@@ -173,7 +174,7 @@ def _find(detector: FaceDetector, image: Image, box: Floats | None) -> Floats | 
     half = SEARCH_WIDTHS / 2.0 * float(box[2] - box[0])
     region = (round(x - half), round(y - half), round(x + half), round(y + half))
     faces = detector.detect(image, region)
-    return max(faces, key=lambda face: face.width_px).box if faces else None
+    return faces[0].box if faces else None
 
 
 def _around(box: Floats, image: Image) -> tuple[int, int, int, int]:

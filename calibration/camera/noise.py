@@ -1,4 +1,4 @@
-"""Noise: how much a channel trembles, against how bright it is.
+"""Noise: the noise of a channel against its brightness.
 
 Two looks at the same thing: from frame to frame where nothing moves, and from pixel to pixel where
 there is no detail. Each can only miss noise: the first what neighbouring frames share, because a

@@ -66,7 +66,12 @@ def measure(
     smooth: bool,
     bit_rate: int | None,
 ) -> Row:
-    """One recording. Raises: ValueError: nobody has enough photos."""
+    """One recording.
+
+    Args:   network: of scale 4. people: one far face each. noise, smooth, bit_rate: as of
+            `recorded`.
+    Raises: ValueError: nobody has enough photos.
+    """
     side = SCALE * SIDE_PX
     usable = [p for p in people if len(p.photos) > EXEMPLARS and p.photos[0].shape[0] >= side]
     places = [
@@ -101,7 +106,11 @@ def measure(
 def recorded(
     scene: Image, noise: tuple[float, float], smooth: bool, bit_rate: int | None
 ) -> list[Image]:
-    """A still scene, taken by a camera with noise and sent through H.264."""
+    """A still scene, taken by a camera with noise and sent through H.264.
+
+    Args: scene: RGB uint8. noise: as `CameraProfile.noise`. smooth: whether the camera smooths it.
+          bit_rate: bit/s; None: nearly lossless.
+    """
     rng = np.random.default_rng(SEED)
     spread = CameraProfile(noise=noise).noise_at(scene.astype(np.float32))
     memory = io.BytesIO()

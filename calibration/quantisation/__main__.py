@@ -80,7 +80,11 @@ def say(line: str) -> None:
 
 
 def quantise(scale: int, work: Work, into: Path) -> Report:
-    """One scale: choose, write, judge. Raises: EngineError, ValueError."""
+    """One scale: choose, write, judge.
+
+    Args:   scale: 4 or 8. work: material and effort. into: folder for the files.
+    Raises: EngineError, ValueError.
+    """
     start = time.monotonic()
     files, effort = weights_files(scale), work.effort
     samples = material.make_samples(work.people, scale, effort.samples, seed=1)
@@ -123,7 +127,12 @@ def _keep(files: Files, scale: int, into: Path) -> Files:
 
 
 def evaluate(scale: int, exact_files: Files, made: Files, work: Work) -> Report:
-    """Pictures of people who were held out, and speed. Raises: EngineError, ValueError."""
+    """Pictures of people who were held out, and speed.
+
+    Args:   scale: 4 or 8. exact_files: in float32. made: with the chosen layers in INT8. work:
+            material and effort.
+    Raises: EngineError, ValueError.
+    """
     samples = material.make_samples(work.held_out, scale, work.effort.held_out, seed=2)
     exact = Exact.of(scale, exact_files, samples)
     answers = exact.answers(made)
@@ -178,6 +187,7 @@ def try_tensorrt(files: Files, scale: int) -> str:
 def ship(reports: list[Report], folder: Path, weights: Path = WEIGHTS) -> None:
     """Put the files beside the float32 ones, and into the manifest.
 
+    Args:   reports: of the scales to ship. folder: where the files are. weights: where they go.
     Raises: OSError, WeightsError.
     """
     manifest = read_manifest(weights)

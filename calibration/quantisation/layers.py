@@ -1,4 +1,4 @@
-"""Layers: which convolutions bear INT8, measured one by one, and the files in which those have it.
+"""Layers: which convolutions tolerate INT8, measured one by one, and files with those in INT8.
 
 Quantised are inputs, weights and outputs of convolutions alone (Q/DQ pairs, per tensor and per
 channel, symmetric), with onnxruntime.quantization: it needs `onnx` alone, and leaves what it does
@@ -78,6 +78,8 @@ def convolutions(path: Path, half: str, scale: int) -> list[Layer]:
     """The convolutions of one half that may be quantised: with learnt weights, but for `KEPT`.
 
     Bicubic enlargement, of the camera's picture and of positions, is a convolution behind a Pad.
+
+    Args: path: of the ONNX file. half: "encode" or "enhance". scale: 4 or 8.
     """
     model = onnx.load(path)
     weights = {t.name: t for t in model.graph.initializer}
@@ -124,7 +126,11 @@ class Exact:
 
     @classmethod
     def of(cls, scale: int, files: Files, samples: list[Sample]) -> Exact:
-        """Run the network. Raises: EngineError."""
+        """Run the network.
+
+        Args:   scale: 4 or 8. files: in float32. samples: what the network is run on.
+        Raises: EngineError.
+        """
         network = Network(scale, files)
         features = [network.features(one) for one in samples]
         pictures = [network.picture(*pair) for pair in zip(samples, features, strict=True)]
@@ -215,7 +221,10 @@ class Quantiser:
                 save_tensors_data(calibrator.compute_data(), self._ranges[half])
 
     def write(self, half: str, nodes: list[str], path: Path) -> Path:
-        """A half with these convolutions in INT8; its own file where there are none."""
+        """A half with these convolutions in INT8; its own file where there are none.
+
+        Args: half: "encode" or "enhance". nodes: names of the convolutions. path: of the new file.
+        """
         if not nodes:
             return self._files[half]
         with _quiet():
@@ -278,7 +287,10 @@ def by_price(measured: list[Measured]) -> list[Layer]:
 
 
 def scan(exact: Exact, quantiser: Quantiser, layers: list[Layer]) -> Iterator[Measured]:
-    """Quantise each layer alone."""
+    """Quantise each layer alone.
+
+    Args: exact: the answers in float32. quantiser: makes the files. layers: to be measured.
+    """
     for layer in layers:
         yield Measured(layer, exact.mse(quantiser.files([layer])))
 
@@ -301,6 +313,8 @@ def choose(
 ) -> tuple[list[Layer], float]:
     """As many layers as the truth allows, the cheapest for their work first.
 
+    Args:    exact: the answers in float32. quantiser: makes the files. measured: what each layer
+             costs alone. allowed_db: PSNR to the truth that may be lost.
     Returns: the layers, and the dB to the truth that they lose together.
     """
     ordered = by_price(measured)

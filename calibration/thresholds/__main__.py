@@ -1,4 +1,4 @@
-"""The limits of bank, patches, tracker and recordings, from labelled data instead of taste.
+"""The limits of bank, patches, tracker and recordings, from labelled data.
 
     python -m calibration.thresholds --data PEOPLE --clips RECORDINGS --output thresholds.toml
     python -m calibration.thresholds --data PEOPLE --only closeups --quick

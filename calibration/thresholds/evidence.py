@@ -26,7 +26,11 @@ class Evidence:
     def try_to_add(
         self, source: str, name: str, choose: Callable[[], Choice | Worth | Margin]
     ) -> None:
-        """Take a limit in where the data can say something of it; else a note says why not."""
+        """Take a limit in where the data can say something of it; else a note says why not.
+
+        Args: source: the data. name: of the limit, for the note. choose: raises ValueError where
+              the data say nothing.
+        """
         try:
             self.add(source, choose())
         except ValueError as error:

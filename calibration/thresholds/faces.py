@@ -29,7 +29,10 @@ def faces_in(detector: FaceDetector, image: Image, turn: int) -> list[Detection]
 
 
 def refined(detector: FaceDetector, image: Image, near: Detection) -> Detection | None:
-    """The face once more, in a crop around it, as the tracker looks for it."""
+    """The face once more, in a crop around it, as the tracker looks for it.
+
+    Args: near: where it was found before.
+    """
     x, y = center(near)
     half = SEARCH_WIDTHS * near.width_px / 2.0
     region: Region = (

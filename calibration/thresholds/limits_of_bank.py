@@ -36,7 +36,12 @@ room is dim for the far face, too; where that is burnt out itself, its truth is 
 
 
 def of_exemplars(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
-    """Limits of pose, light and score. Raises: EngineError, ModelError, ValueError."""
+    """Limits of pose, light and score.
+
+    Args:   evidence: gets the limits. people: to choose on, and held out. runtime: "auto" or its
+            name.
+    Raises: EngineError, ModelError, ValueError.
+    """
     with open_runtime(runtime, gains.SCALE).runtime as network:
         halves = [tried(network, half) for half in (people.chosen_on, people.held_out)]
     worth = [one.gain_db for half in halves for one in half if one.kind == "plain"]
@@ -80,7 +85,12 @@ def _choose(
 def of_worth(
     evidence: Evidence, people: Halves[Person], runtime: str, cases: int, side_px: int
 ) -> None:
-    """How close and how sharp. Raises: EngineError, ValueError."""
+    """How close and how sharp.
+
+    Args:   evidence: gets the limits. people: to choose on, and held out. runtime: "auto" or its
+            name. cases: how many far faces. side_px: of their headshots.
+    Raises: EngineError, ValueError.
+    """
     source = f"{cases} far faces of {people.source}"
     with open_runtime(runtime, gains.SCALE).runtime as network:
         meters = [

@@ -24,7 +24,12 @@ COVERED = 0.95
 
 
 def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
-    """Consistency check and exemplar gate. Raises: EngineError, ValueError."""
+    """Consistency check and exemplar gate.
+
+    Args:   evidence: gets the limits. people: to choose on, and held out. runtime: "auto" or its
+            name.
+    Raises: EngineError, ValueError.
+    """
     with open_runtime(runtime, gains.SCALE).runtime as network:
         on, out = (patches(network, half) for half in (people.chosen_on, people.held_out))
     doubt = choose(

@@ -31,7 +31,12 @@ COVERED = 0.95
 
 
 def of_tracker(evidence: Evidence, folder: Path, people: Halves[Person] | None) -> None:
-    """Scene, face and score. Raises: CloseupError, ValueError."""
+    """Scene, face and score.
+
+    Args:   evidence: gets the limits. folder: of recordings, or a zip. people: more strangers, if
+            there are any.
+    Raises: CloseupError, ValueError.
+    """
     seen = sightings(folder)
     named = sorted({one.person for one in seen})
     parts = halves(named, f"{folder.stem}: {len(seen)} recordings of {len(named)} people")
@@ -82,7 +87,11 @@ def of_tracker(evidence: Evidence, folder: Path, people: Halves[Person] | None) 
 
 
 def of_sizes(evidence: Evidence, folder: Path, runtime: str) -> None:
-    """Up to which size of a face exemplars are worth anything. Raises: EngineError."""
+    """Up to which size of a face exemplars are worth anything.
+
+    Args:   evidence: gets the limits. folder: of recordings, or a zip. runtime: "auto" or its name.
+    Raises: EngineError.
+    """
     with open_runtime(runtime, gains.SCALE).runtime as network:
         by_person = gains_by_size(network, folder)
     parts = halves(by_person, f"{folder.stem}: {len(by_person)} recordings that are large enough")
@@ -97,7 +106,12 @@ def of_sizes(evidence: Evidence, folder: Path, runtime: str) -> None:
 
 
 def of_returns(evidence: Evidence, folders: Sequence[Path], most: int, quick: bool) -> None:
-    """Who is known again in a recording. Raises: CloseupError, ValueError."""
+    """Who is known again in a recording.
+
+    Args:   evidence: gets the limits. folders: of people's photos, by session. most: people. quick:
+            one width of far faces alone.
+    Raises: CloseupError, ValueError.
+    """
     everybody = sessions(list(folders))
     named = sorted({person for person, _ in everybody})
     if len(named) > most:

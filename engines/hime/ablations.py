@@ -12,11 +12,17 @@ class Unaligned(nn.Module):
         super().__init__()
         # no offsets are estimated, so the estimator's first layer is nothing
         self.from_exemplar = nn.Identity()
-        self.from_crop = nn.Identity()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
+    def key(self, low: Tensor, crop: Tensor) -> Tensor:
+        """The features of the crop, which `forward` does not look at."""
+        return low
+
     def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """hr (N, C, h, w) -> (N, C, h, w); query and key are not looked at."""
+        """Features of the exemplars as they are, (N, C, h, w).
+
+        Args: hr: (N, C, h, w). query, key: not looked at.
+        """
         y: Tensor = self.conv(hr)
         return y
 
@@ -29,7 +35,10 @@ class Pooling(nn.Module):
         self.maximum = maximum
 
     def forward(self, aligned: Tensor, crop: Tensor, validity: Tensor) -> Tensor:
-        """As `Aggregation`; for the maximum a slot counts or does not."""
+        """As `Aggregation`; for the maximum a slot counts or does not.
+
+        Args: aligned, crop, validity: as of `Aggregation`.
+        """
         if self.maximum:
             known = aligned.masked_fill(validity <= 0, float("-inf")).amax(dim=1)
             return known.masked_fill((validity <= 0).all(dim=1), 0)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from engines.contract import WEIGHTS
 from engines.hime.model import Config, Hime
+from engines.hime.state_files import read_state
+from engines.weights.manifest import weights_files
 
 
 def load_network(path: Path) -> Hime:
@@ -21,8 +25,8 @@ def load_network(path: Path) -> Hime:
     """
     config = None
     if path.suffix == ".pt":
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        state = saved["ema"]
+        saved = read_state(path)
+        state = saved.get("ema", {})
         if "config" in saved:
             config = Config(**saved["config"])
     elif path.name.endswith(".enhance.onnx"):
@@ -43,6 +47,22 @@ def load_network(path: Path) -> Hime:
     wanted = network.state_dict().keys()
     network.load_state_dict({name: state[name] for name in wanted})
     return network.eval()
+
+
+def named_weights(given: str, scale: int) -> Path:
+    """The file that a program's --weights means: one of `engines.contract.WEIGHTS`, or a path.
+
+    Raises: WeightsError: no such weights are shipped, or not whole.
+    """
+    return weights_files(scale, weights=given)[1] if given in WEIGHTS else Path(given)
+
+
+def origins_of(path: Path) -> list[dict[str, Any]] | None:
+    """What a checkpoint was trained on, as `licences.Credits.rows`; None: it does not say."""
+    if path.suffix != ".pt":
+        return None
+    found: list[dict[str, Any]] | None = read_state(path).get("origins")
+    return found
 
 
 def _from_onnx(path: Path) -> dict[str, Tensor]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from engines.diagram import panel, save
+from engines.hime.losses import LOSSES
 
-LOSSES = ("loss", "charbonnier", "correlation", "adversarial", "perceptual", "discriminator")
 GAINS = ("clean", "clean_3_over_0", "call", "call_3_over_0")
 COLUMNS = ("step", "samples", "samples_per_s", *LOSSES, *GAINS)
 """Losses are averages since the line before; gains are dB on held-out people: three close-ups over

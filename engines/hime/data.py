@@ -5,6 +5,7 @@ A batch is a pure function of (seed, step), so training resumes exactly where it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +20,12 @@ from torch.utils.data import Dataset
 
 from engines.alignment import align
 from engines.hime import degrade
+from engines.hime.licences import Permit
 from engines.hime.people import Person as Person
 from engines.hime.people import cut as cut
 from engines.hime.people import load_people as load_people
 from engines.hime.people import recolour
+from engines.hime.variations import FOREIGN, VARIATIONS, another_moment
 
 Image = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -78,6 +81,18 @@ class Recipe:
     never saw them believes them."""
     aligned: bool = True
     """Exemplars are aligned to the crop in pixels, as the stream does it."""
+    made: float = 0.0
+    """Share of exemplars that are made from the photo itself (`engines.hime.variations`) although
+    the person has others. Where there is no other, and this is above 0, all of them are."""
+    variations: tuple[str, ...] = VARIATIONS
+    """How those differ from the photo."""
+    photographs: float = 0.0
+    """Share of the samples that are general photographs, with exemplars made from them."""
+    flip: str = "both"
+    """What is mirrored in half of the samples: crop and exemplars alike ("both"), nothing ("none"),
+    or always one of the two alone ("one"): supplement, section B.5."""
+    least_photos: int = 1
+    """People with fewer photos are left out: supplement, section B.2."""
     jitter: float = 0.02
     """Standard deviation of the detector's errors: shift, as a share of the side; the scale
     varies as much."""
@@ -100,9 +115,23 @@ class Batch:
 class Batches(Dataset[Batch]):
     """Batch number `index` of a training run."""
 
-    def __init__(self, sources: list[Path], recipe: Recipe, seed: int, steps: int) -> None:
-        """Every source of people has an equal share of the samples."""
+    def __init__(
+        self,
+        sources: list[Path],
+        recipe: Recipe,
+        seed: int,
+        steps: int,
+        photographs: Sequence[Path] = (),
+        permit: Permit | None = None,
+    ) -> None:
+        """Every source of people has an equal share of the samples.
+
+        Args: photographs: without people, for a share `recipe.photographs` of the samples.
+              permit: pictures of other licences are left out.
+        """
         self.sources = sources
+        self.photographs = tuple(photographs)
+        self.permit = permit
         self.recipe = recipe
         self.seed = seed
         self.steps = steps
@@ -122,7 +151,23 @@ class Batches(Dataset[Batch]):
 
     @cached_property
     def _by_source(self) -> list[list[Person]]:
-        return [load_people(source) for source in self.sources]
+        least = self.recipe.least_photos
+        loaded = [load_people(source, permit=self.permit) for source in self.sources]
+        found = [[one for one in people if len(one.photos) >= least] for people in loaded]
+        for source, people in zip(self.sources, found, strict=True):
+            if not people:
+                raise ValueError(f"{source}: nobody has {least} photos")
+        return found
+
+    @cached_property
+    def _scenes(self) -> list[Image]:
+        """All general photographs."""
+        return [
+            photo
+            for source in self.photographs
+            for scene in load_people(source, permit=self.permit)
+            for photo in scene.photos
+        ]
 
     def __len__(self) -> int:
         return self.steps
@@ -148,11 +193,8 @@ class Batches(Dataset[Batch]):
         crop = torch.cat(crops)
         big, channels = side * r.scale, 4 if r.aligned else 3
         if r.aligned and slots:
-            exemplars = [
-                aligned
-                for k, picture in enumerate(to_images(crop))
-                for aligned in align(picture, exemplars[k * slots : (k + 1) * slots])
-            ]
+            given = [exemplars[k * slots : (k + 1) * slots] for k in range(count)]
+            exemplars = [one for aligned in self._aligned(crop, given) for one in aligned]
         refs_t = to_tensor(exemplars) if slots else torch.zeros(0, channels, big, big)
         return Batch(
             crop,
@@ -167,40 +209,71 @@ class Batches(Dataset[Batch]):
             if person.photos[0].shape[0] >= side:
                 return person
 
+    def _aligned(self, crops: Tensor, exemplars: list[list[Image]]) -> list[list[Image]]:
+        """Exemplars, aligned to each of the crops, (B, 3, b, b)."""
+        return [align(*pair) for pair in zip(to_images(crops), exemplars, strict=True)]
+
+    def _order(self, person: Person, rng: Rng) -> NDArray[np.intp]:
+        """Places of a person's photos: first the truth's, then the exemplars'."""
+        return rng.permutation(len(person.photos))
+
+    def _drawn(self, side: int, rng: Rng) -> tuple[Image, ...]:
+        """The photo of a sample, and others of the same person."""
+        share = self.recipe.photographs
+        if share and self._scenes and rng.random() < share:
+            scene = self._scenes[int(rng.integers(len(self._scenes)))]
+            # a window of its own, at twice the side: as large as a face's photo is
+            zoom = rng.uniform(min(1.0, 1.5 * side / scene.shape[0]), 1.0)
+            shift = rng.uniform(zoom - 1, 1 - zoom, 2) / 2
+            return (cut(scene, 2 * side, zoom, (shift[0], shift[1])),)
+        person = self._person(side, rng)
+        return tuple(person.photos[k] for k in self._order(person, rng))
+
+    def _stranger(self, side: int, rng: Rng) -> Image:
+        photos = self._person(side, rng).photos
+        return photos[int(rng.integers(len(photos)))]
+
+    def _made(self, ref: Image, rng: Rng) -> Image:
+        """The same content at another moment. Args: ref: (n, n, 3)."""
+        side, kinds, other = ref.shape[0], self.recipe.variations, None
+        if "foreign" in kinds and rng.random() < FOREIGN:
+            other = cut(self._stranger(side, rng), side, 1.0, (0.0, 0.0))
+        return another_moment(ref, other, kinds, rng)
+
     def _sample(
         self, side: int, slots: int, clean: bool, rng: Rng
     ) -> tuple[Image, list[Image], list[float]]:
         """Truth, exemplars (undamaged for a clean crop) and validity."""
         r = self.recipe
-        person = self._person(side, rng)
-        order = rng.permutation(len(person.photos))
-        photo = person.photos[order[0]]
+        photo, *others = self._drawn(side, rng)
         room = photo.shape[0] / side
         zoom = rng.uniform(max(0.8, 1 / room), 1.0)
         slack = (1 - zoom) / 2
         shift = (rng.uniform(-slack, slack), rng.uniform(-slack, slack))
         gain = np.exp(rng.normal(0, 0.06, 3) + rng.normal(0, 0.12))
         gamma = float(np.exp(rng.normal(0, 0.12)))
-        flip = rng.random() < 0.5  # of crop and exemplars alike: supplement, section B.5
+        flip = bool(rng.random() < 0.5) and r.flip != "none"
+        flip_others = {"both": flip, "none": False, "one": not flip}[r.flip]
 
-        def finish(image: Image, gain: NDArray[np.float64], gamma: float) -> Image:
+        def finish(image: Image, gain: NDArray[np.float64], mirrored: bool) -> Image:
             image = recolour(image, gain, gamma)
-            return np.ascontiguousarray(image[:, ::-1]) if flip else image
+            return np.ascontiguousarray(image[:, ::-1]) if mirrored else image
 
-        truth = finish(cut(photo, side, zoom, shift), gain, gamma)
+        truth = finish(cut(photo, side, zoom, shift), gain, flip)
         # also all of a sample's together: where one of three is sharp, the others do no harm
         soft = rng.random() < r.blurred
         refs: list[Image] = []
         valid: list[float] = []
         for k in range(slots):
-            own = len(order) > 1
-            other = person.photos[order[1 + k % (len(order) - 1)]] if own else None
+            make = bool(r.made) and (not others or rng.random() < r.made)
+            other = others[k % len(others)] if others else None
             draw = rng.random()
             if draw < r.wrong:
-                stranger = self._person(side, rng).photos
-                other = stranger[int(rng.integers(len(stranger)))]
+                other, make = self._stranger(side, rng), False
             elif draw < r.wrong + r.blank:
-                other = np.full((side, side, 3), rng.integers(256), np.uint8)
+                other, make = np.full((side, side, 3), rng.integers(256), np.uint8), False
+            elif make:
+                other = photo
             if other is None:
                 refs.append(np.zeros((side, side, 3), np.uint8))
                 valid.append(0.0)
@@ -209,7 +282,8 @@ class Batches(Dataset[Batch]):
             near = (shift[0] + float(step[0]), shift[1] + float(step[1]))
             scale = zoom * float(np.exp(rng.normal(0, r.jitter)))
             light = gain * np.exp(rng.normal(0, 0.04))
-            ref = finish(cut(other, side, scale, near), light, gamma)
+            ref = cut(other, side, scale, near)
+            ref = finish(self._made(ref, rng) if make else ref, light, flip_others)
             if soft or r.wrong + r.blank <= draw < r.wrong + r.blank + r.blurred:
                 sigma = rng.uniform(0.2, 1.2) * r.scale
                 ref = np.asarray(cv2.GaussianBlur(ref, (0, 0), sigma), np.uint8)

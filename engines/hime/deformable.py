@@ -62,7 +62,10 @@ class DeformableConv(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """x (N, C, h, w), offset (N, 18 G, h, w) cells, mask (N, 9 G, h, w) -> (N, C, h, w)."""
+        """Deformable convolution.
+
+        Args: x: (N, C, h, w). offset: (N, 18 G, h, w), cells. mask: (N, 9 G, h, w).
+        """
         n, c, h, w = x.shape
         taps = sample_taps(x, offset, self.groups)
         taps = taps.view(n, self.groups, c // self.groups, TAPS, h, w)
@@ -78,15 +81,27 @@ class DeformableConv(nn.Module):
 class DeformableAlignment(nn.Module):
     """Reference feature alignment of the small model: offsets from features."""
 
-    def __init__(self, channels: int, groups: int, offset_blocks: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        groups: int,
+        offset_blocks: int,
+        fine_blocks: int = 0,
+        crop_blocks: int = 0,
+    ) -> None:
+        """Args: groups, and the blocks at half and full resolution and of the crop: of `Config`."""
         super().__init__()
         c = channels
         self.groups = groups
         self.from_exemplar = nn.Conv2d(c, c, 3, padding=1)
+        self.crop_body = blocks(crop_blocks, c)
         self.from_crop = nn.Conv2d(c, c, 3, padding=1, bias=False)
-        self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
-        self.body = blocks(offset_blocks, c)
-        self.up = nn.Conv2d(c, 4 * c, 3, padding=1)
+        self.coarse = offset_blocks > 0
+        if self.coarse:
+            self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
+            self.body = blocks(offset_blocks, c)
+            self.up = nn.Conv2d(c, 4 * c, 3, padding=1)
+        self.fine = blocks(fine_blocks, c)
         self.refine = ResidualBlock(c)
         self.out = nn.Conv2d(c, 3 * TAPS * groups, 1)
         self.deform = DeformableConv(c, groups)
@@ -95,11 +110,24 @@ class DeformableAlignment(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(bias_of(self.out))
 
-    def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """hr, query, key (N, C, h, w) -> aligned exemplar features (N, C, h, w)."""
-        wide = F.leaky_relu(query + key, 0.1)
-        deep = self.body(F.leaky_relu(self.down(wide), 0.1))
-        x = self.refine(wide + F.pixel_shuffle(self.up(deep), 2))
+    def key(self, low: Tensor, crop: Tensor) -> Tensor:
+        """The crop's half of the estimator's first layer: low (B, C, h, w) -> (B, C, h, w)."""
+        y: Tensor = self.from_crop(self.crop_body(low))
+        return y
+
+    def offsets(self, wide: Tensor) -> tuple[Tensor, Tensor]:
+        """First layer (N, C, h, w) -> offsets (N, 18 G, h, w), cells, and mask (N, 9 G, h, w)."""
+        if self.coarse:
+            deep = self.body(F.leaky_relu(self.down(wide), 0.1))
+            wide = wide + F.pixel_shuffle(self.up(deep), 2)
+        x = self.refine(self.fine(wide))
         offset, mask = self.out(x).split((2 * TAPS * self.groups, TAPS * self.groups), dim=1)
-        y: Tensor = self.deform(hr, offset, torch.sigmoid(mask))
+        return offset, torch.sigmoid(mask)
+
+    def forward(self, hr: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        """The exemplar's features, aligned to the crop: (N, C, h, w).
+
+        Args: hr, query, key: (N, C, h, w) each.
+        """
+        y: Tensor = self.deform(hr, *self.offsets(F.leaky_relu(query + key, 0.1)))
         return y

@@ -30,7 +30,10 @@ GROUP = 8
 
 
 def blur(image: Image, scale: int, rng: Rng) -> Image:
-    """Defocus or motion blur; strength in px of the small picture that will be made from it."""
+    """Defocus or motion blur; strength in px of the small picture that will be made from it.
+
+    Args: scale: how much smaller the picture will be made. rng: chooses kind and strength.
+    """
     kind = rng.random()
     if kind < 0.3:
         return image
@@ -49,7 +52,10 @@ def blur(image: Image, scale: int, rng: Rng) -> Image:
 
 
 def shrink(image: Image, scale: int, rng: Rng) -> Image:
-    """Shrink by `scale` as one of several cameras and scalers would."""
+    """Shrink by `scale` as one of several cameras and scalers would.
+
+    Args: image: RGB uint8 (s b, s b, 3). scale: s. rng: chooses the scaler.
+    """
     side = image.shape[0] // scale
     kernel = SHRINKERS[rng.integers(len(SHRINKERS))]
     if kernel != cv2.INTER_AREA:

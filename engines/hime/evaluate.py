@@ -19,30 +19,31 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engines.alignment import Image, align, raised
-from engines.hime.cases import SLOTS, Case, make_cases
-from engines.hime.checkpoint import load_network
+from engines.alignment import Image, align, best_agreeing
+from engines.contract import RESEARCH
+from engines.errors import WeightsError
+from engines.exemplar_transfer import finished
+from engines.hime.cases import BANK, SLOTS, Case, make_cases
+from engines.hime.checkpoint import load_network, named_weights
+from engines.hime.counts import COUNTS as COUNTS
+from engines.hime.counts import numbers as numbers
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.detail import FACE, Detail, detail
 from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
 from engines.hime.tables import Row, Table, markdown, plain, spread, write_pictures, write_sheet
-from engines.weights.manifest import best_weights
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
-COUNTS = (0, 1, SLOTS)
 HARM = ("blank", "blurred", "mirrored")
 ROUNDS = 2
 SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48
 """Headshots that a recogniser looks at: it needs a tenth of a second for each."""
-
-
-DETAIL = 0.5
-"""As in the product: see `engines.alignment.raised`."""
+DETAIL = 0.6
+"""As in the product: see `engines.exemplar_transfer.raised`."""
 
 
 @torch.inference_mode()
@@ -52,32 +53,36 @@ def outputs(
     """The pictures of all cases, as the product shows them: (N, 3, s b, s b), 0..1.
 
     Exemplars that come aligned in pixels are aligned twice: to the crop, then to what the network
-    has made with them, as a stream does from its second frame on.
+    has made with them, as a stream does from its second frame on; where there are more than are
+    wanted, those that agree best are taken, as a stream does within a second.
 
-    Args: kind: of exemplars, see `Case.given`. fine: how far detail is raised, 0..1.
+    Args: exemplars: how many. kind: of exemplars, see `Case.given`.
+          fine: how far detail is raised, 0..1.
     """
     made = []
     for start in range(0, len(cases), 16):
         part = cases[start : start + 16]
-        given = [case.given(kind, exemplars) for case in part]
         if network.in_pixels and exemplars:
-            made.append(_aligned_outputs(network, part, given, fine))
+            offered = [to_images(case.offered(kind, exemplars)) for case in part]
+            made.append(_aligned_outputs(network, part, offered, exemplars, fine))
         else:
-            stacked = torch.stack(given)
+            stacked = torch.stack([case.given(kind, exemplars) for case in part])
             made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
     return torch.cat(made)
 
 
-def _aligned_outputs(network: Hime, cases: list[Case], given: list[Tensor], fine: float) -> Tensor:
+def _aligned_outputs(
+    network: Hime, cases: list[Case], offered: list[list[Image]], count: int, fine: float
+) -> Tensor:
     crops = to_images(torch.stack([case.crop for case in cases]))
-    exemplars = [to_images(pictures) for pictures in given]
+    exemplars = [best_agreeing(*both, count) for both in zip(crops, offered, strict=True)]
     shown: list[Image | None] = [None] * len(cases)
     for _ in range(ROUNDS):
         aligned = [align(*three) for three in zip(crops, exemplars, shown, strict=True)]
         made = to_images(_run(network, cases, torch.stack([to_tensor(x) for x in aligned])))
         shown = list(made)
     scale = network.config.scale
-    return to_tensor([raised(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
+    return to_tensor([finished(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
 
 
 def _run(network: Hime, cases: list[Case], exemplars: Tensor) -> Tensor:
@@ -107,15 +112,21 @@ class Gains:
 
 
 def gains(network: Hime, cases: list[Case]) -> Gains:
-    """Three exemplars against bicubic enlargement and against none."""
+    """All exemplars, three by default, against bicubic enlargement and against none."""
     truth = torch.stack([c.truth for c in cases])
-    pictures = bicubic(network, cases), *(outputs(network, cases, n, fine=0.0) for n in (0, SLOTS))
+    pictures = (
+        bicubic(network, cases),
+        *(outputs(network, cases, n, fine=0.0) for n in (0, len(cases[0].exemplars))),
+    )
     base, none, three = (float(psnr(x, truth).mean()) for x in pictures)
     return Gains(three - base, three - none, details(pictures[-1], truth, network.config.scale))
 
 
 def details(pictures: Tensor, truth: Tensor, scale: int, part: float = 1.0) -> Detail:
-    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`."""
+    """Fine detail of all pictures together, (N, 3, s b, s b), 0..1; see `engines.hime.detail`.
+
+    Args: scale: 4 or 8. part: as of `engines.hime.detail.detail`.
+    """
     pairs = zip(to_images(pictures), to_images(truth), strict=True)
     return sum((detail(x, y, scale, part) for x, y in pairs), Detail(0.0, 0.0, 0.0))
 
@@ -135,7 +146,6 @@ def evaluate(
           folder: gets every picture, as METHOD/NNNN.png.
     Raises: ValueError: a picture cannot be written there. OSError.
     """
-    some = spread(len(cases), IDENTITY)
     truth = torch.stack([c.truth for c in cases])
     side = cases[0].crop.shape[-1]
     parameters = sum(p.numel() for p in network.parameters())
@@ -148,32 +158,44 @@ def evaluate(
         if folder is not None:
             name = method if method == "bicubic" else f"{method}-{count}"
             write_pictures(folder / name, pictures)
-        similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
-        whole, inner = (details(pictures, truth, network.config.scale, k) for k in (1.0, FACE))
-        made = Row(
-            method=method,
-            exemplars=count,
-            psnr=float(psnr(pictures, truth).mean()),
-            ssim=sum(similar) / len(similar),
-            haarpsi=float(haarpsi(pictures, truth).mean()),
-            sharpness=whole.sharpness,
-            right=whole.right,
-            coherence=whole.coherence,
-            face_psnr=float(psnr(face(pictures), face(truth)).mean()),
-            face_sharpness=inner.sharpness,
-            face_right=inner.right,
-            face_coherence=inner.coherence,
-            identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
-        )
+        made = scored(Row(method, count), pictures, truth, network.scale, recogniser)
         if method == "bicubic":
             return made
         return replace(made, parameters=parameters, gmacs=round(gmacs(network, side, count), 3))
 
+    slots = min(SLOTS, len(cases[0].exemplars))
     rows = [row("bicubic", 0, bicubic(network, cases))]
     rows += [row("hime", n, outputs(network, cases, n)) for n in counts]
     for kind in ("wrong", *(HARM if harm else ())):
-        rows.append(row(f"hime-{kind}", SLOTS, outputs(network, cases, SLOTS, kind)))
+        rows.append(row(f"hime-{kind}", slots, outputs(network, cases, slots, kind)))
     return rows
+
+
+def scored(
+    row: Row, pictures: Tensor, truth: Tensor, scale: int, recogniser: Recogniser | None = None
+) -> Row:
+    """The row with what pictures are worth.
+
+    Args: row: of a method. pictures, truth: (N, 3, s b, s b), 0..1. scale: s.
+          recogniser: see `evaluate`.
+    """
+    similar = [ssim(x, y) for x, y in zip(pictures, truth, strict=True)]
+    whole, inner = (details(pictures, truth, scale, k) for k in (1.0, FACE))
+    some = spread(len(pictures), IDENTITY)
+    return replace(
+        row,
+        psnr=float(psnr(pictures, truth).mean()),
+        ssim=sum(similar) / len(similar),
+        haarpsi=float(haarpsi(pictures, truth).mean()),
+        sharpness=whole.sharpness,
+        right=whole.right,
+        coherence=whole.coherence,
+        face_psnr=float(psnr(face(pictures), face(truth)).mean()),
+        face_sharpness=inner.sharpness,
+        face_right=inner.right,
+        face_coherence=inner.coherence,
+        identity=recogniser.alike(pictures[some], truth[some]) if recogniser else None,
+    )
 
 
 def face(pictures: Tensor) -> Tensor:
@@ -183,13 +205,17 @@ def face(pictures: Tensor) -> Tensor:
 
 
 def sheet(network: Hime, cases: list[Case], path: Path) -> None:
-    """Save some faces, evenly over all people: see `tables.write_sheet`."""
+    """Save some faces, evenly over all people: see `tables.write_sheet`.
+
+    Args: cases: of all people, in order. path: .png or .jpg.
+    """
     some = [cases[int(i)] for i in spread(len(cases), SHEET)]
+    slots = min(SLOTS, len(some[0].exemplars))
     columns = {
         "input": torch.stack([c.crop for c in some]),
         "bicubic": bicubic(network, some),
         "no close-ups": outputs(network, some, 0),
-        f"{SLOTS} close-ups": outputs(network, some, SLOTS),
+        f"{slots} close-ups": outputs(network, some, slots),
         "truth": torch.stack([c.truth for c in some]),
     }
     write_sheet(path, columns)
@@ -210,10 +236,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
     p.add_argument(
         "--weights",
-        type=Path,
-        help="a checkpoint or *.enhance.onnx file (default: the product's)",
+        default=RESEARCH,
+        help="research or open, the shipped ones, or a checkpoint or *.enhance.onnx file (default "
+        "%(default)s)",
+    )
+    p.add_argument(
+        "--close-ups",
+        type=int,
+        default=SLOTS,
+        help="drawn for each headshot; people with fewer other photos are left out (%(default)s)",
     )
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
+    p.add_argument(
+        "--bank",
+        type=int,
+        default=BANK,
+        metavar="N",
+        help="close-ups of a person, as far as there are so many, of which those that agree best "
+        f"with the crop are given to the network, as in a call (default {BANK}; 0: as drawn)",
+    )
     p.add_argument(
         "--harm", action="store_true", help="blank, blurred and mirrored exemplars besides wrong"
     )
@@ -239,15 +280,17 @@ def measure(
 ) -> tuple[Table, Hime, list[Case]]:
     """One setting: its table, and the network and cases that it was made with.
 
+    Args:   args: of the command line. scale: 4 or 8. size: side of the input, px. counts: numbers
+            of close-ups.
     Raises: ValueError: the photos or the weights do not serve it. OSError.
     """
-    weights = args.weights or best_weights(scale, "call")
+    weights = named_weights(args.weights, scale)
     network = load_network(weights)
     if network.config.scale != scale:
         raise ValueError(f"{weights.name} enlarges {network.config.scale} times, not {scale}")
     people = load_people(args.data, scale * size)
-    slots = max(SLOTS, *counts)
-    cases = make_cases(people, scale, size, args.degradation, args.limit, slots)
+    slots = max(args.close_ups, *counts)
+    cases = make_cases(people, scale, size, args.degradation, args.limit, slots, bank=args.bank)
     recogniser = Recogniser() if args.identity else None
     folder = args.pictures
     if folder is not None and args.table1:
@@ -260,22 +303,6 @@ def measure(
     return table, network, cases
 
 
-def numbers(text: str | None) -> tuple[int, ...]:
-    """The value of --counts.
-
-    Raises: ValueError: it is no list of whole numbers from 0 to 16.
-    """
-    if text is None:
-        return COUNTS
-    try:
-        counts = tuple(int(word) for word in text.split(","))
-    except ValueError:
-        counts = (-1,)
-    if not all(0 <= n <= 16 for n in counts):
-        raise ValueError(f"--counts must be numbers from 0 to 16, as in 0,1,3, not {text}")
-    return counts
-
-
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     args = parse(argv)
@@ -284,7 +311,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.identity and (reason := missing()):
             raise ValueError(reason)
-        counts = numbers(args.counts)
+        counts = numbers(args.counts, args.close_ups)
         for scale, size in settings:
             try:
                 done.append(measure(args, scale, size, counts))
@@ -304,7 +331,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.sheet:
             for (_, network, cases), path in zip(done, sheets(args.sheet, tables), strict=True):
                 sheet(network, cases, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

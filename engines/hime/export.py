@@ -52,6 +52,10 @@ class Enhance(nn.Module):
         self.network = network
 
     def forward(self, crop: Tensor, hr: Tensor, query: Tensor, validity: Tensor) -> Tensor:
+        """The picture, (1, 3, s h, s w).
+
+        Args: crop: (1, 3, h, w). hr, query: as `Encode` gives them. validity: (1, S).
+        """
         features = Features(hr.unsqueeze(0), query.unsqueeze(0))
         return self.network.enhance(crop, features, validity)
 
@@ -59,6 +63,7 @@ class Enhance(nn.Module):
 def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
     """Write both halves as `name`.encode.onnx and `name`.enhance.onnx, and check them.
 
+    Args:   folder: where to write. name: of the files, without endings.
     Raises: ValueError: an exported half differs from the network by more than float32 rounding, or
             the network is an ablation: the runtimes know one network only.
     """
@@ -134,6 +139,7 @@ def _plain_names(model: onnx.ModelProto) -> None:
 def check(network: Hime, encode: Path, enhance: Path) -> float:
     """Compare the ONNX files, run by ONNX Runtime at another size, with the network.
 
+    Args:    encode, enhance: the two files.
     Returns: the largest difference, 0..1.
     Raises:  ValueError: it is more than float32 rounding.
     """

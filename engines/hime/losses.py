@@ -15,6 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.hime.state_files import read_state
+
+LOSSES = ("loss", "charbonnier", "correlation", "adversarial", "perceptual", "discriminator")
+"""As the log of a training run names them; `loss` is their weighted sum without the last one."""
 EPSILON = 1e-3
 
 
@@ -45,7 +49,11 @@ def correlation(pictures: Tensor, window: int = 3, dilation: int = 1) -> Tensor:
 
 
 def correlation_loss(made: Tensor, truth: Tensor, window: int = 3, dilation: int = 1) -> Tensor:
-    """Mean L1 distance of the two correlation maps (HIME, equation 9)."""
+    """Mean L1 distance of the two correlation maps (HIME, equation 9).
+
+    Args: made, truth: (B, 3, H, W), 0..1. window: side of the neighbourhood, cells. dilation:
+          between its cells, px.
+    """
     return F.l1_loss(correlation(made, window, dilation), correlation(truth, window, dilation))
 
 
@@ -117,7 +125,7 @@ class Perceptual(nn.Module):
             else:
                 layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers[:-1])  # without the last ReLU
-        given = torch.load(path, map_location="cpu", weights_only=True)
+        given = read_state(path)
         state = {}
         for name, value in self.state_dict().items():
             if name not in given:

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.hime.haarpsi import similarity
-from engines.hime.model import Hime
+from engines.hime.ssim import ssim as structural_similarity
+
+
+class Enlarger(Protocol):
+    """A network that enlarges crops with exemplars."""
+
+    @property
+    def scale(self) -> int:
+        """By how much."""
+        ...
+
+    @property
+    def inputs(self) -> int:
+        """Channels of an exemplar."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All of them."""
+        ...
+
+    @property
+    def __call__(self) -> Callable[..., Any]:
+        """crop, exemplars, validity -> the picture."""
+        ...
 
 
 def round_to_8_bits(pictures: Tensor) -> Tensor:
@@ -31,9 +54,7 @@ def ssim(a: Tensor, b: Tensor) -> float:
         np.ascontiguousarray((x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
         for x in (a, b)
     )
-    quality: Any = cv2.quality  # its stub does not know the static form of compute()
-    channels: tuple[float, ...] = quality.QualitySSIM_compute(first, second)[0]
-    return float(np.mean(channels[:3]))
+    return structural_similarity(first, second)
 
 
 def haarpsi(a: Tensor, b: Tensor) -> Tensor:
@@ -44,9 +65,12 @@ def haarpsi(a: Tensor, b: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def gmacs(network: Hime, side: int, exemplars: int) -> float:
-    """Multiply-accumulates of one crop of side x side px, close-ups encoded, 1e9."""
-    big = side * network.config.scale
+def gmacs(network: Enlarger, side: int, exemplars: int) -> float:
+    """Multiply-accumulates of one crop of side x side px, close-ups encoded, 1e9.
+
+    Args: side: of the crop, px. exemplars: how many.
+    """
+    big = side * network.scale
     example = next(network.parameters())
     crop = example.new_zeros(1, 3, side, side)
     known = example.new_zeros(1, exemplars, network.inputs, big, big)

@@ -1,7 +1,8 @@
-"""HIME-small: headshot super-resolution with several exemplars of the same person.
+"""HIME: headshot super-resolution with several exemplars of the same person.
 
 Source: Xiang et al., "HIME: Efficient Headshot Image Super-Resolution with Multiple Exemplars",
-sections 3.1 to 3.4, and its supplementary material, section A.1 (the small model).
+sections 3.1 to 3.4, and its supplementary material, section A.1 (the small model). The sizes of the
+paper's two models are in `engines.hime.paper_sizes`.
 
 The forward pass is split in two for streams: `encode` (exemplars; runs when they change) and
 `enhance` (crop; runs on every frame). `forward` is exactly one after the other.
@@ -12,6 +13,7 @@ Shapes: B crops, S exemplar slots, C channels, crop h x w px, scale s; pictures 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -21,9 +23,10 @@ from torch import Tensor, nn
 from engines.hime.ablations import Pooling, Unaligned
 from engines.hime.blocks import bias_of, blocks
 from engines.hime.deformable import DeformableAlignment
+from engines.hime.flow_alignment import FlowAlignment
 from engines.hime.transfer import DetailTransfer, pack_detail
 
-ALIGNMENTS = ("pixels", "deformable", "none")
+ALIGNMENTS = ("pixels", "deformable", "flow", "none")
 AGGREGATIONS = ("similarity", "average", "maximum")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: the mono-channel map of section 3.1
 
@@ -49,10 +52,16 @@ class Config:
     """Groups of channels that share one field of offsets."""
     alignment: str = "pixels"
     """"pixels": exemplars come aligned in pixels, with a confidence (`engines.alignment`). The
-    paper's network is "deformable" (`engines.hime.deformable`); "none" (table 2) has an ordinary
-    convolution in its place."""
+    paper's small model is "deformable" (`engines.hime.deformable`), its large one "flow"
+    (`engines.hime.flow_alignment`); "none" (table 2) has an ordinary convolution in its place."""
     aggregation: str = "similarity"
     """Table 3: "average" and "maximum" of the slots do not look at the crop."""
+    fine_blocks: int = 0
+    """Residual blocks of g() at the full resolution of the crop; for "deformable" and "flow"."""
+    crop_blocks: int = 0
+    """Residual blocks for the crop's half of g() alone; likewise."""
+    up_channels: tuple[int, ...] = ()
+    """Channels after each doubling but the last; those that are not given have `channels`."""
 
 
 class Features(NamedTuple):
@@ -63,7 +72,8 @@ class Features(NamedTuple):
     query: Tensor
     """(B, S, C', h, w): the exemplar's half of the first layer of the offset estimator. That layer
     is linear, so its two halves can be computed apart and added. With alignment "pixels" also the
-    exemplar's detail, packed, and its confidence: C' = C + s^2 + 1."""
+    exemplar's detail, packed, and its confidence: C' = C + s^2 + 1. With "flow" the exemplar shrunk
+    to the grid of the crop: C' = 3."""
 
 
 class FeatureExtractor(nn.Module):
@@ -88,8 +98,11 @@ class Aggregation(nn.Module):
         self.g2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, aligned: Tensor, crop: Tensor, validity: Tensor) -> Tensor:
-        """aligned (B, S, C, h, w), crop (B, C, h, w), validity in 0..1, (B, S, 1, 1, 1) or
-        (B, S, 1, h, w) -> (B, C, h, w)."""
+        """One set of features, (B, C, h, w), of those of all exemplars.
+
+        Args: aligned: (B, S, C, h, w). crop: features, (B, C, h, w). validity: (B, S, 1, 1, 1) or
+              (B, S, 1, h, w), 0..1.
+        """
         b, s, c, h, w = aligned.shape
         g1 = self.g1(aligned.flatten(0, 1)).view(b, s, c, h, w)
         score = torch.sigmoid((g1 * self.g2(crop).unsqueeze(1)).float().sum(dim=2, keepdim=True))
@@ -137,9 +150,11 @@ class Reconstruction(nn.Module):
         self.scale = config.scale
         self.body = blocks(config.rec_blocks, c)
         doublings = config.scale.bit_length() - 1
-        self.ups = nn.ModuleList(nn.Conv2d(c, 4 * c, 3, padding=1) for _ in range(doublings - 1))
+        given = config.up_channels[: doublings - 1]
+        widths = (c, *given, *[c] * (doublings - 1 - len(given)))
+        self.ups = nn.ModuleList(nn.Conv2d(a, 4 * b, 3, padding=1) for a, b in pairwise(widths))
         # the last doubling makes the picture directly: no layer runs at the output's resolution
-        self.last = nn.Conv2d(c, 12, 3, padding=1)
+        self.last = nn.Conv2d(widths[-1], 12, 3, padding=1)
         for conv in (*self.ups, self.last):
             icnr_(conv.weight, 2)
         if config.alignment == "pixels":
@@ -155,7 +170,10 @@ class Reconstruction(nn.Module):
         return F.pixel_shuffle(y, self.scale)
 
     def forward(self, fused: Tensor, crop: Tensor, merged: Tensor | None = None) -> Tensor:
-        """fused (B, C, h, w), crop (B, 3, h, w), merged detail (B, s^2, h, w) -> the picture."""
+        """The picture, (B, 3, s h, s w).
+
+        Args: fused: (B, C, h, w). crop: (B, 3, h, w). merged: detail, packed, (B, s^2, h, w).
+        """
         x = self.body(fused)
         shown = None
         if merged is not None:
@@ -168,7 +186,7 @@ class Reconstruction(nn.Module):
 
 
 class Hime(nn.Module):
-    """HIME-small. Crop sides must be even; exemplars are scale times as large as the crop."""
+    """HIME. Crop sides must be even; exemplars are scale times as large as the crop."""
 
     luma: Tensor
 
@@ -183,11 +201,7 @@ class Hime(nn.Module):
         self.in_pixels = config.alignment == "pixels"
         self.lr_features = FeatureExtractor(3, c, config.lr_blocks)
         self.hr_features = FeatureExtractor(config.scale**2 + self.in_pixels, c, config.hr_blocks)
-        self.alignment = (
-            DeformableAlignment(c, config.groups, config.offset_blocks)
-            if config.alignment == "deformable"
-            else Unaligned(c)
-        )
+        self.alignment = self._aligner(config)
         weighted = config.aggregation == "similarity"
         self.aggregation = Aggregation(c) if weighted else Pooling(config.aggregation == "maximum")
         self.transfer = (
@@ -195,6 +209,20 @@ class Hime(nn.Module):
         )
         self.reconstruction = Reconstruction(config)
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)
+
+    @staticmethod
+    def _aligner(config: Config) -> DeformableAlignment | FlowAlignment | Unaligned:
+        fine = config.fine_blocks, config.crop_blocks
+        if config.alignment == "deformable":
+            return DeformableAlignment(config.channels, config.groups, config.offset_blocks, *fine)
+        if config.alignment == "flow":
+            return FlowAlignment(config.channels, config.groups, *fine)
+        return Unaligned(config.channels)
+
+    @property
+    def scale(self) -> int:
+        """By how much it enlarges."""
+        return self.config.scale
 
     @property
     def inputs(self) -> int:
@@ -204,6 +232,8 @@ class Hime(nn.Module):
     @property
     def query_channels(self) -> int:
         """C': see `Features.query`."""
+        if self.config.alignment == "flow":
+            return 3
         return self.config.channels + (self.config.scale**2 + 1) * self.in_pixels
 
     def encode(self, exemplars: Tensor) -> Features:
@@ -216,7 +246,9 @@ class Hime(nn.Module):
         packed = F.pixel_unshuffle(luma, s)
         if self.transfer is None:
             hr = self.hr_features(packed)
-            query = self.alignment.from_exemplar(self.lr_features(F.avg_pool2d(x, s)))
+            small = F.avg_pool2d(x, s)
+            flown = isinstance(self.alignment, FlowAlignment)
+            query = small if flown else self.alignment.from_exemplar(self.lr_features(small))
             return Features(hr.unflatten(0, (b, n)), query.unflatten(0, (b, n)))
         sure = F.avg_pool2d(x[:, 3:], s)
         hr = self.hr_features(torch.cat((packed, sure), dim=1))
@@ -238,7 +270,7 @@ class Hime(nn.Module):
         if self.transfer is not None:
             return self._with_detail(crop, low, features, weight)
         b, n = features.hr.shape[:2]
-        key = self.alignment.from_crop(low).unsqueeze(1).expand(-1, n, -1, -1, -1)
+        key = self.alignment.key(low, crop).unsqueeze(1).expand(-1, n, -1, -1, -1)
         aligned = self.alignment(
             features.hr.flatten(0, 1), features.query.flatten(0, 1), key.flatten(0, 1)
         )
@@ -265,7 +297,10 @@ class Hime(nn.Module):
         return y
 
     def forward(self, crop: Tensor, exemplars: Tensor, validity: Tensor) -> Tensor:
-        """crop (B, 3, h, w), exemplars as in `encode`, validity (B, S) -> (B, 3, s h, s w)."""
+        """The picture, (B, 3, s h, s w).
+
+        Args: crop: (B, 3, h, w). exemplars: as in `encode`. validity: (B, S).
+        """
         if exemplars.shape[1] == 0:
             return self.reconstruct(self.lr_features(crop), crop)
         return self.enhance(crop, self.encode(exemplars), validity)

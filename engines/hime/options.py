@@ -10,13 +10,31 @@ from pathlib import Path
 
 import torch
 
+from engines.hime.licences import licence_list
 from engines.hime.model import AGGREGATIONS, ALIGNMENTS
+from engines.hime.variations import VARIATIONS
 
 
 def weighted(text: str) -> dict[int, float]:
     """Numbers and how often each is drawn: "32:0.7,48:0.3"."""
     pairs = [part.split(":") for part in text.split(",")]
     return {int(number): float(weight) for number, weight in pairs}
+
+
+def variation_list(text: str) -> tuple[str, ...]:
+    """Kinds of variations: "moved,lit"."""
+    names = tuple(text.split(","))
+    if not set(names) <= set(VARIATIONS):
+        raise argparse.ArgumentTypeError(f"must be some of {','.join(VARIATIONS)}, not {text}")
+    return names
+
+
+def licences(text: str) -> tuple[str, ...]:
+    """Normalised licences, with a message of its own where one is unknown."""
+    try:
+        return licence_list(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def options(description: str) -> argparse.ArgumentParser:
@@ -29,11 +47,34 @@ def options(description: str) -> argparse.ArgumentParser:
     )
     p.add_argument("--config", type=Path, help="a TOML file of these options")
     p.add_argument("--data", type=Path, action="append", required=True)
+    p.add_argument(
+        "--photographs", type=Path, action="append", help="a folder or zip without people"
+    )
+    p.add_argument(
+        "--photograph-share", type=float, default=0.15, help="of the samples, with --photographs"
+    )
+    p.add_argument(
+        "--licences",
+        type=licences,
+        help="use pictures of these licences alone, as in CC0-1.0,CC-BY-4.0; open: all that the "
+        "shipped open weights were trained on; needs --sources",
+    )
+    p.add_argument("--sources", type=Path, help="a CSV: file, repository, licence, author")
     p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
+    p.add_argument(
+        "--val-exemplars", type=int, default=3, help="for each headshot of --val (default 3)"
+    )
     p.add_argument("--out", type=Path, required=True, help="the run's folder")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--alignment", choices=ALIGNMENTS, default=ALIGNMENTS[0], help="table 2")
     p.add_argument("--aggregation", choices=AGGREGATIONS, default=AGGREGATIONS[0], help="table 3")
+    p.add_argument(
+        "--paper",
+        action="store_true",
+        help="layers of the paper's sizes (table 1), not the product's; needs another --alignment "
+        'than pixels; with "flow" it is HIME-large, else HIME-small',
+    )
+    p.add_argument("--flow", type=Path, help="SPyNet to start from (engines.hime.flow_training)")
     p.add_argument("--steps", type=int, default=6000, help="length of the cosine schedule")
     p.add_argument("--init", type=Path, help="weights to start from (.pt or *.enhance.onnx)")
     p.add_argument("--lr", type=float, default=7e-4)
@@ -46,7 +87,14 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument("--dilation", type=int, choices=(1, 2, 3), default=1, help="d of --correlation")
     p.add_argument("--adversarial", type=float, default=0.0, help="weight; the paper's is 0.1")
     p.add_argument("--perceptual", type=float, default=0.0, help="weight; the paper's is 0.01")
-    p.add_argument("--vgg", type=Path, help="VGG-19 of torchvision, for --perceptual")
+    p.add_argument(
+        "--features",
+        type=Path,
+        help="of --perceptual: VGG-19 of torchvision, or O-Net (facenet_pytorch/data/onet.pt)",
+    )
+    p.add_argument(
+        "--reconstruction", type=float, default=1.0, help="weight of the Charbonnier loss"
+    )
     p.add_argument("--clean", type=float, default=0.35, help="share of clean crops (default 0.35)")
     p.add_argument(
         "--sharpened",
@@ -56,6 +104,31 @@ def options(description: str) -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--blurred", type=float, default=0.04, help="share of exemplars that are out of focus"
+    )
+    p.add_argument(
+        "--made",
+        type=float,
+        default=0.0,
+        help="share of exemplars that are made from the photo itself; above 0, those of people "
+        "with one photo and of --photographs all are",
+    )
+    p.add_argument(
+        "--variations",
+        type=variation_list,
+        default=",".join(VARIATIONS),
+        help="how made exemplars differ from the photo (default: %(default)s)",
+    )
+    p.add_argument(
+        "--flip",
+        choices=("both", "none", "one"),
+        default="both",
+        help="mirror crop and exemplars alike, nothing, or one of the two (supplement, table 4)",
+    )
+    p.add_argument(
+        "--least-photos",
+        type=int,
+        default=1,
+        help="leave out people with fewer (supplement, table 2)",
     )
     sizes, slots = "32:0.7,48:0.2,64:0.1", "0:0.06,1:0.14,2:0.1,3:0.5,4:0.1,5:0.1"
     p.add_argument("--sizes", type=weighted, default=sizes, help="crop sides and their weights")
@@ -87,13 +160,18 @@ def parse(description: str, argv: list[str] | None) -> argparse.Namespace:
         parser.error(f"{found.config}: {error}")
     known = vars(parser.parse_args(["--data", "", "--val", "", "--out", ""])).keys() - {"config"}
     words: list[str] = []
-    for name, value in given.items():
+    for given_name, value in given.items():
+        name = given_name.replace("-", "_")
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             parser.error(f"{found.config}: no option {name}{hint}")
         # options on the command line come later and win; sources would add up, so they replace
         if name != "data" or not found.data:
+            option = f"--{name.replace('_', '-')}"
             for item in value if isinstance(value, list) else [value]:
-                words.append(f"--{name}={item}")
+                if isinstance(item, bool):
+                    words += [option] * item
+                else:
+                    words.append(f"{option}={item}")
     return parser.parse_args([*words, *argv])

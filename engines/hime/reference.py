@@ -30,7 +30,7 @@ class Reference:
         self._network = load_network(weights_files(scale)[1])
 
     def enhance(self, crop: Image, exemplars: list[Image]) -> Image:
-        """The naive road, from picture to picture: everything is computed again for each frame.
+        """The baseline, from picture to picture: everything is computed again for each frame.
 
         Args:    crop: RGB uint8 (b, b, 3). exemplars: RGBA (s*b, s*b, 4) each, none works.
         Returns: RGB uint8 (s*b, s*b, 3).

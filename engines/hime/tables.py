@@ -30,18 +30,18 @@ class Row:
 
     method: str
     exemplars: int
-    psnr: float
-    ssim: float
-    haarpsi: float
-    sharpness: float
-    right: float
-    coherence: float
+    psnr: float = 0.0
+    ssim: float = 0.0
+    haarpsi: float = 0.0
+    sharpness: float = 0.0
+    right: float = 0.0
+    coherence: float = 0.0
     """Of the detail above the camera's Nyquist frequency, see `engines.hime.detail`; of all
     headshots together."""
-    face_psnr: float
-    face_sharpness: float
-    face_right: float
-    face_coherence: float
+    face_psnr: float = 0.0
+    face_sharpness: float = 0.0
+    face_right: float = 0.0
+    face_coherence: float = 0.0
     """The same of the inner half of the headshot."""
     identity: float | None = None
     """Cosine similarity to the truth, to a face recogniser; None: nobody asked."""

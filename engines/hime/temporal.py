@@ -68,6 +68,8 @@ def read_squares(clip: Path, side: int) -> list[Image]:
 def cases(squares: list[Image], intervals: tuple[int, ...], scale: int, kind: str) -> list[Case]:
     """The same frames for every interval; the close-ups of a case are in order of `intervals`.
 
+    Args:   squares: frames of a clip, cropped to the face. intervals: frames. scale: 4 or 8. kind:
+            "call" or "clean".
     Raises: ValueError: the clip is shorter than the longest interval.
     """
     first = max(intervals)
@@ -89,7 +91,10 @@ def cases(squares: list[Image], intervals: tuple[int, ...], scale: int, kind: st
 
 
 def gaps(network: Hime, these: list[Case], intervals: tuple[int, ...]) -> list[Gap]:
-    """The table: bicubic, nothing, each interval, a blank picture."""
+    """The table: bicubic, nothing, each interval, a blank picture.
+
+    Args: these: cases as `cases` makes them. intervals: of their close-ups, frames.
+    """
     truth = torch.stack([c.truth for c in these])
 
     def line(given: str, pictures: Tensor) -> Gap:

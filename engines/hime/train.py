@@ -13,7 +13,12 @@ equals an uninterrupted one.
 Perception-oriented weights start from finished ones (HIME, supplement, section A.2):
 
     python -m engines.hime.train ... --init runs/x4/checkpoint.pt --lr 1e-4 --correlation 0.1 \\
-        --adversarial 0.1 [--perceptual 0.01 --vgg vgg19.pth]
+        --adversarial 0.1 [--perceptual 0.01 --features onet.pt]
+
+Weights that others may use are trained on pictures of known licences alone, from none or from such
+weights; the checkpoint then says what it was trained on:
+
+    python -m engines.hime.train ... --licences open --sources sources.csv --made 0.4
 """
 
 from __future__ import annotations
@@ -21,7 +26,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -34,13 +38,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from engines.files import replacing
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
 from engines.hime.data import Batch, Batches, Recipe, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
+from engines.hime.face_features import FaceFeatures, load_features
+from engines.hime.flow_alignment import FlowAlignment
 from engines.hime.losses import (
     Perceptual,
     adversarial_loss,
@@ -48,18 +53,13 @@ from engines.hime.losses import (
     correlation_loss,
     discriminator_loss,
 )
+from engines.hime.memory import keep_memory
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
-
-MALLOC = {
-    # glibc hands large blocks back to the kernel at once and gets them again page by page; to keep
-    # them doubles the speed of training on a CPU
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "500000000",
-    "MALLOC_ARENA_MAX": "1",
-}
-
+from engines.hime.origins import allowed_origins, permit_of
+from engines.hime.paper_sizes import paper_config
+from engines.hime.spynet import load_flow
+from engines.hime.state_files import Part, follow, load_parts, read_state, save_parts
 
 DETAIL = ("sharpness", "right", "coherence")
 
@@ -86,37 +86,51 @@ class Run:
     optimiser: torch.optim.Adam
     opponent: Discriminator | None
     opponent_optimiser: torch.optim.Adam | None
-    perceptual: Perceptual | None
+    perceptual: Perceptual | FaceFeatures | None
     step: int = 0
     samples: int = 0
+    origins: list[dict[str, Any]] | None = None
+    """What it was trained on (`licences.Credits.rows`), the weights that it started from included;
+    None: nobody asked for licences."""
 
-    def _parts(self) -> dict[str, Any]:
-        parts = {"network": self.network, "ema": self.ema, "optimiser": self.optimiser}
-        if self.opponent is not None:
+    def _parts(self) -> dict[str, Part]:
+        parts: dict[str, Part] = {"network": self.network, "ema": self.ema}
+        parts["optimiser"] = self.optimiser
+        if self.opponent is not None and self.opponent_optimiser is not None:
             parts |= {"opponent": self.opponent, "opponent_optimiser": self.opponent_optimiser}
         return parts
 
     def save(self, path: Path) -> None:
-        """Write beside, then rename: a run that dies while saving loses nothing."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        config = asdict(self.network.config)
-        with replacing(path) as part:
-            torch.save(state | {"config": config, "step": self.step, "samples": self.samples}, part)
+        """See `checkpoint.save_parts`."""
+        values = {"config": asdict(self.network.config), "step": self.step, "samples": self.samples}
+        save_parts(path, self._parts(), values | {"origins": self.origins})
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
 
         Raises: ValueError: it is of another network, or of a run without a discriminator.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        own = asdict(self.network.config)
-        if state.get("config", own) != own:
+        state = read_state(path)
+        own = self.network.config
+        # by way of Config: an older checkpoint lacks what has been added since
+        if "config" in state and Config(**state["config"]) != own:
             raise ValueError(f"{path} holds another network: {state['config']}")
-        for name, part in self._parts().items():
-            if name not in state:
-                raise ValueError(f"{path} has no {name}: start with --init in another folder")
-            part.load_state_dict(state[name])
+        load_parts(path, state, self._parts())
         self.step, self.samples = state["step"], state["samples"]
+        if state.get("origins") != self.origins:
+            raise ValueError(f"{path} was begun on other sources: take another folder, or its own")
+
+
+def configured(args: argparse.Namespace) -> Config:
+    """The network that the options name.
+
+    Raises: ValueError: they do not fit together.
+    """
+    if not args.paper:
+        return Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+    if args.alignment == "pixels":
+        raise ValueError("--paper needs --alignment deformable, flow or none")
+    return paper_config(args.scale, args.alignment, args.aggregation)
 
 
 def begin(args: argparse.Namespace) -> Run:
@@ -124,23 +138,29 @@ def begin(args: argparse.Namespace) -> Run:
 
     Raises: ValueError: weights, options and checkpoint do not fit together. OSError.
     """
-    if args.perceptual and not args.vgg:
-        raise ValueError("--perceptual needs --vgg, a file with the weights of VGG-19")
+    if args.perceptual and not args.features:
+        raise ValueError("--perceptual needs --features, a file with the weights of a network")
     device = torch.device(args.device)
     torch.manual_seed(args.seed)
-    network = Hime(Config(args.scale, alignment=args.alignment, aggregation=args.aggregation))
+    network = Hime(configured(args))
+    if args.flow:
+        if not isinstance(network.alignment, FlowAlignment):
+            raise ValueError("--flow is for --alignment flow")
+        network.alignment.spynet.load_state_dict(load_flow(args.flow))
     if args.init:
         print("new layers:", ", ".join(start_from(network, args.init)) or "none")
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(network).eval().requires_grad_(False)
     opponent = Discriminator().to(device) if args.adversarial else None
+    origins = allowed_origins(args.data, args.photographs or [], args.init, permit_of(args))
     run = Run(
         network,
         ema,
         adam(network),
         opponent,
         adam(opponent) if opponent else None,
-        Perceptual(args.vgg).to(device) if args.perceptual else None,
+        load_features(args.features).to(device) if args.perceptual else None,
+        origins=origins,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
@@ -172,12 +192,20 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         clean=args.clean,
         sharpened=args.sharpened,
         blurred=args.blurred,
+        flip=args.flip,
+        least_photos=args.least_photos,
         aligned=args.alignment == "pixels",
+        made=args.made,
+        variations=args.variations,
+        photographs=args.photograph_share if args.photographs else 0.0,
         slots=tuple(args.slots),
         slot_weights=tuple(args.slots.values()),
     )
+    data = Batches(
+        args.data, recipe, args.seed, args.steps, args.photographs or (), permit_of(args)
+    )
     loader: DataLoader[Batch] = DataLoader(
-        Subset(Batches(args.data, recipe, args.seed, args.steps), range(first, args.steps)),
+        Subset(data, range(first, args.steps)),
         batch_size=None,
         num_workers=args.workers,
         prefetch_factor=4 if args.workers else None,
@@ -190,7 +218,10 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
 
 
 def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
-    """One step of the discriminator; returns its loss."""
+    """One step of the discriminator; returns its loss.
+
+    Args: made, truth: (B, 3, H, W), 0..1.
+    """
     assert run.opponent is not None
     assert run.opponent_optimiser is not None
     run.opponent.requires_grad_(True)
@@ -204,7 +235,10 @@ def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
 
 
 def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]:
-    """One step of training; returns the losses, unweighted, and their weighted sum `loss`."""
+    """One step of training; returns the losses, unweighted, and their weighted sum `loss`.
+
+    Args: args: of the command line: weights of the losses, rates.
+    """
     device = next(run.network.parameters()).device
     for optimiser in (run.optimiser, run.opponent_optimiser):
         for group in optimiser.param_groups if optimiser else ():
@@ -225,7 +259,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
         told["discriminator"] = challenge(run, made, truth)
         with torch.autocast(device.type, torch.bfloat16):
             parts["adversarial"] = adversarial_loss(run.opponent(truth), run.opponent(made))
-    weights = vars(args) | {"charbonnier": 1.0}
+    weights = vars(args) | {"charbonnier": args.reconstruction}
     loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -233,16 +267,12 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
     run.optimiser.step()
     run.step += 1
     run.samples += len(crop)
-    with torch.no_grad():
-        # the average of a young run should not be made of its first values
-        keep = min(args.ema, (1 + run.step) / (10 + run.step))
-        for mean, value in zip(run.ema.parameters(), run.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - keep)
+    follow(run.ema, run.network, run.step, args.ema)
     return {"loss": loss.detach()} | {n: v.detach() for n, v in parts.items()} | told
 
 
 def validate(network: Hime, cases: dict[str, list[Case]]) -> dict[str, float]:
-    """dB over bicubic, dB that three exemplars add, and detail, for each degradation."""
+    """dB over bicubic, dB that all exemplars add, and detail, for each degradation."""
     found = {}
     for name, these in cases.items():
         gained = gains(network, these)
@@ -259,7 +289,11 @@ def report(
     losses: list[dict[str, Tensor]],
     speed: float,
 ) -> None:
-    """Save the checkpoint, measure, and add to the log, the curves and the screen."""
+    """Save the checkpoint, measure, and add to the log, the curves and the screen.
+
+    Args: cases: held-out ones, by damage. losses: of every step since the last report. speed:
+          samples a second.
+    """
     run.save(args.out / "checkpoint.pt")
     # numbers leave the device here only: to ask for one in every step would halt it
     means = {k: float(torch.stack([x[k] for x in losses]).mean()) for k in (losses or [{}])[0]}
@@ -282,7 +316,8 @@ def main(argv: list[str] | None = None) -> int:
     small = 16 if args.scale == 8 else 32
     try:
         people = load_people(args.val, small * args.scale)
-        cases = {k: make_cases(people, args.scale, small, k, 48) for k in ("clean", "call")}
+        slots = args.val_exemplars
+        cases = {k: make_cases(people, args.scale, small, k, 48, slots) for k in ("clean", "call")}
         run = begin(args)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -301,10 +336,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in MALLOC.items()):
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "engines.hime.train", *sys.argv[1:]],
-            os.environ | MALLOC,
-        )
+    keep_memory("engines.hime.train")
     sys.exit(main())

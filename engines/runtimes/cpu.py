@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.contract import Features, Halves, Image, check_crop, check_exemplars
+from engines.contract import RESEARCH, Features, Halves, Image, check_crop, check_exemplars
 from engines.errors import EngineError, UnavailableError
 from engines.machine import cores
 from engines.weights.manifest import quantised_files, weights_files
@@ -29,19 +28,23 @@ def default_threads() -> int:
     return min(cores(), MOST_THREADS)
 
 
-def files_for(scale: int, precision: str | None, files: Halves | None) -> Halves:
+def files_for(
+    scale: int, precision: str | None, files: Halves | None, weights: str = RESEARCH
+) -> Halves:
     """The halves to load: those given, else the shipped ones for this precision.
 
+    Args:   scale: 4 or 8. precision: "int8" or another. files: given by the caller, if any.
+            weights: which of the shipped ones, of `engines.contract.WEIGHTS`.
     Raises: UnavailableError: there are none for INT8. WeightsError.
     """
     if files is not None:
         return files
     if precision != "int8":
-        return weights_files(scale)
-    quantised = quantised_files(scale)
+        return weights_files(scale, weights=weights)
+    quantised = quantised_files(scale, weights=weights)
     if quantised is None:
         raise UnavailableError(
-            f"no INT8 weights are shipped for x{scale}; "
+            f"no {weights} weights are shipped in INT8 for x{scale}; "
             "python -m calibration.quantisation makes them"
         )
     return quantised
@@ -130,12 +133,7 @@ class CpuRuntime(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._open = False
         self._close()
 

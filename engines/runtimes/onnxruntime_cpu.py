@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.contract import Features, Halves
+from engines.contract import RESEARCH, Features, Halves
 from engines.errors import UnavailableError
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 
@@ -29,18 +29,20 @@ class OnnxRuntimeCpu(CpuRuntime):
         precision: str | None = None,
         threads: int | None = None,
         files: Halves | None = None,
+        weights: str = RESEARCH,
     ) -> None:
         """Load the shipped weights for `scale` (4 or 8).
 
         Args:   precision: "int8", "fp32", or None for fp32. threads: None for one a core, at most
                 4. files: other halves, encode and enhance, of this precision.
+                weights: which of the shipped ones, of `engines.contract.WEIGHTS`.
         Raises: UnavailableError: ONNX Runtime is missing or too old, or has no such precision.
                 WeightsError: a file is missing or is not the one in the manifest.
         """
         if precision not in (None, *self.precisions):
             known = ", ".join(self.precisions)
             raise UnavailableError(f"{self.name} computes in {known}, not {precision}")
-        encode, enhance = files_for(scale, precision, files)
+        encode, enhance = files_for(scale, precision, files, weights)
         try:
             import onnxruntime
         except ImportError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.contract import Features, Halves, Image
+from engines.contract import RESEARCH, Features, Halves, Image
 from engines.errors import UnavailableError
 from engines.runtimes.background_compile import BackgroundCompiler
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
@@ -72,6 +72,7 @@ class OpenVinoCpu(CpuRuntime):
         precision: str | None = None,
         threads: int | None = None,
         files: Halves | None = None,
+        weights: str = RESEARCH,
     ) -> None:
         """Load and compile the shipped weights for `scale` (4 or 8).
 
@@ -79,6 +80,7 @@ class OpenVinoCpu(CpuRuntime):
                 file stays in float32), "fp32", or None for bf16 where the processor computes in
                 it, else fp32. threads: None for one a core, at most 4. files: other halves, encode
                 and enhance, of this precision.
+                weights: which of the shipped ones, of `engines.contract.WEIGHTS`.
         Raises: UnavailableError: OpenVINO is missing or cannot run the network, or the processor
                 has no such precision. WeightsError: as `engines.weights.manifest.weights_files`.
         """
@@ -91,7 +93,7 @@ class OpenVinoCpu(CpuRuntime):
             raise UnavailableError(
                 f"OpenVINO cannot be loaded ({error}); install it with: {INSTALL}"
             ) from error
-        encode, enhance = files_for(scale, precision, files)
+        encode, enhance = files_for(scale, precision, files, weights)
         try:
             core = graph.open_core()
             native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -11,13 +11,21 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from engines.contract import BUCKETS, Features, Image, Runtime, check_crop, check_exemplars
+from engines.contract import (
+    BUCKETS,
+    RESEARCH,
+    Features,
+    Image,
+    Runtime,
+    check_crop,
+    check_exemplars,
+)
 from engines.errors import EngineError, UnavailableError
 from engines.runtimes.fallback_runtime import FallbackRuntime
 from engines.runtimes.feature_cache import FeatureCache
@@ -37,17 +45,17 @@ RTX_CARDS = ((7, 5), (8, 6), (8, 9))
 Face = tuple[Image, Features | None]
 
 
-def _exact(scale: int) -> Runtime:
+def _exact(scale: int, weights: str = RESEARCH) -> Runtime:
     """Whose answer engines are tested by: float32, and installed everywhere."""
-    return OnnxRuntimeCpu(scale, "fp32")
+    return OnnxRuntimeCpu(scale, "fp32", weights=weights)
 
 
-def _quick(scale: int) -> Runtime:
+def _quick(scale: int, weights: str = RESEARCH) -> Runtime:
     """The fastest on the CPU that this machine has. Raises: UnavailableError, WeightsError."""
     try:
-        return OpenVinoCpu(scale)
+        return OpenVinoCpu(scale, weights=weights)
     except UnavailableError:
-        return OnnxRuntimeCpu(scale)
+        return OnnxRuntimeCpu(scale, weights=weights)
 
 
 class TensorrtGpu:
@@ -56,7 +64,9 @@ class TensorrtGpu:
     Args:   scale: 4 or 8. precision: "fp16", which is None too, or "fp32".
             files: other halves than the shipped ones, with Q/DQ nodes for INT8 or FP8.
             api, card, cache: found on this machine by default.
-            reference: opens the runtime whose answer new engines must match.
+            reference: opens the runtime whose answer new engines must match; float32 on the CPU
+            by default.
+            weights: which of the shipped ones, of `engines.contract.WEIGHTS`.
     Raises: UnavailableError: a package, driver or card is missing or unfit; says what to do.
             WeightsError: the shipped weights are missing or damaged.
     """
@@ -74,12 +84,13 @@ class TensorrtGpu:
         api: Api | None = None,
         card: Card | None = None,
         cache: EngineCache | None = None,
-        reference: Callable[[int], Runtime] = _exact,
+        reference: Callable[[int], Runtime] | None = None,
+        weights: str = RESEARCH,
     ) -> None:
         if precision not in (None, *self.precisions):
             raise UnavailableError(f"{self.name} computes in {self.precisions}, not {precision}")
         self.scale, self.precision = scale, precision or self.precisions[0]
-        self._files = files or weights_files(scale)
+        self._files = files or weights_files(scale, weights=weights)
         self._api = api or load_api(self.name)
         self._card = card = card or Card()
         low = card.capability < (12, 0)
@@ -92,7 +103,7 @@ class TensorrtGpu:
         self._variants = _load_variants(self.name)  # last: it takes longer than all other questions
         self._cache = cache or EngineCache()
         self._options = options or Options()
-        self._reference = reference
+        self._reference = reference or partial(_exact, weights=weights)
         self._buckets: dict[int, Bucket] = {}
         self._features: FeatureCache[OnCard] = FeatureCache()
 
@@ -271,12 +282,7 @@ class TensorrtGpu:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._features.clear()  # features are faces: they leave the card with the runtime
         for bucket in self._buckets.values():
             bucket.close()
@@ -294,13 +300,15 @@ class LiveTensorrt(FallbackRuntime):
 
     runtime: type[TensorrtGpu] = TensorrtGpu
 
-    def __init__(self, scale: int, precision: str | None = None) -> None:
+    def __init__(
+        self, scale: int, precision: str | None = None, *, weights: str = RESEARCH
+    ) -> None:
         """As `TensorrtGpu`.
 
         Raises: UnavailableError, WeightsError.
         """
-        better = self.runtime(scale, precision)
-        super().__init__(_quick(scale), better)
+        better = self.runtime(scale, precision, weights=weights)
+        super().__init__(_quick(scale, weights), better)
 
 
 class LiveTensorrtRtx(LiveTensorrt):

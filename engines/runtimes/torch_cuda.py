@@ -8,12 +8,11 @@ the enlarged camera picture stay in float32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from engines.contract import Features, Image, check_crop, check_exemplars
+from engines.contract import RESEARCH, Features, Image, check_crop, check_exemplars
 from engines.errors import EngineError, UnavailableError
 from engines.runtimes.feature_cache import FeatureCache
 from engines.weights.manifest import weights_files
@@ -28,6 +27,7 @@ class TorchCuda:
     """See `engines.contract.Runtime`.
 
     Args:   precision: "fp16", which is None too, or "fp32" (without TF32).
+            weights: one of `engines.contract.WEIGHTS`.
             device: "cuda", "cuda:1"; "cpu" computes the same without graphs, for tests.
     Raises: UnavailableError: PyTorch is missing, or sees no card. WeightsError.
     """
@@ -35,10 +35,16 @@ class TorchCuda:
     name = "torch-cuda"
     precisions = ("fp16", "fp32")
 
-    def __init__(self, scale: int, precision: str | None = None, device: str = "cuda") -> None:
+    def __init__(
+        self,
+        scale: int,
+        precision: str | None = None,
+        device: str = "cuda",
+        weights: str = RESEARCH,
+    ) -> None:
         if precision not in (None, *self.precisions):
             raise UnavailableError(f"{self.name} computes in {self.precisions}, not {precision}")
-        files = weights_files(scale)
+        files = weights_files(scale, weights=weights)
         try:
             import torch
 
@@ -157,12 +163,7 @@ class TorchCuda:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # features and buffers are faces: they leave the card with the runtime
         self._features.clear()
         self._runs.clear()

@@ -75,7 +75,11 @@ class Bucket:
     def start_enhance(
         self, lane: Lane, crop: Image, features: OnCard | None, count: int, stream: Any
     ) -> None:
-        """Enhance one crop with `count` exemplars; the picture comes in `lane.picture`."""
+        """Enhance one crop with `count` exemplars; the picture comes in `lane.picture`.
+
+        Args: lane: buffers on the host. crop: RGB uint8 (b, b, 3). features: of the exemplars; None
+              without any. count: of the exemplars. stream: in which the work is queued.
+        """
         card, buffers = self._card, self.enhance.buffers
         lane.crop.array[0] = crop
         lane.validity.array[...] = np.arange(SLOTS) < count

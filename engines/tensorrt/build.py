@@ -157,6 +157,7 @@ def parse(
 ) -> tensorrt.INetworkDefinition:
     """Read ONNX bytes into a strongly typed network.
 
+    Args:   api: TensorRT or TensorRT for RTX. builder, log: of it. model: the ONNX file.
     Raises: BuildError: a file that the parser refuses, or that it misreads (see `check_sampling`).
     """
     trt = api.module

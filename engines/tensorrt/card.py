@@ -140,7 +140,10 @@ class Card:
         return Pinned(address, array, self._cuda.cudaFreeHost)
 
     def copy(self, target: Block, source: Block, stream: Any) -> None:
-        """Copy all of `source`, in the stream's turn; host to card, card to host or within."""
+        """Copy all of `source`, in the stream's turn; host to card, card to host or within.
+
+        Args: target: at least as large as `source`. stream: in which the copy is queued.
+        """
         if target.size < source.size:
             raise ValueError(f"{source.size} bytes do not fit in {target.size}")
         size, kind = source.size, self._any_way

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from engines.contract import SCALES
+from engines.contract import RESEARCH, SCALES
 from engines.errors import WeightsError
 
 WEIGHTS = Path(__file__).parent
@@ -35,28 +35,38 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     return manifest
 
 
-def network_name(scale: int, kind: str = "call") -> str:
-    """Name of the shipped network: made for calls (the default), or for "clean" shrinking."""
-    return f"hime_x{scale}" if kind == "call" else f"hime_x{scale}_{kind}"
+def network_name(scale: int, kind: str = "call", weights: str = RESEARCH) -> str:
+    """Name of the shipped network: made for calls (the default), or for "clean" shrinking.
+
+    Args: weights: one of `engines.contract.WEIGHTS`.
+    """
+    name = f"hime_x{scale}" if kind == "call" else f"hime_x{scale}_{kind}"
+    return name if weights == RESEARCH else f"{name}_{weights}"
 
 
 def best_weights(scale: int, kind: str, folder: Path = WEIGHTS) -> Path:
-    """The enhance half of the network made for a kind of damage."""
+    """The enhance half of the network made for a kind of damage.
+
+    Args: scale: 4 or 8. kind: "call" or "clean". folder: of the weights.
+    """
     return folder / f"{network_name(scale, kind)}.enhance.onnx"
 
 
-def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
+def weights_files(
+    scale: int, folder: Path = WEIGHTS, *, weights: str = RESEARCH
+) -> tuple[Path, Path]:
     """Paths of the encode and enhance halves, after their checksums have been compared.
 
+    Args:   weights: one of `engines.contract.WEIGHTS`.
     Raises: WeightsError: a file is missing or is not the one that the manifest names.
             ValueError: no network of this scale exists.
     """
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {SCALES}, not {scale}")
-    name = network_name(scale)
+    name = network_name(scale, weights=weights)
     entry = read_manifest(folder)["networks"].get(name)
     if entry is None:
-        raise WeightsError(f"the manifest names no network that enlarges {scale} times")
+        raise WeightsError(f"no {weights} weights that enlarge {scale} times are installed")
     paths = tuple(folder / f"{name}.{half}.onnx" for half in HALVES)
     for path in paths:
         if not path.is_file():
@@ -66,28 +76,36 @@ def weights_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path]:
     return paths[0], paths[1]
 
 
-def weights_used(quantised: Collection[int] = (), folder: Path = WEIGHTS) -> dict[str, str]:
+def weights_used(
+    quantised: Collection[int] = (), folder: Path = WEIGHTS, *, weights: str = RESEARCH
+) -> dict[str, str]:
     """File name → SHA-256 of all the networks that calls and recordings are enhanced with.
 
-    Args:   quantised: the scales that run in INT8.
-    Raises: WeightsError: as `read_manifest`.
+    Args:   quantised: the scales that run in INT8, where there are such weights.
+            weights: one of `engines.contract.WEIGHTS`.
+    Raises: WeightsError: as `weights_files`.
     """
-    manifest = read_manifest(folder)
-    used = [
-        manifest["quantised" if scale in quantised else "networks"][network_name(scale)]
-        for scale in SCALES
-    ]
+    manifest, used = read_manifest(folder), []
+    for scale in SCALES:
+        name = network_name(scale, weights=weights)
+        if name not in manifest["networks"]:
+            weights_files(scale, folder, weights=weights)  # says what is missing
+        exact = manifest["networks"][name]
+        used.append(manifest["quantised"].get(name, exact) if scale in quantised else exact)
     return {name: digest for network in used for name, digest in network["files"].items()}
 
 
-def quantised_files(scale: int, folder: Path = WEIGHTS) -> tuple[Path, Path] | None:
+def quantised_files(
+    scale: int, folder: Path = WEIGHTS, *, weights: str = RESEARCH
+) -> tuple[Path, Path] | None:
     """Paths of the INT8 halves, after their checksums have been compared.
 
+    Args:    weights: one of `engines.contract.WEIGHTS`.
     Returns: None: there are none, or they were made from other float32 weights than these.
     Raises:  WeightsError: a file is missing or is not the one that the manifest names.
     """
     manifest = read_manifest(folder)
-    name = network_name(scale)
+    name = network_name(scale, weights=weights)
     entry = manifest.get("quantised", {}).get(name)
     if entry is None or entry["of"] != manifest["networks"][name]["files"]:
         return None

@@ -6,8 +6,9 @@ It is checked as far as it can be without the input.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,22 +23,30 @@ from stream.media.sinks.encoder import Encoding, check_encoding
 from stream.media.sinks.file_sink import FORMATS
 from stream.media.sources.devices import Device, device_named
 from stream.media.sources.spool import STDIN
+from stream.media.stream_address import StreamAddress, input_stream, is_stream, output_stream
 from stream.option_table import (
+    BIT_RATE,
     CODEC,
     CRF,
     DEMO,
     ENCODER,
     HEADLESS,
     INPUT,
+    INPUT_TOKEN,
+    INPUT_TOKEN_VARIABLE,
     LEARN,
     LEARN_LIVE,
     OPTIONS,
     OUTPUT,
+    OUTPUT_TOKEN,
+    OUTPUT_TOKEN_VARIABLE,
     OVERWRITE,
     PASSES,
+    PERSON,
     RESUME,
     VIRTUAL_CAMERA,
     WEBRTC,
+    WEIGHTS,
 )
 from stream.options import DEMO_OUTPUT, BatchOptions, LiveOptions, Options
 from stream.picture_options import FRAMING, SCALE
@@ -65,15 +74,18 @@ def parse(arguments: Sequence[str]) -> Options | BatchOptions | LiveOptions | Re
     typed = vars(make_parser().parse_args(arguments))
     read: dict[str, Any] = {CAMERA: ANY_CAMERA}
     for path in typed.pop("config", ()):
-        read.update(read_config(path, OPTIONS))
+        found = read_config(path, OPTIONS)
+        _refuse_streams(path, found)
+        read.update(found)
     camera = read.pop(CAMERA)
     given = OptionValues({**read, **typed}, OPTIONS)
     inputs = given[INPUT]
     if not inputs:
         raise ConfigError("--input is missing; name a recording or a camera, or demo (see --help)")
     given.check()
-    device = device_named(inputs[0])
-    if len(inputs) > 1 and any(one in (DEMO, WEBRTC, STDIN) or device_named(one) for one in inputs):
+    device = device_named(inputs[0]) or input_stream(inputs[0])
+    alone = [one in (DEMO, WEBRTC, STDIN) or device_named(one) or is_stream(one) for one in inputs]
+    if len(inputs) > 1 and any(alone):
         raise ConfigError("several inputs must be recordings; give a camera or the demo alone")
     use = _use(given, inputs, device)
     given.refuse_others(use)
@@ -141,7 +153,17 @@ def _program() -> str:
     return "closeup" if Path(sys.argv[0]).stem == "closeup" else "run_pipeline.py"
 
 
-def _use(given: OptionValues, inputs: Sequence[str], device: Device | None) -> Use:
+def _refuse_streams(path: Path, found: Mapping[str, Any]) -> None:
+    """Raises: ConfigError: a file names a server; who sends somebody a file must not choose it."""
+    for option in (INPUT, OUTPUT):
+        if any(is_stream(one) for one in found.get(option.key, ())):
+            raise ConfigError(
+                f"{path}: {option.name} names a server; that counts on the command line alone, "
+                f"with --{option.name}"
+            )
+
+
+def _use(given: OptionValues, inputs: Sequence[str], device: Device | StreamAddress | None) -> Use:
     if device is not None:
         return "call"
     if inputs[0] == WEBRTC:
@@ -155,7 +177,7 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
     demo, outputs = use == "demo", given[OUTPUT]
     if not outputs and not demo:
         raise ConfigError("--output is missing; name the recording to write")
-    if len(outputs) > 1 or VIRTUAL_CAMERA in outputs:
+    if len(outputs) > 1 or VIRTUAL_CAMERA in outputs or any(map(is_stream, outputs)):
         raise ConfigError("a recording has one output, a file; only a camera can have others")
     if demo and given.has(PASSES) and given[PASSES] == 2:
         raise ConfigError("--passes 2 is for recordings; in the demo the close-ups come first")
@@ -171,6 +193,7 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
     if kind is not None and (wrong := check_encoding(encoding, kind)):
         raise ConfigError(wrong)
     provenance_options.check(given, output, kind)
+    _refuse_learning(given)
     values = given.fields(Options) | common
     values |= {
         "input": None if demo else Path(given[INPUT][0]),
@@ -183,8 +206,11 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
     return Options(**values)
 
 
-def _call(given: OptionValues, device: Device, common: dict[str, Any]) -> LiveOptions:
+def _call(
+    given: OptionValues, device: Device | StreamAddress, common: dict[str, Any]
+) -> LiveOptions:
     outputs = given[OUTPUT]
+    streams = {one: found for one in outputs if (found := output_stream(one)) is not None}
     provenance_options.refuse_page(given)
     if len({Path(one).absolute() for one in outputs}) < len(outputs):
         raise ConfigError("an --output is named twice; give each another name")
@@ -192,12 +218,36 @@ def _call(given: OptionValues, device: Device, common: dict[str, Any]) -> LiveOp
         raise ConfigError("--headless without an --output shows and keeps nothing; name one")
     if given[LEARN_LIVE] and (reason := lacking()) is not None:
         raise ConfigError(reason)
+    _refuse_learning(given)
     values = given.fields(LiveOptions) | common
     # A larger canvas costs time, which a call does not have.
     values["scale"] = given[SCALE] or 1.0
+    values["bit_rate"] = 1000 * given[BIT_RATE]
+    values["input_token"] = _token(given[INPUT_TOKEN], INPUT_TOKEN_VARIABLE)
+    values["output_token"] = _token(given[OUTPUT_TOKEN], OUTPUT_TOKEN_VARIABLE)
+    files = [one for one in outputs if one != VIRTUAL_CAMERA and one not in streams]
     return LiveOptions(
         device=device,
-        files=tuple(Path(one) for one in outputs if one != VIRTUAL_CAMERA),
+        files=tuple(map(Path, files)),
         virtual_camera=VIRTUAL_CAMERA in outputs,
+        streams=tuple(streams.values()),
         **values,
     )
+
+
+def _refuse_learning(given: OptionValues) -> None:
+    """Raises: ConfigError: what is learnt of people starts from the research weights."""
+    learning: tuple[DeclaredOption[Any], ...] = (LEARN, LEARN_LIVE, PERSON)
+    for option in learning:
+        if given[WEIGHTS] != WEIGHTS.default and given[option]:
+            raise ConfigError(
+                f"--{option.name} starts from the {WEIGHTS.default} weights; leave out "
+                f"--weights {given[WEIGHTS]} or --{option.name}"
+            )
+
+
+def _token(given: str | None, variable: str) -> str | None:
+    token = given or os.environ.get(variable) or None
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+        raise ConfigError(f"the token (${variable}) must be ASCII without spaces")
+    return token

@@ -15,7 +15,7 @@ from typing import TextIO, cast
 
 
 class LenientStream(io.TextIOBase):
-    """A text stream whose errors are nobody's: from the first on, what is written goes nowhere."""
+    """A text stream whose errors are ignored: from the first on, what is written is dropped."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

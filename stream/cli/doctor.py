@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 
 from engines.files import cache_folder
+from engines.machine import cores
 from engines.runtime import (
     BY_NAME_ONLY,
     RUNTIMES,
@@ -30,8 +31,8 @@ from stream.media.sources.devices import FORMATS, cameras_found
 from stream.stages.tracking import detector_weights
 from stream.version import __version__
 
-PACKAGES = ("av", "mediapipe", "numpy", "onnxruntime")
-EXTRAS = ("openvino", "tensorrt", "tensorrt-rtx", "pyvirtualcam", "torch")
+PACKAGES = ("av", "numpy", "openvino", "onnxruntime")
+EXTRAS = ("mediapipe", "tensorrt", "tensorrt-rtx", "pyvirtualcam", "torch")
 SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 SMI_S = 20.0
 SYS = Path("/sys/class/video4linux")
@@ -78,8 +79,7 @@ def healthy(findings: list[Finding]) -> bool:
 def _versions() -> Finding:
     found = [f"closeup {__version__}", f"Python {platform.python_version()}"]
     found += [f"{name} {_version(name)}" for name in PACKAGES]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found.append(f"{platform.system()} {platform.machine()}, {cores} cores")
+    found.append(f"{platform.system()} {platform.machine()}, {cores()} cores")
     return Finding("versions", True, ", ".join(found))
 
 

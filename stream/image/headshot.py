@@ -2,7 +2,7 @@
 
 A headshot is a square centred on the detector's face box, its side twice the box width, upright,
 mirrored where it reaches beyond the picture. Cuts lie at whole pixels and are never resampled:
-resampling along a trembling box is where flicker comes from.
+resampling along a jittering box is where flicker comes from.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def cut_headshot(image: Image, center: tuple[float, float], side_px: int) -> Ima
 
 
 def is_inside(image: Image, center: tuple[float, float], side_px: int) -> bool:
-    """Whether the whole headshot lies in the picture, so that nothing of it is mirrored."""
+    """Whether the whole headshot lies in the picture, so that nothing of it is mirrored.
+
+    Args: center: (x, y), px in the image. side_px: of the headshot.
+    """
     height, width = image.shape[:2]
     x0, y0, x1, y1 = headshot_rect(center, side_px)
     return x0 >= 0 and y0 >= 0 and x1 <= width and y1 <= height

@@ -18,6 +18,8 @@ ATTACHED = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/pn
 def add_cover(stream: Stream, path: Path, container: OutputContainer) -> Packet[Stream] | None:
     """Add the cover `stream` of the recording `path` to a file that is written.
 
+    Args:    stream: the cover's, in the recording. path: the recording. container: the file that is
+             written.
     Returns: the packet to write first; None where the picture is in the file's header.
     Raises:  ValueError: this kind of file cannot hold it, or it has no picture.
     """

@@ -1,4 +1,4 @@
-"""EncodedSound: generated sound, as a companion of pictures that are written."""
+"""EncodedSound: generated sound, as the audio track of pictures that are written."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """PacketTimes: packets that are copied get times that a file can hold; none is dropped for its.
 
 Browsers write two pictures at one time, and some files say of a packet only when it is shown, or
-nothing at all. Whoever leaves such a packet out destroys the pictures that refer to it.
+nothing at all. Without such a packet the pictures that refer to it are destroyed.
 """
 
 from __future__ import annotations

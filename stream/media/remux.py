@@ -22,6 +22,7 @@ def copy_recording(source: Path, target: Path, *, overwrite: bool = False) -> tu
 
     The pictures of a copy packet for packet are decoded and compared with those of the source.
 
+    Args:    target: its ending says the kind of file. overwrite: whether it may be there already.
     Returns: what could not be copied as it is, one line each.
     Raises:  InputError: the source cannot be opened.
              OutputError: the target cannot be written or cannot hold the source's pictures.

@@ -53,7 +53,10 @@ def of_pictures(metadata: Mapping[str, str]) -> dict[str, str]:
 def container_options(
     kind: str, titles: Mapping[str, str], *, cover: bool = False
 ) -> dict[str, str]:
-    """Options with which a kind of file (FFmpeg's name) keeps these titles, and a cover."""
+    """Options with which a kind of file (FFmpeg's name) keeps these titles, and a cover.
+
+    Args: kind: of file, FFmpeg's name. titles: the recording's metadata. cover: whether it has one.
+    """
     needed = any(_plain(key) not in USUAL for key in titles) and kind in ("mp4", "mov")
     return {"movflags": "use_metadata_tags"} if needed and not (cover and kind == "mp4") else {}
 

@@ -187,7 +187,10 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
 def scaled_matrix(
     matrix: tuple[int, ...], before: tuple[int, int], after: tuple[int, int]
 ) -> tuple[int, ...]:
-    """A display matrix for pictures of another size: only its shift depends on it."""
+    """A display matrix for pictures of another size: only its shift depends on it.
+
+    Args: matrix: nine numbers, row by row, as in the file. before, after: (width, height), px.
+    """
     a, b, u, c, d, v, x, y, w = matrix
     return a, b, u, c, d, v, x * after[0] // before[0], y * after[1] // before[1], w
 

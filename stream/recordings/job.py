@@ -7,13 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 from engines.personal.close_ups import MOST_CLOSE_UPS
-from stream.errors import OutputError
 from stream.frame import Frame
 from stream.graph import Opener, Stages
 from stream.media.demo.demo_sheet import DemoSheet
 from stream.media.demo.demo_source import DemoSource
 from stream.media.encoded_sound import EncodedSound
-from stream.media.remux import copy_recording
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.file_sink import FileSink, check_output
@@ -26,7 +24,8 @@ from stream.pipeline import Pipeline
 from stream.protocols import Sink
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.growth import GREW, written
-from stream.recordings.outcome import Note, Outcome
+from stream.recordings.outcome import Outcome, notes_of
+from stream.recordings.pass_through import CONVERTED, pass_through
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
 from stream.recordings.people_learning import PeopleLearning
 from stream.recordings.report.collector import ReportCollector
@@ -44,10 +43,6 @@ from stream.telemetry.progress import MakeMeter, Progress
 from stream.telemetry.report import Report, make_report
 
 SECOND = "pass 2 of 2: "
-CONVERTED = Note("no face was found: the picture is not enhanced, only converted", is_result=True)
-PASSED_THROUGH = Note(
-    "no face was found: the recording was passed through unchanged", is_result=True
-)
 
 
 def run_recording(
@@ -106,7 +101,12 @@ def in_passes(
     collector: ReportCollector | None = None,
     opener: Opener | None = None,
 ) -> Outcome:
-    """The recording looked through and enhanced, or enhanced in one go."""
+    """The recording looked through and enhanced, or enhanced in one go.
+
+    Args: meter: makes what is told how far it is. place: where interrupted work goes on; None:
+          nothing is kept. collector: takes pictures for the report. opener: opens runtimes; one of
+          its own when left out.
+    """
     if options.passes == 1:
         done = enhance(source, options, meter, place, collector=collector, opener=opener)
         if done.report["faces_seen"]:
@@ -150,6 +150,8 @@ def enhance(
 ) -> Outcome:
     """The recording through all the stages, with what a first pass has seen and was learnt.
 
+    Args:   meter, place, collector, opener: as of `in_passes`. first_pass: what was seen before;
+            None in one pass. personal: runtimes of people who were learnt.
     Raises: CloseupError, EngineError: as `run_recording`.
     """
     stages = build_stages(source, options, first_pass, collector, opener, personal)
@@ -196,6 +198,7 @@ def run_demo(
 ) -> Report:
     """The demo through the same graph, with a sink that compares with the truth.
 
+    Args:   sheet: the second sink, which compares. collector: takes pictures for the report.
     Raises: CloseupError, EngineError: as `run_recording`.
     """
     stages = build_stages(source, options, collector=collector)
@@ -220,7 +223,11 @@ def build_stages(
     opener: Opener | None = None,
     personal: PersonalRuntimes | None = None,
 ) -> Stages:
-    """The stages for a source. Raises: ConfigError, ModelError: see `Stages.build`."""
+    """The stages for a source.
+
+    Args:   first_pass, collector, opener, personal: as of `enhance`.
+    Raises: ConfigError, ModelError: see `Stages.build`.
+    """
     stages = Stages.build(
         (source.width, source.height),
         source.rate,
@@ -229,6 +236,7 @@ def build_stages(
         strength=options.strength,
         detail=options.detail,
         runtime=opener or options.runtime,
+        weights=options.weights,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,
         odd=True,
@@ -247,7 +255,11 @@ def build_stages(
 def learning_of(
     source: FileSource, options: Options, meter: MakeMeter, place: WorkDir | None
 ) -> PeopleLearning | None:
-    """What learns the people of a recording; None: nobody wants that."""
+    """What learns the people of a recording; None: nobody wants that.
+
+    Args: meter: makes what is told how far it is. place: where what was learnt is kept; None:
+          nowhere.
+    """
     if options.learn is None:
         return None
     zoom = chosen_scale((source.width, source.height), options)
@@ -262,7 +274,7 @@ def provenance_of(options: Options, *, adapted: bool = False) -> Provenance:
     signer = None
     if options.c2pa_key is not None and options.c2pa_cert is not None:
         signer = C2paSigner(options.c2pa_key, options.c2pa_cert, options.input)
-    return Provenance(dict(options.weights), signer, adapted)
+    return Provenance(dict(options.network_files), signer, adapted)
 
 
 def run_graph(
@@ -324,23 +336,3 @@ def report_of(
         merged_tracks=first_pass.person_index.merged if first_pass else None,
         first_pass=first.metrics if first else None,
     )
-
-
-def pass_through(
-    source: FileSource, options: Options, *, overwrite: bool
-) -> tuple[Note, ...] | None:
-    """Write an unchanged copy: there is no face to enhance.
-
-    Returns: what there is to say of it; None when the kind of the output cannot hold the
-             recording's pictures as they are.
-    """
-    try:
-        told = copy_recording(source.path, options.output, overwrite=overwrite)
-    except OutputError:
-        return None
-    return (PASSED_THROUGH, *notes_of(*told))
-
-
-def notes_of(*texts: str | None) -> tuple[Note, ...]:
-    """What is unusual about a recording: a note for each text that there is."""
-    return tuple(Note(text) for text in texts if text)

@@ -24,3 +24,8 @@ class Outcome:
     report: Report
     notes: tuple[Note, ...] = ()
     """In the order in which they arose."""
+
+
+def notes_of(*texts: str | None) -> tuple[Note, ...]:
+    """What is unusual about a recording: a note for each text that there is."""
+    return tuple(Note(text) for text in texts if text)

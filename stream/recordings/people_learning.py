@@ -28,7 +28,7 @@ MOST_PEOPLE = 8
 LEAST_SIDE_PX = 110
 """Smaller headshots are no truth: what is learnt from has 128 px."""
 LEAST_FRAMES = 12
-"""Whoever is far in fewer pictures is not learnt."""
+"""People who are far away in fewer pictures are not learnt."""
 NOBODY = Note(
     f"nobody was learnt: that takes {LEAST_CLOSE_UPS} close-ups of somebody who is far away, too"
 )

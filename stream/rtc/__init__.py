@@ -8,8 +8,9 @@ Needs aiortc: pip install 'closeup[webrtc]'.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from stream.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from engines.runtime import EngineError
@@ -39,14 +40,5 @@ _HOMES = {
     "SharedRuntime": "stream.shared_runtime",
     "Status": "stream.rtc.status",
 }
-
-
-def __getattr__(name: str) -> object:
-    # Late: the command line asks for the relay's options before it knows that aiortc is there.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# Late: the command line asks for the relay's options before it knows that aiortc is there.
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

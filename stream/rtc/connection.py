@@ -15,19 +15,24 @@ from typing import Literal
 
 from aiortc import RTCDataChannel, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
-from aiortc.sdp import SessionDescription, candidate_from_sdp
+from aiortc.sdp import SessionDescription
 
 from stream.rtc.control import LABEL, Control
 from stream.rtc.description import codec_trouble, summary
 from stream.rtc.enhanced_track import EnhancedVideoTrack
 from stream.rtc.fan_out import FanOut
+from stream.rtc.ice.ice_restart import IceFragment, answer_fragment, parse_fragment, restart
+from stream.rtc.live_stream import LiveStream
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
+from stream.rtc.reception.video_receiver import VideoReceiver
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.sound import DelayedSound
+from stream.rtc.track_worker import TrackWorker
 from stream.shared_runtime import SharedRuntime
 from stream.telemetry.metrics import Metrics
 
 Kind = Literal["call", "publish", "watch"]
+TOO_LONG = "it lasted as long as it may"
 
 
 class OfferError(Exception):
@@ -42,7 +47,8 @@ class Connection:
     """One connection and what belongs to it.
 
     Args: kind: see above. name: of the stream that is published or watched.
-          watched: the session that publishes it, for kind "watch".
+          stream: what is published and watched; of a call or publisher that comes back, its own
+          from before. Who made the connection closes it.
           lost: called when its connection is gone.
     """
 
@@ -54,7 +60,7 @@ class Connection:
         shared_runtime: SharedRuntime,
         metrics: Metrics,
         lost: Callable[[Connection, str], None],
-        watched: Connection | None = None,
+        stream: LiveStream,
     ) -> None:
         self.id = secrets.token_urlsafe(18)
         self.alias = secrets.token_hex(3)
@@ -65,10 +71,9 @@ class Connection:
         self.began_s = time.monotonic()
         self.video: EnhancedVideoTrack | None = None
         self.sound: DelayedSound | None = None
-        self.fan_outs: dict[str, FanOut] = {}
+        self.stream = stream
         self._options, self._shared_runtime, self._metrics = options, shared_runtime, metrics
         self._lost = lost
-        self._watched = watched
         self._control: Control | None = None
         self._candidates = 0
         self._mids: dict[str, str] = {}
@@ -109,8 +114,8 @@ class Connection:
             self._check(SessionDescription.parse(offer))
             await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             self._refuse_others()
-            if self._watched is not None:
-                self._show(self._watched)
+            if self.kind == "watch":
+                self._show()
             await self._peer.setLocalDescription(await self._peer.createAnswer())
         except OfferError:
             raise
@@ -125,35 +130,44 @@ class Connection:
 
         Raises: OfferError: they are malformed, too many, or belong to an ICE restart.
         """
-        mid: str | None = None
-        found = []
-        ended = False
-        for line in fragment.splitlines():
-            name, _, value = line.strip().partition(":")
-            if name == "a=ice-ufrag" and value not in self._mids.values():
-                raise OfferError("ICE restarts are not supported; begin anew", 422)
-            if name == "a=mid":
-                mid = value
-            elif name == "a=end-of-candidates":
-                ended = True
-            elif name == "a=candidate":
-                try:
-                    candidate = candidate_from_sdp(value)
-                except (AssertionError, ValueError, IndexError) as error:
-                    raise OfferError("a candidate cannot be understood", 400) from error
-                candidate.sdpMid = mid if mid in self._mids else next(iter(self._mids), None)
-                found.append(candidate)
-        self._count_candidates(len(found))
-        for candidate in found:
+        found = _fragment(fragment)
+        if found.username is not None and found.username not in self._mids.values():
+            raise OfferError("an ICE restart needs If-Match: *", 422)
+        await self._add(found)
+
+    async def restart(self, fragment: str) -> str:
+        """Restart ICE; returns what the peer must know of this side. The ETag changes.
+
+        Raises: OfferError: the fragment is malformed, or this session cannot be restarted.
+        """
+        found = _fragment(fragment)
+        if found.username is None or found.password is None:
+            raise OfferError("an ICE restart needs ice-ufrag and ice-pwd", 400)
+        if len(found.candidates) > self._options.limits.candidates:
+            raise OfferError("too many ICE candidates", 422)
+        try:
+            ice = await restart(self._peer, found.username, found.password)
+        except ConnectionError as error:
+            raise OfferError(f"{error}; begin anew", 422) from error
+        self._mids = dict.fromkeys(self._mids, found.username)
+        self.etag = f'"{secrets.token_hex(8)}"'
+        self._candidates = 0
+        await self._add(found)
+        return answer_fragment(ice, next(iter(self._mids)))
+
+    async def _add(self, found: IceFragment) -> None:
+        self._count_candidates(len(found.candidates))
+        for mid, candidate in found.candidates:
+            candidate.sdpMid = mid if mid in self._mids else next(iter(self._mids), None)
             await self._peer.addIceCandidate(candidate)
-        if ended:
+        if found.ended:
             await self._peer.addIceCandidate(None)
 
     def overdue(self) -> str:
         """Why this session has to end now; empty when it may go on."""
         limits, age_s = self._options.limits, time.monotonic() - self.began_s
         if age_s > limits.session_s:
-            return "it lasted as long as it may"
+            return TOO_LONG
         if not self.connected:
             return "no connection came about" if age_s > limits.connect_s else ""
         if self.video is not None and self.video.silent_s > limits.idle_s:
@@ -166,17 +180,13 @@ class Connection:
             self._control.say(line)
 
     async def close(self) -> None:
-        """End it, and wait until nothing of it is left."""
+        """End it, and wait until nothing of it but the stream is left."""
         if self._control is not None:
             self._control.close()
-        for fan_out in self.fan_outs.values():
-            fan_out.close()
         for track in (self.video, self.sound):
             if track is not None:
                 track.stop()
         await self._peer.close()
-        if self.video is not None:
-            await self.video.closed()
 
     def _check(self, offer: SessionDescription) -> None:
         kinds = [media.kind for media in offer.media]
@@ -214,18 +224,20 @@ class Connection:
 
     def _take(self, track: MediaStreamTrack) -> None:
         """Somebody sends a track."""
-        if self.kind == "watch" or track.kind in self.fan_outs:
+        if self.kind == "watch":
             return
         if track.kind == "video" and self.video is None:
+            if self.stream.worker is None:
+                self.stream.worker = self._make_worker()
+            say = self._say_from_thread()
+            # `python -m tests.network_faults plain` puts aiortc's own receiver in its place.
+            asked = [one.is_late for one in self._peer.getReceivers()
+                     if isinstance(one, VideoReceiver) and one.track is track]  # fmt: skip
             self.video = EnhancedVideoTrack(
                 track,
-                framing=self._options.framing,
-                strength=self._options.strength,
-                detail=self._options.detail,
-                camera=self._options.camera,
-                shared_runtime=self._shared_runtime,
-                metrics=self._metrics,
-                say=self._say_from_thread(),
+                worker=self.stream.worker,
+                say=say,
+                is_late=asked[0] if asked else lambda frame: False,
             )
             self._give(self.video)
         elif track.kind == "audio" and self.sound is None:
@@ -235,12 +247,25 @@ class Connection:
     def _give(self, track: MediaStreamTrack) -> None:
         if self.kind == "call":
             self._peer.addTrack(track)
+        elif track.kind in self.stream.fan_outs:
+            self.stream.fan_outs[track.kind].follow(track)
         else:
-            self.fan_outs[track.kind] = FanOut(track)
+            self.stream.fan_outs[track.kind] = FanOut(track)
 
-    def _show(self, watched: Connection) -> None:
+    def _make_worker(self) -> TrackWorker:
+        return TrackWorker(
+            self._shared_runtime,
+            lambda picture: None,
+            framing=self._options.framing,
+            strength=self._options.strength,
+            detail=self._options.detail,
+            camera=self._options.camera,
+            metrics=self._metrics,
+        )
+
+    def _show(self) -> None:
         wanted = {transceiver.kind for transceiver in self._peer.getTransceivers()}
-        for kind, fan_out in watched.fan_outs.items():
+        for kind, fan_out in self.stream.fan_outs.items():
             if kind in wanted:
                 self._peer.addTrack(fan_out.subscribe())
 
@@ -260,3 +285,10 @@ class Connection:
     def _look(self) -> None:
         if self._peer.connectionState in ("failed", "closed"):
             self._lost(self, "the connection ended")
+
+
+def _fragment(text: str) -> IceFragment:
+    try:
+        return parse_fragment(text)
+    except ValueError as error:
+        raise OfferError(str(error), 400) from error

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 
-from stream.rtc.connection import Connection, Kind, OfferError
+from stream.rtc.connection import TOO_LONG, Connection, Kind, OfferError
+from stream.rtc.live_stream import KeptStreams, LiveStream
 from stream.rtc.relay_options import RelayOptions
 from stream.shared_runtime import SharedRuntime
 from stream.telemetry.metrics import Metrics
@@ -30,7 +31,9 @@ class Connections:
     def __init__(self, options: RelayOptions, shared_runtime: SharedRuntime) -> None:
         self._options, self._shared_runtime = options, shared_runtime
         self._open: dict[str, Connection] = {}
-        self._published: dict[str, Connection] = {}
+        self._owners: dict[tuple[Kind, str], Connection] = {}
+        """Who publishes a name, and the call of a page."""
+        self._kept = KeptStreams()
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._watching: asyncio.Task[None] | None = None
         self.draining = False
@@ -55,63 +58,91 @@ class Connections:
 
     def published(self, name: str) -> Connection | None:
         """Who publishes a stream."""
-        return self._published.get(name)
+        return self._owners.get(("publish", name))
 
     async def begin(self, kind: Kind, name: str, offer: str) -> tuple[Connection, str]:
         """A new session, and the answer to its offer.
 
+        Args:   kind: publish, watch or call. name: of the stream; of a call a secret of its page,
+                or empty. offer: SDP.
         Raises: FullError. OfferError: 400, 422, 404 (watch: nobody publishes it), 409 (publish:
                 somebody does already).
         """
         if self.draining:
             raise FullError("the relay is ending")
+        old = self._owners.get((kind, name))
+        # The secret of a call's page tells that it is the same.
+        if old is not None and (old.stale or kind == "call"):
+            self.end(old, "its owner came back, or another took its name", keep=True)
+            old = None
         if len(self._open) >= self._options.limits.sessions:
             self._make_room()
         if len(self._open) >= self._options.limits.sessions:
             raise FullError("the relay has as many connections as it may")
-        watched = self._published.get(name) if kind == "watch" else None
-        if kind == "watch" and watched is None:
-            raise OfferError(f"nobody publishes {name} now", 404)
-        if kind == "publish" and (old := self._published.get(name)) is not None:
-            if not old.stale:
-                raise OfferError(f"somebody publishes {name} already", 409)
-            self.end(old, "it fell silent, and another took its name")
+        if old is not None:
+            raise OfferError(f"somebody publishes {name} already", 409)
+        kept = self._kept.take(kind, name)
+        stream = kept.stream if kept is not None else LiveStream()
+        if kind == "watch":
+            found = self._watchable(name)
+            if found is None:
+                raise OfferError(f"nobody publishes {name} now", 404)
+            stream = found
         connection = Connection(
-            kind, name, self._options, self._shared_runtime, self.metrics, self._lost, watched
+            kind, name, self._options, self._shared_runtime, self.metrics, self._lost, stream
         )
         self._open[connection.id] = connection
         self.metrics.set(OPEN, len(self._open))
-        if kind == "publish":
-            self._published[name] = connection
+        if kind != "watch" and name:
+            self._owners[kind, name] = connection
         if self._watching is None:
             self._watching = asyncio.get_running_loop().create_task(self._watch_over())
         try:
             answer = await connection.answer(offer)
         except BaseException:
             self.metrics.count(REFUSED)
+            if kept is not None:
+                connection.stream = LiveStream()
+                self._kept.put_back(kind, name, kept)
             await self.end(connection, "its offer was refused")
             raise
         self.metrics.count(f"{kind} sessions")
         _log.info("%s %s begins, %d open", connection.alias, kind, len(self._open))
         return connection, answer
 
-    def end(self, connection: Connection, why: str) -> asyncio.Task[None]:
-        """Begin to end a session; the task is done when nothing of it is left."""
-        if connection.id in self._open:
-            del self._open[connection.id]
-            self.metrics.set(OPEN, len(self._open))
-            self._closing[connection.id] = asyncio.get_running_loop().create_task(
-                self._close(connection, why, len(self._open))
-            )
-            self._closing[connection.id].add_done_callback(
-                lambda _: self._closing.pop(connection.id)
-            )
-        if self._published.get(connection.name) is connection:
-            del self._published[connection.name]
-            for other in self.open:
-                if other.kind == "watch" and other.name == connection.name:
-                    self.end(other, "what it watched has ended")
-        return self._closing[connection.id]
+    def end(self, connection: Connection, why: str, *, keep: bool = False) -> asyncio.Task[None]:
+        """Begin to end a session; the task is done when nothing of it is left.
+
+        Args: connection: one of `open`. why: for the log.
+              keep: its owner may come back: for a while its stream stays, with what is remembered
+              of faces and with those who watch.
+        """
+        if connection.id not in self._open:
+            return self._closing[connection.id]
+        del self._open[connection.id]
+        self.metrics.set(OPEN, len(self._open))
+        kept = False
+        key = connection.kind, connection.name
+        if self._owners.get(key) is connection:
+            del self._owners[key]
+            if keep and not self.draining and connection.video is not None:
+                kept = self._kept.keep(*key, connection.stream, connection.silent_s)
+        closing = self._close(connection, why, len(self._open), kept)
+        task = self._closing[connection.id] = asyncio.get_running_loop().create_task(closing)
+        task.add_done_callback(lambda _: self._closing.pop(connection.id))
+        if connection.kind == "publish" and not kept:
+            self._end_viewers(connection.name)
+        return task
+
+    def _end_viewers(self, name: str) -> None:
+        for other in self.open:
+            if other.kind == "watch" and other.name == name:
+                self.end(other, "what it watched has ended")
+
+    def _watchable(self, name: str) -> LiveStream | None:
+        """What is published, or was until a moment ago."""
+        published = self.published(name)
+        return self._kept.find("publish", name) if published is None else published.stream
 
     async def drain(self) -> None:
         """Take nobody new, let those who are there finish for a while, then end them."""
@@ -131,27 +162,37 @@ class Connections:
         if self._watching is not None:
             self._watching.cancel()
         await asyncio.gather(*self._closing.values(), return_exceptions=True)
+        await asyncio.gather(*(one.stream.close() for one in self._kept.take_all()))
 
-    async def _close(self, connection: Connection, why: str, left: int) -> None:
+    async def _close(self, connection: Connection, why: str, left: int, kept: bool) -> None:
         seconds = time.monotonic() - connection.began_s
         if _log.isEnabledFor(logging.INFO):
             told = (connection.alias, connection.kind, seconds, why, await connection.summary())
             _log.info("%s %s ends after %.0f s: %s; %s; %d open", *told, left)
         await connection.close()
+        if connection.kind != "watch" and not kept:
+            await connection.stream.close()
 
     def _lost(self, connection: Connection, why: str) -> None:
         if connection.id in self._open:
-            self.end(connection, why)
+            self.end(connection, why, keep=True)
 
     def _make_room(self) -> None:
         """End the connection that has been silent for longest, if any has."""
         stale = [one for one in self.open if one.stale]
         if stale:
-            self.end(max(stale, key=lambda one: one.silent_s), "it fell silent, and another came")
+            self.end(
+                max(stale, key=lambda one: one.silent_s),
+                "it fell silent, and another came",
+                keep=True,
+            )
 
     async def _watch_over(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             for connection in self.open:
                 if why := connection.overdue():
-                    self.end(connection, why)
+                    self.end(connection, why, keep=why != TOO_LONG)
+            for name, stream in self._kept.overdue():
+                self._end_viewers(name)
+                await stream.close()

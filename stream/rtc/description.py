@@ -30,7 +30,10 @@ def codec_trouble(offer: SessionDescription) -> str:
 
 
 def summary(report: RTCStatsReport, peer: RTCPeerConnection, seconds: float) -> str:
-    """Codec, kbit/s, loss and round trip of a connection that lasted so long."""
+    """Codec, kbit/s, loss and round trip of a connection that lasted so long.
+
+    Args: report: of the peer's `getStats`. seconds: that the connection lasted.
+    """
     bytes_in = bytes_out = received = lost = 0
     trips: list[float] = []
     seen = set()

@@ -42,6 +42,9 @@ class EnhancedVideoTrack(MediaStreamTrack):
             camera: what it gives, where that was measured.
             metrics: gets the times and counts of this track, or of all that share it.
             say: gets one line, in any thread, when something fails or works again.
+            worker: has worked for another track of the same people, or will; it stays its owner's
+            when this track ends. The arguments from framing to metrics are its own then.
+            is_late: whether a picture of the source is too old to be shown.
     Raises: ConfigError: an argument is out of range. RuntimeError: no event loop is running.
             ValueError: the source is not a video track.
     """
@@ -59,26 +62,32 @@ class EnhancedVideoTrack(MediaStreamTrack):
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
         say: Callable[[str], None] = lambda line: None,
+        worker: TrackWorker | None = None,
+        is_late: Callable[[av.VideoFrame], bool] = lambda frame: False,
     ) -> None:
         super().__init__()
         if source.kind != "video":
             raise ValueError(f"the source must be a video track, this one has {source.kind}")
         self._home = asyncio.get_running_loop()
         self._source = source
-        self._say = say
-        used = shared_runtime or SharedRuntime()
-        self._worker = TrackWorker(
-            used,
-            self._deliver_from_thread,
-            ended=used.close if shared_runtime is None else lambda: None,
-            framing=framing,
-            strength=strength,
-            detail=detail,
-            camera=camera,
-            metrics=metrics,
-            say=say,
-        )
-        self._arrived = 0
+        self._say, self._is_late = say, is_late
+        self._owns_worker = worker is None
+        if worker is None:
+            used = shared_runtime or SharedRuntime()
+            worker = TrackWorker(
+                used,
+                self._deliver_from_thread,
+                ended=used.close if shared_runtime is None else lambda: None,
+                framing=framing,
+                strength=strength,
+                detail=detail,
+                camera=camera,
+                metrics=metrics,
+                say=say,
+            )
+        else:
+            worker.attach(self._deliver_from_thread, say)
+        self._worker = worker
         self._heard_s = time.monotonic()
         self._newest = -1
         self._ready: av.VideoFrame | None = None
@@ -151,13 +160,15 @@ class EnhancedVideoTrack(MediaStreamTrack):
         """End the track; `closed` waits until nothing of it is left."""
         super().stop()
         self._reader.cancel()
-        self._worker.close()
+        if self._owns_worker:
+            self._worker.close()
         self._ready = None
         self._changed.set()
 
     async def closed(self) -> None:
         """Wait until the track has ended, its thread is gone and its memory of faces wiped."""
-        await asyncio.to_thread(self._worker.join)
+        if self._owns_worker:
+            await asyncio.to_thread(self._worker.join)
 
     async def _read(self) -> None:
         """Take every picture from the source, as long as it has some."""
@@ -165,9 +176,10 @@ class EnhancedVideoTrack(MediaStreamTrack):
             while True:
                 frame = await self._source.recv()
                 assert isinstance(frame, av.VideoFrame)
-                picture = Picture(frame, self._arrived, time.monotonic_ns())
-                self._arrived += 1
                 self._heard_s = time.monotonic()
+                if self._is_late(frame):
+                    continue
+                picture = self._worker.picture(frame)
                 if self._worker.late:
                     self._deliver(await asyncio.to_thread(self._worker.plain, picture))
                 else:

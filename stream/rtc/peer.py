@@ -16,13 +16,16 @@ from aiortc.rtcdtlstransport import RTCCertificate
 from OpenSSL import SSL
 
 from stream.rtc.ice.ice_connection import IceConnection
+from stream.rtc.ice.ice_options import IceOptions
+from stream.rtc.reception.sound_receiver import SoundReceiver
 from stream.rtc.reception.video_receiver import VideoReceiver
+from stream.rtc.reception.video_sender import VideoSender
 from stream.rtc.relay_options import RelayOptions
 
 START_BITS = 1_500_000
 """A browser begins with 300 kbit/s, and a 720p call with 640x360 therefore, unless it is told."""
 CONSENT_FAILURES = 9
-"""Checks of a silent peer, about 5 s apart, until it is given up; aiortc gives up after 6."""
+"""Of a peer of the relay; aiortc gives up after 6."""
 LEAST_BITS = 150_000
 SENT_PACKETS = 1024
 """So many are kept to be sent again; aiortc keeps 128, of 4 Mbit/s a third of a second."""
@@ -46,9 +49,9 @@ class Certificate(RTCCertificate):
 class RelayPeer(RTCPeerConnection):
     """aiortc's connection with the relay's own way of the media; a test watches its innards."""
 
-    def __init__(self, options: RelayOptions) -> None:
+    def __init__(self, ice: IceOptions, *, loopback: bool) -> None:
         super().__init__(RTCConfiguration(iceServers=[]))
-        self._relay_options = options
+        self._ice_options, self._loopback = ice, loopback
         certificates = self._RTCPeerConnection__certificates  # type: ignore[has-type]
         self._RTCPeerConnection__certificates = [Certificate(o._key, o._cert) for o in certificates]
 
@@ -56,8 +59,8 @@ class RelayPeer(RTCPeerConnection):
         dtls = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]
         ice, gatherer = dtls.transport, dtls.transport.iceGatherer
         connection = IceConnection(
-            self._relay_options.ice,
-            loopback=self._relay_options.loopback,
+            self._ice_options,
+            loopback=self._loopback,
             local_username=gatherer._connection.local_username,
             local_password=gatherer._connection.local_password,
         )
@@ -71,22 +74,27 @@ class RelayPeer(RTCPeerConnection):
         create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]
         transceiver: RTCRtpTransceiver = create(direction, kind, sender_track)
         if kind == "video":
-            receiver = VideoReceiver(transceiver.receiver.transport)
-            receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
-            transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]
+            sender = VideoSender(sender_track or kind, transceiver.sender.transport)
+            sender._stream_id = transceiver.sender._stream_id
+            transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
+        make = VideoReceiver if kind == "video" else SoundReceiver
+        receiver = make(transceiver.receiver.transport)
+        receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
+        transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]
         return transceiver
 
 
 def make_peer(options: RelayOptions) -> RTCPeerConnection:
     """A connection that finds its way as the options say."""
-    return RelayPeer(options)
+    return RelayPeer(options.ice, loopback=options.loopback)
 
 
 @contextmanager
-def media_settings(bit_rate: int) -> Iterator[None]:
+def media_settings(bit_rate: int, consent_failures: int = CONSENT_FAILURES) -> Iterator[None]:
     """Settings that aiortc has for the whole program only; they end with the block.
 
     Args: bit_rate: the most bits a second that a picture gets; an encoder begins with less.
+          consent_failures: checks of a silent peer, about 5 s apart, until it is given up.
     """
     encoders: tuple[Any, ...] = (aiortc.codecs.vpx, aiortc.codecs.h264)
     before = [(one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE) for one in encoders]
@@ -95,7 +103,7 @@ def media_settings(bit_rate: int) -> Iterator[None]:
         one.DEFAULT_BITRATE = min(START_BITS, bit_rate)
         one.MAX_BITRATE = bit_rate
     ice: Any = aioice.ice
-    failures, ice.CONSENT_FAILURES = ice.CONSENT_FAILURES, CONSENT_FAILURES
+    failures, ice.CONSENT_FAILURES = ice.CONSENT_FAILURES, consent_failures
     sender: Any = aiortc.rtcrtpsender
     history, sender.RTP_HISTORY_SIZE = sender.RTP_HISTORY_SIZE, SENT_PACKETS
     try:

@@ -20,6 +20,7 @@ from stream.option_table import (
     LOG,
     MAX_MINUTES,
     MAX_SESSIONS,
+    MEASURE,
     ORIGIN,
     PATH_PREFIX,
     PORT,
@@ -29,6 +30,7 @@ from stream.option_table import (
     TRUSTED_PROXIES,
     WATCH_TOKEN,
     WATCH_TOKEN_VARIABLE,
+    WEIGHTS,
 )
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.rtc.ice.ice_options import IceOptions, read_ice
@@ -82,6 +84,9 @@ class RelayOptions:
     strength: float = STRENGTH.default
     detail: float = DETAIL.default
     runtime: str = RUNTIME.default
+    weights: str = WEIGHTS.default
+    measure: bool = MEASURE.default
+    """Find out beside the calls what runs the network fastest here, where nobody has."""
     camera: CameraProfile = ANY_CAMERA
     bit_rate: int = 1000 * BIT_RATE.default
     """The most that a picture may take on its way back, bits a second."""
@@ -112,6 +117,8 @@ def read_relay(
 ) -> RelayOptions:
     """Command line → options that make sense together.
 
+    Args:   given: the values of all options. framing: of the pictures, chosen already. camera: what
+            it gives, where that was measured.
     Raises: ConfigError: one is malformed, or they contradict each other.
     """
     host = given[HOST]

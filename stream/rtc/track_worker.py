@@ -2,7 +2,7 @@
 
 put → newest wins → [worker thread: a session] → deliver
 
-While the session is being made, or is late, whoever brings the pictures can have them `plain`.
+While the session is being made, or is late, the caller can have its pictures `plain`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Picture:
     index: int
     arrived_ns: int
     """`time.monotonic_ns()` when it was received."""
+    shift: Fraction = Fraction(0)
+    """Its time here is so many seconds later than the frame says."""
 
 
 class TrackWorker:
@@ -87,6 +89,10 @@ class TrackWorker:
         self._building = False
         self._broken = self._unreadable = ""
         """Why nothing can be enhanced, and why the last picture could not; empty: it can."""
+        self._arrived = 0
+        self._last: tuple[Fraction, int] | None = None
+        """Time of the last picture, and its arrival."""
+        self._shift, self._resumes = Fraction(0), False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="closeup track")
         self._thread.start()
@@ -123,6 +129,29 @@ class TrackWorker:
         """Whether a picture should be shown `plain` rather than wait for the stages."""
         session = self._session
         return bool(self._broken) or self._building or (session is not None and session.late)
+
+    def attach(self, deliver: Callable[[Picture], None], say: Callable[[str], None]) -> None:
+        """Work for another track from now on, whose pictures show the same people.
+
+        Args: deliver, say: as at the beginning.
+        """
+        self._deliver, self._tell = deliver, say
+        self._resumes = True
+
+    def picture(self, frame: av.VideoFrame) -> Picture:
+        """The next picture, for `put` or `plain`; it has just arrived."""
+        now_ns = time.monotonic_ns()
+        time_base = exact(frame.time_base)
+        if frame.pts is not None and time_base is not None:
+            time_s = frame.pts * time_base
+            if self._resumes and self._last is not None:
+                last_s, came_ns = self._last
+                self._shift = last_s + Fraction(now_ns - came_ns, 1_000_000_000) - time_s
+            self._last = time_s + self._shift, now_ns
+        self._resumes = False
+        picture = Picture(frame, self._arrived, now_ns, self._shift)
+        self._arrived += 1
+        return picture
 
     def put(self, picture: Picture) -> None:
         """Hand over the next picture; an older one that still waits is dropped."""
@@ -242,7 +271,10 @@ class TrackWorker:
                 live=True,
             )
             self._session = EnhancementSession(
-                stages, live_rate=RATE, metrics=self._metrics, on_event=notes_to(self._tell)
+                stages,
+                live_rate=RATE,
+                metrics=self._metrics,
+                on_event=notes_to(lambda line: self._tell(line)),
             )
         finally:
             self._building = False
@@ -283,4 +315,5 @@ def _frame(picture: Picture) -> Frame:
     if pts is None or time_base is None:
         # A track without times: its pictures come when they are taken.
         pts, time_base = round(picture.arrived_ns / 1e9 / CLOCK), CLOCK
+    pts += round(picture.shift / time_base)
     return Frame(to_rgb(frame), picture.index, pts, time_base, picture.arrived_ns)

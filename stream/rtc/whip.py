@@ -1,9 +1,9 @@
 """WHIP and WHEP: connections by one HTTP request (RFC 9725; draft-ietf-wish-whep).
 
-POST    /call              the page: offer → 201, Location, answer; the picture comes back
+POST    /call[/SECRET]     the page: offer → 201, Location, answer; the picture comes back
 POST    /whip[/NAME]       publish: offer → 201, Location, answer
 POST    /whep[/NAME]       watch what is published: offer → 201, Location, answer
-PATCH   /session/ID        trickle ICE → 204 (an ICE restart: 422)
+PATCH   /session/ID        trickle ICE → 204; ICE restart (If-Match: *) → 200
 DELETE  /session/ID        end it → 200
 OPTIONS anywhere           204 with Link, Accept-Post
 """
@@ -23,6 +23,8 @@ from stream.rtc.relay_options import Limits, RelayOptions
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 NAME = "{name:[A-Za-z0-9_-]{1,64}}"
+SECRET = "{name:[A-Za-z0-9_-]{22,64}}"
+"""Of a call's page, which gets what is remembered of it by this: 128 random bits or more."""
 DEFAULT_NAME = "live"
 
 
@@ -36,7 +38,7 @@ class Whip:
 
     def routes(self) -> list[web.RouteDef]:
         """Where they hang. GET of an endpoint answers 405, as the RFC wants it."""
-        endpoints: list[tuple[str, Kind]] = [("/call", "call")]
+        endpoints: list[tuple[str, Kind]] = [("/call", "call"), (f"/call/{SECRET}", "call")]
         for place, kind in (("/whip", "publish"), ("/whep", "watch")):
             endpoints += [(place, kind), (f"{place}/{NAME}", kind)]  # type: ignore[list-item]
         routes = [web.post(place, self._endpoint(kind)) for place, kind in endpoints]
@@ -52,7 +54,7 @@ class Whip:
     def _endpoint(self, kind: Kind) -> Handler:
         async def begin(request: web.Request) -> web.Response:
             offer = await self._body(request, SDP)
-            name = request.match_info.get("name", DEFAULT_NAME) if kind != "call" else ""
+            name = request.match_info.get("name", "" if kind == "call" else DEFAULT_NAME)
             try:
                 connection, answer = await self._connections.begin(kind, name, offer)
             except FullError as error:
@@ -80,11 +82,13 @@ class Whip:
         wanted = request.headers.get("If-Match")
         if wanted is None:
             raise web.HTTPPreconditionRequired(text="If-Match is missing")
-        if wanted == "*":
-            raise web.HTTPUnprocessableEntity(text="ICE restarts are not supported; begin anew")
-        if wanted != connection.etag:
+        if wanted not in ("*", connection.etag):
             raise web.HTTPPreconditionFailed(text="If-Match is not this session's ETag")
         try:
+            if wanted == "*":
+                body = await connection.restart(fragment)
+                headers = {"Content-Type": FRAGMENT, "ETag": connection.etag}
+                return web.Response(status=200, body=body.encode(), headers=headers)
             await connection.add_candidates(fragment)
         except OfferError as error:
             raise refused(error) from error

@@ -122,7 +122,28 @@ class Pace:
         return Moment(self.done, self._total, fps, left_s, self._label, self._unit, self._note)
 
 
-class Progress:
+class _PacedMeter:
+    """What is done and how fast, shown from time to time."""
+
+    def __init__(self, total: int | None, clock: Clock, label: str, unit: str) -> None:
+        self._pace = Pace(total, clock, label, unit)
+        self._clock = clock
+
+    def advance(self, replayed: bool = False) -> None:
+        """See `Meter`."""
+        self._pace.advance(replayed)
+        self._show()
+
+    def reach(self, done: int, note: str = "") -> None:
+        """See `Meter`."""
+        self._pace.reach(done, note)
+        self._show()
+
+    def _show(self) -> None:
+        raise NotImplementedError
+
+
+class Progress(_PacedMeter):
     """A line for people: frames done, how fast, and how long the rest takes.
 
     Args: total: frames to expect; None when nobody knows.
@@ -138,22 +159,11 @@ class Progress:
         label: str = "",
         unit: str = FRAMES,
     ) -> None:
+        super().__init__(total, clock, label, unit)
         self._total = total if total else None
-        self._pace = Pace(total, clock, label, unit)
         self._line = Line(stream, clock)
-        self._clock = clock
         self._printed_s = clock()
         self._tenths = 0
-
-    def advance(self, replayed: bool = False) -> None:
-        """See `Meter`."""
-        self._pace.advance(replayed)
-        self._show()
-
-    def reach(self, done: int, note: str = "") -> None:
-        """See `Meter`."""
-        self._pace.reach(done, note)
-        self._show()
 
     def _show(self) -> None:
         if self._line.on_terminal:
@@ -211,7 +221,7 @@ class Line:
             self._width = 0
 
 
-class JsonProgress:
+class JsonProgress(_PacedMeter):
     """A JSON object a line, once a second and at the end, for programs.
 
     Args: total: as for `Progress`. names: of input and output.
@@ -226,21 +236,10 @@ class JsonProgress:
         label: str = "",
         unit: str = FRAMES,
     ) -> None:
-        self._pace = Pace(total, clock, label, unit)
+        super().__init__(total, clock, label, unit)
         self._names = {"input": names[0], "output": names[1]}
         self._stream = stream
-        self._clock = clock
         self._written_s = clock()
-
-    def advance(self, replayed: bool = False) -> None:
-        """See `Meter`."""
-        self._pace.advance(replayed)
-        self._show()
-
-    def reach(self, done: int, note: str = "") -> None:
-        """See `Meter`."""
-        self._pace.reach(done, note)
-        self._show()
 
     def _show(self) -> None:
         if self._clock() - self._written_s >= JSON_EVERY_S:
@@ -262,7 +261,11 @@ class JsonProgress:
 def write_event(
     event: dict[str, Any], moment: Moment | None = None, stream: TextIO | None = None
 ) -> None:
-    """Write one line of `--progress json`, on stdout when no stream is given."""
+    """Write one line of `--progress json`, on stdout when no stream is given.
+
+    Args: event: what happened; gets the figures of the moment. moment: how far the work is. stream:
+          where to write; stdout when left out.
+    """
     if moment is not None:
         left = None if moment.left_s is None else round(moment.left_s, 1)
         event |= {

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Literal, Self, TextIO
 
 from stream.telemetry.metrics import (
@@ -41,7 +40,7 @@ HEADER = (
 class Stats:
     """Writes the figures from a thread of its own, within `with`.
 
-    A thread, because whoever reads them may stop reading, and the call must go on.
+    A thread, because the reader may stop reading, and the call must go on.
 
     Args: metrics: of the running pipeline. form: "json" or "table". out: where to write.
           every_s: seconds between lines.
@@ -60,12 +59,7 @@ class Stats:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._ended.set()
         self._thread.join(PATIENCE_S)
 

@@ -101,7 +101,7 @@ def test_faces_lie_where_they_are_drawn() -> None:
 
     call = a_call(FAR, OTHER)
     shown = call.render(3, (0.0, 0.0, 320.0, 180.0), (1280, 720))
-    with FaceDetector() as detector:
+    with FaceDetector(0.3) as detector:  # drawn heads score about 0.5
         found = sorted(detector.detect(shown, model="full"), key=lambda f: float(f.box[0]))
     assert len(found) == 2
     for face, true in zip(found, call.faces(3), strict=True):
@@ -245,7 +245,7 @@ def test_a_call_through_the_real_stages(
         return PeopleLearning(minutes, scale, Progress)
 
     monkeypatch.setattr("bench.__main__.learn", nothing_learnt)
-    argv = ["--quick", "--cases", "walk", "--pace", "0.35", "--no-identity", "--videos", "webp"]
+    argv = ["--quick", "--cases", "walk", "--pace", "0.25", "--no-identity", "--videos", "webp"]
     argv += ["--learn", "1.5", "--pictures", str(tmp_path / "pictures")]
     assert main([*argv, "--stages", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "bench.json").read_text())

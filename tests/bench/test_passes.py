@@ -40,7 +40,7 @@ def test_a_window_lies_within_the_output() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "large"], "give one like 640x360"),
+        (["--size", "large"], "give one like 1280x720"),
         (["--size", "64x64"], "out of range"),
         (["--seconds", "1"], "give 5 to 600"),
         (["--out", "nowhere"], "create it first"),

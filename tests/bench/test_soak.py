@@ -61,7 +61,8 @@ def test_the_scene_moves_without_a_jump_and_is_far_most_of_the_time(
 
 
 def test_the_camera_stops_and_ends() -> None:
-    made = SyntheticCamera(SIZE, Fraction(10), duration_s=0.3)
+    # Few pictures: all of them are drawn before the first one comes.
+    made = SyntheticCamera(SIZE, Fraction(5), duration_s=0.6)
     assert [frame.index for frame in made] == [0, 1, 2]
     made = SyntheticCamera(SIZE, Fraction(1))
     threading.Timer(0.2, made.stop).start()
@@ -134,6 +135,7 @@ def test_the_first_frame_and_the_first_enhanced_one() -> None:
     assert (result["first_frame_s"], result["first_enhanced_s"]) == (0.3, 5.3)
     assert result["first_10_s"] == {"frames": 39, "dropped": 3, "failed_open": 2}
     assert result["frames_dropped"] == 7
+    assert result["models_ready_s"] is None
     empty = Log(100, 10).result(Metrics(), 0.0, "none")
     assert (empty["first_frame_s"], empty["first_enhanced_s"]) == (None, None)
 
@@ -160,6 +162,7 @@ def test_a_short_soak_of_the_real_stages(capsys: pytest.CaptureFixture[str]) -> 
     assert result["frames"] > 5
     assert result["faces_seen"] > 0
     assert 0.0 < result["first_frame_s"] < 15.0
+    assert 0.0 < result["models_ready_s"] < 15.0
     assert 5 < result["first_10_s"]["frames"] <= 101, "the warm-up is in it"
     assert set(result["first_10_s"]) == {"frames", "dropped", "failed_open"}
     assert result["disturbances"] >= 1

@@ -1,4 +1,4 @@
-"""The benchmark of recordings: a recording as long as asked for, down every road."""
+"""The benchmark of recordings: a recording as long as asked for, in every configuration."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_slope_of_memory() -> None:
         (["--size", "161x96"], "even sides"),
         (["--scale", "9"], "1 to 4"),
         (["--minutes", "0"], "0.01 to 1000"),
-        (["--roads", "codec,high"], "no road high"),
+        (["--roads", "codec,high"], "no configuration high"),
     ],
 )
 def test_what_cannot_be_measured(

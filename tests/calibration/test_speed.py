@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from calibration import frame_cost, speed
-from calibration.speed import Candidate, Size, choose, largest, main, thread_counts
-from engines import speed_profile
+from calibration.speed import Size, largest, main
+from engines import runtime_candidates, speed_profile
 from engines.runtime import Features, Image, ProfileState, UnavailableError, open_runtime
+from engines.runtime_candidates import Candidate, choose, drop_wrong, thread_counts
 from stream.stages.tracking import detector_weights
 from tests.fakes import BicubicRuntime
 
@@ -57,7 +58,7 @@ def test_who_gives_another_picture_is_left_out() -> None:
     notes: list[str] = []
     ways = [("fp32", BicubicRuntime(4)), ("int8", Dark(4)), ("bf16", BicubicRuntime(4))]
     candidates = [Candidate("any", kind, 1, runtime.__enter__()) for kind, runtime in ways]
-    kept = speed.drop_wrong(candidates, crop, [exemplar], notes.append)
+    kept = drop_wrong(candidates, crop, [exemplar], notes.append)
     assert [one.precision for one in kept] == ["fp32", "bf16"]
     assert notes == ["any int8: its pictures are wrong on this processor"]
 
@@ -121,7 +122,7 @@ def test_busy_is_what_others_leave(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_nothing_runs_it_says_why(
     small: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small.setattr(speed, "runtime_class", lambda name: Missing)
+    small.setattr(runtime_candidates, "runtime_class", lambda name: Missing)
     assert main(["--scales", "4", "--runtimes", "tensorrt"]) == 2
     error = capsys.readouterr().err
     assert error == "error: no runtime can run here; tensorrt fp32: no beads; install them\n"

@@ -10,9 +10,10 @@ from engines.alignment import (
     Guide,
     Image,
     SearchPicture,
+    agrees,
     align,
+    best_agreeing,
     confidence,
-    raised,
     search_picture,
     search_side,
     warp,
@@ -91,37 +92,6 @@ def test_a_flow_may_start_from_an_earlier_one() -> None:
     assert np.abs(found - start)[20:-20, 20:-20].mean() < 0.3
 
 
-def sure_of(picture: Image, level: int) -> Image:
-    return np.dstack([picture, np.full(picture.shape[:2], level, np.uint8)])
-
-
-def test_raised_detail_keeps_what_the_camera_saw() -> None:
-    truth = picture()
-    soft = np.asarray(cv2.GaussianBlur(truth, (0, 0), 1.0), np.uint8)
-    more = raised(soft, 4, [sure_of(truth, 255)], 0.5)
-    assert detail(more, truth, 4.0).sharpness > 1.5 * detail(soft, truth, 4.0).sharpness
-    apart = np.abs(shrunk(more).astype(int) - shrunk(soft)).mean()
-    assert apart < 1.0
-    assert raised(soft, 4, [sure_of(truth, 255)], 0.0) is soft
-    assert raised(soft, 4, [], 1.0) is soft
-    assert np.array_equal(raised(soft, 4, [sure_of(truth, 0)], 1.0), soft)
-
-
-def test_detail_is_raised_as_far_as_the_exemplars_have_more() -> None:
-    truth = picture()
-    soft, softer = (
-        np.asarray(cv2.GaussianBlur(truth, (0, 0), sigma), np.uint8) for sigma in (1.0, 1.5)
-    )
-    gains = [
-        detail(raised(soft, 4, [sure_of(one, 255)], 0.5), truth, 4.0).sharpness
-        for one in (softer, soft, truth)
-    ]
-    assert gains[0] < gains[1] < gains[2]
-    assert gains[0] == pytest.approx(detail(soft, truth, 4.0).sharpness, rel=0.1)
-    unsure = raised(soft, 4, [sure_of(truth, 255), sure_of(softer, 0)], 0.5)
-    assert detail(unsure, truth, 4.0).sharpness == pytest.approx(gains[2], rel=0.02)
-
-
 def test_parts_have_the_sizes_that_they_promise() -> None:
     crop = shrunk(picture())
     assert search_side(16) == 64
@@ -131,3 +101,18 @@ def test_parts_have_the_sizes_that_they_promise() -> None:
     assert np.array_equal(still, picture())
     assert confidence(picture(), crop).shape == (48, 48)
     assert confidence(picture(), crop).min() > 0.95
+
+
+def test_those_that_agree_best_come_first() -> None:
+    truth = picture()
+    near, far = moved(truth, 2.0, 1.0, 2.0, 1.0), picture(seed=3)
+    half = np.where(np.arange(192)[:, None, None] < 96, near, far).astype(np.uint8)
+    crop = shrunk(truth)
+    first, second = best_agreeing(crop, [far, half, near], 2)
+    assert first is near
+    assert second is half
+    assert best_agreeing(crop, [far], 2) == [far]
+    scores = [agrees(one) for one in align(crop, [near, half, far])]
+    assert scores[0] > scores[1] > scores[2]
+    assert scores[0] > 0.8
+    assert scores[2] < 0.05

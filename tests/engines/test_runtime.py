@@ -24,14 +24,17 @@ from engines.runtime import (
     WeightsError,
     open_runtime,
 )
+from engines.speed_profile import HOW
 from engines.weights import manifest
 from engines.weights.manifest import (
     WEIGHTS,
     best_weights,
     network_name,
+    quantised_files,
     read_manifest,
     sha256,
     weights_files,
+    weights_used,
 )
 from stream.telemetry.report import passed_over_lines
 
@@ -121,11 +124,10 @@ def test_auto_says_why_others_were_passed_over(
     opened = open_runtime("auto", 4)
     assert opened.name == opened.runtime.name == "onnxruntime-cpu"
     assert opened.passed_over == (PassedOver("broken", "no driver; install one"),)
-    assert opened.profile == ProfileState(
-        None, "none of this machine; python -m calibration.speed measures one"
-    )
+    assert opened.profile == ProfileState(None, f"none of this machine; {HOW}")
     assert passed_over_lines(opened) == [
-        "speed profile passed over: none of this machine; python -m calibration.speed measures one",
+        "speed profile passed over: none of this machine; the next start measures one, "
+        "python -m calibration.speed more thoroughly",
         "broken passed over: no driver; install one",
     ]
     with caplog.at_level("WARNING"):
@@ -169,7 +171,9 @@ def test_a_missing_package_is_passed_over(package: str, monkeypatch: pytest.Monk
 
 def test_the_manifest_names_what_is_shipped() -> None:
     networks = read_manifest()["networks"]
-    assert set(networks) == {network_name(s, kind) for s in SCALES for kind in ("call", "clean")}
+    research = {network_name(s, kind) for s in SCALES for kind in ("call", "clean")}
+    openly = {network_name(s, weights="open") for s in SCALES}
+    assert set(networks) - openly == research
     quantised = read_manifest().get("quantised", {})
     assert quantised.keys() <= networks.keys()
     entries = [*networks.values(), *quantised.values()]
@@ -193,7 +197,7 @@ def test_missing_and_foreign_weights_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no manifest of weights; install Closeup again"):
         weights_files(4, tmp_path)
     (tmp_path / manifest.MANIFEST).write_text(json.dumps({"networks": {}}))
-    with pytest.raises(WeightsError, match="names no network that enlarges 4 times"):
+    with pytest.raises(WeightsError, match="no research weights that enlarge 4 times"):
         weights_files(4, tmp_path)
     shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "hime_x4.enhance.onnx").write_bytes(b"something else")
@@ -204,3 +208,47 @@ def test_missing_and_foreign_weights_are_one_clear_line(tmp_path: Path) -> None:
         weights_files(4, tmp_path)
     with pytest.raises(ValueError, match="scale must be one of"):
         weights_files(3, tmp_path)
+
+
+def test_open_weights_that_are_not_installed_are_missed_in_one_line(tmp_path: Path) -> None:
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    path = tmp_path / "weights" / manifest.MANIFEST
+    found = json.loads(path.read_text())
+    found["networks"] = {k: v for k, v in found["networks"].items() if "open" not in k}
+    path.write_text(json.dumps(found))
+    words = r"^no open weights that enlarge 4 times are installed$"
+    with pytest.raises(WeightsError, match=words):
+        weights_files(4, tmp_path / "weights", weights="open")
+    with pytest.raises(WeightsError, match=words):
+        weights_used(folder=tmp_path / "weights", weights="open")
+    assert set(weights_used(folder=tmp_path / "weights")) == set(weights_used())
+
+
+def test_open_weights_have_files_of_their_own(tmp_path: Path) -> None:
+    """The shipped ones under another name stand in for open ones that differ from them."""
+    found = json.loads((WEIGHTS / manifest.MANIFEST).read_text())
+    for half in manifest.HALVES:
+        path = tmp_path / f"hime_x8_open.{half}.onnx"
+        shutil.copy(WEIGHTS / f"hime_x8.{half}.onnx", path)
+    files = {path.name: sha256(path) for path in tmp_path.glob("*.onnx")}
+    found["networks"] = {"hime_x8_open": {"files": files}}
+    (tmp_path / manifest.MANIFEST).write_text(json.dumps(found))
+    paths = weights_files(8, tmp_path, weights="open")
+    assert [path.name for path in paths] == [
+        f"hime_x8_open.{half}.onnx" for half in manifest.HALVES
+    ]
+    assert quantised_files(8, tmp_path, weights="open") is None
+
+
+def test_runtimes_open_the_weights_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def files(scale: int, *, weights: str) -> tuple[Path, Path]:
+        asked.append(weights)
+        return weights_files(scale)
+
+    monkeypatch.setattr("engines.runtimes.cpu.weights_files", files)
+    for weights in ("open", "research"):
+        with open_runtime("onnxruntime-cpu", 8, "fp32", weights).runtime as runtime:
+            assert runtime.scale == 8
+        assert asked[-1] == weights

@@ -141,7 +141,7 @@ def test_new_weights_make_it_void(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_damaged_profile_is_one_line(text: str) -> None:
     path = store(MEASURED)
     path.write_text(text)
-    with pytest.raises(ProfileError, match=r"calibration\.speed makes it again$"):
+    with pytest.raises(ProfileError, match=r"calibration\.speed more thoroughly$"):
         load()
     profile = auto().profile
     assert profile is not None

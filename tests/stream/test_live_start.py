@@ -299,7 +299,7 @@ def test_a_machine_that_nobody_measured_begins_low() -> None:
     assert LADDER[first_level(None)].largest_px == FIRST_PX
 
 
-@pytest.mark.parametrize("loaded", ["numpy", "stream.live", "mediapipe", "onnxruntime"])
+@pytest.mark.parametrize("loaded", ["numpy", "stream.live", "openvino", "onnxruntime"])
 def test_ctrl_c_at_any_moment_of_the_beginning(tmp_path: Path, loaded: str) -> None:
     """When the last import was that of `loaded`."""
     need_models()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +39,7 @@ from tests.pictures import backdrop
 from tests.stream.test_live import Loopback, Screen
 from tests.wiring import (
     CAMERA,
+    PICTURE,
     SIZE,
     Made,
     arguments,
@@ -46,6 +49,8 @@ from tests.wiring import (
 )
 
 CLIP = "lavfi:testsrc2=size=128x96:rate=30:duration=0.8"
+
+SERVER_OPTIONS = {"input-token", "output-token", "bit-rate"}
 
 
 @pytest.fixture
@@ -73,22 +78,16 @@ def test_a_call(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": [CLIP], "output": [str(output), "virtualcam"], "overwrite": True},
-        **{
-            "framing": "fixed",
-            "scale": 1.5,
-            "strength": 0.4,
-            "detail": 0.2,
-            "headless": True,
-            "stats": "json",
-        },
+        **{**PICTURE, "scale": 1.5, "headless": True, "stats": "json"},
         **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
-        **{"runtime": "onnxruntime-cpu", "person": "Ada"},
+        **{"runtime": "onnxruntime-cpu", "weights": "research", "person": "Ada", "measure": False},
     }
     PeopleStore(encryption=Plain()).save(known_person("Ada"))
     wired = record(monkeypatch, CalledPerson)
-    assert names_of("call") == {*values, "learn-live"}
+    assert names_of("call") == {*values, *SERVER_OPTIONS, "learn-live"}
     assert main(arguments(way, tmp_path, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=30.0)
+    assert set(opened.weights) == {"research"}, "what was learnt of Ada fits no others"
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert cameras[0]["device"].address == CLIP.removeprefix("lavfi:")
     (sink,) = made.file
@@ -118,6 +117,108 @@ def test_a_call(
     assert written["output"] == f"{output}, virtualcam"
     assert written["runtime"] == "bicubic"
     assert 0.1 < written["duration_s"] < 60.0
+
+
+class StoodError(Exception):
+    """The end of a call that cannot go on without a server."""
+
+
+def test_a_call_between_servers(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options of streams, by WebRTC and by FFmpeg, reach who opens them."""
+    pytest.importorskip("aiortc", reason="needs aiortc")
+    from stream.rtc.clients.whep_reader import WhepReader
+    from stream.rtc.clients.whip_sink import WhipSink
+
+    tokens = {"input-token": "in-secret", "output-token": "out-secret"}
+    outputs = ["whip+https://b.example/2", "rtmp://c.example/live/3", "virtualcam"]
+    values = {"input": ["whep+https://a.example/1"], "output": outputs, "headless": True,
+              "bit-rate": 1500, **tokens}  # fmt: skip
+    assert set(values) - {"input", "output", "headless"} == SERVER_OPTIONS
+    cameras, pictures = record(monkeypatch, CameraSource, real=False), list[Any]()
+
+    def opened(self: WhepReader, *given: Any) -> None:
+        pictures.append(given)
+        raise StoodError
+
+    monkeypatch.setattr(WhepReader, "__init__", opened)
+    monkeypatch.setattr(CameraSource, "__exit__", lambda *_: None)
+    monkeypatch.setattr(CameraSource, "__enter__", lambda _: FedCamera())
+    whip, streams = record(monkeypatch, WhipSink, real=False), list[dict[str, Any]]()
+    monkeypatch.setattr(WhipSink, "abort", lambda _: None)
+
+    def stream(*given: Any, **named: Any) -> Any:
+        streams.append({"address": given[0], "size": given[1], "rate": given[2], **named})
+        raise StoodError
+
+    monkeypatch.setattr("stream.live_streams.StreamSink", stream)
+    words = [word for name, value in values.items()
+             for one in (value if isinstance(value, list) else [value])
+             for word in ([f"--{name}"] if one is True else [f"--{name}", str(one)])]  # fmt: skip
+    with pytest.raises(StoodError):
+        main(words)
+    (camera,) = cameras
+    assert camera["device"].url == "https://a.example/1"
+    with pytest.raises(StoodError):
+        camera["open_reader"]()
+    address, token, sound = pictures[0]
+    assert (address.url, token) == ("https://a.example/1", "in-secret")
+    (sent,) = whip
+    assert (sent["address"].url, sent["token"]) == ("https://b.example/2", "out-secret")
+    assert (sent["bit_rate"], sent["sound"]) == (1_500_000, True)
+    (one,) = streams
+    assert one["address"].url == "rtmp://c.example/live/3"
+    assert (one["size"], one["rate"]) == (SIZE, 24)
+    assert (one["bit_rate"], one["sound"]) == (1_500_000, True)
+    assert len(sound._listeners) == 1, "the sink that was opened listens to the source's sound"
+
+
+class FedCamera:
+    """A source with sound that gives no picture."""
+
+    width, height = SIZE
+    rate, time_base, has_sound = Fraction(24), Fraction(1, 90_000), True
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+@pytest.mark.parametrize("source", [CLIP, "webrtc"])
+@pytest.mark.parametrize(
+    ("values", "asked"), [({}, True), ({"measure": False}, False), ({"runtime": "tensorrt"}, False)]
+)
+def test_calls_are_measured_beside(
+    way: str, source: str, values: dict[str, Any], asked: bool, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    going_on: list[str] = []
+
+    @contextmanager
+    def beside() -> Iterator[None]:
+        going_on.append("measures")
+        yield
+        going_on.append("ends")
+
+    def call(options: object) -> None:
+        going_on.append("call")
+
+    monkeypatch.setattr(run_pipeline, "measuring_beside", beside)
+    monkeypatch.setattr(run_pipeline, "run_live", call)
+    monkeypatch.setattr(run_pipeline, "run_webrtc", call)
+    assert main(arguments(way, tmp_path, {"input": [source], **values})) == 0
+    assert going_on == (["measures", "call", "ends"] if asked else ["call"])
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+def test_a_call_takes_the_weights_that_were_asked_for(
+    way: str, made: Made, tmp_path: Path, opened: OpenedRuntimes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = {"output": [str(tmp_path / "call.mp4")], "headless": True, "overwrite": True}
+    values = {"input": [CLIP], **output, "weights": "open", "measure": False}
+    assert main(arguments(way, tmp_path, values)) == 0
+    assert set(opened.weights) == {"open"}
+    capsys.readouterr()
+    for learning in ({"learn-live": True}, {"person": "Ada"}):
+        assert main(arguments(way, tmp_path, {**values, **learning})) == 2
+        (name,) = learning
+        assert f"error: --{name} starts from the research weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
@@ -191,10 +292,11 @@ class AnyScreen(Screen):
 def test_the_api(made: Made, opened: OpenedRuntimes) -> None:
     with Enhancer(
         framing="fixed", scale=1.5, strength=0.4, detail=0.2, runtime="onnxruntime-cpu", rate=12.0,
-        camera=CAMERA,
+        weights="open", camera=CAMERA,
     ) as one:  # fmt: skip
         assert one(backdrop(SIZE)).shape == (144, 192, 3)
         made.check_stages("fixed", 1.5, 0.4, 0.2, rate=12.0)
+        assert set(opened.weights) == {"open"}
         assert set(opened.names) == {"onnxruntime-cpu"}
         assert one(backdrop((64, 48))).shape == (72, 96, 3), "another size is enlarged as much"
         assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("fixed", Fraction(12))

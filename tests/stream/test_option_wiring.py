@@ -19,6 +19,7 @@ from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
+from stream.picture_options import DETAIL
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
 from stream.recordings.job import run_recording
@@ -35,6 +36,7 @@ from tests.fakes import OpenedRuntimes
 from tests.recording_files import write_recording
 from tests.wiring import (
     CAMERA,
+    PICTURE,
     SIZE,
     Call,
     Made,
@@ -77,20 +79,15 @@ def test_a_recording(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": [str(recording)], "output": [str(output)], "overwrite": True},
-        **{
-            "framing": "fixed",
-            "scale": 1.5,
-            "strength": 0.4,
-            "detail": 0.2,
-            "passes": 1,
-            **ENCODED,
-        },
+        **{**PICTURE, "scale": 1.5, "passes": 1, **ENCODED},
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
-        **{"report": str(folder / "report.json"), "runtime": "onnxruntime-cpu"},
+        **{"report": str(folder / "report.json"), "runtime": "onnxruntime-cpu", "weights": "open"},
+        **{"measure": False},
     }
     assert names_of("recording") == set(values) | set(INTERRUPTED) | {"learn"}
     assert main(arguments(way, folder, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
+    assert set(opened.weights) == {"open"}
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert [type(one) for one in made.stages].count(Badge) == 1
     assert len(made.bank) == 1, "nothing was looked through first"
@@ -110,6 +107,24 @@ def test_a_recording(
     assert written["frames"] == 10
     assert written["runtime"] == "bicubic"
     assert written["duration_s"] > 0.0
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [({}, 1), ({"measure": False}, 0), ({"runtime": "onnxruntime-cpu"}, 0)],
+    ids=["auto", "switched off", "by name"],
+)
+def test_a_recording_measures_before_its_network_is_named(
+    way: str, values: dict[str, Any], asked: int, made: Made, recording: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(run_pipeline, "measure_first", lambda say: say("it is measured"))
+    files = {"input": [str(recording)], "output": [str(recording.with_name("better.mp4"))]}
+    assert main(arguments(way, recording.parent, {**files, **values})) == 0
+    assert capsys.readouterr().err.count("note: it is measured\n") == asked
+    assert main(arguments(way, recording.parent, {**files, **values})) == 2, "exists already"
+    assert "it is measured" not in capsys.readouterr().err, "checked before"
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
@@ -161,7 +176,7 @@ def test_a_recording_in_two_passes_that_can_be_interrupted(
         **{"passes": 2, "crf": 24, "report": str(report), **INTERRUPTED},
     }
     assert main(arguments(way, recording.parent, values)) == 0
-    made.check_stages("auto", 1.0, 1.0, 0.5, rate=25.0)
+    made.check_stages("auto", 1.0, 1.0, DETAIL.default, rate=25.0)
     assert [one["camera"] for one in people] == [CAMERA]
     assert made.detector.made_later == [False], "the second pass takes over what the first found"
     assert [one["segment_frames"] for one in work] == [4]
@@ -190,16 +205,9 @@ def test_the_demo(
     output.write_bytes(b"old")
     values: dict[str, Any] = {
         **{"input": ["demo"], "output": [str(output)], "overwrite": True, "passes": 1},
-        **{
-            "framing": "fixed",
-            "scale": 1.1,
-            "strength": 0.4,
-            "detail": 0.2,
-            **ENCODED,
-            "badge": True,
-        },
+        **{**PICTURE, "scale": 1.1, **ENCODED, "badge": True},
         **{"c2pa-key": "key.pem", "c2pa-cert": "cert.pem", "report": str(tmp_path / "page")},
-        **{"runtime": "onnxruntime-cpu"},
+        **{"runtime": "onnxruntime-cpu", "weights": "open", "measure": False},
     }
     assert names_of("demo") == set(values)
     assert main(arguments(way, tmp_path, values)) == 0
@@ -207,6 +215,7 @@ def test_the_demo(
     assert made.compositor[-1]["strength"] == 0.4
     assert made.enhancer[-1]["detail"] == 0.2
     assert made.bank[-1]["camera"] == made.compositor[-1]["camera"] == CAMERA
+    assert set(opened.weights) == {"open"}
     assert set(opened.names) == {"onnxruntime-cpu"}
     (sink,) = made.file
     assert (sink["path"], sink["encoding"], sink["overwrite"]) == (output, ENCODING, True)
@@ -232,16 +241,9 @@ def test_an_archive(
     there = stand_in(monkeypatch, f"{home}.perform_on", ray_cluster.perform_on, ())
     values: dict[str, Any] = {
         **{"input": [str(folder)], "output": [f"{better}/"], "overwrite": True},
-        **{
-            "framing": "fixed",
-            "scale": 1.5,
-            "strength": 0.4,
-            "detail": 0.2,
-            "passes": 1,
-            **ENCODED,
-        },
+        **{**PICTURE, "scale": 1.5, "passes": 1, **ENCODED},
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
-        **{**INTERRUPTED, "runtime": "onnxruntime-cpu"},
+        **{**INTERRUPTED, "runtime": "onnxruntime-cpu", "weights": "open", "measure": False},
     }
     cluster = {"cluster": "10.0.0.1:6379", "cluster-cpus": 2.0, "cluster-gpus": 0.5}
     assert names_of("archive") == {*values, *cluster, "jobs", "learn"}
@@ -254,20 +256,21 @@ def test_an_archive(
     assert (task.options.segment, task.options.progress) == (4, "json")
     assert task.options.output == better / "call.mp4"
 
-    def started(threads: int, runtime: str) -> None:
-        assert runtime == "onnxruntime-cpu"
+    def started(threads: int, runtime: str, weights: str) -> None:
+        assert (runtime, weights) == ("onnxruntime-cpu", "open")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pool, "Worker", started)
     with pytest.raises(KeyboardInterrupt):
         list(pool.perform_all([task], 1))
     work = record(monkeypatch, WorkDir)
-    with SharedRuntime(task.options.runtime) as shared_runtime:
+    with SharedRuntime(task.options.runtime, task.options.weights) as shared_runtime:
         assert perform(task, Progress, shared_runtime).result == "done"
         with open_source(folder / "call.mp4") as source:
             run_recording(source, task.options, opener=shared_runtime.lend())
     assert [one.is_open for one in opened.runtimes] == [False], "one runtime for both"
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
+    assert set(opened.weights) == {"open"}
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert work[0]["segment_frames"] == 4
     assert [type(one) for one in made.stages].count(Badge) == 1

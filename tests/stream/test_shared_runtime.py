@@ -24,9 +24,9 @@ def test_two_recordings_open_the_network_once(
     need_models()
     opened: list[int] = []
 
-    def counted(name: str, scale: int) -> OpenedRuntime:
+    def counted(name: str, scale: int, *, weights: str) -> OpenedRuntime:
         opened.append(scale)
-        return open_runtime(name, scale)
+        return open_runtime(name, scale, weights=weights)
 
     monkeypatch.setattr(stream.graph, "open_runtime", counted)
     call, empty = tmp_path / "call.mp4", tmp_path / "empty.mp4"

@@ -20,6 +20,8 @@ from stream.media.sinks.file_sink import FileSink
 def write_call(path: Path, seconds: float = DURATION_S, *, overwrite: bool = False) -> None:
     """Write the call with its sound: 1280x720, H.264, 25 pictures a second.
 
+    Args:   seconds: 0 to 10, from the beginning. overwrite: whether an existing file may be
+            replaced.
     Raises: CloseupError: it cannot be written, or the portrait is not there.
             ValueError: it is not within 0..10 s.
     """

@@ -1,7 +1,7 @@
 """DemoScene: a call as it really looks, at any moment and any magnification.
 
 Somebody sits behind a desk, close to the camera; then she rolls back to the wall. The person is the
-public-domain portrait of Grace Hopper that matplotlib carries (mediapipe brings matplotlib), cut
+public-domain portrait of Grace Hopper that matplotlib carries, cut
 out along her outline. Everything else is drawn here.
 
 The scene is three layers: room, person, desk. The person moves in two steps: a smooth warp of the

@@ -1,4 +1,4 @@
-"""Child: the process that takes a recording apart. `sandboxed_source` starts it.
+"""Child: the process that demuxes and decodes a recording. `sandboxed_source` starts it.
 
 First it gives up what it does not need (`confine`), then it opens the recording, looks through all
 of it once, packet by packet, and at last decodes, a picture into each free slot.
@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -98,7 +99,7 @@ class _Slots:
 
 
 def survey(path: Path, connection: Connection) -> int | None:
-    """Read every packet once, so that whoever reads them afterwards meets no surprise.
+    """Read every packet once, so that nothing that is read later can bring the demuxer down.
 
     Returns: until when pictures are shown, in their time base, as far as the file says so.
     Raises: InputError: it cannot be opened, has too many streams, or is encrypted.
@@ -135,7 +136,8 @@ def survey(path: Path, connection: Connection) -> int | None:
 def decode(path: Path, connection: Connection, memory: int, until: int | None) -> None:
     """Send every picture of a recording.
 
-    Args:   until: they are shown, in their time base.
+    Args:   path: of the recording. connection: to the parent. memory: descriptor of the memory that
+            both share, for the slots. until: they are shown, in their time base.
     Raises: InputError.
     """
     timed_s = time.monotonic()
@@ -154,13 +156,15 @@ def decode(path: Path, connection: Connection, memory: int, until: int | None) -
         send(connection, {"end": end})
 
 
-def main() -> None:
-    """`-c main() CONNECTION MEMORY RECORDING`: two descriptors and a path."""
-    connection, memory, path = Connection(int(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3])
+def tell_errors(path: Path, connection: Connection, work: Callable[[], None]) -> None:
+    """Do what a child is for; whatever goes wrong is told to the parent, the last message.
+
+    Args: path: of the recording, for the messages. connection: to the parent. work: all that the
+          child does.
+    """
     try:
         try:
-            send(connection, {"holds": sorted(confine(path, CODE))})
-            decode(path, connection, memory, survey(path, connection))
+            work()
         except InputError as error:
             send(connection, {"error": str(error)})
         except MemoryError:
@@ -177,3 +181,14 @@ def main() -> None:
             send(connection, {"error": f"{path} cannot be decoded ({kind}: {error})"})
     except (EOFError, OSError):
         os._exit(1)
+
+
+def main() -> None:
+    """`-c main() CONNECTION MEMORY RECORDING`: two descriptors and a path."""
+    connection, memory, path = Connection(int(sys.argv[1])), int(sys.argv[2]), Path(sys.argv[3])
+
+    def work() -> None:
+        send(connection, {"holds": sorted(confine(path, CODE))})
+        decode(path, connection, memory, survey(path, connection))
+
+    tell_errors(path, connection, work)

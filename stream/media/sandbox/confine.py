@@ -1,4 +1,4 @@
-"""Confine: what a process that takes strangers' files apart gives up before it begins.
+"""Confine: the rights that a process that decodes untrusted files gives up before it begins.
 
 | what                                            | by                  | where              |
 |-------------------------------------------------|---------------------|--------------------|

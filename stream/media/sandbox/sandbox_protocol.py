@@ -54,7 +54,7 @@ def receive(connection: Connection) -> Message:
 
 
 def one_line(text: str) -> str:
-    """What may be shown on a terminal, whoever wrote it."""
+    """Printable characters alone: what may be shown on a terminal."""
     return "".join(one if one.isprintable() else " " for one in text)[:LONGEST_LINE]
 
 
@@ -168,7 +168,11 @@ class PictureMessage:
 
 
 def said(message: Message, name: str, kind: type[T]) -> T:
-    """A value of one kind. Raises: ValueError: it is missing or of another kind."""
+    """A value of one kind.
+
+    Args:   message: as received. name: of the value. kind: exactly its type.
+    Raises: ValueError: it is missing or of another kind.
+    """
     value = message.get(name)
     if type(value) is not kind:
         raise ValueError(f"{name} is {type(value).__name__}")

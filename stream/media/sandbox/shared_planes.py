@@ -24,6 +24,7 @@ _palettes = VideoReformatter()
 def layout(width: int, height: int, format_name: str) -> Layout:
     """How FFmpeg lays out a picture of its own making.
 
+    Args:   width, height: px. format_name: FFmpeg's name of the pixel format.
     Raises: ValueError: no picture can be like that.
     """
     frame = av.VideoFrame(width, height, format_name)
@@ -69,8 +70,10 @@ def _lines(plane: Any, rows: int) -> Bytes:
 def read_planes(
     slot: Bytes, width: int, height: int, format_name: str, planes: Layout
 ) -> av.VideoFrame:
-    """A picture of our own with the bytes of a slot; nothing of what is claimed is believed.
+    """A picture of our own with the bytes of a slot; the child's claims are checked.
 
+    Args:   slot: uint8 (n,). width, height: px. format_name: FFmpeg's name of the pixel format.
+            planes: rows and bytes a row of each, as the child wrote them.
     Raises: ValueError: picture and planes do not go together, or do not fit into the slot.
     """
     expected = layout(width, height, format_name)

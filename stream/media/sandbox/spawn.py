@@ -1,4 +1,4 @@
-"""Spawn: starts a process that takes a recording apart, and says what became of it."""
+"""Spawn: starts a process that decodes a recording, and says how it ended."""
 
 from __future__ import annotations
 

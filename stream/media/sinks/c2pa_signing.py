@@ -51,7 +51,12 @@ class C2paSigner:
         raise ConfigError(f"{key} and {certificates} cannot be used for signing: {reasons[0]}")
 
     def sign(self, part: Path, target: Path, statement: str) -> None:
-        """Replace `part` by a signed copy. Raises: OutputError."""
+        """Replace `part` by a signed copy.
+
+        Args:   part: the complete file, replaced. target: the name it will have, which says its
+                kind. statement: what was done to the pictures, for people.
+        Raises: OutputError.
+        """
         signed = part.with_name(part.name + ".signed")
         try:
             builder = self._c2pa.Builder(json.dumps(self._manifest(target, statement)))

@@ -24,7 +24,12 @@ class Signer(Protocol):
     """Puts a signature on a finished file."""
 
     def sign(self, part: Path, target: Path, statement: str) -> None:
-        """Replace `part`, which will be called `target`. Raises: OutputError."""
+        """Replace `part`, which will be called `target`.
+
+        Args:   part: the complete file. target: the name it will have. statement: what was done to
+                the pictures, for people.
+        Raises: OutputError.
+        """
         ...
 
 

@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
+from functools import partial
+from typing import Protocol, Self
 
 import av
 import cv2
@@ -28,6 +28,7 @@ from stream.frame import Frame, Image
 from stream.link import Link, LinkClosedError
 from stream.media.pyav import exact
 from stream.media.sources.devices import Device, cameras_found
+from stream.media.stream_address import StreamAddress
 
 OPEN_S = 15.0
 """Some cameras take seconds until their first picture, none so long."""
@@ -39,11 +40,25 @@ DAMAGED_MOST = 60
 GONE = (errno.ENODEV, errno.ENXIO, errno.EIO)
 
 
+class Reader(Protocol):
+    """One opening of a camera or stream: a thread that puts its pictures into `pictures`."""
+
+    rate: Fraction
+    has_sound: bool
+    pictures: Link[tuple[Image, int]]
+    """RGB uint8 (H, W, 3), and when it was captured (`time.monotonic_ns`)."""
+    thread: threading.Thread
+
+    def leave(self) -> None:
+        """Close it as soon as possible; from any thread."""
+
+
 class CameraSource:
     """A camera. A context manager; iterate once; `stop` ends the iteration from any thread.
 
-    Args:   device: from `device_named`.
+    Args:   device: from `device_named`; or a stream on a server.
             say: gets one line when the camera is lost and one when it is back.
+            open_reader: opens it, each time; left out, as a camera.
     Raises: InputError: it is absent, busy, closed to us, or gives no picture; with the way out.
     """
 
@@ -51,23 +66,31 @@ class CameraSource:
     frames_total = None
     time_base = Fraction(1, 90_000)
 
-    def __init__(self, device: Device, say: Callable[[str], None] = lambda line: None) -> None:
-        self._device = device
-        self._say = say
+    def __init__(
+        self,
+        device: Device | StreamAddress,
+        say: Callable[[str], None] = lambda line: None,
+        open_reader: Callable[[], Reader] | None = None,
+    ) -> None:
+        if open_reader is None:
+            assert isinstance(device, Device), "a stream has a reader of its own"
+            open_reader = partial(_Reader, device)
+        self._say, self._open_reader = say, open_reader
+        self._kind = "camera" if isinstance(device, Device) else "stream"
         self._stopped = threading.Event()
-        self._reader = _Reader(device)
+        self._reader = open_reader()
         try:
             first = self._reader.pictures.get(OPEN_S)
         except TimeoutError as error:
             self.close()
-            raise InputError(
-                f"{device.name} gives no picture; unplug it and plug it in again"
-            ) from error
+            way_out = "; unplug it and plug it in again" if self._kind == "camera" else ""
+            raise InputError(f"{device.name} gives no picture{way_out}") from error
         except LinkClosedError as error:
             raise InputError(f"{device.name} has no picture") from error
         self._first: tuple[Image, int] | None = first
         self.height, self.width = first[0].shape[:2]
         self.rate = self._reader.rate
+        self.has_sound = self._reader.has_sound
         self._started_ns = first[1]
         self.reconnected = 0
         """How often the camera came back."""
@@ -75,12 +98,7 @@ class CameraSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -113,7 +131,7 @@ class CameraSource:
 
     def _next(self) -> tuple[Image, int] | None:
         first, self._first = self._first, None
-        # Whoever opened the camera may have had much to do since.
+        # Opening the rest may have taken long since then.
         if first is not None and time.monotonic_ns() - first[1] < 1e9 / self.rate:
             return first
         try:
@@ -127,14 +145,14 @@ class CameraSource:
 
     def _reconnect(self, why: str) -> tuple[Image, int] | None:
         """Wait until the camera is back; None when stopped meanwhile."""
-        self._say(f"the camera is lost ({why}); waiting for it")
+        self._say(f"the {self._kind} is lost ({why}); waiting for it")
         pause_s = RETRY_S
         self._reader.leave()
         while not self._stopped.wait(pause_s):
             pause_s = min(2.0 * pause_s, RETRY_MOST_S)
             if self._reader.thread.is_alive():
                 continue  # still inside the driver, which would call us busy ourselves
-            self._reader = _Reader(self._device)
+            self._reader = self._open_reader()
             try:
                 picture = self._reader.pictures.get(OPEN_S)
             except (InputError, LinkClosedError):
@@ -143,14 +161,16 @@ class CameraSource:
                 self._reader.leave()
                 continue
             self.reconnected += 1
-            self._say("the camera is back")
+            self._say(f"the {self._kind} is back")
             return picture
         self._reader.leave()
         return None
 
 
 class _Reader:
-    """One opening of the camera: a thread that puts its pictures into `pictures`."""
+    """One opening of a camera."""
+
+    has_sound = False
 
     def __init__(self, device: Device) -> None:
         self.device = device

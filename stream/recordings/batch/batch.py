@@ -94,6 +94,9 @@ def make_plan(
 
     An output may be replaced without `--overwrite` where it is ours: the manifest has it, and
     nobody has changed it since.
+
+    Args: finding: the recordings that there are. options: of the archive. weights: SHA-256 of each
+          file of the network, by name. manifest: what was done before.
     """
     plan = Plan()
     settings, model = settings_of(options.each), model_of(weights)

@@ -89,13 +89,14 @@ def closeup_recording(number: int, task: Task, heard: Any) -> Record:
         with suppress(ray.exceptions.RayError):
             heard.put((number, moment))
 
-    return perform(task, partial(SentMeter, send=send), _shared_runtime(task.options.runtime))
+    shared_runtime = _shared_runtime(task.options.runtime, task.options.weights)
+    return perform(task, partial(SentMeter, send=send), shared_runtime)
 
 
 @cache
-def _shared_runtime(runtime: str) -> SharedRuntime:
+def _shared_runtime(runtime: str, weights: str) -> SharedRuntime:
     """Opened once in each worker, which keeps it until it ends."""
-    return SharedRuntime(runtime)
+    return SharedRuntime(runtime, weights)
 
 
 def _heard(ray: Any, heard: Any) -> list[tuple[int, Moment]]:

@@ -62,7 +62,11 @@ def work_dir_of(options: Options, weights: dict[str, str]) -> WorkDir:
 
 
 def perform(task: Task, meter: MakeMeter, shared_runtime: SharedRuntime) -> Record:
-    """Enhance one recording. Whatever is wrong with it is in the record; only Ctrl-C is raised."""
+    """Enhance one recording. Whatever is wrong with it is in the record; only Ctrl-C is raised.
+
+    Args: task: which recording, and how. meter: makes what is told how far it is. shared_runtime:
+          runs the network.
+    """
     source = None
     try:
         task.options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +104,7 @@ def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, shared_runtime: SharedR
 
 
 def _defect(error: Exception) -> str:
-    """What to report to whoever mends this program: where it happened, and what."""
+    """For a bug report: where it happened, and what."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     what = " ".join(f"{type(error).__name__}: {error}".split())
     where = f"{Path(place.filename).name}:{place.lineno}"

@@ -1,8 +1,8 @@
 """HOG descriptor: what a face looks like, in numbers that stay when its owner leaves the room.
 
-Only the inside of the face counts: whoever sits down on the same chair has the same background and
-the same light. And only gradients, each against its neighbourhood: so it is blind to exposure and
-contrast. It is no face recogniser: it knows somebody again in the same recording, rarely on
+Only the inside of the face counts: people who sit on the same chair have the same background and
+the same light. And only gradients, each against its neighbourhood: so exposure and contrast do
+not matter. It is no face recogniser: it knows somebody again in the same recording, rarely on
 another day or in another light. Where dlib is installed, `stream.recordings.people.dlib_descriptor`
 knows more.
 

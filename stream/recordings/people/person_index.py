@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
@@ -81,12 +80,7 @@ class PersonIndex:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.wipe()
 
     @property
@@ -157,7 +151,7 @@ class PersonIndex:
             person.exemplars = self._bank.take(track_id)
             self.number_of[track_id] = track_id
             self._people.append(person)
-            # Whoever has become better known may now be known again by others, too.
+            # A person with more descriptors may now match other tracks, too.
             while (same := self._same_as(person)) is not None:
                 person = self._merge(same, person)
             self._stay_bounded()

@@ -38,6 +38,8 @@ def check_page(folder: Path, overwrite: bool) -> None:
 def write_page(folder: Path, report: Report, collector: ReportCollector) -> None:
     """Write the page and the figures; each is there completely or not at all.
 
+    Args:   folder: made where it is not there; what contains it must be. report: the figures.
+            collector: the pictures.
     Raises: OutputError: they cannot be written.
     """
     texts = {FIGURES: json.dumps(report, indent=2) + "\n", PAGE: render(report, collector)}
@@ -61,8 +63,8 @@ def render(report: Report, collector: ReportCollector) -> str:
         _timeline(collector),
         _closeups(collector),
         _work(report),
-        '</main><footer class="soft"><p>This page shows faces, because it was asked for. Whoever '
-        "should not see them should not get it. It loads nothing and sends nothing.</p></footer>",
+        '</main><footer class="soft"><p>This page shows faces, because it was asked for: give it '
+        "to nobody who should not see them. It loads nothing and sends nothing.</p></footer>",
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -13,17 +13,26 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from engines.machine import cores
 from engines.runtime import measured_choice
 from stream.options import Options
 from stream.stages.tracking.detector_weights import FULL_RANGE, SHORT_RANGE
 
 BLOCK_BYTES = 1 << 20
 PACKAGES = (
-    *("av", "numpy", "opencv-contrib-python", "mediapipe", "onnxruntime", "openvino"),
+    *(
+        "av",
+        "numpy",
+        "opencv-python",
+        "opencv-contrib-python",
+        "mediapipe",
+        "onnxruntime",
+        "openvino",
+    ),
     *("tensorrt", "tensorrt_rtx", "torch", "dlib-bin", "face_recognition_models"),
 )
 SOURCES = ("stream", "engines")
-NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress")
+NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress", "measure")
 """Options that say where things are and what is said, not what the result looks like."""
 
 
@@ -82,8 +91,10 @@ def work_key(source: Stamp, settings: str, model: str) -> str:
     """SHA-256 of all that the bytes of a result depend on: work that was interrupted goes on only
     where nothing of it has changed. Beside recording, settings and model these are our own code,
     the packages, and the number of threads, by which some networks round differently.
+
+    Args: source: the recording's. settings: SHA-256 of the options. model: of the network's files.
     """
-    threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
+    threads = os.environ.get("OMP_NUM_THREADS") or str(cores())
     machine = [platform.machine(), threads, measured_choice()]
     parts = [source.sha256, settings, model, _code(), _packages(), *machine]
     return sha256_of_json(parts)

@@ -1,4 +1,7 @@
-"""Lock: one process at a time, without anything to clean up after a process that was killed."""
+"""Lock: one process at a time, without anything to clean up after a process that was killed.
+
+Not filelock, which the engine cache uses: its files stay, and these lie in folders of the user's.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ import json
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from engines.files import give_name, hidden_beside, write_whole
@@ -94,12 +93,7 @@ class WorkDir:
             raise OutputError(f"{self.folder} cannot be used: {error.strerror}") from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._held.close()
 
     @property
@@ -136,6 +130,8 @@ class WorkDir:
     def keep_learnt(self, name: str, known: dict[str, Any], weights: bytes | None = None) -> None:
         """Keep what is known of the learning of somebody, and the personal weights.
 
+        Args:   name: of the files, without ending. known: what JSON can hold. weights: as
+                `PersonalWeights` writes them; None: there are none yet.
         Raises: OutputError: it cannot be written.
         """
         try:

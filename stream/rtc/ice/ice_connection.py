@@ -6,6 +6,7 @@ one STUN server, 5 s for a dead one             1 s, and a dead one is not asked
 one TURN server                                 any number, UDP, TCP and TLS
 any port, no public address                     a range of ports, the address of a router
 checks every address that a peer names          few, few times, and none that is private
+one way for ever                                ICE restart
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from typing import Any
 
 import aioice.ice
+import aioice.utils
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 
@@ -30,6 +32,8 @@ PAIRS = 12
 """Pairs of addresses that are checked because a peer named them."""
 RETRANSMISSIONS = 4
 """Of a check at an address from which nothing valid has come."""
+RESTART_S = 15.0
+"""A restart must find a way within this time."""
 LOOPBACK = "127.0.0.1"
 RECEIVE_BYTES = 1 << 20
 _dead: dict[str, float] = {}
@@ -57,7 +61,10 @@ class IceProtocol(aioice.ice.StunProtocol):
         integrity_key: bytes | None = None,
         retransmissions: int | None = None,
     ) -> tuple[stun.Message, tuple[str, int]]:
-        """As aioice's, but with fewer retransmissions at a stranger's address."""
+        """As aioice's, but with fewer retransmissions at a stranger's address.
+
+        Args: as aioice's; retransmissions: how many are sent; None: as many as suit the address.
+        """
         if retransmissions is None and integrity_key is not None:
             known = addr in self.receiver.authenticated
             retransmissions = None if known else RETRANSMISSIONS
@@ -80,6 +87,9 @@ class IceConnection(aioice.Connection):
         self._options, self._loopback = options, loopback
         self._own = {LOOPBACK, "::1", *own_addresses()} if loopback else set()
         self._named = 0
+        self._former: aioice.ice.CandidatePair | None = None
+        """Carries the media from a restart until there is a new pair."""
+        self._restarting: asyncio.Task[None] | None = None
         self.authenticated: set[tuple[str, int]] = set()
         """Addresses from which checks with the right password have come."""
 
@@ -118,7 +128,11 @@ class IceConnection(aioice.Connection):
     def check_incoming(
         self, message: stun.Message, addr: tuple[str, int], protocol: aioice.ice.StunProtocol
     ) -> None:
-        """As aioice's; called for checks with the right password only."""
+        """As aioice's; called for checks with the right password only.
+
+        Args: message: the STUN request. addr: where it came from. protocol: the socket that it came
+              to.
+        """
         self.authenticated.add(addr)
         super().check_incoming(message, addr, protocol)
 
@@ -128,6 +142,68 @@ class IceConnection(aioice.Connection):
             # aioice makes the list from these, and gives up where it is empty.
             await asyncio.sleep(0.02)
         await super().connect()
+
+    async def restart(self, username: str, password: str) -> None:
+        """Look for a way anew, with new credentials on both sides; media go on meanwhile.
+
+        Args:   username, password: the peer's new ones.
+        Raises: ConnectionError: there is no way yet, or none any more.
+        """
+        if self._closing or not (self._nominated or self._former):
+            raise ConnectionError("nothing is connected that could be restarted")
+        for task in (self._restarting, self._query_consent_task):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        for pair in self._check_list:
+            if pair.task is not None:
+                pair.task.cancel()
+        self._former = self._nominated.get(1, self._former)
+        self._nominated.clear()
+        self._nominating.clear()
+        self._check_list, self._check_list_done = [], False
+        self._check_list_state = asyncio.Queue()
+        self._remote_candidates, self._named = [], 0
+        self._early_checks.clear()
+        self._early_checks_done = False
+        self.authenticated.clear()
+        self._local_username = aioice.utils.random_string(4)
+        self._local_password = aioice.utils.random_string(22)
+        self.remote_username, self.remote_password = username, password
+        self._restarting = asyncio.create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        try:
+            async with asyncio.timeout(RESTART_S):
+                await self.connect()
+            self._former = None
+        except (ConnectionError, TimeoutError):
+            # In a task of its own, because closing ends this one.
+            self._ending = asyncio.create_task(self.close())
+
+    async def close(self) -> None:
+        """As aioice's."""
+        if self._restarting is not None and not self._restarting.done():
+            self._restarting.cancel()
+            await asyncio.gather(self._restarting, return_exceptions=True)
+        self._former = None
+        await super().close()
+
+    async def sendto(self, data: bytes, component: int) -> None:
+        """As aioice's; during a restart by the way from before."""
+        if component not in self._nominated and self._former is not None:
+            await self._former.protocol.send_data(data, self._former.remote_addr)
+            return
+        await super().sendto(data, component)
+
+    async def recvfrom(self) -> tuple[bytes, int]:
+        """As aioice's, also during a restart."""
+        if not self._nominated and self._former is not None:
+            result = await self._queue.get()
+            if result is None:
+                raise ConnectionError("Connection lost while receiving data")
+            return result
+        return await super().recvfrom()
 
     async def gather_candidates(self) -> None:
         """Bind the sockets and ask the servers."""
@@ -145,7 +221,10 @@ class IceConnection(aioice.Connection):
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
     ) -> list[Candidate]:
-        """Candidates of every kind: host, server-reflexive, relayed."""
+        """Candidates of every kind: host, server-reflexive, relayed.
+
+        Args: component: number of the ICE component. addresses: of this machine. timeout: not used.
+        """
         bound = [one for one in [await self._bind(address) for address in addresses] if one]
         self._protocols += bound
         found = [one.local_candidate for one in bound]

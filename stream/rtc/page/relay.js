@@ -11,9 +11,12 @@ const CONNECT_MS = 15000;
 const RETRY_MS = 2000;
 const GIVE_UP_MS = 60000;
 const FROZEN_MS = 1000;
+const RESTART_MS = 2000;
 const NO_WAY = "No connection came about: is UDP blocked between this browser and the relay? It may need a TURN server.";
 const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {} };
 window.closeup = call;
+// By this the relay knows the same page again, and hands back what it remembers of its people.
+const secret = [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
 
 function headers(more) {
   const token = $("token").value || wishes.get("token");
@@ -49,7 +52,7 @@ async function start() {
       call.local = await openCamera();
       $("camera").srcObject = call.local;
     }
-    await connect(watch ? `whep/${encodeURIComponent(watch)}` : "call");
+    await connect(watch ? `whep/${encodeURIComponent(watch)}` : `call/${secret}`);
   } catch (error) {
     $("ask").hidden = !/token/.test(error.message);
     await stop("not connected", error.name === "NotAllowedError" ? "The camera was not allowed." : error.message);
@@ -74,7 +77,10 @@ async function connect(endpoint) {
       clearTimeout(call.limit);
       state("connected", true);
     }
-    if (pc.connectionState === "disconnected") state("no network; waiting for it …");
+    if (pc.connectionState === "disconnected") {
+      state("no network; waiting for it …");
+      restart(pc);
+    }
     if (pc.connectionState === "failed") call.connected ? reconnect(endpoint) : stop("not connected", NO_WAY);
   };
   clearTimeout(call.limit);
@@ -129,7 +135,8 @@ async function reconnect(endpoint) {
     const { pc, place } = call;
     call.channel = call.pc = null;
     pc?.close();
-    if (place) fetch(place, { method: "DELETE", headers: headers() }).catch(() => {});
+    // A call's new offer takes over the old session; who watches has none to take over.
+    if (place && !local) fetch(place, { method: "DELETE", headers: headers() }).catch(() => {});
     try {
       await connect(endpoint);
       for (let waited = 0; ours() && !back() && waited < CONNECT_MS; waited += 200) await pause(200);
@@ -140,6 +147,44 @@ async function reconnect(endpoint) {
   call.reconnecting = false;
   if (ours() && !back()) await stop("not connected", `The connection was lost: ${problem}.`);
   if (!ours() && local !== call.local) local?.getTracks().forEach((track) => track.stop());
+}
+
+// The network may have changed: the same call by another way (ICE restart, RFC 9725), as often as it takes.
+async function restart(pc) {
+  const waits = () => pc === call.pc && pc.connectionState === "disconnected";
+  await pause(RESTART_MS);
+  while (waits()) {
+    try {
+      await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+      await gathered(pc);
+      const answer = await fetch(call.place, {
+        method: "PATCH",
+        headers: headers({ "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*" }),
+        body: fragment(pc.localDescription.sdp),
+        signal: AbortSignal.timeout(2 * RESTART_MS),
+      });
+      if (answer.status !== 200) throw new Error(`the relay answered ${answer.status}`);
+      await pc.setRemoteDescription({ type: "answer", sdp: merged(pc.remoteDescription.sdp, await answer.text()) });
+    } catch (error) {
+      if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+    }
+    await pause(2 * RESTART_MS);
+  }
+}
+
+// The part of an offer that ICE needs (RFC 8840).
+function fragment(sdp) {
+  const first = sdp.slice(sdp.indexOf("\nm=") + 1).split(/\nm=/)[0];
+  const wanted = /^(m=|a=(mid|ice-ufrag|ice-pwd|candidate|end-of-candidates))/;
+  return `${first.split(/\r?\n/).filter((line) => wanted.test(line)).join("\r\n")}\r\n`;
+}
+
+// The answer of before with the relay's new name, password and addresses.
+function merged(sdp, part) {
+  const lines = part.split(/\r?\n/);
+  const fresh = lines.filter((line) => /^a=(ice-ufrag|ice-pwd|candidate)/.test(line));
+  const old = sdp.split(/\r?\n/).filter((line) => !/^a=(ice-ufrag|ice-pwd|candidate|end-of-candidates)/.test(line));
+  return old.map((line) => (/^a=mid:/.test(line) ? [line, ...fresh].join("\r\n") : line)).join("\r\n");
 }
 
 function pause(ms) {

@@ -25,6 +25,8 @@ FLOOR, CEILING = 150_000, 30_000_000
 BACK_OFF = 0.85
 FAST, SLOW = 1.0, 0.08
 """Growth a second: far below what the network was seen to carry, and near it."""
+DOUBLES_S = 0.7
+"""Beyond, it doubles in this time."""
 _WRAP = 1 << 24
 _UNITS_PER_MS = (1 << 18) / 1000
 
@@ -43,6 +45,8 @@ class BandwidthEstimate:
         self._calm_since_ms = 0
         self._queued = 0
         self._carried = 0.0
+        self.late_ms = 0.0
+        """How much later than the fastest one of late the last packet came."""
         self.pause_ms = 0.0
         """How late this program's event loop was lately: that is no queue of the network."""
 
@@ -61,6 +65,7 @@ class BandwidthEstimate:
             self._bases.append((arrival_time_ms, delay_ms))
         elif delay_ms < self._bases[-1][1]:
             self._bases[-1] = (self._bases[-1][0], delay_ms)
+        self.late_ms = delay_ms - min(one for _, one in self._bases)
         for kept, span_ms in ((self._received, RATE_MS), (self._delays, WINDOW_MS)):
             while kept[0][0] < arrival_time_ms - span_ms:
                 kept.popleft()
@@ -107,4 +112,8 @@ class BandwidthEstimate:
         if self._bits < BACK_OFF * self._carried:
             return FAST
         calm_s = (now_ms - self._calm_since_ms) / 1000
-        return SLOW if self._bits < 1.15 * self._carried else min(FAST, SLOW * 2.0 ** (calm_s - 2))
+        return (
+            SLOW
+            if self._bits < 1.15 * self._carried
+            else min(FAST, SLOW * 2.0 ** (calm_s / DOUBLES_S - 2))
+        )

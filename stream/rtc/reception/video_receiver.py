@@ -16,6 +16,7 @@ from typing import Any
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
+from av import VideoFrame
 
 from stream.rtc.reception.bandwidth import BandwidthEstimate
 from stream.rtc.reception.frame_buffer import FrameBuffer
@@ -27,6 +28,9 @@ MOST_PIXELS = 2560 * 1440
 """Of a picture that is decoded."""
 WAITING_FRAMES = 15
 """More do not wait for the decoder: then it goes on with a key frame."""
+LATE_MS, LATE_MOST_S = 1000.0, 3.0
+"""Pictures that are so much later than the fastest are not shown, for so long at most."""
+KEPT_LATE = 1000
 _log = logging.getLogger("closeup.relay")
 
 
@@ -68,6 +72,8 @@ class VideoReceiver(RTCRtpReceiver):
         self._missing = MissingPackets()
         self._ssrc: int | None = None
         self._ticking: asyncio.Task[None] | None = None
+        self._late: set[int] = set()
+        self._fresh_s = time.monotonic()
         self.refused = ""
         """Why the last picture was not decoded; empty: it was."""
 
@@ -85,6 +91,15 @@ class VideoReceiver(RTCRtpReceiver):
             with suppress(asyncio.CancelledError):
                 await self._ticking
         await super().stop()
+
+    def is_late(self, frame: VideoFrame) -> bool:
+        """Whether a picture came through a queue of the network and is too old to be shown.
+
+        Ask once for each picture. Of a queue that stays they count as new: the way is longer now.
+        """
+        late = frame.pts in self._late
+        self._late.discard(frame.pts or 0)
+        return late
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         await super()._handle_rtp_packet(packet, arrival_time_ms)
@@ -123,6 +138,11 @@ class VideoReceiver(RTCRtpReceiver):
             return
         mapper = self._RTCRtpReceiver__timestamp_mapper  # type: ignore[attr-defined]
         frame.timestamp = mapper.map(frame.timestamp)
+        now_s = time.monotonic()
+        if self._estimate.late_ms < LATE_MS:
+            self._fresh_s = now_s
+        elif now_s - self._fresh_s < LATE_MOST_S and len(self._late) < KEPT_LATE:
+            self._late.add(frame.timestamp)
         decoding.put((codec, frame))
 
     async def _tick(self) -> None:

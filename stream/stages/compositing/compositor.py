@@ -31,21 +31,27 @@ busy, and adding its damage back would undo the network's work. Measured in the 
 four recordings: patches of 29.41 dB become 29.47 dB with it, 29.36 with a quarter and 29.48 with
 all; the same patches two pixels of the camera aside, which the consistency check would not let
 pass, are pulled from 15.9 to 23.5 dB, with a quarter to 25.3 and with all to 20.6."""
+COLOUR_DAMAGE = 0.75
+"""The same of colour, of which a codec sends less."""
 GRAIN = 0.7
 """Of the camera's own grain, which the network takes out, so much is put back: a smooth face before
-a background that is not looks pasted in. It is that of the very frame, so it trembles as the
+a background that is not looks pasted in. It is that of the very frame, so it changes as the
 background does. Chosen on two people in the bench's `frozen`. The demo's face has 0.94 times the
 grain around it in the camera's enlarged picture; without this it had 0.67, with it 0.91."""
 GRAIN_PX = 1.0
 """What changes over more than this, in px of the camera, is not grain: a codec's damage mostly."""
 CONTRAST_PX = 1.5
-COLOUR_PART = 1.0 / 12.0
-"""Colour and brightness: what changes over more than this part of the crop; always matched."""
-COLOUR_LEAST_PX = 3.0
+LIGHT_PART = 1.0 / 12.0
+"""Brightness: what changes over more than this part of the crop; always matched."""
+LIGHT_LEAST_PX = 3.0
+COLOUR_PX = 8.0
+"""Colour, likewise, in px of the camera. What is finer a codec has hardly sent: given back over as
+little as brightness, it took a quarter of a decibel of what exemplars know of colour."""
 INNER = 0.75
 """The mask is 1 within this part of its radius and falls to 0 at the radius."""
 MAD_TO_DEVIATION = 1.4826
-# A second difference in both directions: blind to plain slopes; its response to white noise has
+_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
+# A second difference in both directions: zero on linear gradients; its response to white noise has
 # 6 times the deviation (Immerkaer, Fast noise variance estimation, 1996).
 _HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0
 
@@ -114,20 +120,23 @@ def back_project(
     seen = crop.astype(np.float32)
     shrunk = cv2.resize(patch, (side, side), interpolation=cv2.INTER_AREA)
     difference = seen - shrunk.astype(np.float32)
-    reach = max(COLOUR_LEAST_PX, COLOUR_PART * side)
-    low = np.asarray(cv2.GaussianBlur(difference, (0, 0), reach), np.float32)
-    high = difference - low
+    grey = np.repeat(_luma(difference), 3, axis=2)
+    colour = difference - grey
+    light = cv2.GaussianBlur(grey, (0, 0), max(LIGHT_LEAST_PX, LIGHT_PART * side))
+    hue = cv2.GaussianBlur(colour, (0, 0), COLOUR_PX)
+    low = light + hue
     mean, contrast = _local(seen)
     noise = noise_level(seen)
     if camera.noise is not None:
         # Each may miss some: the guess what neighbouring pixels share, the profile what a codec
         # has done since.
         noise = np.maximum(camera.noise_at(mean), noise)
-    tolerance = TOLERANCE * noise + DAMAGE * contrast
-    excess = np.clip(high, -tolerance, tolerance)
-    speckle = np.clip(high, -TOLERANCE * noise, TOLERANCE * noise)
+    excess = _beyond(grey - light, TOLERANCE * noise + DAMAGE * _luma(contrast))
+    excess += _beyond(colour - hue, TOLERANCE * noise + COLOUR_DAMAGE * contrast)
+    fine = difference - low
+    speckle = np.clip(fine, -TOLERANCE * noise, TOLERANCE * noise)
     speckle -= cv2.GaussianBlur(speckle, (0, 0), GRAIN_PX)
-    correction = low + (high - excess) + grain * speckle
+    correction = low + excess + grain * speckle
     enlarged = cv2.resize(
         correction, (patch.shape[1], patch.shape[0]), interpolation=cv2.INTER_CUBIC
     )
@@ -142,6 +151,16 @@ def noise_level(crop: Floats) -> Floats:
     response = np.abs(cv2.filter2D(crop, cv2.CV_32F, _HIGH_PASS, borderType=cv2.BORDER_REFLECT))
     deviation = MAD_TO_DEVIATION * np.median(response.reshape(-1, 3), axis=0)
     return np.asarray(np.clip(deviation, NOISE_LEAST, NOISE_MOST), np.float32)
+
+
+def _beyond(difference: Floats, tolerance: Floats) -> Floats:
+    """What a difference is more than what is tolerated of it."""
+    return np.asarray(difference - np.clip(difference, -tolerance, tolerance), np.float32)
+
+
+def _luma(picture: Floats) -> Floats:
+    """Rec. 601: float32 (h, w, 1)."""
+    return np.asarray(cv2.transform(picture, _LUMA), np.float32)[..., None]
 
 
 def _local(crop: Floats) -> tuple[Floats, Floats]:

@@ -20,12 +20,12 @@ from stream.protocols import FaceState, Stage
 
 IDENTITY_MARGIN = 0.02
 """What is promised: in no frame a face is less like the truth than the camera's picture, enlarged,
-by more than this: cosine of a face recogniser's descriptions. `python -m bench` holds all to it. In
-a call nobody knows the truth; what can be measured there is below."""
+by more than this: cosine of a face recogniser's descriptions. `python -m bench` checks it. In
+a call the truth is not known; what can be measured there is below."""
 # Measured by `python -m bench.consistency_evaluation` as `difference`: patches of the network, with
 # any exemplars, noise, hands, bad light: 0.108 at most; the same half a pixel of the camera aside,
 # of which most are worse than bicubic enlargement: 0.09 to 0.24; one pixel aside or anything else:
-# above 0.18. Held to labelled data by `python -m calibration.thresholds`, figures in
+# above 0.18. Checked on labelled data by `python -m calibration.thresholds`, figures in
 # calibration/thresholds/thresholds.toml.
 DOUBT = 0.115
 """A patch that differs more than this fades out ..."""

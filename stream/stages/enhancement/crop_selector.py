@@ -1,6 +1,6 @@
 """CropSelector: how large the crop of a face is, and where it lies.
 
-Both change as rarely as possible: what trembles from frame to frame in the crop becomes flicker in
+Both change as rarely as possible: jitter of the crop from frame to frame becomes flicker in
 the patch.
 """
 
@@ -58,7 +58,11 @@ class CropSelector:
 
     def instead(self, side: float, scale: int, bucket: int, largest_px: int) -> Iterator[int]:
         """Buckets that may take the place of one that is not ready, the best first: the present
-        one, smaller ones that still show the whole face, larger ones."""
+        one, smaller ones that still show the whole face, larger ones.
+
+        Args: side: of the headshot, px. scale: 4 or 8. bucket: that is not ready. largest_px: the
+              largest bucket that may be spent on a face.
+        """
         if self.corner is not None and self.scale == scale and self.bucket <= largest_px:
             yield self.bucket
         allowed = [b for b in BUCKETS[scale] if b <= largest_px]
@@ -66,7 +70,10 @@ class CropSelector:
         yield from (b for b in allowed if b > bucket)
 
     def put(self, face: Face, scale: int, bucket: int) -> None:
-        """Lay the crop around a face, as near to the last one as will do."""
+        """Lay the crop around a face, as near to the last one as will do.
+
+        Args: scale: 4 or 8. bucket: side of the crop, px.
+        """
         # Above the largest bucket, where the middle is enhanced, the exemplar keeps growing.
         exact = STEPS_PER_OCTAVE * math.log2(max(face.headshot_side_px, 1.0))
         if self.corner is None or abs(exact - self.step) > STEP_SLACK:

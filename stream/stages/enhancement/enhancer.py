@@ -1,6 +1,6 @@
 """Enhancer: runs the network on the faces that will be shown larger than the camera saw them.
 
-Crops lie at whole pixels and change their place and size as rarely as possible: what trembles from
+Crops lie at whole pixels and change their place and size as rarely as possible: jitter from
 frame to frame in the crop becomes flicker in the patch.
 """
 
@@ -15,7 +15,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from engines.alignment import raised
+from engines.exemplar_transfer import finished
 from engines.runtime import BUCKETS, Features, Runtime
 from stream.frame import Face, Frame, Image, Patch, View
 from stream.image.resample import cut_square
@@ -313,7 +313,7 @@ class Enhancer(Stage):
             assert without is not None
             return without
         track.alignment.remember(with_them)
-        with_them = raised(with_them, runtime.scale, track.alignment.pictures, self.detail)
+        with_them = finished(with_them, runtime.scale, track.alignment.pictures, self.detail)
         if without is None or share >= 1.0:
             return with_them
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)

@@ -9,12 +9,13 @@ sends the same picture again, nothing is aligned or encoded again.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from engines.alignment import Aligned, Floats, Guide, SearchPicture, agreement, warp
-from stream.frame import Exemplar, Image
+from engines.alignment import Aligned, Floats, Guide, SearchPicture, agreement, agrees, warp
+from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Image
 
 SAME_LEVELS = 0.35
 """Mean difference of two crops, 8-bit levels, below which the camera has sent the same picture."""
@@ -23,22 +24,62 @@ STEADY = 0.5
 AGREE_PX = 0.35
 """... to about so much, px of the camera: noise of the estimate, not motion."""
 
+FOLLOW = 0.2
+"""Of a new measurement of agreement, so much is taken over: expressions come and go in some frames,
+and a swap costs a little unrest."""
+TRIAL_S = 0.15
+"""Once all were tried, another exemplar is tried so often; each time costs a flow (2 ms)."""
+BETTER, BETTER_BY = 1.15, 0.02
+"""It is used when it agrees by this factor and so much more than the worst of those in use."""
+
 Placement = tuple[int, int, int, float]
 """Exemplars' version, scale, bucket and side of the headshot in the enlarged crop."""
 
 
-class ExemplarAlignment:
-    """The exemplars of one face, as the network gets them."""
+@dataclass
+class _Candidate:
+    """One exemplar that the face may be shown with."""
 
-    def __init__(self) -> None:
+    exemplar: Exemplar
+    picture: Image
+    """Placed in the enlarged crop."""
+    searched: dict[bool, SearchPicture] = field(default_factory=dict)
+    """By whether the guide knows more than the camera."""
+    flow: Floats | None = None
+    """Of the last frame, while it is in use."""
+    agrees: float | None = None
+    """0..1, how much of the face it shows as the camera sees it now; None: not tried yet."""
+
+    def search_picture(self, cells: int, fine: bool) -> SearchPicture:
+        """What the camera could see of it."""
+        if fine not in self.searched:
+            self.searched[fine] = SearchPicture(self.picture, cells, fine=fine)
+        return self.searched[fine]
+
+    def judge(self, aligned: Aligned) -> None:
+        """Take in how well it agreed this time."""
+        now = agrees(aligned.picture)
+        self.agrees = now if self.agrees is None else self.agrees + FOLLOW * (now - self.agrees)
+
+
+class ExemplarAlignment:
+    """The exemplars of one face, as the network gets them.
+
+    Of all that the bank offers, those that agree best with the face as it is now are used: the
+    bank knows pose and sharpness, not expression. One more than these is aligned for trial at a
+    time, so that the others' agreement is known.
+
+    Args: count: how many are used at once.
+    """
+
+    def __init__(self, count: int = EXEMPLARS_PER_FACE) -> None:
         self.aligned = 0
         """Goes up when the exemplars are aligned anew: older features are of no use."""
-        self._exemplars: tuple[Exemplar, ...] = ()
+        self._count = count
+        self._candidates: list[_Candidate] = []
+        """Those in use first."""
         self._placement: Placement | None = None
-        self._placed: list[Image] = []
-        self._searched: dict[bool, list[SearchPicture]] = {}
-        """By whether the guide knows more than the camera."""
-        self._flows: list[Floats] = []
+        self._tried_s = -math.inf
         self._corner = (0, 0)
         self._crop: Image | None = None
         self._fine = False
@@ -53,11 +94,16 @@ class ExemplarAlignment:
         """The exemplars as they were aligned last: RGBA uint8 (s b, s b, 4) each; empty: none."""
         return self._done
 
+    @property
+    def used(self) -> tuple[Exemplar, ...]:
+        """The exemplars that these are of."""
+        return tuple(one.exemplar for one in self._candidates[: self._count])
+
     def forget(self) -> None:
         """The next frame is aligned as if it were the first."""
-        self._flows = []
+        self._candidates, self._placement = [], None
         self._crop = self._made = None
-        self._due_s = -math.inf
+        self._due_s = self._tried_s = -math.inf
 
     def remember(self, made: Image) -> None:
         """Take what the network has made of the crop that was aligned last: the next one is aligned
@@ -78,7 +124,7 @@ class ExemplarAlignment:
     ) -> list[Image]:
         """Align the exemplars to the crop of one frame.
 
-        Args:    exemplars: at least one. crop: RGB uint8 (b, b, 3).
+        Args:    exemplars: at least one, best first as far as is known. crop: RGB uint8 (b, b, 3).
                  corner: its top left, px of the frame. placement: what they are placed for.
                  now_s: of the frame. every_s: while the crop stays in its place, not more often.
         Returns: RGBA uint8 (s b, s b, 4) each; the same list while nothing has changed.
@@ -93,24 +139,46 @@ class ExemplarAlignment:
             if waits or (same and (self._fine or self._made is None)):
                 return self._done
         guide = self._guide(crop)
-        searched = self._search_pictures(crop.shape[0], guide.fine)
+        self._try_another(guide, now_s)
         per_px = guide.side / crop.shape[0]
-        found: list[Aligned] = []
-        for slot, picture in enumerate(self._placed):
-            start = self._flows[slot] if self._flows else None
+        self._done = []
+        for one in self._candidates[: self._count]:
+            start = one.flow
             if start is not None and any(moved):
                 start = _shifted(start, moved, per_px)
-            flow = guide.flow(searched[slot], start)
+            flow = guide.flow(one.search_picture(guide.cells, guide.fine), start)
             if start is not None:
                 flow = steadied(flow, start, AGREE_PX * per_px)
-            found.append(guide.warped(picture, flow))
-        self._flows = [one.flow for one in found]
-        self._done = [one.picture for one in found]
+            found = guide.warped(one.picture, flow)
+            one.flow = flow
+            one.judge(found)
+            self._done.append(found.picture)
         self._crop, self._corner, self._made = crop.copy(), corner, None
         self._fine = guide.fine
         self._due_s = now_s + every_s
         self.aligned += 1
         return self._done
+
+    def _try_another(self, guide: Guide, now_s: float) -> None:
+        """Find out how well one that is not in use agrees, and use it where that is better."""
+        used, others = self._candidates[: self._count], self._candidates[self._count :]
+        if not others or any(one.agrees is None for one in used):
+            return
+        unknown = [one for one in others if one.agrees is None]
+        if not unknown and 0.0 <= now_s - self._tried_s < TRIAL_S:
+            return
+        self._tried_s = now_s
+        one = (unknown or others)[0]
+        one.agrees = None
+        flow = guide.flow(one.search_picture(guide.cells, guide.fine))
+        one.judge(guide.warped(one.picture, flow))
+        others = [*(other for other in others if other is not one), one]
+        worst = min(used, key=_agreement)
+        if _agreement(one) > BETTER * _agreement(worst) + BETTER_BY:
+            others[-1] = worst
+            used[used.index(worst)] = one
+            worst.flow = None
+        self._candidates = used + others
 
     def _guide(self, crop: Image) -> Guide:
         """The face as it is known: by the camera now, and by the network a frame ago."""
@@ -124,24 +192,25 @@ class ExemplarAlignment:
         seen = np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
         return Guide(crop, np.asarray(cv2.blendLinear(carried, seen, same, 1.0 - same), np.uint8))
 
-    def _search_pictures(self, cells: int, fine: bool) -> list[SearchPicture]:
-        if fine not in self._searched:
-            self._searched[fine] = [SearchPicture(one, cells, fine=fine) for one in self._placed]
-        return self._searched[fine]
-
     def _place(self, exemplars: tuple[Exemplar, ...], placement: Placement) -> None:
         side, canvas = placement[3], placement[1] * placement[2]
-        known = dict(zip(map(id, self._exemplars), self._flows, strict=False))
+        known = {id(one.exemplar): one for one in self._candidates}
+        in_use = {id(one) for one in self.used}
         same_grid = self._placement is not None and self._placement[1:3] == placement[1:3]
-        self._exemplars = exemplars
-        self._placed = [placed(one.image, side, canvas) for one in exemplars]
-        self._searched = {}
-        # exemplars that stay keep their flow: a new one beside them does not make them jump
-        kept = [known.get(id(one)) for one in exemplars] if same_grid else [None]
-        self._flows = [flow for flow in kept if flow is not None]
-        if len(self._flows) != len(exemplars):
-            self._flows = []
+        # those in use stay so, and keep their flow: a new one beside them does not make them jump
+        order = sorted(exemplars, key=lambda one: id(one) not in in_use)
+        self._candidates = []
+        for one in order:
+            candidate = _Candidate(one, placed(one.image, side, canvas))
+            if before := known.get(id(one)):
+                candidate.agrees = before.agrees
+                candidate.flow = before.flow if same_grid else None
+            self._candidates.append(candidate)
         self._placement, self._crop, self._made, self._done = placement, None, None, []
+
+
+def _agreement(one: _Candidate) -> float:
+    return one.agrees or 0.0
 
 
 def placed(exemplar: Image, side: float, canvas: int) -> Image:

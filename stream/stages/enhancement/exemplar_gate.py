@@ -1,8 +1,8 @@
-"""ExemplarGate: whether exemplars pay for one face, found out now and then by doing without them.
+"""ExemplarGate: whether exemplars help one face, measured now and then by running without them.
 
 The network is run with and without the exemplars on the same crop. Those that fit add detail. Those
 that do not (out of focus, blank) make the result smoother than the crop alone would give: then they
-are not used. Strangers' exemplars are ignored by the network itself. The limits are held to
+are not used. Strangers' exemplars are ignored by the network itself. The limits are checked on
 labelled data by `python -m calibration.thresholds`; `python -m bench.consistency_evaluation` says
 what other measures would have done.
 """
@@ -22,7 +22,7 @@ LEAST_DETAIL = 0.79
 """Exemplars that leave less than this part of the detail are dropped. Measured (32 px x4): it takes
 away 90 % of the dB that bad exemplars cost, and 2 % of what good ones bring."""
 DETAIL_AGAIN = 0.9
-"""Dropped ones must leave this much to be taken up again: what is near the limit does not flap."""
+"""Dropped ones must leave this much to be taken up again: hysteresis near the limit."""
 RETRY_S = 10.0
 """How often exemplars are tried that stay the same: the face and the light change."""
 DOUBT_S = 0.4

@@ -64,7 +64,10 @@ class PersonalRuntimes:
             runtime.__exit__(None, None, None)
 
     def ask(self, track_id: int, scale: int, bucket: int) -> None:
-        """Note which size of crop a person has now."""
+        """Note which size of crop a person has now.
+
+        Args: scale: 4 or 8. bucket: side of the crop, px.
+        """
         self._asked[track_id, scale] = bucket
 
     def get(self, track_id: int, scale: int) -> Runtime | None:
@@ -138,7 +141,11 @@ class RuntimeSet:
 
     def at_once(self, track_id: int, scale: int, bucket: int, *, soon: bool = False) -> bool:
         """See `Runtime.at_once`: of all that a face may be enhanced by, with its exemplars and
-        without."""
+        without.
+
+        Args: scale: 4 or 8. bucket: side of the crop, px. soon: whether to make it ready in the
+              background if it is not.
+        """
         if self._personal is not None:
             self._personal.make_ready(scale, bucket)
             self._personal.ask(track_id, scale, bucket)

@@ -3,7 +3,7 @@
 The network sees one frame at a time: the camera's noise, another in every frame, becomes detail,
 another in every frame. So the last patch is moved to where everything is now and mixed in, where
 both agree; where they do not, because something moved otherwise or appeared, the new one stands.
-What the camera, its codec mostly, did not send anew comes to rest: of a network of 8 or 16 bits a
+Regions that the codec did not send anew converge: of a network of 8 or 16 bits a
 crop with eleven pixels changed by a level or two makes another rounding everywhere, of 0.4 levels.
 """
 
@@ -21,7 +21,7 @@ from stream.frame import Floats, Image, Patch
 KEEP = 0.65
 """Of the last patch where both agree: what changes slowly is followed within three frames. With 0.7
 and 10 levels below, a person who moved fast lost 0.09 dB by it, with this 0.03; a frozen scene
-trembles a little more, 0.28 in place of 0.21 of what its bicubic enlargement does."""
+flickers a little more, 0.28 in place of 0.21 of what its bicubic enlargement does."""
 ALIKE = 7.0
 """Levels by which both differ, averaged over about a pixel of the camera, where the last one has
 lost most of its part."""

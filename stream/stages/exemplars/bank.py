@@ -184,7 +184,7 @@ class Bank(Stage):
             for one in self._known.exemplars():
                 if not person.exemplars.admit(one, in_use=person.picked):
                     erase(one)
-        # A score of 0 is a face that was held where it was, not seen.
+        # A score of 0 is a track that was kept where it was, not detected.
         if face.score >= LEAST_SCORE and not self._complete:
             person.largest_px = max(person.largest_px, face.headshot_side_px)
             self._harvest(person, face, frame)
@@ -271,7 +271,7 @@ class Bank(Stage):
 
     def _is_doubted(self, person: _Person, face: Face, image: Image, time_s: float) -> bool:
         """Whether to do without the exemplars because the face may be somebody else's."""
-        # A face that is held where it was may have gone: nothing to compare.
+        # A track without a detection may have gone: nothing to compare.
         if face.score > 0.0 and abs(time_s - person.compared_s) >= COMPARE_S:
             shown = cut_headshot(image, face.center, max(2, round(face.headshot_side_px)))
             like = self._resembles(shown, person.exemplars.all(), face.track_id)

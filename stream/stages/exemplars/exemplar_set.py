@@ -1,6 +1,6 @@
-"""Exemplar set: the exemplars of one person: what is worth keeping, and which three serve best.
+"""Exemplar set: the exemplars of one person: what is worth keeping, and which serve best.
 
-Nothing here knows of frames or tracks; the bank does.
+Nothing here depends on frames or tracks; the bank does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
-from stream.frame import EXEMPLARS_PER_FACE, Exemplar
+from stream.frame import CANDIDATES_PER_FACE, EXEMPLARS_PER_FACE, Exemplar
 
 CAPACITY = 12
 """Exemplars kept of one person: 2.4 MB."""
@@ -112,12 +112,12 @@ class Exemplars:
     def choose(
         self, pose: tuple[float, float], side_px: float, present: tuple[Exemplar, ...] = ()
     ) -> tuple[Exemplar, ...]:
-        """The three that serve a face best: nearest pose, then sharpness, then diversity.
+        """Those that serve a face best: nearest pose, then sharpness, then diversity.
 
         Args:    pose: (yaw, pitch) of the face now.
                  side_px: side of its headshot now.
                  present: what it has; kept unless another choice is clearly better.
-        Returns: 0 to 3 exemplars, best first.
+        Returns: 0 to 8 exemplars; the first three are the best together, the others follow.
         """
         usable = [one for one in self._kept if self._serves(one, side_px)]
         if not usable:
@@ -126,7 +126,7 @@ class Exemplars:
         newest = max(one.time_s for one in usable)
         single = {id(one): self._misfit(one, pose, sharpest, newest) for one in usable}
         # Among the fittest few, every combination: 56 of them.
-        fittest = sorted(usable, key=lambda one: single[id(one)])[:8]
+        fittest = sorted(usable, key=lambda one: single[id(one)])[:CANDIDATES_PER_FACE]
         count = min(EXEMPLARS_PER_FACE, len(fittest))
 
         def total(chosen: tuple[Exemplar, ...]) -> float:
@@ -134,13 +134,14 @@ class Exemplars:
             return alone + COPY_COST * _copies(chosen)
 
         best = min(itertools.combinations(fittest, count), key=total)
-        stays = len(present) == len(best) and all(id(one) in single for one in present)
+        chosen = (*best, *(one for one in fittest if not any(one is other for other in best)))
+        stays = len(present) == len(chosen) and all(id(one) in single for one in present)
         # A makeshift exemplar is replaced by a real one at once.
-        closer = sum(one.side_px >= self._near_px for one in best)
+        closer = sum(one.side_px >= self._near_px for one in chosen)
         stays = stays and closer <= sum(one.side_px >= self._near_px for one in present)
-        if stays and total(present) < total(best) + STICKINESS:
+        if stays and total(present[:count]) < total(best) + STICKINESS:
             return present
-        return best
+        return chosen
 
     def absorb(self, other: Exemplars) -> None:
         """Take in what another collection of the same person has; that one is empty afterwards."""

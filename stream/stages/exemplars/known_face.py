@@ -1,8 +1,8 @@
 """KnownFace: somebody whose close-ups were kept from other days, and whether a face is theirs.
 
-A descriptor decides, and it has to be sure several times; in doubt the face is nobody's. Luma alone
-cannot: across days a quarter of all strangers resemble somebody's close-ups as much as the person
-does. It is computed in a thread of its own: a face recogniser takes longer than a frame has.
+A descriptor decides, and it has to be sure several times; in doubt it identifies nobody. Luma
+alone cannot: across days a quarter of all strangers resemble somebody's close-ups as much as the
+person does. It is computed in a thread of its own: a face recogniser takes longer than a frame has.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from stream.frame import Floats, Image
 
 # Rec. 601 luma, as the camera's own codec sees it.
 _LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
-# Immerkær's kernel: blind to planes and straight edges, so what it answers to is mostly noise.
+# Immerkær's kernel: zero on planes and straight edges, so its response is mostly noise.
 _NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 # Noise of unit variance has this standard deviation after that kernel, and this variance in the
 # band of fine detail (difference of the two Gaussians below); both follow from the kernels.

@@ -30,13 +30,13 @@ DEAD_PAN, DEAD_ZOOM = 0.1, 0.16
 PATIENCE_S = 0.5
 """... for so long. Twice as far away, it waits a quarter of it."""
 SLACK_PAN, SLACK_ZOOM = 0.02, 0.05
-"""The goal turns back only once the wish has by more than this: who walks sways, too."""
+"""Hysteresis: the goal turns back only once the wish has by more than this; walking sways, too."""
 SETTLED = 0.012
-"""It comes to rest within this much of the goal, in view widths."""
+"""It stops within this much of the goal, in view widths."""
 ARRIVED_PX = 0.02
 """From the goal, px of the picture: it is there. Less than a twelfth of an output pixel."""
 HASTES = (1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0)
-"""The ways to the goal that are thought through: so many times quicker than the usual one."""
+"""The motion profiles that are tried: so many times quicker than the usual one."""
 CALM_S = 0.4
 """Haste fades with this time constant once it is not needed."""
 BETTER = 0.85
@@ -177,10 +177,10 @@ class CameraController:
         people = self._subjects.people
         if not people:
             return np.array([*self._middle(self._full), self._full[2]])
-        # Where they will be when the view has come there: who walks has room before him.
+        # Where they will be when the view has come there: lead room for people who walk.
         heads = np.array([one.ahead(lead_s) for lead_s in LEADS_S for one in people])
         x, y, width = heads[:, 0], heads[:, 1], heads[:, 2]
-        # Whoever walks out is not followed out.
+        # People who walk out are not followed out.
         left = max(float((x - width * (HEAD_SIDE + MARGIN)).min()), self._bounds[0])
         right = min(float((x + width * (HEAD_SIDE + MARGIN)).max()), self._bounds[2])
         top = float((y - width * (HEAD_ABOVE + MARGIN)).min())
@@ -196,7 +196,7 @@ class CameraController:
         return np.array([middle_x, middle_y, wide])
 
     def _catch_up(self, step_s: float) -> None:
-        """Push the view as much as it must be to hold, a moment later, whoever is in it now."""
+        """Push the view just far enough to hold, a moment later, everybody who is in it now."""
         coasted = self._motion.at + CATCH_S * self._motion.speed
         heads = [
             self._subjects.head(place)

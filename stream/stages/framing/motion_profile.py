@@ -69,7 +69,11 @@ class MotionProfile:
             self._step(wanted, step_s / steps, 1.0 / patience)
 
     def ahead(self, goal: Vector, steps: int, step_s: float, patience: float) -> list[State]:
-        """Where it would be after each of some steps; it stays where it is."""
+        """Where it would be after each of some steps; it stays where it is.
+
+        Args: goal: where it is to go. steps: how many, of step_s seconds each. patience: as of
+              `move`.
+        """
         kept = self._at, self._speed, self._push
         wanted, way = _plain(goal), []
         parts = math.ceil(step_s / (COARSE_S * min(patience, 1.0)))

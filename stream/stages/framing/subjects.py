@@ -1,7 +1,7 @@
 """Subjects: who is before the virtual camera, where their heads are, and where they will be soon.
 
-Somebody who turns away has not left, a false alarm is nobody, and whoever walks in is believed
-sooner than what only appears.
+Somebody who turns away has not left, a false detection is nobody, and a face that moves counts
+sooner than one that only appears.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from stream.stages.framing.motion_profile import Vector
 HEAD_SIDE, HEAD_ABOVE, HEAD_BELOW = 0.85, 1.45, 0.85
 SEEN_S, JOINED_S = 0.4, 0.8
 """A face counts once it has been there for this long, the second when others are shown already: a
-false alarm moves nothing."""
+false detection moves nothing."""
 WALKED, WALKED_S = 0.5, 0.12
-"""A newcomer who has gone so far, in face widths, counts after this long: no false alarm walks."""
+"""A newcomer who has gone so far, in face widths, counts after this long: false detections stay."""
 HOLD_S, GONE_S = 3.45, 0.8
-"""A face that is gone still counts for this long (never longer than it was there): who turns away
-comes back; the second is for those last seen at the picture's edge: they went out."""
+"""A face that is gone still counts for this long (never longer than it was there): people who turn
+away come back; the second is for those last seen at the picture's edge: they went out."""
 EDGE = 0.6
 """Nearer to the edge than this, in face widths, somebody has gone out when he is gone."""
 SMOOTH_S, SIZE_S = 0.15, 0.3
@@ -32,17 +32,17 @@ SMOOTH_S, SIZE_S = 0.15, 0.3
 SPEED_S = 0.06
 """Time constant of somebody's speed, and of its change."""
 SURGE_S = 0.2
-"""A change of speed is believed to go on for so long."""
+"""A change of speed is expected to go on for so long."""
 SLOW, SLOW_SIZE = 0.5, 0.1
-"""Face widths a second, of place and size: less is no way to anywhere, twice as much is one ..."""
+"""Face widths a second, of place and size: less is no motion, twice as much is one ..."""
 REST_S, FARTHER = 0.5, np.array([5.0, 2.5, 5.0])
 """... and nobody is expected to go farther than so many times as he has come from where he was of
 late, on average over so long: aside most of all, for up and down people nod."""
 COAST_S, COAST_WORST_S = 0.5, np.array([3.0, 3.0, 1.0])
 """People stop: a speed is expected to fade with this time constant; at worst later: aside, up or
-down, nearer. Whoever walks may walk on and out; whoever comes near stops before the camera."""
+down, nearer. A person who walks may walk on and out; one who comes near stops before the camera."""
 BACK_S = 0.25
-"""Whoever was lost and is found again stands still, for so long."""
+"""A person who was lost and is found again is taken to stand still, for so long."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Person:
         """Take in where the face is now."""
         step_s = now_s - self.last_s
         keep = math.exp(-step_s / SMOOTH_S)
-        # Whoever goes away is followed; but who only seems to shrink a little may be noise.
+        # A person who goes away is followed; a face that shrinks a little may be noise.
         shrinks = 0.0 <= -self.speed[2] < SLOW_SIZE * head[2]
         keep_size = math.exp(-step_s / SIZE_S) if shrinks else keep
         share = 1.0 - math.exp(-step_s / SPEED_S)
@@ -102,13 +102,13 @@ class Person:
         way_s = coast_s * (1.0 - np.exp(-after_s / coast_s))
         surge_s = min(after_s, SURGE_S)
         gain_s2 = surge_s * (after_s - 0.5 * surge_s)
-        # Only a start is counted: to believe in a stop would be to be late.
+        # Only acceleration is extrapolated: to predict a stop would be to be late.
         surge = np.where(self.surge * self.speed > 0.0, self.surge, 0.0)
         shift = self.speed * way_s + surge * gain_s2
-        # Who nods or sways has come nowhere, however fast he is, and goes nowhere.
+        # Nodding and swaying lead nowhere, however fast they are.
         most = FARTHER * np.abs(self.last - self.rest)
         shift = np.clip(shift * self._certain(), -most, most)
-        # Whoever comes nearer at an even pace grows ever faster.
+        # A face that comes nearer at an even pace grows ever faster.
         growth = math.exp(min(max(float(shift[2]) / width, -0.7), 0.9))
         return np.array([*(place[:2] + shift[:2]), growth * width])
 
@@ -169,7 +169,7 @@ class Subjects:
         return x - reach < self._bounds[0] or x + reach > self._bounds[2]
 
     def _returned(self, head: Vector, faces: tuple[Face, ...]) -> Person | None:
-        """Whoever was lost at this very place: for the view it is the same, whoever it is."""
+        """The person who was lost at this very place: for the view it is the same one."""
         present = {face.track_id for face in faces}
         for track, one in self._seen.items():
             near = np.abs(head[:2] - one.last[:2]).max() < head[2]

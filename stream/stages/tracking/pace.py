@@ -13,17 +13,18 @@ from statistics import median
 LOST_S = 1.0
 """A face that was not seen for so long is a new person when it comes back."""
 HOLD_S = 0.12
-"""A confirmed face is held so long where it was: one missed frame must not make it blink."""
+"""A confirmed track that is not detected stays where it was for so long: one missed frame must not
+make it flicker."""
 LOST_STEPS = 2.5
 """Both at least so many of the usual steps: a face may be missed in two pictures in turn ..."""
 HOLD_STEPS = 1.2
-"""... and is held over one ..."""
+"""... and its track is kept over one ..."""
 HOLD_WITHIN_S = 0.4
 """... unless they are further apart: nobody stays in his place for so long."""
 SLOW_S = 0.2
 """Pictures this far apart are few: each is searched for what many would have been."""
 LONGEST_STEP_S = 5.0
-"""Further apart, pictures do not show one and the same going on."""
+"""Further apart, pictures do not show the same scene."""
 STEPS = 7
 
 
@@ -55,7 +56,7 @@ class Pace:
 
     @property
     def hold_s(self) -> float:
-        """A face that was not seen is held for so long where it was."""
+        """A track that is not detected stays where it was for so long."""
         usual_s = self.usual_s
         return max(HOLD_S, HOLD_STEPS * usual_s) if usual_s <= HOLD_WITHIN_S else HOLD_S
 

@@ -34,12 +34,12 @@ MAX_STEP_LOG_SIZE = 0.25
 # So far (in widths, and in log size) a face may be off the middle of the crop in which it is
 # sought: ten times the noise at rest, and exceeded in the first frame or two of a walk.
 WINDOW_SLACK = 0.05
-# Seen in so many frames, a new face is believed, if it was a clear one. Measured: hands and folds
-# that the detector takes for a face score 0.50 to 0.65, faces of 20 px and more nearly always above
-# 0.75. A face that is known already may score less: it turns away.
+# Detected in so many frames, a new track is confirmed, if its score is high enough. Measured: hands
+# and folds that are taken for a face score 0.50 to 0.65, faces of 20 px and more nearly always
+# above 0.75. A face that is known already may score less: it turns away.
 CONFIRMING_HITS = 3
 CONFIRMING_S = 0.055
-"""... over so long: at 120 frames a second, what is mistaken once is mistaken three times."""
+"""... over so long: at 120 frames a second, a false detection comes three times."""
 CONFIRMING_SCORE = 0.7
 SCORE_MEMORY = 0.7
 
@@ -69,7 +69,11 @@ class Track:
         self.see(detection, signature, time_s)
 
     def see(self, detection: Detection, signature: Floats, time_s: float) -> None:
-        """Take in where the face is now."""
+        """Take in where the face is now.
+
+        Args: detection: in px of the picture. signature: of how the face looks, as
+              `stream.stages.tracking.signature` makes it. time_s: of the picture.
+        """
         center, log_size = _place(detection.box)
         dt = time_s - self.seen_s
         if dt > 0.0:
@@ -129,7 +133,7 @@ class Track:
         self._smooth(Detection(box, keypoints, self._score), time_s)
 
     def face(self, time_s: float) -> Face:
-        """The smoothed face; its score is 0 where it was not seen at `time_s` but held."""
+        """The smoothed face; its score is 0 where it was not detected at `time_s`."""
         return Face(
             track_id=self.track_id,
             box=self._box.copy(),

@@ -20,6 +20,7 @@ from stream.quality_ladder import FULL, LARGEST_FACE_PX, QualityLevel
 from stream.stages.tracking.association import assign, cost, same_face
 from stream.stages.tracking.pace import HOLD_S, Pace
 from stream.stages.tracking.signature import face_signature, scene_signature, similarity
+from stream.stages.tracking.still_tiles import StillTiles, block_means
 from stream.stages.tracking.tiles import tiles
 from stream.stages.tracking.track import CONFIRMING_SCORE, Track
 
@@ -50,7 +51,11 @@ class Detector(Protocol):
     def detect(
         self, image: Image, region: Region | None = None, model: Model = "short"
     ) -> list[Detection]:
-        """Faces in a region of a picture, in pixels of the whole picture."""
+        """Faces in a region of a picture, in pixels of the whole picture.
+
+        Args: image: RGB uint8 (H, W, 3). region: which part of it to search; None: all. model:
+              "short" for large faces, "full" for small ones, too.
+        """
         ...
 
     def close(self) -> None:
@@ -68,9 +73,11 @@ class Tracker(Stage):
         detector: Detector,
         quality: QualityLevel = FULL,
         on_limit: Callable[[int], None] = lambda limit: None,
+        still_tiles: StillTiles | None = None,
     ) -> None:
         """Args: detector: finds faces. quality: until `apply` says another one.
-        on_limit: called once, with the limit, when there are more faces than are followed."""
+        on_limit: called once, with the limit, when there are more faces than are followed.
+        still_tiles: which parts need no search."""
         self._detector = detector
         self._quality = quality
         """How often to look, and how many faces to follow."""
@@ -87,17 +94,23 @@ class Tracker(Stage):
         self._scene: Floats | None = None
         self._size = (0, 0)
         self._tiles: list[Region] = []
+        self._still = still_tiles or StillTiles()
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame with its faces."""
+        before = self._tracks
         self._meet(frame)
         self._frames += 1
         quality = self._quality
-        # A face that is held too long would blink.
+        # A track that is kept too long would flicker.
         held_s = frame.time_s - self._followed_s
         if self._frames % quality.follow_every == 0 or not 0.0 <= held_s <= HOLD_S / 2.0:
             self._follow(frame)
             self._followed_s = frame.time_s
+        for track in before:
+            if track not in self._tracks:
+                # who was lost may be found again, although nothing has moved there
+                self._still.forget_at(track.predict(frame.time_s))
         if self._frames % quality.search_every == 0 or self._search_all > 0:
             self._discover(frame)
         return replace(frame, faces=self._report(frame.time_s))
@@ -139,7 +152,7 @@ class Tracker(Stage):
         self._turn = 0
 
     def _start_over(self) -> None:
-        """Another scene: whoever is in it is somebody new."""
+        """Another scene: every face in it is a new track."""
         self._tracks.clear()
         self._search_all = FIRST_FRAMES
 
@@ -171,7 +184,7 @@ class Tracker(Stage):
                 ended.append(tracks[i])
                 used.discard(j)
         self._tracks = [track for track in self._tracks if track not in ended]
-        # A face that is nobody's now, a newcomer's or one whose track has just ended, begins anew.
+        # An unmatched detection, of a new face or one whose track has just ended, begins a track.
         known = _predicted(self._tracks, frame.time_s)
         for j, face in enumerate(seen):
             if j not in used and not _is_known(face.box, known) and not self._is_full(face):
@@ -218,11 +231,18 @@ class Tracker(Stage):
         """Look for new faces: everywhere at first, then in one tile a frame."""
         at_once = self._search_all > 0
         where = self._where_to_look()
-        coarse: list[Detection] = []
-        for tile in where:
-            coarse += self._detector.detect(frame.image, tile, "full")
-        coarse.sort(key=lambda face: -face.score * face.width_px)
         known = _predicted(self._tracks, frame.time_s)
+        coarse: list[Detection] = []
+        blocks = block_means(frame.image) if where else None
+        for tile in where:
+            due = blocks is None or self._still.is_due(tile, blocks)
+            if not (due or at_once or self._pace.slow):
+                continue
+            faces = self._detector.detect(frame.image, tile, "full")
+            if not all(_is_known(face.box, known) for face in faces):
+                self._still.forget_at(tile)  # until it is known what that is
+            coarse += faces
+        coarse.sort(key=lambda face: -face.score * face.width_px)
         for candidate in _once_each([face for face in coarse if _acceptable(face, frame.image)]):
             if _is_known(candidate.box, known) or self._is_full(candidate):
                 continue

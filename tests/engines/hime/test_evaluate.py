@@ -24,15 +24,6 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_people(tmp_path_factory.mktemp("people"))
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained, of scale 4."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "w.pt"
-    torch.save({"ema": Hime().state_dict()}, path)
-    return path
-
-
 def test_evaluation_prints_the_rows_and_writes_them(
     people: Path, tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +153,20 @@ def test_more_slots_leave_the_crops_as_they_are(people: Path) -> None:
     three, two = (make_cases(known, 4, 16, "call", slots=n) for n in (3, 2))
     for a, b in zip(three, two, strict=True):
         assert torch.equal(a.crop, b.crop)
+
+
+def test_a_bank_leaves_what_was_drawn_first_as_it_is(people: Path) -> None:
+    known = load_people(people)
+    plain, more = (make_cases(known, 4, 16, "call", slots=1, bank=n) for n in (0, 3))
+    for a, b in zip(plain, more, strict=True):
+        assert torch.equal(a.crop, b.crop)
+        assert torch.equal(a.exemplars, b.exemplars)
+        assert torch.equal(a.strangers, b.strangers)
+        assert torch.equal(a.offered("own", 1), a.exemplars)
+        assert b.offered("own", 0).shape[0] == 0
+        assert b.offered("own", 1).shape[0] == b.offered("wrong", 1).shape[0] == 3
+        assert torch.equal(b.offered("own", 1)[:1], b.exemplars)
+        assert b.offered("blank", 1).shape[0] == 1
 
 
 def test_haarpsi_agrees_with_another_implementation() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,9 @@ from torch import Tensor
 
 from engines.hime import losses
 from engines.hime.discriminator import Discriminator, blur, minibatch_spread
+from engines.hime.face_features import FaceFeatures, load_features
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """These pictures are tiny: several threads would spend their time waiting for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def correlation_by_loops(picture: Tensor, window: int, dilation: int) -> Tensor:
@@ -174,3 +167,45 @@ def test_perceptual_loss_wants_its_weights(vgg: Path, tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(ValueError, match=r"no features.2.bias; expected VGG-19"):
         losses.Perceptual(path)
+
+
+@pytest.fixture(scope="module")
+def onet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """O-Net with random weights under facenet-pytorch's names, with some of its other layers."""
+    torch.manual_seed(0)
+    state = {"dense5.weight": torch.zeros(256, 1152)}
+    for k, (a, b) in enumerate(((3, 32), (32, 64), (64, 64)), 1):
+        state[f"conv{k}.weight"] = torch.randn(b, a, 3, 3) / (3 * a**0.5)
+        state[f"conv{k}.bias"] = torch.randn(b) * 0.1
+        state[f"prelu{k}.weight"] = torch.full((b,), 0.25)
+    path = tmp_path_factory.mktemp("onet") / "onet.pt"
+    torch.save(state, path)
+    return path
+
+
+def test_features_of_a_face_network_serve_the_perceptual_loss(onet: Path, vgg: Path) -> None:
+    loss = load_features(onet)
+    assert isinstance(loss, FaceFeatures)
+    assert isinstance(load_features(vgg), losses.Perceptual)
+    truth = torch.rand(2, 3, 32, 32)
+    made = (truth + 0.1 * torch.randn(2, 3, 32, 32)).requires_grad_(True)
+    assert float(loss(truth, truth)) == 0
+    loss(made, truth).backward()
+    assert made.grad is not None
+    assert made.grad.any()
+    assert not any(p.requires_grad for p in loss.parameters())
+    # before the activation: as many negative as there are positive ones, about
+    features = loss.features(truth)
+    assert features.shape[:2] == (2, 64)
+    assert 0.1 < float((features < 0).float().mean()) < 0.9
+
+
+def test_a_file_without_these_features_is_refused(onet: Path, tmp_path: Path) -> None:
+    state = torch.load(onet, weights_only=True)
+    state["conv2.weight"] = torch.zeros(64, 3, 3, 3)
+    torch.save(state, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match=r"no conv2.weight of \(64, 32, 3, 3\); expected O-Net"):
+        load_features(tmp_path / "x.pt")
+    torch.save([1], tmp_path / "y.pt")
+    with pytest.raises(ValueError, match="holds no weights"):
+        load_features(tmp_path / "y.pt")

@@ -8,20 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from engines.hime import temporal
-from engines.hime.model import Hime
 from tests.recording_files import write_recording
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained, of scale 4."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "w.pt"
-    torch.save({"ema": Hime().state_dict()}, path)
-    return path
 
 
 def test_a_close_up_comes_from_as_long_ago_as_asked() -> None:

@@ -270,12 +270,13 @@ def test_a_file_of_options_gives_way_to_the_command_line(tmp_path: Path) -> None
     path = tmp_path / "x8.toml"
     path.write_text(
         'data = ["a.zip", "b.zip"]\nval = "val"\nout = "run"\nscale = 8\nlr = 3e-4\n'
-        'sizes = "16:1"\nslots = "0:0.5,5:0.5"\n'
+        'sizes = "16:1"\nslots = "0:0.5,5:0.5"\npaper = true\nleast_photos = 4\n'
     )
     args = parse("", ["--config", str(path)])
     assert args.data == [Path("a.zip"), Path("b.zip")]
     assert (args.scale, args.lr, args.steps) == (8, 3e-4, 6000)
     assert (args.sizes, args.slots) == ({16: 1.0}, {0: 0.5, 5: 0.5})
+    assert (args.paper, args.least_photos) == (True, 4)
     args = parse("", ["--config", str(path), "--lr", "1e-4", "--data", "c.zip"])
     assert (args.lr, args.data, args.scale) == (1e-4, [Path("c.zip")], 8)
 
@@ -314,7 +315,7 @@ def test_checkpoints_remember_their_network(
     assert train.main([*argv, "--aggregation", "maximum", "--adversarial", "0.1"]) == 2
     assert "has no opponent: start with --init" in capsys.readouterr().err
     assert train.main([*argv, "--perceptual", "0.01"]) == 2
-    assert "--perceptual needs --vgg" in capsys.readouterr().err
+    assert "--perceptual needs --features" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_the_first_version_goes_on(people: Path, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_failures_are_one_line(
         OpenVinoCpu(4, files=(damaged, damaged))
     assert "\n" not in str(unreadable.value)
 
-    def missing(scale: int) -> tuple[Path, Path]:
+    def missing(scale: int, *, weights: str) -> tuple[Path, Path]:
         raise WeightsError("gone")
 
     monkeypatch.setattr(cpu, "weights_files", missing)

@@ -194,7 +194,7 @@ def test_a_changed_network_is_another_engine(
             tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
     changed = tmp_path / enhance.name
     onnx.save(model, changed)
-    monkeypatch.setattr(tensorrt_gpu, "weights_files", lambda scale: (encode, changed))
+    monkeypatch.setattr(tensorrt_gpu, "weights_files", lambda scale, weights: (encode, changed))
     setup = Setup(tmp_path)
     setup.runtime.prepare([BUCKET])
     assert setup.trt.builds == 2

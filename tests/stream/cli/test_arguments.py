@@ -9,6 +9,7 @@ import pytest
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
 from stream.media.sinks.encoder import Encoding
+from stream.media.sources.devices import Device
 from stream.options import LiveOptions, Options, chosen_scale
 
 RECORDING = ["--input", "call.mp4", "--output", "better.mp4"]
@@ -117,6 +118,7 @@ def test_a_canvas_that_is_too_large_names_the_largest_scale() -> None:
 def test_a_call() -> None:
     call = parse(["--input", "lavfi:testsrc2"])
     assert isinstance(call, LiveOptions)
+    assert isinstance(call.device, Device)
     assert (call.device.format, call.files, call.virtual_camera) == ("lavfi", (), False)
     assert (call.framing, call.scale, call.headless) == ("auto", 1.0, False)
     outputs = ["--output", "call.mp4", "--output", "virtualcam", "--output", "call.mkv"]

@@ -9,6 +9,7 @@ import pytest
 from run_pipeline import main
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
+from stream.media.sources.devices import Device
 from stream.options import LiveOptions, Options
 
 
@@ -36,6 +37,7 @@ metrics-port = 9100
 def test_the_file_gives_every_option(tmp_path: Path) -> None:
     call = parse(["--config", str(written(tmp_path, CALL))])
     assert isinstance(call, LiveOptions)
+    assert isinstance(call.device, Device)
     assert call.device.address == "testsrc2"
     assert (call.files, call.virtual_camera) == ((Path("call.mp4"),), True)
     assert (call.headless, call.overwrite, call.framing) == (True, True, "fixed")

@@ -15,10 +15,8 @@ from av.stream import AttachmentStream, Disposition, Stream
 from stream.errors import OutputError
 from stream.media import titles
 from stream.media.remux import copy_recording
-from stream.media.sinks.file_sink import FileSink
-from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
-from tests.recording_files import packets_of, picture, times_of, write_recording
+from tests.recording_files import packets_of, picture, rewrite, times_of, write_recording
 
 MILLI = Fraction(1, 1000)
 CHAPTERS = [("Hello", 0, 400), ("Good-bye", 400, 700)]
@@ -67,20 +65,9 @@ def text_packets(stream: Stream, lines: list[bytes]) -> list[Packet[Stream]]:
     return made
 
 
-def process(source_path: Path, target: Path) -> CopiedStreams:
-    stream_copy = CopiedStreams(source_path)
-    with FileSource(source_path) as source:
-        sink = FileSink(
-            target,
-            (source.width, source.height),
-            source.rate,
-            source.time_base,
-            video_format=source.video_format,
-            stream_copy=stream_copy,
-        )
-        for frame in source:
-            sink.send(frame)
-        sink.close()
+def process(source: Path, target: Path) -> CopiedStreams:
+    stream_copy = CopiedStreams(source)
+    rewrite(source, target, stream_copy)
     return stream_copy
 
 

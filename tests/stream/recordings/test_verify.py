@@ -12,27 +12,10 @@ from av.packet import Packet
 from av.stream import Stream
 
 from stream.media.remux import copy_recording
-from stream.media.sinks.file_sink import FileSink
-from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
 from stream.recordings.verify import check_recording
 from stream.telemetry.check import format_check
-from tests.recording_files import VFR_PTS, write_recording
-
-
-def process(source_path: Path, target: Path) -> None:
-    with FileSource(source_path) as source:
-        sink = FileSink(
-            target,
-            (source.width, source.height),
-            source.rate,
-            source.time_base,
-            video_format=source.video_format,
-            stream_copy=CopiedStreams(source_path),
-        )
-        for frame in source:
-            sink.send(frame)
-        sink.close()
+from tests.recording_files import VFR_PTS, rewrite, write_recording
 
 
 def remuxed(
@@ -65,7 +48,7 @@ def test_an_output_as_it_should_be(tmp_path: Path, before: str, after: str) -> N
         copy_to_avi(tmp_path / "plain.mkv", source)
     else:
         write_recording(source, pts=pts, sounds=2)
-    process(source, target)
+    rewrite(source, target, CopiedStreams(source))
     check = check_recording(source, target)
     assert check["differences"] == []
     assert check["same"]

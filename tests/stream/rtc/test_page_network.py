@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from stream.rtc.track_worker import TrackWorker
 from tests.faulty_network import Faults, FaultyNetwork
 from tests.network_faults import call, noted_arrivals, sample
+from tests.wiring import record
 
 pytestmark = pytest.mark.usefixtures("camera", "opened")
 LONG_MS = 60_000
@@ -67,3 +69,37 @@ def test_chromium_says_why_no_connection_comes_about(tmp_path: Path) -> None:
                 timeout=LONG_MS
             )
             assert page.locator("#state").inner_text() == "not connected"
+
+
+def test_chromium_goes_on_by_another_way_when_its_network_has_changed(tmp_path: Path) -> None:
+    """An ICE restart: the way of before stays cut, the relay's addresses are reached directly."""
+    with FaultyNetwork() as network, call(network, tmp_path) as page:
+        shows_more(page, 10)
+        posts: list[str] = []
+        page.on("request", lambda request: posts.append(request.method))
+        network.faults = Faults(cut=True)
+        page.wait_for_selector("#state:not(.live)", timeout=LONG_MS)
+        page.wait_for_selector("#state.live", timeout=LONG_MS)
+        shows_more(page, 10)
+        assert "PATCH" in posts
+        assert "POST" not in posts, "it is the same call"
+
+
+def test_chromium_that_calls_anew_finds_what_was_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = record(monkeypatch, TrackWorker)
+    with FaultyNetwork() as network, call(network, tmp_path) as page:
+        shows_more(page, 10)
+        place = page.evaluate("closeup.place")
+        page.evaluate(
+            """() => {
+              const old = closeup.pc;
+              Object.defineProperty(old, "connectionState", { get: () => "failed" });
+              old.onconnectionstatechange();
+            }"""
+        )
+        page.wait_for_function("(place) => closeup.place !== place", arg=place, timeout=LONG_MS)
+        page.get_by_text("connected", exact=True).wait_for(timeout=LONG_MS)
+        shows_more(page, 10)
+        assert len(workers) == 1, "which has the exemplars of the call before"

@@ -142,8 +142,11 @@ def test_trickle_ice() -> None:
 
             assert await patch(fragment) == 428
             assert await patch(fragment, If_Match='"another"') == 412
-            assert await patch(fragment, If_Match="*") == 422
-            assert await patch("a=ice-ufrag:new\r\n", If_Match=etag) == 422
+            assert await patch(fragment, If_Match="*") == 400, "no name and password"
+            restart = f"a=ice-ufrag:anew\r\na=ice-pwd:{22 * 'x'}\r\n"
+            assert await patch(restart, If_Match="*") == 422, "nothing is connected yet"
+            assert await patch(restart, If_Match=etag) == 422
+            assert await patch("a=ice-ufrag:§\r\n", If_Match="*") == 400
             assert await patch("a=candidate:nonsense\r\n", If_Match=etag) == 400
             assert await patch(100 * fragment, If_Match=etag) == 422
             assert (await client.ask("PATCH", place, fragment, {"If-Match": etag}))[0] == 415

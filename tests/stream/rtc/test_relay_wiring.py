@@ -59,11 +59,16 @@ def test_every_option(
         **{"input": ["webrtc"], "host": "localhost", "port": 0, "token": TOKEN},
         **{"origin": [ORIGIN], "max-sessions": 1, "max-minutes": 5.0, "bit-rate": 2500},
         **{"stun": "stun.example:3478", "framing": "fixed", "strength": 0.4, "detail": 0.2},
-        **{"runtime": "onnxruntime-cpu", "turn": ["turn:turn.example"], "turn-user": "closeup"},
+        **{
+            "runtime": "onnxruntime-cpu",
+            "weights": "open",
+            "turn": ["turn:turn.example"],
+            "turn-user": "closeup",
+        },
         **{"turn-password": "a-password", "udp-ports": "41000-41019"},
         **{"public-address": "203.0.113.7", "candidates": "public"},
         **{"trusted-proxies": ["192.0.2.0/24"], "path-prefix": "/closeup", "log": "info"},
-        **{"watch-token": 2 * TOKEN},
+        **{"watch-token": 2 * TOKEN, "measure": False},
     }
     assert names_of("relay") == {*values, "cert", "key", "turn-secret"}
     options = asked(way, tmp_path, values, monkeypatch)
@@ -95,6 +100,7 @@ def test_every_option(
             assert (places[0]["host"], places[0]["port"]) == ("localhost", 0)
             assert places[0]["ssl_context"] is None
             assert aiortc.codecs.vpx.MAX_BITRATE == 2_500_000
+            assert set(opened.weights) == {"open"}
             assert set(opened.names) == {"onnxruntime-cpu"}
             status, page, _ = await client.ask("GET", "/")
             assert status == 200
@@ -152,6 +158,7 @@ def test_every_option(
             assert not connection.overdue()
             connection.began_s = time.monotonic() - 301.0
             assert connection.overdue() == "it lasted as long as it may"
+            assert set(opened.weights) == {"open"}
             assert set(opened.names) == {"onnxruntime-cpu"}, "every call shares the relay's runtime"
             await one.close()
 
@@ -233,7 +240,7 @@ def test_a_track_of_a_program(
     metrics, said = Metrics(), list[str]()
 
     async def program() -> None:
-        with SharedRuntime("onnxruntime-cpu") as shared_runtime:
+        with SharedRuntime("onnxruntime-cpu", "open") as shared_runtime:
             track = rtc_calls.track_class()(
                 Clip((320, 240)), framing="fixed", strength=0.4, detail=0.2,
                 shared_runtime=shared_runtime, camera=CAMERA, metrics=metrics, say=said.append,
@@ -242,6 +249,7 @@ def test_a_track_of_a_program(
             await until(lambda: metrics.counter(FRAMES), "the metrics stay empty")
             assert framing[0]["mode"] == "fixed"
             assert compositors[0]["camera"] == CAMERA
+            assert set(opened.weights) == {"open"}
             assert set(opened.names) == {"onnxruntime-cpu"}
             status = track.status()
             assert (status.strength, status.detail, status.framing) == (0.4, 0.2, "fixed")

@@ -20,7 +20,7 @@ from stream.media.sinks.encoder import KINDS, CodecName, Encoding, check_encodin
 from stream.media.sinks.file_sink import FORMATS, FileSink
 from stream.media.sources.file_source import FileSource
 from stream.media.video_format import Light, VideoFormat
-from tests.recording_files import picture, times_of
+from tests.recording_files import picture, rewrite, times_of
 
 CLOCK = Fraction(1, 25)
 LIGHT = Light(
@@ -57,22 +57,6 @@ def write_hdr(path: Path, codec: CodecName = "hevc") -> None:
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-def process(source_path: Path, target: Path, encoding: Encoding | None = None) -> FileSink:
-    with FileSource(source_path) as source:
-        sink = FileSink(
-            target,
-            (source.width, source.height),
-            source.rate,
-            source.time_base,
-            video_format=source.video_format,
-            encoding=encoding,
-        )
-        for frame in source:
-            sink.send(frame)
-        sink.close()
-    return sink
 
 
 @pytest.mark.parametrize(
@@ -116,7 +100,7 @@ def test_without_loss(tmp_path: Path, codec: CodecName) -> None:
         noise = np.random.default_rng(index).integers(0, 256, (48, 64, 3), np.uint8)
         sink.send(Frame(noise, index, index, CLOCK, 0))
     sink.close()
-    process(source, target, Encoding(codec, None if codec == "ffv1" else 0))
+    rewrite(source, target, encoding=Encoding(codec, None if codec == "ffv1" else 0))
     planes = []
     for path in (source, target):
         with av.open(str(path)) as container:
@@ -134,7 +118,7 @@ def test_ten_bits_and_hdr_stay_what_they_are(tmp_path: Path, codec: CodecName, e
     write_hdr(source)
     if codec == "av1" and lacking("av1"):
         pytest.skip("this build of PyAV has no libsvtav1")
-    process(source, target, Encoding(codec))
+    rewrite(source, target, encoding=Encoding(codec))
     with FileSource(source) as before, FileSource(target) as after:
         assert before.video_format.light == LIGHT
         assert after.video_format.format == "yuv420p10le"
@@ -178,7 +162,7 @@ def test_pictures_in_other_formats_are_converted_truly(tmp_path: Path) -> None:
         frame = av.VideoFrame.from_ndarray(picture(), format="rgb24").reformat(format="bgr0")
         frame.pts = 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
-    process(source, target, Encoding("h264", 4))
+    rewrite(source, target, encoding=Encoding("h264", 4))
     with FileSource(target) as after:
         assert after.video_format.format == "yuv444p"
         image = next(iter(after)).image

@@ -20,23 +20,20 @@ from stream.media.sinks.file_sink import FileSink, check_output
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
 from stream.media.video_format import VideoFormat
-from tests.recording_files import CLOCK, VFR_PTS, packets_of, picture, times_of, write_recording
+from tests.recording_files import (
+    CLOCK,
+    VFR_PTS,
+    packets_of,
+    picture,
+    rewrite,
+    times_of,
+    write_recording,
+)
 
 
-def process(source_path: Path, target: Path) -> None:
-    """Source to sink with nothing in between."""
-    with FileSource(source_path) as source:
-        sink = FileSink(
-            target,
-            (source.width, source.height),
-            source.rate,
-            source.time_base,
-            video_format=source.video_format,
-            stream_copy=CopiedStreams(source_path),
-        )
-        for frame in source:
-            sink.send(frame)
-        sink.close()
+def process(source: Path, target: Path) -> None:
+    """Source to sink with nothing in between, and every other track."""
+    rewrite(source, target, CopiedStreams(source))
 
 
 def frame_of(image: Image, index: int = 0) -> Frame:

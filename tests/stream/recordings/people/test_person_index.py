@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.frame import Face, Floats, Frame, Image
+from stream.frame import CANDIDATES_PER_FACE, Face, Floats, Frame, Image
 from stream.recordings.people import person_index
 from stream.recordings.people.hog_descriptor import HogDescriptor
 from stream.recordings.people.person_index import PersonIndex
@@ -32,7 +32,7 @@ def test_the_start_is_served_with_close_ups_of_the_end() -> None:
         bank = Bank()
         bank.start_with(kept)
         (first,) = bank(far[0]).faces
-        assert len(first.exemplars) == 3
+        assert len(first.exemplars) == CANDIDATES_PER_FACE
         assert all(one.side_px == 400 and one.time_s >= 2.0 for one in first.exemplars)
         assert (people.people, people.merged, people.harvested) == (1, 0, len(kept[1]))
 
@@ -50,7 +50,7 @@ def test_the_second_pass_takes_nothing_in_and_forgets_nobody() -> None:
         assert bank.exemplars_of(2) == ()
         assert bank.harvested == 0
         (far,) = bank(frames(40, 20_000, 1)[0]).faces
-        assert len(far.exemplars) == 3
+        assert len(far.exemplars) == CANDIDATES_PER_FACE
 
 
 def test_close_ups_of_a_long_recording_do_not_grow_old() -> None:

@@ -100,6 +100,31 @@ def test_after_an_outage_the_newest_picture_comes_and_none_of_before() -> None:
     run(program())
 
 
+def test_pictures_of_a_long_queue_are_not_shown_unless_it_stays() -> None:
+    async def program() -> None:
+        with FaultyNetwork() as network:
+            async with relay() as client:
+                clip = Clip((640, 480), fps=15)
+                sender = await publish(client, network, clip)
+                receiver, numbers = received(client)
+                await until(lambda: len(numbers) > 30)
+                decode = receiver._decode
+
+                def late(payload_type: int, frame: Any) -> None:
+                    receiver._estimate.late_ms = 1500.0
+                    decode(payload_type, frame)
+
+                receiver._decode = late
+                count = len(numbers)
+                begun = clip.sent
+                await until(lambda: clip.sent > begun + 30)
+                assert len(numbers) - count < 15, "they were shown"
+                await until(lambda: len(numbers) > count + 20, "a longer way is no fault")
+                await sender.close()
+
+    run(program())
+
+
 class Attack(Clip):
     """Sends some true pictures, then key frames that claim to be huge, then true ones again."""
 

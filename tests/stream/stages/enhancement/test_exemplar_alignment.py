@@ -163,3 +163,52 @@ def test_placing_keeps_the_size_and_the_centre() -> None:
         shown[: edge + 1] = shown[256 - edge - 1 :] = False
         assert shown.sum() == pytest.approx(min(side / 2, 254), rel=0.04)
         assert np.flatnonzero(shown).mean() == pytest.approx(127.5, abs=1.0)
+
+
+def doubtful(headshot: Image, seed: int) -> Exemplar:
+    """Of the same head, a part of it hidden: it agrees in part."""
+    hidden = headshot.copy()
+    rng = np.random.default_rng(seed)
+    hand = cv2.resize(rng.integers(0, 255, (5, 7, 3), np.uint8), (150, 110))
+    hidden[60 + 20 * seed : 170 + 20 * seed, 50:200] = hand
+    return exemplar(np.asarray(hidden, np.uint8))
+
+
+def shown(alignment: ExemplarAlignment, given: tuple[Exemplar, ...], headshot: Image) -> None:
+    """A second of a head that moves a little."""
+    for k in range(30):
+        crop = crop_of(scene(headshot, 0.3 * np.sin(k)))
+        alignment.align(given, crop, (24, 24), PLACE, k / 30)
+
+
+def test_those_that_agree_best_are_used(headshot: Image) -> None:
+    good = [exemplar(headshot.copy()) for _ in range(2)]
+    bad = [doubtful(headshot, seed) for seed in range(3)]
+    alignment = ExemplarAlignment(count=2)
+    given = (bad[0], good[0], bad[1], bad[2], good[1])
+    shown(alignment, given, headshot)
+    assert {id(one) for one in alignment.used} == {id(one) for one in good}
+    assert len(alignment.pictures) == 2
+    steady = alignment.used
+    shown(alignment, given, headshot)
+    assert alignment.used == steady, "nothing is gained by another swap"
+
+
+def test_what_is_as_good_is_not_swapped(headshot: Image) -> None:
+    given = tuple(exemplar(headshot.copy()) for _ in range(5))
+    alignment = ExemplarAlignment(count=2)
+    shown(alignment, given, headshot)
+    assert alignment.used == given[:2]
+
+
+def test_a_new_placement_keeps_what_was_found_out(headshot: Image) -> None:
+    bad, good = doubtful(headshot, 1), exemplar(headshot.copy())
+    alignment = ExemplarAlignment(count=1)
+    shown(alignment, (bad, good), headshot)
+    assert alignment.used == (good,)
+    crop = crop_of(scene(headshot))
+    alignment.align((bad, good), crop, (24, 24), (2, SCALE, CELLS, 180.0), 1.1)
+    assert alignment.used == (good,)
+    alignment.forget()
+    alignment.align((bad, good), crop, (24, 24), (2, SCALE, CELLS, 180.0), 1.2)
+    assert alignment.used == (bad,), "as if it were the first"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.frame import Face, Frame, Image
+from stream.frame import CANDIDATES_PER_FACE, Face, Frame, Image
 from stream.stages.exemplars.bank import GONE_S, MAX_PEOPLE, Bank
 from stream.stages.exemplars.exemplar_set import CAPACITY
 from tests.pictures import frame_of, hopper, scene_with_face
@@ -63,7 +63,7 @@ def test_a_close_face_is_remembered_and_serves_it_when_it_is_far() -> None:
     assert CAPACITY <= call.bank.harvested <= 4 * 30 / LOOK_EVERY
     assert len(call.bank.exemplars_of(1)) == CAPACITY
     (far,) = call.show(face(40)).faces
-    assert len(far.exemplars) == 3
+    assert len(far.exemplars) == CANDIDATES_PER_FACE
     assert far.exemplars_version > 0
     for one in far.exemplars:
         assert one.image.shape == (256, 256, 3)

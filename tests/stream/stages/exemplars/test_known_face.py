@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream.frame import Exemplar, Face, Frame, Image
+from stream.frame import CANDIDATES_PER_FACE, Exemplar, Face, Frame, Image
 from stream.stages.exemplars.bank import GONE_S, Bank
 from stream.stages.exemplars.known_face import SURE_TIMES, KnownFace
 from tests.pictures import frame_of
@@ -56,7 +56,7 @@ def test_the_person_has_close_ups_from_the_start_and_nobody_else_has() -> None:
     first = call.show_both(0.4)
     assert [one.exemplars for one in first.faces] == [(), ()], "not decided by one look"
     later = call.show_both(SURE_TIMES * 0.5 + 0.2)
-    assert [len(one.exemplars) for one in later.faces] == [3, 0]
+    assert [len(one.exemplars) for one in later.faces] == [6, 0]
     assert call.known.track_id == 1
     assert call.changes == [1]
     assert all(one.image.any() for one in call.kept)
@@ -126,4 +126,4 @@ def test_the_person_who_is_close_now_wins_over_what_was_kept() -> None:
     call.come_close(40.0)
     assert sum(one.time_s < 0.0 for one in call.bank.exemplars_of(1)) < 6
     frame = frame_of(scene(40), call.index, faces=(face(40),))
-    assert len(call.bank(frame).faces[0].exemplars) == 3
+    assert len(call.bank(frame).faces[0].exemplars) == CANDIDATES_PER_FACE

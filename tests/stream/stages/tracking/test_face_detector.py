@@ -10,17 +10,36 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from engines.runtime import UnavailableError
+from stream.errors import ModelError
 from stream.image.detection import Model
+from stream.stages.tracking import face_detector
 from stream.stages.tracking.face_detector import FaceDetector
 from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, backdrop, hopper, scene_with_face
 from tests.pictures import need_models as require_models
 
+NO_OPENVINO = (
+    "from stream.stages.tracking import face_detector\n"
+    "from engines.runtime import UnavailableError\n"
+    "def missing(*given): raise UnavailableError('OpenVINO is away')\n"
+    "face_detector.OpenVinoNetworks = missing\n"
+)
 
-@pytest.fixture(scope="module")
-def detector() -> Iterator[FaceDetector]:
+
+def missing(*given: object) -> None:
+    raise UnavailableError("OpenVINO is away")
+
+
+@pytest.fixture(scope="module", params=["openvino", "mediapipe"])
+def detector(request: pytest.FixtureRequest) -> Iterator[FaceDetector]:
     require_models()
-    with FaceDetector() as opened:
-        yield opened
+    pytest.importorskip(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "mediapipe":
+            patch.setattr(face_detector, "OpenVinoNetworks", missing)
+        with FaceDetector() as opened:
+            assert request.param in type(opened._networks).__name__.lower()
+            yield opened
 
 
 @pytest.mark.parametrize("model", ["short", "full"])
@@ -63,11 +82,43 @@ def test_an_empty_room_has_no_face(detector: FaceDetector) -> None:
     assert detector.detect(backdrop(), (300, 100, 600, 400)) == []
 
 
-def test_it_is_fast_to_import_and_quiet() -> None:
+@pytest.mark.parametrize("model", ["short", "full"])
+@pytest.mark.parametrize("width_px", [24, 40, 60])
+def test_both_ways_to_run_the_networks_see_the_same(model: Model, width_px: int) -> None:
     require_models()
-    program = (
+    pytest.importorskip("openvino")
+    pytest.importorskip("mediapipe")
+    image = scene_with_face(width_px, noise=4)
+    reach = int((1.25 if model == "short" else 4.0) * width_px)
+    region = (640 - reach, 360 - reach, 640 + reach, 360 + reach)
+    with pytest.MonkeyPatch.context() as patch, FaceDetector() as one:
+        patch.setattr(face_detector, "OpenVinoNetworks", missing)
+        with FaceDetector() as other:
+            (mine,), (theirs,) = (each.detect(image, region, model) for each in (one, other))
+    # the coarse network errs by more itself, and theirs in whole pixels
+    apart = 0.03 if model == "short" else 0.08
+    np.testing.assert_allclose(mine.box, theirs.box, atol=apart * width_px + 0.5)
+    np.testing.assert_allclose(mine.keypoints, theirs.keypoints, atol=apart * width_px + 0.5)
+    assert mine.score == pytest.approx(theirs.score, abs=0.12)
+
+
+def test_where_nothing_runs_the_networks_both_reasons_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    require_models()
+    monkeypatch.setattr(face_detector, "OpenVinoNetworks", missing)
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(ModelError, match=r"mediapipe cannot be loaded.*OpenVINO is away"):
+        FaceDetector()
+
+
+@pytest.mark.parametrize("before", ["", NO_OPENVINO], ids=["openvino", "mediapipe"])
+def test_it_is_fast_to_import_and_quiet(before: str) -> None:
+    require_models()
+    pytest.importorskip("mediapipe" if before else "openvino")
+    program = before + (
         "import sys; from stream.stages.tracking.face_detector import FaceDetector\n"
-        "assert 'mediapipe' not in sys.modules\n"
+        "assert not {'mediapipe', 'openvino'} & set(sys.modules)\n"
         "import numpy as np\n"
         "with FaceDetector() as d: d.detect(np.zeros((90, 160, 3), np.uint8), model='full')\n"
         "print('still heard', file=sys.stderr)\n"
@@ -85,13 +136,14 @@ def test_it_is_fast_to_import_and_quiet() -> None:
 @pytest.mark.parametrize("proxy", ["https_proxy", "ALL_PROXY"])
 def test_it_reports_to_nobody_and_leaves_the_proxies_of_python_alone(proxy: str) -> None:
     require_models()
-    program = (
+    pytest.importorskip("mediapipe")
+    program = NO_OPENVINO + (
         "from stream.stages.tracking.face_detector import FaceDetector\n"
         "import os\n"
         "before = dict(os.environ)\n"
         "if len(__import__('sys').argv) > 1:\n"
-        "    from stream.stages.tracking import face_detector as detector\n"
-        "    detector.keep_reports_here = lambda: None\n"
+        "    from stream.stages.tracking import mediapipe_networks\n"
+        "    mediapipe_networks.keep_reports_here = lambda: None\n"
         "with FaceDetector(): pass\n"
         "assert dict(os.environ) == before\n"
     )

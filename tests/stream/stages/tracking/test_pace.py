@@ -9,14 +9,14 @@ import pytest
 
 from stream.quality_ladder import EVERYBODY, FULL
 from stream.stages.tracking.tracker import Tracker
-from tests.followed_scene import GREY, Scene, Spot
+from tests.followed_scene import GREY, Restless, Scene, Spot
 from tests.pictures import frame_of
 
 
 def test_no_more_faces_than_the_limit_and_that_is_said_once() -> None:
     limits: list[int] = []
     scene = Scene()
-    scene.tracker = Tracker(scene.detector, on_limit=limits.append)
+    scene.tracker = Tracker(scene.detector, on_limit=limits.append, still_tiles=Restless())
     crowd: list[Spot] = [(100 + 120 * i, 300, 60) for i in range(9)]
     for _ in range(20):
         assert len(scene.ids(*crowd)) == FULL.followed
@@ -35,7 +35,7 @@ def test_near_faces_take_no_place_from_far_ones() -> None:
 def test_every_face_of_a_gallery_is_followed(people: int) -> None:
     limits: list[int] = []
     scene = Scene()
-    scene.tracker = Tracker(scene.detector, EVERYBODY, limits.append)
+    scene.tracker = Tracker(scene.detector, EVERYBODY, limits.append, Restless())
     side = round(people**0.5)
     gallery: list[Spot] = [
         ((column + 0.5) * 1280 / side, (row + 0.5) * 720 / side, 52)
@@ -51,7 +51,7 @@ def test_recordings_are_searched_more_finely() -> None:
     scene, small = Scene(), (1000.0, 600.0, 18.0)
     assert [scene.ids(small) for _ in range(20)] == [[]] * 20
     scene = Scene()
-    scene.tracker = Tracker(scene.detector, EVERYBODY)
+    scene.tracker = Tracker(scene.detector, EVERYBODY, still_tiles=Restless())
     assert scene.ids(small) == [1], "a thumbnail beside a shared screen"
     # A newcomer beside somebody who is known.
     for _ in range(13 + 3):

@@ -1,0 +1,153 @@
+"""What exemplars that are aligned in pixels give to the network's picture after it was made.
+
+Two things the network leaves to them. Colour: a codec halves its resolution and spends hardly any
+bits on it, and the exemplars still have it. And the strength of fine detail: the best picture by
+PSNR shows detail weaker the less sure it is.
+
+Pictures are RGB uint8. Crop side b px, scale s, pictures of side s b; exemplars come as
+`engines.alignment.Aligned.picture`, RGBA, A the confidence.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.alignment import Floats, Image, agrees
+
+MORE_THAN_THEIRS = 1.2
+"""The truth's detail over that of exemplars, which a codec and the alignment have softened."""
+RAISED = 1.5
+"""How far detail goes there with an amount of 1; with a half, three quarters of the way."""
+MOST_RAISED = 2.0
+"""So much is missing at most, as a part of the detail that is there."""
+AROUND = 2.0
+"""Detail is compared over so much, px of the camera (standard deviation)."""
+FAINTEST = 0.5
+"""Energy, squared levels, that is noise."""
+SURE_POWER = 0.25
+"""Of the confidence: detail is raised, too, where exemplars agree only in part."""
+COLOUR_POWER = 0.5
+"""Of the confidence, for colour: it changes slowly over a face, so exemplars have it right where
+their detail is not. Of 169 headshots in calls, 32 px x4, colour brings 0.43 dB with 1, 0.50 with a
+half, 0.51 with a third; 16 px x8 0.33, 0.39 and 0.41."""
+LIGHT_CELLS = 8.0
+"""Differences of colour that reach over so many of the camera's pixels are another light, and the
+camera's light counts."""
+TRUSTED = 0.4
+"""A face of which the best exemplar shows so much is finished wholly, one that it shows less of in
+part: where little agrees it may be somebody else's. Of 169 headshots with the best three of another
+person's eight photos that takes back half of the harm, 16 px x8 -0.17 in place of -0.20 dB against
+none (the network alone: -0.12), and the own ones gain 0.01 dB."""
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # Rec. 601 luma
+
+
+def finished(picture: Image, scale: int, aligned: list[Image], amount: float) -> Image:
+    """The network's picture with the exemplars' colour and the strength of their detail.
+
+    Args:    picture: RGB uint8 (s b, s b, 3), from the network. scale: s.
+             aligned: what it was given, RGBA uint8 (s b, s b, 4) each.
+             amount: see `raised`.
+    Returns: RGB uint8 (s b, s b, 3).
+    """
+    trust = min(max(map(agrees, aligned), default=0.0) / TRUSTED, 1.0)
+    if trust <= 0.0:
+        return picture
+    coloured = recoloured(picture, scale, aligned)
+    if trust < 1.0:
+        coloured = np.asarray(cv2.addWeighted(coloured, trust, picture, 1.0 - trust, 0), np.uint8)
+    return raised(coloured, scale, aligned, trust * amount)
+
+
+def recoloured(picture: Image, scale: int, aligned: list[Image]) -> Image:
+    """Take colour from the exemplars, where they agree with the camera; luma stays as it is.
+
+    Args:    see `finished`.
+    Returns: RGB uint8 (s b, s b, 3).
+    """
+    if not aligned:
+        return picture
+    side = picture.shape[0]
+    cells, half = side // scale, side // 2
+    small = [np.asarray(_shrunk(one, half), np.uint8) for one in aligned]
+    sure = [np.sqrt(one[..., 3].astype(np.float32) / 255.0) for one in small]
+    total = np.asarray(sum(sure), np.float32)[..., None]
+    if not total.any():
+        return picture
+    theirs = sum(k[..., None] * _colour(one) for k, one in zip(sure, small, strict=True))
+    apart = np.asarray((theirs - total * _colour(_shrunk(picture, half))) / (total + 1e-3))
+    most = np.square(np.max(sure, axis=0))
+    known = cv2.GaussianBlur(_shrunk(most, cells), (0, 0), LIGHT_CELLS)[..., None] + 1e-3
+    light = cv2.GaussianBlur(_shrunk(apart * most[..., None], cells), (0, 0), LIGHT_CELLS) / known
+    apart -= cv2.resize(light, (half, half), interpolation=cv2.INTER_LINEAR)
+    share = cv2.GaussianBlur(most, (0, 0), 0.7 * half / cells) ** COLOUR_POWER
+    apart = np.asarray(apart * share[..., None], np.float32)
+    red, blue = cv2.split(cv2.resize(apart, (side, side), interpolation=cv2.INTER_LINEAR))
+    green = (_RED * red + _BLUE * blue) / -_GREEN
+    return np.asarray(np.clip(picture + cv2.merge([red, green, blue]) + 0.5, 0, 255), np.uint8)
+
+
+def _colour(picture: NDArray[Any]) -> Floats:
+    """Red and blue without luma: float32 (n, n, 2)."""
+    wide = picture.astype(np.float32)
+    luma = _RED * wide[..., 0] + _GREEN * wide[..., 1] + _BLUE * wide[..., 2]
+    return np.dstack([wide[..., 0] - luma, wide[..., 2] - luma])
+
+
+def raised(picture: Image, scale: int, aligned: list[Image], amount: float) -> Image:
+    """Give fine detail the energy back that averaging has taken from it.
+
+    The best picture by PSNR shows detail weaker the less sure it is: its energy is the truth's
+    times the square of its coherence. How strong it is in truth, the exemplars show. So what lies
+    above the camera's Nyquist frequency is raised towards theirs, where they agree with the camera;
+    what the camera saw stays.
+
+    Args:    picture: RGB uint8 (s b, s b, 3), from the network. scale: s.
+             aligned: what it was given, RGBA uint8 (s b, s b, 4) each; see `Aligned`.
+             amount: 0, as the network made it, to 1, sharper than the exemplars.
+    Returns: RGB uint8 (s b, s b, 3).
+    """
+    if amount <= 0.0 or not aligned:
+        return picture
+    side = picture.shape[0]
+    cells = side // scale
+    sure = [_shrunk(one[..., 3], cells) / 255.0 for one in aligned]
+    known = [share * _energy(one[..., :3], cells) for share, one in zip(sure, aligned, strict=True)]
+    theirs = sum(known) / (sum(sure) + 1e-3)
+    ours = _energy(picture, cells)
+    missing = np.sqrt((theirs + FAINTEST) / (ours + FAINTEST)) * MORE_THAN_THEIRS
+    more = np.clip(missing - 1.0, 0.0, MOST_RAISED) * np.max(sure, axis=0) ** SURE_POWER
+    more = cv2.resize(more, (side, side), interpolation=cv2.INTER_LINEAR) * (RAISED * amount)
+    kernel = _low_pass(scale)
+    low = cv2.sepFilter2D(picture, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(np.clip(picture + (picture - low) * more[..., None] + 0.5, 0, 255), np.uint8)
+
+
+def _energy(picture: Image, cells: int) -> Floats:
+    """Of the detail that the camera could not see, around each of its pixels: float32 (b, b).
+
+    Args: picture: RGB uint8 (s b, s b, 3). cells: b.
+    """
+    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    seen = cv2.resize(_shrunk(grey, cells), grey.shape, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(
+        cv2.GaussianBlur(_shrunk(np.square(grey - seen), cells), (0, 0), AROUND), np.float32
+    )
+
+
+def _shrunk(picture: NDArray[Any], side: int) -> Floats:
+    """A picture (n, n), averaged to float32 (side, side)."""
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+@cache
+def _low_pass(scale: int) -> Floats:
+    """A windowed sinc that ends at the camera's Nyquist frequency, float32 (6 s + 1,)."""
+    at = np.arange(-3 * scale, 3 * scale + 1)
+    kernel = np.sinc(at / scale) * np.hamming(len(at))
+    return np.asarray(kernel / kernel.sum(), np.float32)

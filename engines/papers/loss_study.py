@@ -1,0 +1,171 @@
+"""What each loss of HIME does: table 6 and figure 8, with HIME-small at 16 px x8.
+
+    python -m engines.papers.loss_study --study table6 --data PEOPLE --val OTHERS --out runs/losses
+    python -m engines.papers.loss_study --study figure8 --data PEOPLE --val OTHERS --out runs/losses
+
+table6 trains with the reconstruction loss alone, with the correlation loss beside it, and, from
+the second, with the adversarial and perceptual losses, without and with correlation. figure8 trains
+with the correlation loss alone and goes on from the reconstruction loss with both, for windows of
+1, 3, 5, 7 and 9 px. All see the same samples; a run that is in the folder already goes on, or is
+only measured. LPIPS cannot be had: HaarPSI and the detail's sharpness and coherence stand for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from engines.hime import train as hime_train
+from engines.hime.cases import make_cases
+from engines.hime.data import load_people
+from engines.hime.evaluate import scored
+from engines.hime.paper_sizes import SMALL
+from engines.hime.tables import Row
+from engines.papers import networks
+from engines.papers.compare import markdown, pictures
+from engines.papers.train_network import PERCEPTION, for_hime
+from engines.papers.train_network import parse as parse_training
+
+WINDOWS = (1, 3, 5, 7, 9)
+TITLES = (*("losses", "samples", "PSNR dB", "SSIM", "HaarPSI", "sharpness", "right", "coherence"),)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training."""
+
+    name: str
+    options: tuple[str, ...]
+    """Of `engines.hime.train`, after those that all share."""
+    start: str | None = None
+    """The variant whose weights it goes on from."""
+
+
+def _weights(**given: float) -> tuple[str, ...]:
+    return tuple(word for name, value in given.items() for word in (f"--{name}", str(value)))
+
+
+def table6(features: Path | None) -> list[Variant]:
+    """The four lines of table 6.
+
+    Args: features: for the perceptual loss; left out without.
+    """
+    losses = {name: PERCEPTION[name] for name in ("adversarial", "perceptual")}
+    if features is None:
+        del losses["perceptual"]
+    more = ("--features", str(features)) if features else ()
+    both = PERCEPTION["correlation"]
+    return [
+        Variant("rec", _weights(correlation=0)),
+        Variant("rec+cor", _weights(correlation=both)),
+        Variant("p-without-cor", (*_weights(correlation=0, **losses), *more), "rec+cor"),
+        Variant("p-with-cor", (*_weights(correlation=both, **losses), *more), "rec+cor"),
+    ]
+
+
+def figure8(windows: tuple[int, ...] = WINDOWS) -> list[Variant]:
+    """Both curves of figure 8, and what the second starts from.
+
+    Args: windows: k.
+    """
+    both = PERCEPTION["correlation"]
+    alone = [
+        Variant(f"cor-{k}", (*_weights(reconstruction=0, correlation=1), "--window", str(k)))
+        for k in windows
+    ]
+    tuned = [
+        Variant(f"rec+cor-{k}", (*_weights(correlation=both), "--window", str(k)), "rec")
+        for k in windows
+    ]
+    return [*alone, Variant("rec", _weights(correlation=0)), *tuned]
+
+
+def command(variant: Variant, args: argparse.Namespace) -> list[str]:
+    """The command line of its training.
+
+    Args: args: of the program.
+    """
+    words = ["--network", SMALL, "--val", str(args.val), "--out", str(args.out / variant.name)]
+    for source in args.data:
+        words += ["--data", str(source)]
+    words += ["--samples", str(args.samples), "--batch", str(args.batch)]
+    words += ["--workers", str(args.workers)]
+    if variant.start:
+        words += ["--init", str(args.out / variant.start / "checkpoint.pt"), "--lr", "1e-4"]
+    # what is given last counts
+    return [*for_hime(parse_training(words)), *variant.options]
+
+
+def measure(variants: list[Variant], args: argparse.Namespace) -> list[tuple[Row, int | None]]:
+    """Every variant's row, and samples of training.
+
+    Args:   variants: trained already. args: of the program.
+    Raises: ValueError: people or checkpoints do not serve. OSError.
+    """
+    people = load_people(args.val, 128)
+    cases = make_cases(people, 8, 16, "clean", args.limit)
+    truth = torch.stack([case.truth for case in cases])
+    rows = []
+    for variant in variants:
+        trained = networks.load(args.out / variant.name / "checkpoint.pt")
+        made = pictures(trained.network, cases, 3)
+        rows.append((scored(Row(variant.name, 3), made, truth, 8), trained.samples))
+    return rows
+
+
+def cells(row: Row, samples: int | None) -> tuple[str, ...]:
+    """Text, in the order of TITLES."""
+    fine = (row.sharpness, row.right, row.coherence)
+    return (
+        *(row.method, f"{samples:,}" if samples else "-", f"{row.psnr:.2f}"),
+        *(f"{row.ssim:.4f}", f"{row.haarpsi:.4f}", *(f"{value:.3f}" for value in fine)),
+    )
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m engines.papers.loss_study",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--study", choices=("table6", "figure8"), required=True)
+    p.add_argument("--data", type=Path, action="append", required=True)
+    p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
+    p.add_argument("--out", type=Path, required=True, help="gets a run for each variant")
+    p.add_argument("--samples", type=int, default=100_000, help="of each training")
+    p.add_argument("--batch", type=int, default=16)
+    p.add_argument("--features", type=Path, help="for the perceptual loss, see engines.hime.train")
+    p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--limit", type=int, help="measure on about this many headshots")
+    p.add_argument("--json", type=Path, help="write the rows here")
+    return p.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    args = parse(argv)
+    variants = table6(args.features) if args.study == "table6" else figure8()
+    for variant in variants:
+        print(f"== {variant.name}", flush=True)
+        if status := hime_train.main(command(variant, args)):
+            return status
+    try:
+        rows = measure(variants, args)
+        print(markdown([cells(*row) for row in rows], TITLES), end="")
+        if args.json:
+            told = [asdict(row) | {"samples": samples} for row, samples in rows]
+            args.json.write_text(json.dumps(told, indent=1) + "\n")
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

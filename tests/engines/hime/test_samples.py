@@ -1,0 +1,42 @@
+"""Which people samples are made of, and what of them is mirrored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from engines.hime.data import Batches, Recipe
+from tests.noise_people import make_people
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_people(tmp_path_factory.mktemp("people"))
+
+
+def test_crop_and_exemplars_are_mirrored_together_alone_or_not(people: Path) -> None:
+    recipe = Recipe(4, pixels=8192, clean=1, slots=(1,), slot_weights=(1,), wrong=0, blank=0)
+    recipe = replace(recipe, blurred=0, aligned=False)
+    both, none, one = (
+        Batches([people], replace(recipe, flip=flip), 1, 2)[0] for flip in ("both", "none", "one")
+    )
+    mirrored = [not torch.equal(a, b) for a, b in zip(both.truth, none.truth, strict=True)]
+    assert 0 < sum(mirrored) < len(mirrored)
+    assert torch.equal(one.truth, both.truth)
+    for k, flipped in enumerate(mirrored):
+        same = (
+            both.exemplars[k, 0],
+            none.exemplars[k, 0].flip(-1) if flipped else none.exemplars[k, 0],
+        )
+        torch.testing.assert_close(*same, rtol=0, atol=0)
+        torch.testing.assert_close(one.exemplars[k, 0].flip(-1), both.exemplars[k, 0])
+
+
+def test_people_with_few_photos_can_be_left_out(people: Path) -> None:
+    recipe = Recipe(4, least_photos=4)
+    assert len(Batches([people], recipe, 1, 2).people) == 3
+    with pytest.raises(ValueError, match="nobody has 5 photos"):
+        len(Batches([people], replace(recipe, least_photos=5), 1, 2).people)
