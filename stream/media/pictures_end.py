@@ -121,7 +121,10 @@ class PicturesEnd:
 
 
 def end_of(path: Path, container: InputContainer, pictures: VideoStream) -> int | None:
-    """The end in the time base of the pictures, of a recording that is read through for it."""
+    """The end in the time base of the pictures, of a recording that is read through for it.
+
+    Args: path, container, pictures: the recording, open and not yet read, and its pictures.
+    """
     end = PicturesEnd(path, container, pictures)
     with suppress(FFmpegError, OSError):
         for packet in container.demux():
