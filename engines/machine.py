@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import shutil
@@ -19,11 +20,34 @@ SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=c
 SMI_S = 20.0
 
 
+CGROUPS = Path("/sys/fs/cgroup")
+"""Where Linux keeps the limits of a container, as the container sees them."""
+
+
 def cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use: those it may run on, and no more than a container's
+    share of processor time pays for (`docker run --cpus 2`), at least one.
+
+    Source: the kernel's documentation, cgroup-v2 `cpu.max` and cgroup-v1 `cpu.cfs_quota_us`.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, _paid_cores())))
+
+
+def _paid_cores() -> float:
+    """Cores' worth of time in a period; infinite where nothing limits it."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            words = " ".join((CGROUPS / name).read_text() for name in names).split()
+            quota, period = (float(word) for word in words)
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+        if quota > 0 and period > 0:  # -1: no limit
+            return quota / period
+    return math.inf
 
 
 def processor() -> str:

@@ -16,7 +16,7 @@ from stream.events import notes_to
 from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.known_people.called_person import called_person
-from stream.live_learning import LiveLearning
+from stream.live_learning import LiveLearning, learning_in_words
 from stream.live_streams import reader_of, stream_sink
 from stream.media.live_sound import LiveSound
 from stream.media.sinks.file_sink import FileSink
@@ -79,6 +79,10 @@ class PreviewControls:
         """What was given up so that the picture keeps up; empty for nothing."""
         level = self.session.stats().level
         return f"{level} ({self.session.quality.name})" if level else ""
+
+    def learning(self) -> str:
+        """Whether somebody is learnt, and what it has brought; empty without learning."""
+        return learning_in_words(self.session.metrics.snapshot().gauges)
 
     def failed_open(self) -> int:
         """Frames on which a stage failed or was late, so far."""

@@ -8,14 +8,14 @@ its place between two frames.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from engines.machine import cores
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task
@@ -42,6 +42,18 @@ LEARNING = "learning"
 """Gauge: 1 while somebody is learnt, 0 while it rests."""
 GAIN = "learnt gain db"
 """Gauge: PSNR in the face over the shipped weights, of the person who was learnt last, dB."""
+
+
+def learning_in_words(gauges: Mapping[str, float]) -> str:
+    """For the window: "learning", "learning rests", with the gain so far; empty without learning.
+
+    Args: gauges: of the session's metrics.
+    """
+    going, gain_db = gauges.get(LEARNING), gauges.get(GAIN)
+    if going is None:
+        return ""
+    gained = "" if gain_db is None else f" {gain_db:+.1f} dB"
+    return ("learning" if going else "learning rests") + gained
 
 
 class LearntCall(Protocol):
@@ -97,7 +109,7 @@ class LiveLearning:
     ) -> None:
         self._call = call
         self._personal = personal
-        self._threads = threads or max(1, (os.cpu_count() or 1) - 2)
+        self._threads = threads or max(1, cores() - 2)
         self._learns = learns
         self._clock = clock
         self._running: _Running | None = None

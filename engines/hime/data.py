@@ -193,11 +193,8 @@ class Batches(Dataset[Batch]):
         crop = torch.cat(crops)
         big, channels = side * r.scale, 4 if r.aligned else 3
         if r.aligned and slots:
-            exemplars = [
-                aligned
-                for k, picture in enumerate(to_images(crop))
-                for aligned in align(picture, exemplars[k * slots : (k + 1) * slots])
-            ]
+            given = [exemplars[k * slots : (k + 1) * slots] for k in range(count)]
+            exemplars = [one for aligned in self._aligned(crop, given) for one in aligned]
         refs_t = to_tensor(exemplars) if slots else torch.zeros(0, channels, big, big)
         return Batch(
             crop,
@@ -212,6 +209,14 @@ class Batches(Dataset[Batch]):
             if person.photos[0].shape[0] >= side:
                 return person
 
+    def _aligned(self, crops: Tensor, exemplars: list[list[Image]]) -> list[list[Image]]:
+        """Exemplars, aligned to each of the crops, (B, 3, b, b)."""
+        return [align(*pair) for pair in zip(to_images(crops), exemplars, strict=True)]
+
+    def _order(self, person: Person, rng: Rng) -> NDArray[np.intp]:
+        """Places of a person's photos: first the truth's, then the exemplars'."""
+        return rng.permutation(len(person.photos))
+
     def _drawn(self, side: int, rng: Rng) -> tuple[Image, ...]:
         """The photo of a sample, and others of the same person."""
         share = self.recipe.photographs
@@ -222,7 +227,7 @@ class Batches(Dataset[Batch]):
             shift = rng.uniform(zoom - 1, 1 - zoom, 2) / 2
             return (cut(scene, 2 * side, zoom, (shift[0], shift[1])),)
         person = self._person(side, rng)
-        return tuple(person.photos[k] for k in rng.permutation(len(person.photos)))
+        return tuple(person.photos[k] for k in self._order(person, rng))
 
     def _stranger(self, side: int, rng: Rng) -> Image:
         photos = self._person(side, rng).photos

@@ -13,15 +13,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from engines.contract import OPEN, RESEARCH
+from engines.contract import WEIGHTS as CHOICES
+from engines.files import replacing
+from engines.hime.attribution import credited
 from engines.hime.cases import BANK, make_cases
-from engines.hime.checkpoint import load_network
+from engines.hime.checkpoint import load_network, origins_of
 from engines.hime.data import load_people
 from engines.hime.evaluate import evaluate
 from engines.hime.export import export
+from engines.hime.licences import CC_BY_4, merged, refused
+from engines.hime.licences import OPEN as ALLOWED
 from engines.hime.state_files import read_state
 from engines.hime.tables import Table, plain
 from engines.weights.manifest import MANIFEST, WEIGHTS, network_name, sha256
 
+CARD = "README.md"
+LICENCE = CC_BY_4
+"""Of open weights: some of their pictures ask for attribution, none for more."""
 SIZES = {4: 32, 8: 16}
 """Crop side at which a scale is scored, px (HIME, table 1)."""
 
@@ -60,6 +69,28 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
     return result
 
 
+def open_data(checkpoint: Path) -> list[dict[str, Any]]:
+    """What a run used, as `licences.Credits.rows`.
+
+    Raises: ValueError: it does not say, or it is not all openly licensed.
+    """
+    rows = origins_of(checkpoint)
+    if rows is None:
+        raise ValueError(f"{checkpoint} does not say what it was trained on: train with --licences")
+    if wrong := refused(rows, ALLOWED):
+        raise ValueError(f"{checkpoint} was trained on what is not open: {', '.join(wrong)}")
+    return rows
+
+
+def credit(card: Path, networks: dict[str, Any]) -> str:
+    """The model card, with what all open networks were trained on.
+
+    Raises: ValueError: it has no place for that. OSError.
+    """
+    data = [one["training"]["data"] for name, one in networks.items() if name.endswith(f"_{OPEN}")]
+    return credited(card.read_text(encoding="utf-8"), merged(*data))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m engines.hime.release", description=__doc__)
@@ -68,6 +99,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--note", type=Path, required=True, help="JSON: data, licences, time")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument(
+        "--weights",
+        choices=CHOICES,
+        default=RESEARCH,
+        help="open: the run must have had --licences; the model card credits what it used",
+    )
+    parser.add_argument(
         "--kind", choices=("call", "clean"), default="call", help="the damage that it is made for"
     )
     args = parser.parse_args(argv)
@@ -75,8 +112,13 @@ def main(argv: list[str] | None = None) -> int:
         checkpoint = args.run / "checkpoint.pt"
         samples = read_state(checkpoint)["samples"]
         network = load_network(checkpoint)
-        name = network_name(network.config.scale, args.kind)
-        note = json.loads(args.note.read_text())
+        name = network_name(network.config.scale, args.kind, args.weights)
+        manifest = args.out / MANIFEST
+        old = json.loads(manifest.read_text()) if manifest.exists() else {"networks": {}}
+        note, card = json.loads(args.note.read_text()), ""
+        if args.weights == OPEN:
+            note |= {"data": open_data(checkpoint), "licence": LICENCE}
+            card = credit(args.out / CARD, old["networks"] | {name: {"training": note}})
         paths = export(network, args.out, name)
         entry = {
             "files": {path.name: sha256(path) for path in paths},
@@ -87,11 +129,12 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    manifest = args.out / MANIFEST
-    old = json.loads(manifest.read_text()) if manifest.exists() else {"networks": {}}
     networks = {**old["networks"], name: entry}
     new = {**old, "networks": networks}
     manifest.write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n")
+    if card:
+        with replacing(args.out / CARD) as part:
+            part.write_text(card, encoding="utf-8")
     return 0
 
 

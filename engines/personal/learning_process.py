@@ -35,8 +35,6 @@ ALLOCATOR = {
     # threads that spin while they wait take the cores from the call
     "OMP_WAIT_POLICY": "passive",
 }
-TRIAL_STEPS = 6
-"""From so many steps is found out how many there are in a minute."""
 PAUSE, RESUME, STOP = "pause", "resume", "stop"
 
 
@@ -208,10 +206,14 @@ class _Work:
 
     def run(self) -> None:
         """To the end, or until it is stopped."""
-        from engines.personal.learner import Learner
+        from engines.personal.learner import Learner, steps_within
 
-        steps = self._task.steps or self._steps()
-        learner = Learner(self._network, self._task.close_ups, steps, self._task.seed)
+        task = self._task
+        steps = task.steps
+        if steps is None:
+            assert task.minutes is not None
+            steps = steps_within(self._network, task.close_ups, task.minutes, task.seed)
+        learner = Learner(self._network, task.close_ups, steps, task.seed)
         started_s, told, last = time.monotonic(), None, 0
         for progress in learner.steps_made():
             last = progress.step
@@ -235,17 +237,6 @@ class _Work:
                 done=True,
             )
         )
-
-    def _steps(self) -> int:
-        """How many steps there are in the given time."""
-        from engines.personal.learner import Learner
-
-        assert self._task.minutes is not None
-        trial = Learner(self._network, self._task.close_ups, TRIAL_STEPS, self._task.seed)
-        marks = [time.monotonic() for _ in trial.steps_made(judged=False)]
-        # the first ones find their algorithms
-        step_s = (marks[-1] - marks[1]) / max(1, len(marks) - 2)
-        return max(8, round(60.0 * self._task.minutes / max(step_s, 1e-3)))
 
     def _weights(self, state: dict[str, Any]) -> PersonalWeights:
         parameters = {name: value.float().numpy() for name, value in state.items()}

@@ -32,14 +32,16 @@ from engines.hime.people import Person, load_people
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, split
 from engines.personal.gain import Scores
 from engines.personal.held_out import make_cases, score
-from engines.personal.learner import BATCH, Learner
-from engines.personal.learning_process import ALLOCATOR, TRIAL_STEPS
+from engines.personal.learner import BATCH, Learner, steps_within
+from engines.personal.learning_process import ALLOCATOR
 from engines.personal.training_pairs import CROP_PX
+from engines.runtimes.cpu import default_threads
 from engines.weights.manifest import weights_files
 
 LEARNT = 2 / 3
 """Share of a person's photos that is learnt from."""
 LEAST_PHOTOS = 9
+LEAST_PAIRS = 64
 MARKS = (0.25, 0.5, 1.0)
 """Parts of the minutes after which is judged."""
 CASES = 24
@@ -67,11 +69,16 @@ class Row:
 
 
 def evaluate(
-    person: Person, other: Person, network: Hime, minutes: float, most: int
+    person: Person,
+    other: Person,
+    network: Hime,
+    minutes: float,
+    most: int,
+    pairs: int | None = None,
 ) -> tuple[list[Row], float]:
     """Learn one person and judge.
 
-    Args:    other: the control. most: close-ups to learn from.
+    Args:    other: the control. most: close-ups to learn from. pairs: instead of minutes.
     Returns: a row for each part of the minutes, and what the control has lost by the weights, dB.
     """
     count = round(LEARNT * len(person.photos))
@@ -81,7 +88,11 @@ def evaluate(
     cases = make_cases(_close_ups(person)[count:], kept, network.config.scale, CASES)
     control = make_cases(_close_ups(other)[:4], _close_ups(other)[4:], network.config.scale, CASES)
     rows = [_row(person.name, len(learnt), 0.0, 0, network, cases)]
-    learner = Learner(network, learnt, _steps(network, learnt, minutes))
+    if pairs is None:
+        steps = steps_within(network, learnt, minutes, judged=False)
+    else:
+        steps = round(pairs / BATCH[network.config.scale])
+    learner = Learner(network, learnt, steps)
     spent_s, began_s = 0.0, time.monotonic()
     marks = [max(1, round(part * learner.steps)) for part in MARKS]
     for progress in learner.steps_made(judged=False):
@@ -96,12 +107,6 @@ def evaluate(
         began_s = time.monotonic()
     lost = score(learner.mean, control).psnr - score(network, control).psnr
     return rows, lost
-
-
-def _steps(network: Hime, learnt: Sequence[CloseUp], minutes: float) -> int:
-    trial = Learner(network, learnt, TRIAL_STEPS)
-    marks = [time.monotonic() for _ in trial.steps_made(judged=False)]
-    return max(8, round(60.0 * minutes * (len(marks) - 2) / (marks[-1] - marks[1])))
 
 
 def _close_ups(person: Person) -> list[CloseUp]:
@@ -180,6 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--data", type=Path, required=True, metavar="PEOPLE", help="a folder or zip of people")
     add("--scale", type=int, choices=tuple(CROP_PX), default=8)
     add("--minutes", type=float, default=3.0, help="of learning, for each person (3)")
+    add("--pairs", type=int, metavar="N", help="to learn from, whatever time it takes")
     add("--close-ups", type=int, default=36, metavar="N", help="to learn from at most (36)")
     add("--people", default="", metavar="A,B", help="of the folder; all when left out")
     add("--json", type=Path, metavar="FILE", help="writes every row")
@@ -187,6 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.minutes <= 0.0 or args.close_ups < LEAST_CLOSE_UPS:
             raise ValueError(f"--minutes above 0, --close-ups {LEAST_CLOSE_UPS} or more")
+        if args.pairs is not None and args.pairs < LEAST_PAIRS:
+            raise ValueError(f"--pairs {LEAST_PAIRS} or more")
         side = CROP_PX[args.scale] * args.scale
         people = [p for p in load_people(args.data, side) if len(p.photos) >= LEAST_PHOTOS]
         wanted = [name for name in args.people.split(",") if name]
@@ -200,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     for person in chosen:
         other = people[(people.index(person) + 1) % len(people)]
-        found, lost = evaluate(person, other, network, args.minutes, args.close_ups)
+        found, lost = evaluate(person, other, network, args.minutes, args.close_ups, args.pairs)
         rows += found
         print(table(found).splitlines()[-1], f"control {lost:+.2f} dB", file=sys.stderr, flush=True)
     print(table(rows))
@@ -216,5 +224,5 @@ if __name__ == "__main__":
             [sys.executable, "-m", "engines.personal.people_evaluation", *sys.argv[1:]],
             os.environ | ALLOCATOR,
         )
-    torch.set_num_threads(min(4, os.cpu_count() or 1))
+    torch.set_num_threads(default_threads())
     sys.exit(main())

@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 
 from engines.files import cache_folder
+from engines.machine import cores
 from engines.runtime import (
     BY_NAME_ONLY,
     RUNTIMES,
@@ -78,8 +79,7 @@ def healthy(findings: list[Finding]) -> bool:
 def _versions() -> Finding:
     found = [f"closeup {__version__}", f"Python {platform.python_version()}"]
     found += [f"{name} {_version(name)}" for name in PACKAGES]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found.append(f"{platform.system()} {platform.machine()}, {cores} cores")
+    found.append(f"{platform.system()} {platform.machine()}, {cores()} cores")
     return Finding("versions", True, ", ".join(found))
 
 

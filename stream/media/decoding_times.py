@@ -1,11 +1,26 @@
-"""DecodingTimes: when packets of pictures are to be decoded, where a file does not say.
+"""Decoding times: when packets of pictures are to be decoded, where a file does not say.
 
-Matroska keeps only when pictures are shown; mp4 needs both.
+Matroska keeps only when pictures are shown; mp4 needs both, and lasts as long as its packets in the
+order of decoding, as its edit list says until when pictures are shown.
 """
 
 from __future__ import annotations
 
 import heapq
+
+
+def last_packet(
+    dts: int, pts: int, shown: int, first: tuple[int, int], end: int
+) -> tuple[int, int]:
+    """When to decode the packet that comes last, and how long it lasts, so that the packets last as
+    long as the pictures, or longer, and none is shown beyond the end.
+
+    Args: dts, pts, shown: of the last packet, and how long it is shown. first: dts and pts of the
+          first packet. end: of the picture that is shown last, pts.
+    """
+    whole = end - first[1]
+    lasting = max(shown, min(end - pts, whole - (dts - first[0])))
+    return max(dts, min(pts, first[0] + whole - lasting)), lasting
 
 
 class DecodingTimes:

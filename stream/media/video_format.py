@@ -12,10 +12,12 @@ from typing import Any
 import av
 import numpy as np
 from av.sidedata.sidedata import SideData
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.image.resample import Rect, Size
 from stream.media.colour import Colour, colour_of
+from stream.media.pyav import exact
 
 CHROMATICITY_STEPS = 50_000
 LUMINANCE_STEPS = 10_000
@@ -30,6 +32,8 @@ UNKEPT = {
     "A53_CC": "captions inside the pictures",
 }
 """Side data that no encoder here is given → what people call it."""
+SLOWEST = Fraction(1, 30)
+"""Pictures a second: screen recordings have one every few seconds."""
 FLAT = bytes(4)
 """Begins a stereo mapping that says there is none (AV_STEREO3D_2D)."""
 _MASTERING = struct.Struct("=22i")
@@ -189,3 +193,12 @@ def scaled_matrix(
     """
     a, b, u, c, d, v, x, y, w = matrix
     return a, b, u, c, d, v, x * after[0] // before[0], y * after[1] // before[1], w
+
+
+def plausible_rate(stream: VideoStream) -> Fraction:
+    """Pictures a second on average; 25 where the file says nothing likely."""
+    # Browsers write recordings that announce 1000 frames a second, or none.
+    for rate in (exact(stream.average_rate), exact(stream.guessed_rate)):
+        if rate is not None and SLOWEST <= rate <= 240:
+            return rate
+    return Fraction(25)

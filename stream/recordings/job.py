@@ -83,11 +83,11 @@ def _run_alone(
 ) -> Outcome:
     if place is None:
         outcome = in_passes(source, options, meter, collector=collector, opener=opener)
-        outcome.report["check"] = check_recording(source.path, options.output)
+        outcome.report["check"] = check_recording(source.path, options.output, source.intact)
         return outcome
     there = replace(options, output=place.target, overwrite=True)
     outcome = in_passes(source, there, meter, place, opener=opener)
-    outcome.report["check"] = check_recording(source.path, place.target)
+    outcome.report["check"] = check_recording(source.path, place.target, source.intact)
     outcome.report["output"] = str(options.output)
     place.publish()
     return outcome

@@ -12,13 +12,12 @@ from pathlib import Path
 from av.error import FFmpegError
 from av.stream import Stream
 
+from stream.media.announced_end import ShownUntil
+from stream.media.pictures_end import MATROSKA_TICK, PicturesEnd
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.tracks import codec_of, is_made_by_the_file
 from stream.telemetry.check import Check
-
-MATROSKA_TICK = Fraction(1, 1000)
-"""FFmpeg writes the times of Matroska in milliseconds, whatever they were."""
 
 FRAMES_OF_SOUND = Fraction(1, 4)
 """Seconds: by so much a sound may last longer in another codec, which begins with a frame before
@@ -68,17 +67,16 @@ class _Content:
     chapters: int = 0
     tick: Fraction = Fraction(0)
     """How far a time may be off because the file counts in steps."""
-    lasting: Fraction | None = None
-    """How long the pictures last, where the file says so."""
+    until: ShownUntil | None = None
+    """The end of the last picture, where the file says so."""
 
     def duration(self, *, to_end: bool) -> Fraction | None:
-        """Of the pictures: until the last one begins, or as long as the file says."""
+        """Of the pictures: until the last one begins or ends."""
         span = self.pictures
-        if to_end:
-            return self.lasting
-        if not span.dated or span.first is None or span.last is None:
+        if span.first is None or span.last is None or not (span.dated or to_end):
             return None
-        return span.last - span.first
+        end = self.until.end_s if to_end and self.until else span.last
+        return end - span.first
 
     def apart(self, sound: int, at_end: bool) -> Fraction | None:
         """How much later a sound begins than the pictures, or its last packet than the last."""
@@ -87,13 +85,16 @@ class _Content:
         return None if a is None or b is None or not (heard.dated and seen.dated) else a - b
 
 
-def check_recording(before: Path, after: Path) -> Check:
+def check_recording(before: Path, after: Path, decoded: int | None = None) -> Check:
     """Compare an output with its input.
 
+    Args:   decoded: pictures that the input has, where all were decoded; a packet may be a field.
     Raises: InputError: one of them cannot be read.
     """
     old, new = _content(before), _content(after)
     differences = []
+    if decoded is not None and new.pictures.packets != old.pictures.packets:
+        old.pictures.packets = decoded
     if old.pictures.packets != new.pictures.packets:
         differences.append(f"{new.pictures.packets} pictures instead of {old.pictures.packets}")
     for kind in sorted({*old.tracks, *new.tracks}):
@@ -104,15 +105,16 @@ def check_recording(before: Path, after: Path) -> Check:
         differences.append(f"{new.chapters} chapters instead of {old.chapters}")
     # Each of two times may be rounded, in each of the files.
     slack = 2 * (old.tick + new.tick)
-    to_end = old.lasting is not None and new.lasting is not None
+    to_end = old.until is not None and new.until is not None
     lasting = (old.duration(to_end=to_end), new.duration(to_end=to_end))
-    differences += _late("the pictures last", *lasting, slack, ("less", "longer"))
+    rough = 2 * sum((one.until.tick_s for one in (old, new) if one.until), Fraction(0))
+    words = ("less", "longer")
+    differences += _late("the pictures last", *lasting, max(slack, rough), words)
     for sound in range(min(len(old.sounds), len(new.sounds))):
         name = f"sound {sound + 1} "
         if old.sounds[sound].codec != new.sounds[sound].codec:
             # It was converted, a note says so: other packets, but as long.
             lengths = (old.sounds[sound].lasting, new.sounds[sound].lasting)
-            words = ("less", "longer")
             differences += _late(f"{name}lasts", *lengths, slack + FRAMES_OF_SOUND, words)
             continue
         heard = (old.sounds[sound].packets, new.sounds[sound].packets)
@@ -138,8 +140,7 @@ def _content(path: Path) -> _Content:
     with open_recording(path) as recording:
         main = pictures_of(recording)
         kind = recording.format.name
-        if main is not None and "mp4" in kind and main.duration and main.time_base:
-            found.lasting = main.duration * main.time_base
+        end = None if main is None else PicturesEnd(path, recording, main)
         found.chapters = len(recording.chapters())
         sounds: dict[int, _Span] = {}
         for stream in recording.streams:
@@ -168,9 +169,12 @@ def _content(path: Path) -> _Content:
             # Pictures that an mp4 says not to show are not in the output.
             if packet.size == 0 or (is_picture and packet.is_discard):
                 continue
+            if end is not None:
+                end.see(packet)
             span = found.pictures if is_picture else sounds[packet.stream.index]
             start = None if packet.pts is None else packet.pts * packet.time_base
             span.add(start, (packet.duration or 0) * packet.time_base)
+        found.until = None if end is None else end()
     return found
 
 

@@ -7,6 +7,8 @@ the process may have files.
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import time
 from typing import Any
 
@@ -18,6 +20,10 @@ MOST = 1000
 """Connections at the same time, where files suffice; a quarter of the files at most."""
 LEAST = 16
 EVERY_S = 0.5
+MOST_AT_ONCE = 128
+SAY_S = 10.0
+NO_FILES = (errno.EMFILE, errno.ENFILE)
+_log = logging.getLogger("closeup.relay")
 
 
 def most_connections() -> int:
@@ -28,6 +34,31 @@ def most_connections() -> int:
         return MOST
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(LEAST, MOST if files == resource.RLIM_INFINITY else min(MOST, files // 4))
+
+
+def accepted_at_once() -> int:
+    """How many connections the event loop may accept before it looks at those that it has.
+
+    asyncio accepts a whole backlog at once; with few files that alone would be too many.
+    """
+    return min(MOST_AT_ONCE, most_connections() // 4)
+
+
+def say_seldom(loop: asyncio.AbstractEventLoop) -> None:
+    """One line now and then where no more files can be had; asyncio (3.11) writes a traceback for
+    each connection that waits, thousands a second."""
+    said_s = float("-inf")
+
+    def handle(one: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal said_s
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in NO_FILES):
+            one.default_exception_handler(context)
+        elif time.monotonic() - said_s > SAY_S:
+            said_s = time.monotonic()
+            _log.error("no more files can be had: connections wait (ulimit -n)")
+
+    loop.set_exception_handler(handle)
 
 
 class ClientConnections:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from stream.errors import ConfigError, InputError
 from stream.rtc.access_control import AccessControl, Handler
-from stream.rtc.client_connections import ClientConnections
+from stream.rtc.client_connections import ClientConnections, accepted_at_once, say_seldom
 from stream.rtc.connections import Connections
 from stream.rtc.page_controls import with_controls
 from stream.rtc.peer import media_settings
@@ -67,7 +67,13 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
         await runner.setup()
         doorkeeper = ClientConnections(runner, options.limits)
         try:
-            site = web.TCPSite(runner, options.host, options.port, ssl_context=tls)
+            site = web.TCPSite(
+                runner,
+                options.host,
+                options.port,
+                ssl_context=tls,
+                backlog=accepted_at_once(),
+            )
             try:
                 await site.start()
             except OSError as error:
@@ -114,6 +120,7 @@ async def _serve(options: RelayOptions, say: Callable[[str], None]) -> None:
         (insisting if ending.is_set() else ending).set()
 
     loop = asyncio.get_running_loop()
+    say_seldom(loop)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)
     try:

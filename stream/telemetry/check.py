@@ -14,8 +14,7 @@ class Check(TypedDict):
     pictures: tuple[int, int]
     """In the input and in the output; likewise below."""
     duration_s: tuple[float | None, float | None]
-    """From the first picture to the last one; in mp4 and mov, which say how long that one stays,
-    to its end."""
+    """From the first picture to the last one; to its end, where both files say when that is."""
     tracks: tuple[int, int]
     """Of every kind, covers and attachments included."""
     sound_begins_s: tuple[float | None, float | None]

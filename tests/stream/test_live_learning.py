@@ -15,7 +15,14 @@ from engines.personal.personal_weights import PersonalWeights
 from engines.runtime import EngineError
 from stream.events import Event, LearningFailed, PersonLearnt
 from stream.frame import Exemplar
-from stream.live_learning import GAIN, LEARNING, MORE, REST_S, LiveLearning
+from stream.live_learning import (
+    GAIN,
+    LEARNING,
+    MORE,
+    REST_S,
+    LiveLearning,
+    learning_in_words,
+)
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import Metrics
 from tests.fakes import BicubicRuntime
@@ -180,6 +187,17 @@ def test_what_fails_is_said_once_and_the_call_goes_on(desk: Desk) -> None:
     assert desk.call.events == [LearningFailed("out of memory")]
     assert len(desk.processes) == 1
     assert desk.processes[0].done == ["close"]
+
+
+def test_the_window_says_what_it_does(desk: Desk) -> None:
+    assert learning_in_words(desk.call.metrics.snapshot().gauges) == ""
+    desk.look()
+    desk.look()
+    assert learning_in_words(desk.call.metrics.snapshot().gauges) == "learning"
+    desk.processes[0].next = better()
+    desk.look()
+    desk.look(load=0.9)
+    assert learning_in_words(desk.call.metrics.snapshot().gauges) == "learning rests +0.6 dB"
 
 
 def test_its_thread_ends_with_the_call(desk: Desk) -> None:

@@ -21,18 +21,26 @@ import numpy as np
 from av.error import FFmpegError
 
 from stream.errors import InputError
+from stream.media.announced_end import is_cut_off
+from stream.media.pictures_end import PicturesEnd
 from stream.media.sandbox.chroma import ChromaFinder, top_down
 from stream.media.sandbox.confine import MEMORY_BYTES, confine, more_time
 from stream.media.sandbox.sandbox_protocol import (
     LONGEST_DEFECT,
     TAGS,
+    Message,
     beside,
     describe,
     receive,
     send,
 )
 from stream.media.sandbox.shared_planes import Bytes, needed_bytes, without_palette, write_planes
-from stream.media.sources.file_source import FileSource, open_recording, refuse_encrypted
+from stream.media.sources.file_source import (
+    FileSource,
+    open_recording,
+    pictures_of,
+    refuse_encrypted,
+)
 
 MAX_STREAMS = 64
 MAX_THREADS = 4
@@ -90,9 +98,10 @@ class _Slots:
         self._free = list(range(number))
 
 
-def survey(path: Path, connection: Connection) -> None:
+def survey(path: Path, connection: Connection) -> int | None:
     """Read every packet once, so that nothing that is read later can bring the demuxer down.
 
+    Returns: until when pictures are shown, in their time base, as far as the file says so.
     Raises: InputError: it cannot be opened, has too many streams, or is encrypted.
     """
     said_s = time.monotonic()
@@ -102,15 +111,19 @@ def survey(path: Path, connection: Connection) -> None:
                 f"{path} has {len(container.streams)} streams, at most {MAX_STREAMS} are taken; "
                 "keep the ones you need"
             )
+        pictures = pictures_of(container)
+        end = None if pictures is None else PicturesEnd(path, container, pictures)
         packets, read = container.demux(), 0
         while True:
             try:
                 packet = next(packets, None)
             except (FFmpegError, OSError):
                 # A recording that breaks off is read up to there.
-                return
+                packet = None
             if packet is None:
-                return
+                return None if end is None else end.ticks
+            if end is not None:
+                end.see(packet)
             refuse_encrypted(path, packet)
             read += 1
             now_s = time.monotonic()
@@ -120,11 +133,11 @@ def survey(path: Path, connection: Connection) -> None:
                 send(connection, {"alive": read})
 
 
-def decode(path: Path, connection: Connection, memory: int) -> None:
+def decode(path: Path, connection: Connection, memory: int, until: int | None) -> None:
     """Send every picture of a recording.
 
     Args:   path: of the recording. connection: to the parent. memory: descriptor of the memory that
-            both share, for the slots.
+            both share, for the slots. until: they are shown, in their time base.
     Raises: InputError.
     """
     timed_s = time.monotonic()
@@ -132,7 +145,8 @@ def decode(path: Path, connection: Connection, memory: int) -> None:
         slots = _Slots(connection, memory, source.facts(lambda _, stream: stream.codec.name))
         frames = source.decoded()
         first = next(frames)
-        send(connection, {"facts": source.facts(describe) | beside(first)})
+        ends: Message = {"until": until, "whole": is_cut_off(path) is False}
+        send(connection, {"facts": source.facts(describe) | beside(first) | ends})
         for frame in chain([first], frames):
             slots.send(frame, source.damaged)
             if time.monotonic() - timed_s > ALIVE_S:
@@ -175,7 +189,6 @@ def main() -> None:
 
     def work() -> None:
         send(connection, {"holds": sorted(confine(path, CODE))})
-        survey(path, connection)
-        decode(path, connection, memory)
+        decode(path, connection, memory, survey(path, connection))
 
     tell_errors(path, connection, work)

@@ -30,6 +30,7 @@ from stream.media.sandbox.chroma import ChromaSetter
 from stream.media.sandbox.sandbox_protocol import (
     Message,
     PictureMessage,
+    number,
     one_line,
     receive,
     said,
@@ -108,6 +109,7 @@ class SandboxedSource(FileSource):
                 facts = said(message, "facts", dict)
                 container = understand(facts)
                 self._sides, self._interlaced = understand_beside(facts)
+                self._until, self._whole = number(facts, "until"), said(facts, "whole", bool)
         except BaseException:
             self.close()
             raise
@@ -120,6 +122,12 @@ class SandboxedSource(FileSource):
     def _video_format(self, first: av.VideoFrame) -> VideoFormat:
         aspect = exact(self._stream.sample_aspect_ratio) or Fraction(1)
         return VideoFormat.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
+
+    def _shown_until(self) -> int | None:
+        return self._until
+
+    def _is_whole(self) -> bool:
+        return self._whole
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         while True:

@@ -25,6 +25,7 @@ from engines.files import LONGEST_NAME, discard, give_name, grows, part_path
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame, Image
 from stream.media.colour import Colour, ToYuv
+from stream.media.decoding_times import last_packet
 from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose_encoder, holds
 from stream.media.sinks.native import Native
 from stream.media.sinks.provenance import Provenance
@@ -152,11 +153,13 @@ class FileSink:
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._held: Packet[VideoStream] | None = None
-        self._first_dts: int | None = None
-        self._first_pts: int | None = None
-        self._last_pts: int | None = None
+        self._first: tuple[int, int] | None = None
+        """dts and pts of the first packet."""
+        self._sent_pts: int | None = None
         self._pictures = 0
         self._last_step = max(1, round(1 / (rate * time_base)))
+        self._steps: dict[int, int] = {}
+        """How long pictures are shown whose packets have not come yet, by their pts."""
         self.encoder: Encoder = choose_encoder(
             encoding, self._video_format.format, self._coded, self._video_format.light
         )
@@ -223,6 +226,9 @@ class FileSink:
         picture.colorspace, picture.color_range = context.colorspace, context.color_range
         picture.color_primaries, picture.color_trc = context.color_primaries, context.color_trc
         picture.pts, picture.time_base = frame.pts, frame.time_base
+        if self._sent_pts is not None:
+            self._steps[self._sent_pts] = frame.pts - self._sent_pts
+        self._sent_pts = frame.pts
         return picture
 
     def close(self) -> None:
@@ -307,12 +313,8 @@ class FileSink:
         return stream
 
     def _mux(self, container: OutputContainer, packet: Packet[VideoStream] | None) -> None:
-        """Write the packet before this one; None: it was the last.
-
-        An mp4 lasts as long as its packets in the order of decoding, and ends there for some
-        players. At a variable frame rate that is not where the last picture ends, unless the last
-        packet makes up for it.
-        """
+        """Write the packet before this one, which lasts until the next picture is shown; None: it
+        was the last."""
         held, self._held = self._held, packet
         if held is None or held.dts is None or held.pts is None:
             return
@@ -320,12 +322,12 @@ class FileSink:
             # Two pictures are in no other order than the one they came in. x265 learns its delay
             # from the third: without one it reads memory that nothing was written to.
             held.dts = held.pts
-        self._first_dts = held.dts if self._first_dts is None else self._first_dts
-        self._first_pts = held.pts if self._first_pts is None else self._first_pts
-        self._last_pts = max(held.pts, self._last_pts or held.pts)
-        if packet is None:
-            lasting = self._last_pts + self._last_step - self._first_pts
-            held.duration = max(1, lasting - (held.dts - self._first_dts))
+        self._first = self._first or (held.dts, held.pts)
+        shown = held.duration = self._steps.pop(held.pts, self._last_step)
+        if packet is None and self._sent_pts is not None:
+            end = self._sent_pts + self._last_step
+            last = last_packet(held.dts, held.pts, shown, self._first, end)
+            held.dts, held.duration = last
         container.mux(held)
 
     def _accompany(self, container: OutputContainer, time_s: float) -> None:

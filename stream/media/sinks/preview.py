@@ -60,6 +60,10 @@ class Controls(Protocol):
         """What was given up so that the picture keeps up; empty for nothing."""
         ...
 
+    def learning(self) -> str:
+        """Whether somebody is learnt, and what it has brought; empty without learning."""
+        ...
+
 
 class Preview:
     """Sink: a window with keys, figures and the close-ups of who is in the picture.
@@ -158,6 +162,8 @@ class Preview:
             parts.append(f"failed open {failed}")
         if quality := self._controls.quality():
             parts.append(f"quality {quality}")
+        if learning := self._controls.learning():
+            parts.append(learning)
         return "   ".join(parts)
 
     def _draw_closeups(self, canvas: Image, frame: Frame) -> None:

@@ -20,20 +20,20 @@ from av.video.stream import VideoStream
 
 from stream.errors import InputError
 from stream.frame import Frame
+from stream.media.announced_end import is_cut_off
 from stream.media.brightness import ordinary
 from stream.media.colour import to_rgb
 from stream.media.deinterlacer import Deinterlacer
+from stream.media.pictures_end import end_of
 from stream.media.pyav import READING, exact
 from stream.media.sources.kinds import FORMATS
-from stream.media.video_format import VideoFormat
+from stream.media.video_format import VideoFormat, plausible_rate
 
 MAX_PIXELS = 4096 * 4096
 """Of one picture. A crafted file of 200 KB can ask for gigabytes."""
 Facts = TypeVar("Facts")
 MAX_BARREN = 100_000
 """Packets in a row without a picture: an hour at 30 a second has lost what the rest needs."""
-SLOWEST = Fraction(1, 30)
-"""Pictures a second: screen recordings have one every few seconds."""
 MAX_APART = 2**31 - 1
 """Ticks between two pictures; no mp4 can hold more."""
 MAX_TIME_S = 3e8
@@ -114,7 +114,7 @@ class FileSource:
         self.width, self.height = self.video_format.turn.turned(self.video_format.size)
         """Of the upright pictures, px."""
         self.time_base = exact(self._stream.time_base) or Fraction(1, 90_000)
-        self.rate = _plausible_rate(self._stream)
+        self.rate = plausible_rate(self._stream)
         self.frames_total = self._count_frames()
 
     def __enter__(self) -> Self:
@@ -156,6 +156,13 @@ class FileSource:
         if first is not None:
             yield first
             yield from self._decoded
+
+    @property
+    def intact(self) -> int | None:
+        """How many pictures were read, from the first to the last; None if some could not be."""
+        return (
+            None if self.damaged or self.broke_off or not self._frames_read else self._frames_read
+        )
 
     def facts(self, describe: Callable[[InputContainer, VideoStream], Facts]) -> Facts:
         """What somebody wants to know of the open file."""
@@ -257,10 +264,20 @@ class FileSource:
 
     def _last_duration(self, said: int) -> int:
         """How long the last picture stays; packets say how long until the next one is decoded."""
-        end = self._end_pts()
+        end = self._shown_until()
         if end is None or self._last_pts is None or end <= self._last_pts or self._ended_early():
             return said
-        return end - self._last_pts
+        return min(end - self._last_pts, MAX_APART)
+
+    def _shown_until(self) -> int | None:
+        """The end of the last picture, in `time_base`, as far as the file says so."""
+        with open_recording(self.path) as again:
+            pictures = pictures_of(again)
+            return None if pictures is None else end_of(self.path, again, pictures)
+
+    def _is_whole(self) -> bool:
+        """Whether the file has all that it announces, as far as it can be told by its size."""
+        return is_cut_off(self.path) is False
 
     def _count_frames(self) -> int | None:
         if self._stream.frames:
@@ -278,15 +295,8 @@ class FileSource:
         missing_s = float((end - self._last_pts) * self.time_base) - float(1 / self.rate)
         # A variable frame rate may hold the last picture for long: then no frame is missing.
         complete = self._stream.frames and self._frames_read >= self._stream.frames
+        complete = complete or self._is_whole()
         return missing_s > LOST_END_S and not complete
-
-
-def _plausible_rate(stream: VideoStream) -> Fraction:
-    # Browsers write recordings that announce 1000 frames a second, or none.
-    for rate in (exact(stream.average_rate), exact(stream.guessed_rate)):
-        if rate is not None and SLOWEST <= rate <= 240:
-            return rate
-    return Fraction(25)
 
 
 def refuse_encrypted(path: Path, packet: Packet[Any]) -> None:

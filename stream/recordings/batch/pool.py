@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 
+from engines.machine import cores
 from stream.recordings.batch.manifest import Record
 from stream.recordings.batch.task import Task
 from stream.recordings.batch.worker import Worker
@@ -72,10 +72,3 @@ def _living(idle: list[Worker]) -> Worker | None:
             return worker
         worker.wait()
     return None
-
-
-def cores() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from engines.files import part_path, replacing
+from stream.media.decoding_times import last_packet
 from stream.media.pyav import exact
 from stream.media.sinks.file_sink import FORMATS, muxer_options, writing
 from stream.media.sinks.provenance import Provenance
@@ -105,8 +106,7 @@ class Concat:
                 for packet in _packets(segment):
                     if packet.pts is None:
                         continue
-                    packet.dts = self._decoded_at(number)
-                    packet.duration = self._lasting(number, round(last_s / base))
+                    self._date(packet, packet.pts, number, round(last_s / base))
                     packet.stream = stream
                     time_s = float(packet.pts * base)
                     container.mux(packet)
@@ -121,12 +121,16 @@ class Concat:
         last = min(self._delay, len(self._times) - 1)
         return self._times[number] - (self._times[last] - self._times[0])
 
-    def _lasting(self, number: int, last: int) -> int:
-        """Only the last packet says how long it lasts: until the end of the last picture."""
-        if number + 1 < len(self._times):
-            return 0
-        end = self._times[-1] + max(1, last)
-        return max(1, end - self._times[0] - (self._decoded_at(number) - self._decoded_at(0)))
+    def _date(self, packet: Packet[VideoStream], pts: int, number: int, last: int) -> None:
+        """Say when to decode a packet, and until when it is shown. Args: last: of the last one."""
+        times, end = self._times, self._times[-1] + max(1, last)
+        after, dts = bisect_right(times, pts), self._decoded_at(number)
+        packet.dts = dts
+        shown = (times[after] if after < len(times) else end) - pts
+        packet.duration = shown
+        if number + 1 == len(times):
+            first = (self._decoded_at(0), times[0])
+            packet.dts, packet.duration = last_packet(dts, pts, shown, first, end)
 
     def _accompany(
         self, container: OutputContainer, stream_copy: StreamCopy | None, time_s: float

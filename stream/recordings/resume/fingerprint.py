@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from engines.machine import cores
 from engines.runtime import measured_choice
 from stream.options import Options
 from stream.stages.tracking.detector_weights import FULL_RANGE, SHORT_RANGE
@@ -93,7 +94,7 @@ def work_key(source: Stamp, settings: str, model: str) -> str:
 
     Args: source: the recording's. settings: SHA-256 of the options. model: of the network's files.
     """
-    threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
+    threads = os.environ.get("OMP_NUM_THREADS") or str(cores())
     machine = [platform.machine(), threads, measured_choice()]
     parts = [source.sha256, settings, model, _code(), _packages(), *machine]
     return sha256_of_json(parts)

@@ -13,8 +13,10 @@ import torch
 from engines.errors import EngineError, UnavailableError
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
-from engines.personal.close_ups import CloseUp
-from engines.personal.learner import Learner
+from engines.personal.close_ups import CloseUp, split
+from engines.personal.gain import Gain
+from engines.personal.held_out import HeldOut
+from engines.personal.learner import KEPT, Learner
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
 from engines.weights.manifest import weights_files
 from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, hopper
@@ -63,10 +65,25 @@ def test_what_is_learnt_is_better_for_this_person(
     learner = Learner(network, person, 24, seed=0)
     gains = [progress.gain for progress in learner.steps_made() if progress.gain is not None]
     assert gains[-1] == learner.gain
+    learnt, held_out = split(person)
+    found = HeldOut(network, held_out, learnt).gain(learner.mean)
+    assert found.psnr > 0.1
+    assert found.coherence > 0.0
+    assert (learner.best is not None) == found.pays
+    assert not any(name.startswith(KEPT) for name in learner.best or ())
+
+
+def test_what_is_chosen_is_the_best_that_pays(
+    network: Hime, person: tuple[CloseUp, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gains = iter([Gain(0.4, 0.0), Gain(0.3, 0.0), Gain(0.9, -0.2), Gain(0.5, 0.0)])
+    monkeypatch.setattr(HeldOut, "gain", lambda self, network: next(gains))
+    monkeypatch.setattr(HeldOut, "__init__", lambda self, *args: None)
+    learner = Learner(network, person, 4, seed=0)
+    assert [learner.judge().psnr for _ in range(4)] == [0.4, 0.4, 0.4, 0.5]
     assert learner.best is not None
-    assert learner.gain.psnr > 0.1
-    assert learner.gain.coherence > 0.0
-    assert learner.gain.pays
+    assert not any(name.startswith(KEPT) for name in learner.best)
+    assert any(name.startswith("reconstruction") for name in learner.best)
 
 
 def until_done(process: LearningProcess) -> list[Learning]:

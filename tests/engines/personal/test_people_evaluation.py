@@ -33,7 +33,7 @@ def test_rows_of_a_person(
     monkeypatch.setattr("engines.personal.held_out.MOST_CASES", 2)
     monkeypatch.setattr(people_evaluation, "MARKS", (0.5, 1.0))
     file = people / "rows.json"
-    argv = ["--data", str(people), "--minutes", "0.001", "--people", "a", "--json", str(file)]
+    argv = ["--data", str(people), "--pairs", "128", "--people", "a", "--json", str(file)]
     assert main(argv) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = json.loads(file.read_text())
@@ -55,6 +55,7 @@ def test_rows_of_a_person(
     [
         (["--minutes", "0"], "--minutes above 0"),
         (["--close-ups", "5"], "--close-ups 6 or more"),
+        (["--pairs", "63"], "--pairs 64 or more"),
         (["--people", "nobody"], "needs two people"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("aiohttp", reason="the relay needs: pip install 'closeup[webrtc]'")
 
-from stream.rtc.client_connections import most_connections
+from stream.rtc.client_connections import accepted_at_once, most_connections, say_seldom
 from tests.rtc_calls import run
 from tests.rtc_relays import relay
 
@@ -88,3 +88,31 @@ def test_as_many_as_the_files_allow(files: int, most: int, monkeypatch: pytest.M
     assert resource.RLIM_INFINITY == -1
     monkeypatch.setattr("resource.getrlimit", lambda _: (files, files))
     assert most_connections() == most
+
+
+def test_few_files_suffice_for_all_that_is_accepted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Accepted in one turn of the loop, made in the next, closed in the one after that."""
+    pytest.importorskip("resource", reason="needs a Unix")
+    for files in (128, 256, 1024, 1_000_000):
+        monkeypatch.setattr("resource.getrlimit", lambda _, files=files: (files, files))
+        assert most_connections() + 3 * accepted_at_once() < files // 2 + 4
+        assert 4 <= accepted_at_once() <= 128
+
+
+def test_a_lack_of_files_is_one_line_and_no_tracebacks(caplog: pytest.LogCaptureFixture) -> None:
+    async def program() -> None:
+        loop = asyncio.get_running_loop()
+        say_seldom(loop)
+        for _ in range(1000):
+            error = OSError(24, "Too many open files")
+            message = "socket.accept() out of system resource"
+            loop.call_exception_handler({"message": message, "exception": error})
+        assert [one.getMessage() for one in caplog.records] == [
+            "no more files can be had: connections wait (ulimit -n)"
+        ]
+        loop.call_exception_handler({"message": "something else"})
+        assert "something else" in caplog.text
+
+    run(program())

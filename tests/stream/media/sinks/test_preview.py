@@ -55,6 +55,7 @@ class Keys:
         self.strength = 1.0
         self.detail = 0.5
         self.forgotten = 0
+        self.learns = ""
         self.kept = [np.full((256, 256, 3), 250, np.uint8)]
 
     def forget(self) -> None:
@@ -69,6 +70,9 @@ class Keys:
 
     def quality(self) -> str:
         return "5 (crops of 64 px)"
+
+    def learning(self) -> str:
+        return self.learns
 
     def failed_open(self) -> int:
         return 0
@@ -151,6 +155,13 @@ def test_figures_help_and_closeups_are_drawn(desk: Desk) -> None:
     assert not desk.preview.draw(frame)[-10:, :10].any()
     small = replace(frame, output=np.zeros((16, 16, 3), np.uint8), view=None)
     assert desk.preview.draw(small).shape == (16, 16, 3)
+
+
+def test_learning_is_in_the_figures(desk: Desk) -> None:
+    frame = frame_of(0, 0)
+    without = desk.preview.draw(frame)
+    desk.keys.learns = "learning +0.6 dB"
+    assert (desk.preview.draw(frame) != without).any()
 
 
 def test_send_waits_until_it_is_drawn_but_never_long(desk: Desk) -> None:

@@ -1,0 +1,130 @@
+"""Announced end: what containers say about their end and FFmpeg does not pass on.
+
+Of an mp4 or mov: until when its edit list shows a track. FFmpeg gives the smaller of that and the
+sum of the track's packets in the order of decoding, which at a variable frame rate with pictures
+that are decoded before others is another time (ISO/IEC 14496-12, 8.6.6). Of a Matroska file:
+whether all of it is there (RFC 9559, 6.2).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+MOST_BYTES = 1 << 20
+"""Of a box that is read as a whole; those that are needed are far smaller."""
+MOST_BOXES = 10_000
+SEGMENT, EBML = 0x18538067, 0x1A45DFA3
+UNKNOWN_SIZE = (1 << 56) - 1
+"""Of an element that was written before its end was known (RFC 8794, 6.2)."""
+
+
+class ShownUntil(NamedTuple):
+    """When a track ceases to be shown, seconds, and in what steps the file counts."""
+
+    end_s: Fraction
+    tick_s: Fraction
+
+
+def edit_list_end(path: Path, track_id: int) -> ShownUntil | None:
+    """Of a track of an mp4 or mov, by its number there; None where no edit list says so."""
+    try:
+        with path.open("rb") as file:
+            moov = _only(file, 0, path.stat().st_size, b"moov")
+            return None if moov is None else _end_in(file, moov, track_id)
+    except (OSError, struct.error):
+        return None
+
+
+def is_cut_off(path: Path) -> bool | None:
+    """Whether a Matroska file has less than it announces; None where it does not say."""
+    try:
+        with path.open("rb") as file:
+            for wanted in (EBML, SEGMENT):
+                kind, size = _element(file)
+                if kind != wanted:
+                    return None
+                if wanted == EBML:
+                    file.seek(size, 1)
+            return None if size == UNKNOWN_SIZE else path.stat().st_size < file.tell() + size
+    except (OSError, IndexError):
+        return None
+
+
+class _Box(NamedTuple):
+    begin: int
+    end: int
+
+
+def _end_in(file: BinaryIO, moov: _Box, track_id: int) -> ShownUntil | None:
+    header = _bytes(file, _only(file, *moov, b"mvhd"))
+    # Of fragments the edit list does not know how many there will be.
+    if header is None or _only(file, *moov, b"mvex"):
+        return None
+    (scale,) = struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)
+    for name, track in _boxes(file, *moov):
+        if name != b"trak":
+            continue
+        told = _bytes(file, _only(file, *track, b"tkhd"))
+        edits = _only(file, *track, b"edts")
+        if told is None or edits is None:
+            continue
+        (number,) = struct.unpack_from(">I", told, 20 if told[0] == 1 else 12)
+        listed = _bytes(file, _only(file, *edits, b"elst"))
+        if number == track_id and listed is not None and scale:
+            lasting = _sum_of(listed)
+            return ShownUntil(Fraction(lasting, scale), Fraction(1, scale)) if lasting else None
+    return None
+
+
+def _sum_of(edits: bytes) -> int | None:
+    """Of the durations of an edit list; None where one lasts as long as there is something."""
+    long = edits[0] == 1
+    (count,) = struct.unpack_from(">I", edits, 4)
+    kind, size = (">QqI", 20) if long else (">IiI", 12)
+    if count * size > len(edits):
+        return None
+    durations = [struct.unpack_from(kind, edits, 8 + size * one)[0] for one in range(count)]
+    return sum(durations) if all(durations) else None
+
+
+def _only(file: BinaryIO, begin: int, end: int, name: bytes) -> _Box | None:
+    return next((box for found, box in _boxes(file, begin, end) if found == name), None)
+
+
+def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, _Box]]:
+    """Name, and where the content is, of the boxes side by side. Raises: struct.error."""
+    for _ in range(MOST_BOXES):
+        if begin + 8 > end:
+            return
+        file.seek(begin)
+        size, name = struct.unpack(">I4s", file.read(8))
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack(">Q", file.read(8))
+            head = 16
+        size = size or end - begin
+        if size < head:
+            return
+        yield name, _Box(begin + head, min(end, begin + size))
+        begin += size
+
+
+def _bytes(file: BinaryIO, box: _Box | None) -> bytes | None:
+    if box is None or not 16 <= box.end - box.begin <= MOST_BYTES:
+        return None
+    file.seek(box.begin)
+    return file.read(box.end - box.begin)
+
+
+def _element(file: BinaryIO) -> tuple[int, int]:
+    """The number and the size of the next element of a Matroska file. Raises: IndexError."""
+    first = file.read(1)[0]
+    kind = int.from_bytes(bytes([first]) + file.read(8 - first.bit_length()), "big")
+    first = file.read(1)[0]
+    more = 8 - first.bit_length()
+    size = int.from_bytes(bytes([first & ((1 << (7 - more)) - 1)]) + file.read(more), "big")
+    return kind, UNKNOWN_SIZE if size == (1 << (7 * (more + 1))) - 1 else size

@@ -1,0 +1,108 @@
+"""What is shipped says what it was trained on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engines.hime import release
+from engines.hime.attribution import BEGIN, END, attribution, credited
+from engines.hime.licences import OPEN
+from engines.hime.model import Config, Hime
+from engines.weights.manifest import WEIGHTS, read_manifest, weights_files
+
+CC0: dict[str, Any] = {
+    "source": "site/one",
+    "authors": "its | authors",
+    "licence": "CC0-1.0",
+    "tier": "A",
+    "people": 2,
+    "photos": 5,
+}
+CC_BY = CC0 | {"source": "site/two", "licence": "CC-BY-4.0", "people": 0}
+CARD = f"# Card\n\n{BEGIN}\nold\n{END}\n\n## Limits\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A folder with notes; `checkpoint` puts a network beside them."""
+    (tmp_path / "note.json").write_text(json.dumps({"loss": "Charbonnier"}))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / release.CARD).write_text(CARD)
+    return tmp_path
+
+
+def checkpoint(run: Path, origins: list[dict[str, Any]] | None) -> list[str]:
+    torch.manual_seed(0)
+    network = Hime(Config(scale=8)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():  # the exporter merges equal tensors: fresh biases
+            parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    state = {"ema": network.state_dict(), "config": asdict(network.config), "samples": 64}
+    torch.save(state | {"origins": origins}, run / "checkpoint.pt")
+    return [
+        *("--run", str(run), "--val", str(run), "--note", str(run / "note.json")),
+        *("--out", str(run / "out"), "--weights", "open"),
+    ]
+
+
+def test_open_weights_are_released_with_their_credit(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "scores", lambda weights, val: {})
+    assert release.main(checkpoint(run, [CC0, CC_BY])) == 0
+    entry = read_manifest(run / "out")["networks"]["hime_x8_open"]
+    assert entry["training"]["data"] == [CC0, CC_BY]
+    assert entry["training"]["licence"] == "CC-BY-4.0"
+    assert entry["training"]["samples"] == 64
+    assert weights_files(8, run / "out", weights="open")[0].name == "hime_x8_open.encode.onnx"
+    card = (run / "out" / release.CARD).read_text()
+    assert "| site/one | its \\| authors | CC0-1.0 | 2 | 5 | A |\n" in card
+    assert "| site/two | its \\| authors | CC-BY-4.0 | - | 5 | A |\n" in card
+    assert "old" not in card
+    assert card.endswith(f"{END}\n\n## Limits\n")
+
+
+@pytest.mark.parametrize(
+    ("origins", "words"),
+    [
+        (None, "does not say what it was trained on"),
+        ([CC0, CC_BY | {"licence": "Pexels"}], "what is not open: site/two"),
+    ],
+)
+def test_nothing_else_is_released_as_open(
+    origins: list[dict[str, Any]] | None,
+    words: str,
+    run: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert release.main(checkpoint(run, origins)) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert [path.name for path in (run / "out").iterdir()] == [release.CARD]
+    assert (run / "out" / release.CARD).read_text() == CARD
+
+
+def test_a_card_without_a_place_for_the_credit_is_refused() -> None:
+    with pytest.raises(ValueError, match="the model card has no"):
+        credited("# Card\n", [CC0])
+
+
+def test_the_shipped_card_and_manifest_name_open_sources_alone() -> None:
+    networks = read_manifest()["networks"]
+    rows = [
+        row
+        for name, entry in networks.items()
+        if name.endswith("_open")
+        for row in entry["training"]["data"]
+    ]
+    assert {row["licence"] for row in rows} <= set(OPEN)
+    card = (WEIGHTS / release.CARD).read_text(encoding="utf-8")
+    assert credited(card, [CC0]).count(attribution([CC0])) == 1
+    assert all(f"| {row['source']} |" in card for row in rows)

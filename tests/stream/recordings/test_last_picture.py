@@ -1,0 +1,155 @@
+"""The last picture is shown as long as in the input, whatever was decoded before it; two fields are
+counted as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stream.media.remux import copy_recording
+from stream.media.sandbox.sandboxed_source import open_source
+from stream.media.sinks.file_sink import FileSink
+from stream.media.sources.file_source import FileSource
+from stream.media.stream_copy import CopiedStreams
+from stream.recordings.verify import check_recording
+from tests.field_coded import field_coded
+from tests.recording_files import CLOCK, picture
+
+STEPS = {
+    "constant": [3600] * 20,
+    "first one long": [90_000, *[3600] * 19],
+    "last one long": [*[3600] * 19, 180_000],
+    "both": [*[90_000] * 3, *[3600] * 10, 45_000],
+    "faster": [*[18_000] * 10, *[1500] * 10],
+    "slower": [*[1500] * 10, *[18_000] * 10],
+    "irregular": [900, 19_000, 1500, 1500, 7000, 20_000, 901, 4000, 4000, 12_345, 1000, 16_000],
+    "two": [3600, 9000],
+    "one": [9000],
+}
+"""How long each picture is shown, 1/90000 s."""
+SIZE = (64, 48)
+
+
+def write(path: Path, steps: Sequence[int], sound_s: float = 0.0) -> None:
+    """A recording whose packets say how long each picture is shown, as FFmpeg's programs write it,
+    with pictures that are decoded before others."""
+    shown = dict(zip([0, *accumulate(steps)], steps, strict=False))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.time_base = CLOCK
+        stream.codec_context.options = {"bf": "3", "b-adapt": "0"}
+        tone = container.add_stream("aac", rate=48_000, layout="mono") if sound_s else None
+        for index, pts in enumerate([*shown, None]):
+            frame = None
+            if pts is not None:
+                frame = av.VideoFrame.from_ndarray(picture(SIZE, index), format="rgb24")
+                frame = frame.reformat(format="yuv420p")
+                frame.pts, frame.time_base = pts, CLOCK
+            for packet in stream.encode(frame):
+                assert packet.pts is not None
+                packet.duration = shown[packet.pts]
+                container.mux(packet)
+        if tone is not None:
+            for index in range(round(sound_s * 48_000 / 1024)):
+                silence = np.zeros((1, 1024), np.float32)
+                heard = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+                heard.sample_rate, heard.pts = 48_000, 1024 * index
+                heard.time_base = Fraction(1, 48_000)
+                container.mux(tone.encode(heard))
+            container.mux(tone.encode(None))
+
+
+def last_ms(path: Path, opened: Callable[[Path], FileSource] = FileSource) -> float:
+    """How long the last picture is shown."""
+    with opened(path) as source:
+        *_, last = source
+        assert last.native is not None
+        return float(1000 * last.native.duration * source.time_base)
+
+
+def written_anew(source_path: Path, target: Path) -> int | None:
+    """Encode again. Returns: how many pictures were decoded."""
+    with FileSource(source_path) as source:
+        copied = CopiedStreams(source_path)
+        sink = FileSink(
+            target, source.video_format.size, source.rate, source.time_base,
+            video_format=source.video_format, stream_copy=copied, overwrite=True,
+        )  # fmt: skip
+        for frame in source:
+            sink.send(frame)
+        sink.close()
+        return source.intact
+
+
+@pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.parametrize(
+    ("ending", "sound_s"), [("mp4", 0.0), ("mp4", 6.0), ("mov", 0.3), ("mkv", 0.0), ("mkv", 6.0)]
+)
+def test_it_is_shown_as_long(tmp_path: Path, kind: str, ending: str, sound_s: float) -> None:
+    source, steps = tmp_path / f"call.{ending}", STEPS[kind]
+    write(source, steps, sound_s)
+    # mkv counts in ms, and the edit lists of FFmpeg's mp4 as well.
+    assert last_ms(source) == pytest.approx(steps[-1] / 90, abs=1.1)
+    for after in ("mp4", "mkv"):
+        target = tmp_path / f"better.{after}"
+        written_anew(source, target)
+        assert last_ms(target) == pytest.approx(steps[-1] / 90, abs=1.1)
+        assert check_recording(source, target)["differences"] == []
+
+
+@pytest.mark.parametrize("kind", ["last one long", "both"])
+def test_the_sandbox_tells_it(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "call.mp4", STEPS[kind])
+    expected = pytest.approx(STEPS[kind][-1] / 90, abs=1.1)
+    assert last_ms(tmp_path / "call.mp4", open_source) == expected
+
+
+@pytest.mark.parametrize("kind", ["constant", "both", "irregular"])
+def test_a_copy_shows_it_as_long(tmp_path: Path, kind: str) -> None:
+    source, target = tmp_path / "call.mkv", tmp_path / "copy.mp4"
+    write(source, STEPS[kind], 0.3)
+    copy_recording(source, target)
+    assert last_ms(target) == pytest.approx(STEPS[kind][-1] / 90, abs=1.1)
+    assert check_recording(source, target)["differences"] == []
+
+
+def test_one_that_is_shown_less_long_is_said(tmp_path: Path) -> None:
+    source, target = tmp_path / "call.mkv", tmp_path / "short.mp4"
+    write(source, STEPS["last one long"], 6.0)
+    write(target, [*STEPS["last one long"][:-1], 90_000], 6.0)
+    assert check_recording(source, target)["differences"] == ["the pictures last 1000.0 ms less"]
+
+
+def test_a_long_last_picture_is_no_early_end(tmp_path: Path) -> None:
+    path = tmp_path / "call.mkv"
+    write(path, STEPS["last one long"])
+    with FileSource(path) as source:
+        assert len(list(source)) == 20
+        assert source.note is None
+    path.write_bytes(path.read_bytes()[:-100])
+    with FileSource(path) as source:
+        assert list(source)
+        assert "ends early" in str(source.note)
+
+
+@pytest.mark.parametrize("ending", ["ts", "mkv"])
+def test_fields_are_not_pictures(tmp_path: Path, ending: str) -> None:
+    path, raw = tmp_path / f"camcorder.{ending}", tmp_path / "raw.h264"
+    raw.write_bytes(field_coded(12))
+    with av.open(str(raw)) as fields, av.open(str(path), "w") as container:
+        copy = container.add_stream_from_template(fields.streams.video[0])
+        for number, packet in enumerate(one for one in fields.demux() if one.size):
+            packet.stream, packet.time_base = copy, CLOCK
+            packet.pts = packet.dts = number * 1800
+            container.mux(packet)
+    pictures = written_anew(path, tmp_path / "better.mp4")
+    check = check_recording(path, tmp_path / "better.mp4", pictures)
+    assert check["pictures"] == (12, 12)
+    assert check["differences"] == []
