@@ -120,7 +120,7 @@ class PartTimer:
             time.sleep(PROBE_S)
             self.gil_ms.append((time.perf_counter() - asked - PROBE_S) * 1e3)
             turn += 1
-            if turn % 100 == 0:
+            if turn % 10 == 0:
                 self._sample()
         self._sample()
 

@@ -297,7 +297,7 @@ def test_what_cannot_begin_says_why_and_leaves_nothing(
 def test_a_runtime_that_was_asked_for_must_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(name: str, scale: int) -> None:
+    def refuse(name: str, scale: int, **rest: Any) -> None:
         raise UnavailableError(f"{name} cannot run here")
 
     monkeypatch.setattr("stream.graph.open_runtime", refuse)

@@ -63,7 +63,17 @@ def fill(into: Array, picture: Image) -> Letterbox:
     scale = max(high, wide) / side
     across, down = max(1, round(wide / scale)), max(1, round(high / scale))
     each = max(1, round(scale / SAMPLE_APART))
-    small = cv2.resize(picture, (each * across, each * down), interpolation=cv2.INTER_LINEAR)
+    # The networks were trained on inputs whose pixel i is the picture's pixel scale * i: resizing
+    # would put faces half a pixel of the input beside it, 3 px in a picture of 1280x720.
+    step = scale / each
+    first = -step * (each - 1) / 2.0
+    small = cv2.warpAffine(
+        picture,
+        np.array([[step, 0.0, first], [0.0, step, first]]),
+        (each * across, each * down),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     if each > 1:
         small = cv2.resize(small, (across, down), interpolation=cv2.INTER_AREA)
     left, top = (side - across) // 2, (side - down) // 2

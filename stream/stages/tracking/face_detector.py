@@ -122,10 +122,8 @@ class OpenVinoNetworks:
         place = blaze_face.fill(network.input, picture)
         raw, logits = sorted(network.run(), key=lambda output: -output.shape[2])
         faces, scores = blaze_face.decode(geometry, anchors, raw, logits, self._min_score)
-        # Trained on inputs whose pixel i is the picture's pixel scale * i: half a pixel of the
-        # input beside where resizing puts it.
         corner = np.array([place.left, place.top], np.float32)
-        faces = (faces - corner + 0.5) * np.float32(place.scale) - 0.5
+        faces = (faces - corner) * np.float32(place.scale)
         return [
             Detection(face[:2].reshape(4), face[2:], float(score))
             for face, score in zip(faces, scores, strict=True)

@@ -261,7 +261,9 @@ def test_shipped_files_are_taken_until_the_float_ones_change(
     card = json.loads((weights / manifest.MANIFEST).read_text())
     card["networks"]["hime_x4"]["files"]["hime_x4.enhance.onnx"] = "0"
     (weights / manifest.MANIFEST).write_text(json.dumps(card))
-    with pytest.raises(UnavailableError, match=r"no INT8 weights .* x4; .*quantisation"):
+    with pytest.raises(
+        UnavailableError, match=r"no research weights .* INT8 for x4; .*quantisation"
+    ):
         open_runtime("onnxruntime-cpu", 4, "int8")
 
 

@@ -67,5 +67,5 @@ def test_what_is_shrunk_a_lot_is_averaged() -> None:
     lines = np.zeros((1024, 1024, 3), np.uint8)
     lines[::2] = 255
     fill(into, lines)
-    assert np.abs(into).max() < 0.3
+    assert np.abs(into).max() < 0.6, "a single sample for each pixel leaves 1.0"
     assert blaze_face.SAMPLE_APART < 2.0
