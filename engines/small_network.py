@@ -21,33 +21,32 @@ OPTIONS: dict[str, Any] = {
     "INFERENCE_NUM_THREADS": 1,
     "NUM_STREAMS": 1,
     "PERFORMANCE_HINT": "LATENCY",
+    "INFERENCE_PRECISION_HINT": "f32",
 }
 
 
 class SmallNetwork:
     """One network, compiled. Not for use by several threads at once.
 
-    Args:   data: the .tflite file. coarse: compute in bfloat16 where the processor does, which is
-            a third faster and moves what is found by half a percent.
+    In float32: bfloat16, a third faster, moved boxes of face detection by up to 15 px of 1280.
+
+    Args:   data: the .tflite file.
     Raises: UnavailableError: OpenVINO is missing, cannot be loaded, or cannot run it.
     """
 
-    def __init__(self, data: bytes, *, coarse: bool = False) -> None:
+    def __init__(self, data: bytes) -> None:
         try:
             import engines.runtimes.openvino_graph as graph
         except (ImportError, OSError) as error:
             raise UnavailableError(f"OpenVINO cannot be loaded ({error})") from error
         try:
             core = graph.open_core()
-            native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            precision = "bf16" if coarse and native else "f32"
-            options = OPTIONS | {"INFERENCE_PRECISION_HINT": precision}
             # It reads this kind of file from a disk alone, and may still need it to compile.
             with tempfile.TemporaryDirectory(prefix="closeup-") as folder:
                 path = Path(folder) / "network.tflite"
                 path.write_bytes(data)
                 model = core.read_model(path)
-                compiled = core.compile_model(model, "CPU", options)
+                compiled = core.compile_model(model, "CPU", OPTIONS)
             self._request: Any = compiled.create_infer_request()
             self.input: Array = np.zeros(tuple(model.input().shape), np.float32)
             """What the network is given; write into it before `run`."""

@@ -18,9 +18,6 @@ Array = NDArray[np.float32]
 KEYPOINTS = 6
 SAME_FACE_IOU = 0.3
 """Candidates that overlap the best one by more are that face, too: their weighted mean is it."""
-SAMPLE_APART = 1.6
-"""Px of the picture between samples; where it is shrunk by more, several are averaged for a pixel
-of the input: a small face does not alias away, at a quarter of the time of an exact average."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ class Letterbox:
 
     scale: float
     """Px of the picture for one px of the input, across and down."""
-    left: int
-    top: int
+    left: float
+    top: float
 
 
 def fill(into: Array, picture: Image) -> Letterbox:
@@ -61,27 +58,17 @@ def fill(into: Array, picture: Image) -> Letterbox:
     """
     side, (high, wide) = into.shape[1], picture.shape[:2]
     scale = max(high, wide) / side
-    across, down = max(1, round(wide / scale)), max(1, round(high / scale))
-    each = max(1, round(scale / SAMPLE_APART))
-    # The networks were trained on inputs whose pixel i is the picture's pixel scale * i: resizing
-    # would put faces half a pixel of the input beside it, 3 px in a picture of 1280x720.
-    step = scale / each
-    first = -step * (each - 1) / 2.0
-    small = cv2.warpAffine(
+    left, top = ((side - length / scale) / 2.0 for length in (wide, high))
+    # As in training: pixel i of the input is one sample of the picture at scale * i. Resizing would
+    # put faces half a pixel of the input beside it, 3 px in a picture of 1280x720.
+    sampled = cv2.warpAffine(
         picture,
-        np.array([[step, 0.0, first], [0.0, step, first]]),
-        (each * across, each * down),
+        np.array([[scale, 0.0, -scale * left], [0.0, scale, -scale * top]]),
+        (side, side),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
     )
-    if each > 1:
-        small = cv2.resize(small, (across, down), interpolation=cv2.INTER_AREA)
-    left, top = (side - across) // 2, (side - down) // 2
-    if across < side or down < side:
-        into.fill(-1.0)
-    place = into[0, top : top + down, left : left + across]
-    np.multiply(small, np.float32(1 / 127.5), out=place)
-    place -= np.float32(1.0)
+    np.multiply(sampled, np.float32(1 / 127.5), out=into[0])
+    into -= np.float32(1.0)
     return Letterbox(scale, left, top)
 
 

@@ -15,7 +15,7 @@ from stream.errors import ModelError
 from stream.frame import Floats, Image
 from stream.image.detection import Detection, Model, Region
 from stream.stages.tracking import blaze_face, detector_weights
-from stream.stages.tracking.mediapipe_networks import MediaPipeNetworks
+from stream.stages.tracking.mediapipe_networks import MIN_CROP_SIDE_PX, MediaPipeNetworks
 
 MIN_SCORE = 0.5
 
@@ -110,8 +110,7 @@ class OpenVinoNetworks:
         self._min_score = min_score
         self._networks: dict[Model, tuple[SmallNetwork, blaze_face.Geometry, Floats]] = {
             "short": (SmallNetwork(short), blaze_face.SHORT, blaze_face.SHORT.anchors()),
-            # what it finds is looked at again by the other one
-            "full": (SmallNetwork(full, coarse=True), blaze_face.FULL, blaze_face.FULL.anchors()),
+            "full": (SmallNetwork(full), blaze_face.FULL, blaze_face.FULL.anchors()),
         }
         for model in self._networks:
             self.find(np.zeros((64, 64, 3), np.uint8), model)
@@ -124,6 +123,12 @@ class OpenVinoNetworks:
         faces, scores = blaze_face.decode(geometry, anchors, raw, logits, self._min_score)
         corner = np.array([place.left, place.top], np.float32)
         faces = (faces - corner) * np.float32(place.scale)
+        # MediaPipe cuts corner and size off to whole pixels, of a picture of this side at least,
+        # and starts a box that begins outside at the edge. All thresholds are for its boxes.
+        pixel = np.float32(min(1.0, max(picture.shape[:2]) / MIN_CROP_SIDE_PX))
+        size = np.floor((faces[:, 1] - faces[:, 0]) / pixel) * pixel
+        faces[:, 0] = np.maximum(np.floor(faces[:, 0] / pixel) * pixel, 0.0)
+        faces[:, 1] = faces[:, 0] + size
         return [
             Detection(face[:2].reshape(4), face[2:], float(score))
             for face, score in zip(faces, scores, strict=True)
