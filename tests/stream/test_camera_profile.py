@@ -108,6 +108,4 @@ def test_known_noise_stays_out_where_neighbouring_pixels_share_it() -> None:
     def error(camera: CameraProfile) -> float:
         return float((back_project(truth, seen, camera).astype(float) - 120.0).std())
 
-    # of 4 levels; what is left of it is mostly slower than what noise can be told from
-    assert error(ANY_CAMERA) < 2.0
-    assert error(CameraProfile(noise=(4.0, 4.0))) < 0.85 * error(ANY_CAMERA)
+    assert error(CameraProfile(noise=(4.0, 4.0))) < 0.7 * error(ANY_CAMERA)

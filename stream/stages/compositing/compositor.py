@@ -31,8 +31,6 @@ busy, and adding its damage back would undo the network's work. Measured in the 
 four recordings: patches of 29.41 dB become 29.47 dB with it, 29.36 with a quarter and 29.48 with
 all; the same patches two pixels of the camera aside, which the consistency check would not let
 pass, are pulled from 15.9 to 23.5 dB, with a quarter to 25.3 and with all to 20.6."""
-COLOUR_DAMAGE = 0.75
-"""The same of colour, of which a codec sends less."""
 GRAIN = 0.7
 """Of the camera's own grain, which the network takes out, so much is put back: a smooth face before
 a background that is not looks pasted in. It is that of the very frame, so it changes as the
@@ -132,7 +130,7 @@ def back_project(
         # has done since.
         noise = np.maximum(camera.noise_at(mean), noise)
     excess = _beyond(grey - light, TOLERANCE * noise + DAMAGE * _luma(contrast))
-    excess += _beyond(colour - hue, TOLERANCE * noise + COLOUR_DAMAGE * contrast)
+    excess += _beyond(colour - hue, TOLERANCE * noise + DAMAGE * contrast)
     fine = difference - low
     speckle = np.clip(fine, -TOLERANCE * noise, TOLERANCE * noise)
     speckle -= cv2.GaussianBlur(speckle, (0, 0), GRAIN_PX)
