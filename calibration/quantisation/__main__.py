@@ -27,6 +27,7 @@ import numpy as np
 from calibration.quantisation import int8_speed, layers, material
 from calibration.quantisation.int8_report import Report, markdown
 from calibration.quantisation.layers import Exact, Files, Measured
+from engines.errors import reported
 from engines.files import write_whole
 from engines.hime.people import Person
 from engines.machine import cores, processor
@@ -252,8 +253,7 @@ def main(argv: list[str] | None = None) -> int:
             names = ", ".join(f"x{one.scale}" for one in paying) or "none"
             print(f"shipped in {WEIGHTS}: {names}")
     except (CloseupError, EngineError, ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt:
         print("stopped; nothing was shipped", file=sys.stderr)
         return 130

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engines.alignment import Image, align, best_agreeing
 from engines.contract import RESEARCH
-from engines.errors import WeightsError
+from engines.errors import WeightsError, reported
 from engines.exemplar_transfer import finished
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network, named_weights
@@ -332,8 +332,7 @@ def main(argv: list[str] | None = None) -> int:
             for (_, network, cases), path in zip(done, sheets(args.sheet, tables), strict=True):
                 sheet(network, cases, path)
     except (OSError, ValueError, WeightsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.alignment import align
+from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.evaluate import numbers, outputs, scored
@@ -308,8 +309,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             tell_quality(args)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 
