@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from engines.alignment import Image, align, best_agreeing
-from engines.contract import RESEARCH
+from engines.contract import DEFAULT_WEIGHTS
 from engines.errors import WeightsError, reported
 from engines.exemplar_transfer import finished
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
@@ -245,7 +245,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
     p.add_argument(
         "--weights",
-        default=RESEARCH,
+        default=DEFAULT_WEIGHTS,
         help="research or open, the shipped ones, or a checkpoint or *.enhance.onnx file (default "
         "%(default)s)",
     )

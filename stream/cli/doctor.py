@@ -25,6 +25,7 @@ from engines.runtime import (
     PassedOver,
     ProfileState,
     open_runtime,
+    weights_in_words,
 )
 from stream.media.sinks import virtual_camera
 from stream.media.sinks.window import display_missing
@@ -53,7 +54,8 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything. Opens runtimes, which takes seconds; no camera is switched on."""
-    findings = [_versions(), _extras(), _models(), *_runtimes(), _gpu(), _camera(), _virtual()]
+    findings = [_versions(), _extras(), _models(), _weights(), *_runtimes(), _gpu()]
+    findings += [_camera(), _virtual()]
     reason = display_missing()
     text = (
         "the preview window can be opened"
@@ -103,6 +105,14 @@ def _models() -> Finding:
         )
     text = "not fetched yet; the first run does it, and needs the package registry for that"
     return Finding("detection models", True, text, needed=True)
+
+
+def _weights() -> Finding:
+    """Which weights there are, for both scales, and whether those that are taken are whole."""
+    try:
+        return Finding("weights", True, weights_in_words(), needed=True)
+    except EngineError as error:
+        return Finding("weights", False, one_line(error), needed=True)
 
 
 def _runtimes() -> list[Finding]:
