@@ -31,6 +31,7 @@ from bench.run import learn, run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK
 from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
+from engines.errors import reported
 from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, WEIGHTS, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
@@ -65,8 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         broken = measure(options)
     except (CloseupError, EngineError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     for line in broken:
         print(f"below the margin: {line}", file=sys.stderr)
     return 1 if broken else 0

@@ -32,6 +32,7 @@ from calibration.quantisation.int8_report import Report, markdown
 from calibration.quantisation.layers import Exact, Files, Measured
 from engines.contract import DEFAULT_WEIGHTS, OPEN
 from engines.contract import WEIGHTS as CHOICES
+from engines.errors import reported
 from engines.files import write_whole
 from engines.hime.licences import OPEN as ALLOWED
 from engines.hime.licences import Permit
@@ -274,8 +275,7 @@ def main(argv: list[str] | None = None) -> int:
             names = ", ".join(f"x{one.scale}" for one in paying) or "none"
             print(f"shipped in {WEIGHTS}: {names}")
     except (CloseupError, EngineError, ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt:
         print("stopped; nothing was shipped", file=sys.stderr)
         return 130

@@ -13,8 +13,7 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -251,14 +250,9 @@ class _Heard:
         self._runtime.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._exemplars.clear()
-        self._runtime.__exit__(kind, error, traceback)
+        self._runtime.__exit__(*error)
 
 
 def split(people: list[Person]) -> tuple[list[Person], list[Person]]:
