@@ -126,8 +126,12 @@ def make_cases(
             more, odd = ([degrade.close_up(x, rng) for x in xs] for xs in (more, odd))
         else:
             crop = shrink_bicubic(to_tensor([truth]), scale)[0]
-        rest = (to_tensor(xs) if xs else None for xs in (more, odd))
+        further_own, further_wrong = (to_tensor(xs) if xs else None for xs in (more, odd))
         cases.append(
-            Case(crop, to_tensor([truth])[0], to_tensor(own), to_tensor(wrong), *rest, name)
+            Case(
+                *(crop, to_tensor([truth])[0], to_tensor(own), to_tensor(wrong)),
+                *(further_own, further_wrong),
+                person=name,
+            )
         )
     return cases

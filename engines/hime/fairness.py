@@ -157,14 +157,15 @@ def groups(scores: list[Score], everybody: bool = True) -> list[Group]:
     """
 
     def group(column: str, value: str, some: list[Score]) -> Group:
-        gain, coherence = (
-            np.array(one, np.float64)
-            for one in zip(*((s.gain, s.coherence) for s in some), strict=True)
-        )
+        gain = np.array([one.gain for one in some])
+        coherence = np.array([one.coherence for one in some])
         return Group(
             *(column, value, len(some), sum(one.headshots for one in some)),
-            *(float(gain.mean()), interval(gain)),
-            *(float(coherence.mean()), interval(coherence), len(some) < FEW),
+            gain=float(gain.mean()),
+            gain_interval=interval(gain),
+            coherence=float(coherence.mean()),
+            coherence_interval=interval(coherence),
+            few=len(some) < FEW,
         )
 
     made = [group("everybody", "", scores)] if everybody else []

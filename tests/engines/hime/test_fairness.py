@@ -19,7 +19,8 @@ LABELS = Path(fairness.__file__).with_name("face_labels.csv")
 
 def headshot(lightness: float, a: float, b: float, exposure: float = 1.0) -> Image:
     """A face of one colour before a white wall, RGB uint8 (64, 64, 3)."""
-    colour = cv2.cvtColor(np.float32([[[lightness, a, b]]]), cv2.COLOR_LAB2RGB)[0, 0]
+    lab = np.array([[[lightness, a, b]]], np.float32)
+    colour = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)[0, 0]
     picture = np.ones((64, 64, 3))
     picture[16:48, 16:48] = colour
     linear = np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)
@@ -57,7 +58,8 @@ def test_a_person_counts_once_and_few_people_are_marked() -> None:
     some = [score(f"a{k}", 1.0 + 0.1 * k, glasses="no") for k in range(8)]
     everybody, no, yes = groups([*some, score("b", 3.0, 0.1, glasses="yes")])
     assert (everybody.people, everybody.headshots) == (9, 18)
-    assert (no.value, no.gain, no.few) == ("no", pytest.approx(1.35), False)
+    assert (no.value, no.few) == ("no", False)
+    assert no.gain == pytest.approx(1.35)
     assert no.gain_interval is not None
     low, high = no.gain_interval
     # the standard error is 0.081
