@@ -43,6 +43,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from engines.errors import reported
 from engines.runtime import EngineError, scales_in_int8
 from engines.self_measurement import measure_first, measuring_beside
 from engines.weights.manifest import weights_used
@@ -99,8 +100,7 @@ def _main(arguments: Sequence[str] | None) -> int:
             return run_many(options)
         run(options)
     except (CloseupError, EngineError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt as interrupt:
         print(stopped, file=sys.stderr)
         number = interrupt.number if isinstance(interrupt, StoppedError) else signal.SIGINT

@@ -31,7 +31,8 @@ from bench.run import learn, run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK
 from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
-from engines.runtime import RESEARCH, RUNTIMES, WEIGHTS, EngineError
+from engines.errors import reported
+from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, WEIGHTS, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
 from stream.stages.tracking.face_detector import FaceDetector
@@ -65,8 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         broken = measure(options)
     except (CloseupError, EngineError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     for line in broken:
         print(f"below the margin: {line}", file=sys.stderr)
     return 1 if broken else 0
@@ -85,8 +85,10 @@ def measure(options: argparse.Namespace) -> list[str]:
         raise ConfigError("--no-demo leaves nobody; give --clips")
     if options.learn is not None and not options.learn > 0.0:
         raise ConfigError("--learn takes minutes, more than 0")
-    if options.learn is not None and options.weights != RESEARCH:
-        raise ConfigError(f"--learn starts from the {RESEARCH} weights; leave out one of the two")
+    if options.learn is not None and options.weights != DEFAULT_WEIGHTS:
+        raise ConfigError(
+            f"--learn starts from the {DEFAULT_WEIGHTS} weights; leave out one of the two"
+        )
     pace = options.pace or (QUICK_PACE if options.quick else 1.0)
     scene = DemoScene()
     done: list[tuple[str, Notes]] = []
@@ -237,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--stages", action="store_true", help="fine detail of far faces after every stage, too")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
-    add("--weights", choices=WEIGHTS, default=RESEARCH, help="of the network (%(default)s)")
+    add("--weights", choices=WEIGHTS, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)")
     add("--learn", type=float, metavar="MINUTES", help="measure every call a second time, after so "
         "many minutes of training on each of its people (extra learn)")  # fmt: skip
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")

@@ -23,6 +23,7 @@ import numpy as np
 
 from bench.measures.image_measures import psnr
 from bench.scenes.corruptions import crops, exemplars, read, shrunk
+from engines.errors import reported
 from engines.hime.identity import Recogniser, missing
 from engines.runtime import EngineError, Runtime, open_runtime
 from stream.frame import Floats, Image
@@ -296,8 +297,7 @@ def main(argv: list[str] | None = None) -> int:
         with open_runtime(args.runtime, args.scale).runtime as runtime:
             results = run(people, runtime, args.size, args.photos, identity or (lambda *_: None))
     except (OSError, ValueError, EngineError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     for table in (gains, separation, places):
         table(results)
         print()

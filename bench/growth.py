@@ -23,6 +23,7 @@ import numpy as np
 
 from engines.alignment import align
 from engines.benchmark import unaligned
+from engines.errors import reported
 from engines.runtime import RUNTIMES, EngineError, open_runtime
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, Image
@@ -181,8 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError(f"--frames {given.frames} is out of range; give 1 to 100000")
         found = measure(given.frames, given.runtime, lambda line: print(line, file=sys.stderr))
     except (CloseupError, EngineError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     print(json.dumps(found) if given.json else table(found))
     return 0
 

@@ -26,6 +26,7 @@ from bench.scenes.call import Call, TrueFace
 from bench.scenes.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
 from bench.scenes.synthetic_people import RATE, Clip, Photo, SyntheticPerson
 from bench.scenes.trajectories import Trajectory, Waypoint
+from engines.errors import reported
 from engines.runtime import RUNTIMES, EngineError
 from stream.cli.arguments import parse
 from stream.errors import CloseupError, ConfigError
@@ -199,8 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         results = _run(given)
     except (CloseupError, EngineError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     if given.json:
         print(json.dumps([one.__dict__ for one in results]))
         return 0

@@ -26,6 +26,7 @@ from bench.part_timer import PartTimer
 from bench.picture_size import parse_size
 from bench.synthetic_camera import SyntheticCamera
 from bench.throughput import make_recording
+from engines.errors import reported
 from engines.machine import cores
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
@@ -246,8 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for case in given.cases or CASES
         ]
     except (CloseupError, EngineError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     print(json.dumps(found) if given.json else "\n\n".join(map(table, found)))
     return 0
 

@@ -21,6 +21,7 @@ from fractions import Fraction
 from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
+from engines.errors import reported
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.events import notes_to
@@ -182,8 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = soak(_case(given), quiet=given.quiet)
     except (CloseupError, EngineError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     print(json.dumps(result) if given.json else _table(result))
     return 0
 

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from bench.scenes.corruptions import read
+from engines.errors import reported
 from stream.errors import CloseupError
 from stream.frame import Exemplar, Frame, Image
 from stream.media.demo.demo_room import draw_room
@@ -290,8 +291,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             wrong += total.wrong
     except (OSError, ValueError, CloseupError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 1 if wrong else 0
 
 

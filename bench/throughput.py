@@ -28,6 +28,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from bench.picture_size import parse_size
+from engines.errors import reported
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, View
@@ -259,8 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="closeup-") as folder:
             result = measure(_case(given), Path(folder), lambda line: print(line, file=sys.stderr))
     except (CloseupError, EngineError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     print(json.dumps(result) if given.json else table(result))
     return 0
 

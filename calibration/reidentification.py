@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.errors import reported
 from stream.errors import CloseupError, InputError
 from stream.frame import Face, Floats, Image
 from stream.recordings.people.dlib_descriptor import Describer, DlibDescriptor
@@ -216,8 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
             results.append(measure(people, describer, width))
             print(_line(results[-1]), file=sys.stderr, flush=True)
     except (CloseupError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     except ImportError as error:
         print(f"error: {error}; pip install 'closeup[identity]'", file=sys.stderr)
         return 2

@@ -28,6 +28,7 @@ from typing import Any
 from calibration.frame_cost import rest_ms
 from engines.alignment import align
 from engines.benchmark import pictures, unaligned
+from engines.errors import reported
 from engines.machine import cores, processor
 from engines.runtime import (
     BUCKETS,
@@ -228,8 +229,7 @@ def main(argv: list[str] | None = None) -> int:
             path = store(Profile(date.today().isoformat(), args.rate, choices))
             print(f"{path} written; --runtime auto follows it until something changes")
     except (EngineError, CloseupError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt:
         print("stopped; nothing was kept", file=sys.stderr)
         return 130

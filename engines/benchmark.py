@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.alignment import align
+from engines.errors import reported
 from engines.machine import processor
 from engines.runtime import (
     BUCKETS,
@@ -325,8 +326,7 @@ def main(argv: list[str] | None = None) -> int:
             text = json.dumps(result | {"rows": rows_out, "not_measured": list(notes)}, indent=1)
             args.json.write_text(text + "\n")
     except (EngineError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     print(markdown(rows))
     tops = ", ".join(f"{k} {v:.0f}" for k, v in peak.items() if v is not None)
     print(f"\n{machine['processor']}, {machine['threads']} threads; matrix product, GFLOPS: {tops}")

@@ -24,6 +24,8 @@ RESEARCH, OPEN = "research", "open"
 WEIGHTS = (RESEARCH, OPEN)
 """What shipped weights were trained on: on footage for research, too, or on openly licensed
 pictures alone."""
+DEFAULT_WEIGHTS = RESEARCH
+"""Those that everything takes where nobody says which: the only place that says so."""
 SCALES = (4, 8)
 BUCKETS = {4: (32, 48, 64, 80, 96, 112, 128, 160), 8: (16, 24, 32)}
 """Sides of the crops that are asked for, px, by scale; multiples of 8, as the network wants them.
@@ -117,7 +119,7 @@ class RuntimeClass(Protocol):
         precision: str | None = None,
         *,
         threads: int | None = None,
-        weights: str = RESEARCH,
+        weights: str = DEFAULT_WEIGHTS,
     ) -> Runtime:
         """Open it.
 

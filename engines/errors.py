@@ -1,4 +1,4 @@
-"""Errors: what a caller of the engines can meet; `str(error)` is one line.
+"""Errors: what a caller of the engines can meet, and how every program tells of an error.
 
 EngineError             base of the errors below
 ├── UnavailableError    the runtime cannot run here: why, and what to install
@@ -6,6 +6,8 @@ EngineError             base of the errors below
 """
 
 from __future__ import annotations
+
+import sys
 
 
 class EngineError(Exception):
@@ -18,3 +20,14 @@ class UnavailableError(EngineError):
 
 class WeightsError(EngineError):
     """A weights file is missing, damaged, or not the one that the manifest names."""
+
+
+def one_line(error: object) -> str:
+    """What an error says, in one line; where it says nothing, its class."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def reported(error: Exception) -> int:
+    """Print an error that a user can act on, in one line. Returns: the exit status."""
+    print(f"error: {one_line(error)}", file=sys.stderr)
+    return 2

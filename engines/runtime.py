@@ -13,7 +13,7 @@ from typing import Any
 
 from engines.contract import (
     BUCKETS,
-    RESEARCH,
+    DEFAULT_WEIGHTS,
     SCALES,
     WEIGHTS,
     Features,
@@ -25,12 +25,13 @@ from engines.contract import (
 )
 from engines.errors import EngineError, UnavailableError, WeightsError
 from engines.speed_profile import Choice, ProfileError, load
+from engines.weights.manifest import installed, quantised_files, weights_used
 
 __all__ = [
     "BUCKETS",
     "BY_NAME_ONLY",
+    "DEFAULT_WEIGHTS",
     "LIVE",
-    "RESEARCH",
     "RUNTIMES",
     "SCALES",
     "WEIGHTS",
@@ -52,6 +53,7 @@ __all__ = [
     "open_runtime",
     "runtime_class",
     "scales_in_int8",
+    "weights_in_words",
 ]
 
 _log = logging.getLogger(__name__)
@@ -140,7 +142,7 @@ def open_runtime(
     name: str = "auto",
     scale: int = 4,
     precision: str | None = None,
-    weights: str = RESEARCH,
+    weights: str = DEFAULT_WEIGHTS,
 ) -> OpenedRuntime:
     """Open a runtime by name, or the best that this machine has.
 
@@ -203,6 +205,18 @@ def scales_in_int8(name: str) -> tuple[int, ...]:
     return tuple(scale for scale, one in choices.items() if one and one.precision == "int8")
 
 
+def weights_in_words() -> str:
+    """Which weights there are, of which those that are taken by default are whole.
+
+    Raises: WeightsError: they are not.
+    """
+    weights_used()
+    names = [one for one in WEIGHTS if all(one in installed(scale) for scale in SCALES)]
+    text = ", ".join(f"{one} (default)" if one == DEFAULT_WEIGHTS else one for one in names)
+    quantised = [f"x{scale}" for scale in SCALES if quantised_files(scale)]
+    return f"{text}; {' and '.join(quantised)} in INT8, too" if quantised else text
+
+
 def _open(
     name: str, scale: int, precision: str | None, weights: str, threads: int | None = None
 ) -> Runtime:
@@ -219,7 +233,7 @@ def _opened(
     threads: int | None = None,
 ) -> Runtime:
     more: dict[str, Any] = {"threads": threads} if threads else {}
-    if weights != RESEARCH:
+    if weights != DEFAULT_WEIGHTS:  # which runtimes take by themselves
         more["weights"] = weights
     return found(scale, precision, **more)
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engines.contract import SCALES
+from engines.contract import SCALES, WEIGHTS
 from engines.errors import EngineError
 from engines.files import write_whole
 from engines.machine import describe
@@ -65,7 +65,8 @@ def folder() -> Path:
 def key() -> dict[str, str]:
     """All that a profile depends on. Raises: WeightsError."""
     manifest = read_manifest()
-    names = [network_name(scale) for scale in SCALES]
+    # of all that can be asked for: what is fastest holds for each of them
+    names = [network_name(scale, weights=one) for one in WEIGHTS for scale in SCALES]
     weights = {
         name: checksum[:16]
         for kind in ("networks", "quantised")

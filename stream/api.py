@@ -24,13 +24,14 @@ from stream.frame import Frame, Image
 from stream.graph import Stages
 from stream.option_table import RUNTIME, WEIGHTS
 from stream.picture_options import API_SCALE, DETAIL, FRAMING, RATE, STRENGTH
+from stream.picture_settings import PictureSettings
 from stream.session import EnhancementSession
 from stream.stages.framing.framing import Mode
 
 CLOCK = Fraction(1, 90_000)
 
 
-class Enhancer:
+class Enhancer(PictureSettings):
     """Makes the faces of one person after another sharp, in the pictures of one camera or call.
 
     One for each camera: it follows the people from picture to picture and remembers, in memory
@@ -61,6 +62,7 @@ class Enhancer:
         rate: float = RATE.default,
         camera: CameraProfile = ANY_CAMERA,
     ) -> None:
+        super().__init__(strength, detail)
         FRAMING.check(framing)
         API_SCALE.check(scale)
         RATE.check(rate)
@@ -77,30 +79,6 @@ class Enhancer:
         self._frames = 0
         self._started_s = time.monotonic()
         self._closed = False
-        self.strength = strength
-        self.detail = detail
-
-    @property
-    def strength(self) -> float:
-        """How much of the enhancement is shown, 0..1; setting it raises ConfigError."""
-        return self._strength
-
-    @strength.setter
-    def strength(self, strength: float) -> None:
-        self._strength = STRENGTH.check(strength)
-        if self._session is not None:
-            self._session.strength = strength
-
-    @property
-    def detail(self) -> float:
-        """How much fine detail is shown, 0..1; setting it raises ConfigError."""
-        return self._detail
-
-    @detail.setter
-    def detail(self, detail: float) -> None:
-        self._detail = DETAIL.check(detail)
-        if self._session is not None:
-            self._session.detail = detail
 
     def __call__(self, image: Image, time_s: float | None = None) -> Image:
         """Enhance the next picture.
@@ -149,6 +127,10 @@ class Enhancer:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _settings_changed(self) -> None:
+        if self._session is not None:
+            self._session.strength, self._session.detail = self.strength, self.detail
+
     def _session_for(self, size: tuple[int, int]) -> EnhancementSession:
         if self._session is None:
             stages = Stages.build(
@@ -156,8 +138,8 @@ class Enhancer:
                 self._rate,
                 framing=self._framing,
                 scale=self._scale,
-                strength=self._strength,
-                detail=self._detail,
+                strength=self.strength,
+                detail=self.detail,
                 runtime=self._runtime,
                 weights=self._weights,
                 camera=self._camera,

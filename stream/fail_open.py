@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from engines.errors import one_line
 from stream.events import OnEvent, StageFailedOpen, StageRecovered
 from stream.frame import Frame, View
 from stream.image.resample import resample
@@ -139,7 +140,7 @@ class FailOpen:
                 with self._metrics.time(watch.stage.name):
                     done = watch.stage(frame)
             except Exception as error:
-                self._failed(watch, StageFailedOpen(watch.stage.name, "raised", _one_line(error)))
+                self._failed(watch, StageFailedOpen(watch.stage.name, "raised", one_line(error)))
                 self._metrics.count(FAILED_OPEN)
                 return self._drawn(frame)
             if self._clock() - started_s > LATE_S:
@@ -174,7 +175,3 @@ class FailOpen:
         if watch.failing is not None:
             watch.failing = None
             self._tell(StageRecovered(watch.stage.name))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

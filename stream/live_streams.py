@@ -11,14 +11,15 @@ from stream.errors import ConfigError
 from stream.graph import Stages
 from stream.media.live_sound import LiveSound
 from stream.media.sinks.stream_sink import StreamSink
-from stream.media.sources.camera_source import CameraSource, Reader
+from stream.media.sources.camera_source import CameraSource
+from stream.media.sources.live_reader import LiveReader
 from stream.media.sources.network_reader import NetworkReader
 from stream.media.stream_address import StreamAddress
 from stream.options import LiveOptions
 from stream.protocols import Sink
 
 
-def reader_of(options: LiveOptions, sound: LiveSound | None) -> Callable[[], Reader] | None:
+def reader_of(options: LiveOptions, sound: LiveSound | None) -> Callable[[], LiveReader] | None:
     """What opens a stream on a server; None for a camera."""
     address = options.device
     if not isinstance(address, StreamAddress):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from engines.runtime import RUNTIMES
+from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES
 from engines.runtime import WEIGHTS as NETWORK_WEIGHTS
 from stream.declared_option import ALL, RECORDINGS, DeclaredOption, Use
 from stream.media.sinks.encoder import CODECS, ENCODERS, CodecName, EncoderName
@@ -260,9 +260,9 @@ RUNTIME = DeclaredOption[str](
     help="what runs the network (default {default}: the best that this machine has)",
 )
 WEIGHTS = DeclaredOption[str](
-    name="weights", default="research", choices=NETWORK_WEIGHTS, uses=ALL, group=_MORE,
-    help="open: trained on openly licensed pictures alone, for products; research (default): on "
-    "footage whose use is limited to research, too",
+    name="weights", default=DEFAULT_WEIGHTS, choices=NETWORK_WEIGHTS, uses=ALL, group=_MORE,
+    help="open: trained on openly licensed pictures alone, for products; research: on footage "
+    "whose use is limited to research, too (default {default})",
 )
 MEASURE = DeclaredOption[bool](
     name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,

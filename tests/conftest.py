@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engines import self_measurement, speed_profile
-from tests.fakes import OneFace, OpenedRuntimes
+from tests.fakes import Loopback, OneFace, OpenedRuntimes
 
 if TYPE_CHECKING:
     from tests.wiring import Made
@@ -72,6 +74,15 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
     monkeypatch.setattr("stream.graph.open_runtime", runtimes)
     monkeypatch.setattr("run_pipeline.weights_used", lambda *_, weights: {"all": weights})
     return runtimes
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> type[Loopback]:
+    """Stands in for pyvirtualcam and its camera."""
+    module = SimpleNamespace(Camera=Loopback, PixelFormat=SimpleNamespace(RGB="RGB"))
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
+    monkeypatch.setattr(Loopback, "opened", [])
+    return Loopback
 
 
 @pytest.fixture

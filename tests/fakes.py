@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -104,3 +104,22 @@ class OpenedRuntimes:
         self.names.append(name)
         self.runtimes.append(BicubicRuntime(scale))
         return OpenedRuntime("bicubic", self.runtimes[-1])
+
+
+class Loopback:
+    """pyvirtualcam.Camera, which counts."""
+
+    device = "/dev/video9"
+    opened: list[Any] = []  # noqa: RUF012
+
+    def __init__(self, width: int, height: int, fps: float, *, fmt: str) -> None:
+        self.size = (width, height, fps, fmt)
+        self.sent = 0
+        self.is_open = True
+        Loopback.opened.append(self)
+
+    def send(self, image: Any) -> None:
+        self.sent += 1
+
+    def close(self) -> None:
+        self.is_open = False

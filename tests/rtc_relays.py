@@ -87,6 +87,18 @@ def viewer(*kinds: str) -> RTCPeerConnection:
     return peer
 
 
+async def watched(
+    client: Client, publish: str = "/whip", watch: str = "/whep"
+) -> tuple[RTCPeerConnection, RTCPeerConnection, rtc_calls.Watcher]:
+    """A publisher, a viewer, and its pictures, of which some have come."""
+    sender, watching = publisher(rtc_calls.Clip((320, 240))), viewer("video")
+    await client.begin(sender, publish)
+    await client.begin(watching, watch)
+    watcher = rtc_calls.Watcher(received(watching, "video"))
+    await rtc_calls.until(lambda: len(watcher.frames) > 10)
+    return sender, watching, watcher
+
+
 def received(peer: RTCPeerConnection, kind: str) -> Any:
     """The track of a kind that the other side sends."""
     (found,) = [one.track for one in peer.getReceivers() if one.track and one.track.kind == kind]

@@ -21,6 +21,7 @@ import numpy as np
 from calibration.camera.findings import Findings, findings
 from calibration.camera.watch import Watch
 from engines.diagram import Image, panel, save
+from engines.errors import reported
 from engines.files import write_whole
 from stream.camera_profile import CameraProfile, format_table
 from stream.errors import CloseupError, ConfigError, InputError, OutputError
@@ -58,8 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.picture is not None:
             write_picture(given.picture, draw(found, profile))
     except CloseupError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return 130

@@ -25,6 +25,7 @@ import numpy as np
 
 from calibration.camera.noise import Noise, NoiseMeter
 from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
+from engines.errors import reported
 from engines.hime.people import Person, load_people
 from engines.runtime import EngineError, Image, Runtime, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
@@ -188,8 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for bit_rate in BIT_RATES
             ]
     except (CloseupError, EngineError, ValueError, OSError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt:
         return 130
     print(table(rows))

@@ -2,12 +2,15 @@
 
     python -m calibration.quantisation --data PEOPLE --held-out OTHERS [--ship]
     python -m calibration.quantisation --data call.mp4 PEOPLE --quick
+    python -m calibration.quantisation --weights open --sources SOURCES.csv --data PEOPLE.zip --ship
 
 --data: folders (or zips) that hold a folder of square headshots for each person, and recordings.
 Without --held-out every third person is kept for the judgement. Ranges, layers and their order are
 measured on the first people alone; what the report says of pictures is measured on the others. INT8
 pays for a runtime where it is faster than all its other precisions and loses no more than 0.05 dB
-to the truth; --ship puts it into engines/weights where it does, for every scale asked for.
+to the truth; --ship puts it into engines/weights where it does, for every scale asked for. What
+is derived from pictures for open weights is derived from openly licensed ones: they need --sources,
+and other pictures of --data are left out. Whoever judges them may be anybody.
 """
 
 from __future__ import annotations
@@ -27,7 +30,12 @@ import numpy as np
 from calibration.quantisation import int8_speed, layers, material
 from calibration.quantisation.int8_report import Report, markdown
 from calibration.quantisation.layers import Exact, Files, Measured
+from engines.contract import DEFAULT_WEIGHTS, OPEN
+from engines.contract import WEIGHTS as CHOICES
+from engines.errors import reported
 from engines.files import write_whole
+from engines.hime.licences import OPEN as ALLOWED
+from engines.hime.licences import Permit
 from engines.hime.people import Person
 from engines.machine import cores, processor
 from engines.runtime import SCALES, EngineError
@@ -72,6 +80,8 @@ class Work:
     seen: dict[int, list[material.Sample]]
     effort: Effort
     folder: Path
+    weights: str
+    """Which of the shipped ones, of `engines.contract.WEIGHTS`."""
 
 
 def say(line: str) -> None:
@@ -86,7 +96,7 @@ def quantise(scale: int, work: Work, into: Path) -> Report:
     Raises: EngineError, ValueError.
     """
     start = time.monotonic()
-    files, effort = weights_files(scale), work.effort
+    files, effort = weights_files(scale, weights=work.weights), work.effort
     samples = material.make_samples(work.people, scale, effort.samples, seed=1)
     exact = Exact.of(scale, files, samples + work.seen.get(scale, []))
     all_layers = [
@@ -105,7 +115,7 @@ def quantise(scale: int, work: Work, into: Path) -> Report:
     quantiser = layers.best_ranges(exact, first, measured, say)
     chosen, loss = layers.choose(exact, quantiser, measured, MARGIN_DB)
     say(f"x{scale}: {len(chosen)} layers in INT8, {loss:.3f} dB of the truth")
-    made = _keep(quantiser.files(chosen), scale, into)
+    made = _keep(quantiser.files(chosen), network_name(scale, weights=work.weights), into)
     report = evaluate(scale, files, made, work)
     report.layers = [
         {**asdict(one.layer), "alone_db": layers.decibel(one.mse), "int8": one.layer in chosen}
@@ -117,11 +127,11 @@ def quantise(scale: int, work: Work, into: Path) -> Report:
     return report
 
 
-def _keep(files: Files, scale: int, into: Path) -> Files:
-    """The chosen files under the names under which they are shipped."""
+def _keep(files: Files, name: str, into: Path) -> Files:
+    """The chosen files under the names under which they are shipped, for a network's name."""
     kept = []
     for half, path in zip(HALVES, files, strict=True):
-        kept.append(into / f"{network_name(scale)}.{QUANTISED}.{half}.onnx")
+        kept.append(into / f"{name}.{QUANTISED}.{half}.onnx")
         shutil.copyfile(path, kept[-1])
     return kept[0], kept[1]
 
@@ -148,6 +158,7 @@ def evaluate(scale: int, exact_files: Files, made: Files, work: Work) -> Report:
     )
     return Report(
         scale=scale,
+        weights=work.weights,
         files={path.name: sha256(path) for path in made},
         of={path.name: sha256(path) for path in exact_files},
         megabytes=(_megabytes(exact_files), _megabytes(made)),
@@ -192,9 +203,10 @@ def ship(reports: list[Report], folder: Path, weights: Path = WEIGHTS) -> None:
     """
     manifest = read_manifest(weights)
     for report in reports:
-        for name in report.files:
-            shutil.copyfile(folder / name, weights / name)
-        manifest.setdefault("quantised", {})[network_name(report.scale)] = {
+        name = network_name(report.scale, weights=report.weights)
+        for path in report.files:
+            shutil.copyfile(folder / path, weights / path)
+        manifest.setdefault("quantised", {})[name] = {
             "of": report.of,
             "files": report.files,
             "measured": report.summary(),
@@ -209,6 +221,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="people, recordings")
     parser.add_argument("--held-out", type=Path, nargs="+", default=[], help="people to judge by")
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=list(SCALES))
+    parser.add_argument(
+        "--weights", choices=CHOICES, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)"
+    )
+    parser.add_argument(
+        "--sources", type=Path, help="a CSV: file, repository, licence, author; for open weights"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/int8"), help="folder (out/int8)")
     parser.add_argument("--quick", action="store_true", help="fewer samples, some minutes")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each recording (20)")
@@ -217,12 +235,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for path in (*args.data, *args.held_out):
         if not path.exists():
             parser.error(f"{path} does not exist")
+    if args.weights == OPEN and args.sources is None:
+        parser.error(f"--weights {OPEN} needs --sources, which tells the licences of --data")
     return args
 
 
 def run(args: argparse.Namespace) -> list[Report]:
     """Everything. Raises: CloseupError, EngineError, ValueError, OSError."""
-    found = material.gather(args.data, args.seconds)
+    for scale in args.scales:
+        weights_files(scale, weights=args.weights)  # before anything takes time
+    permit = Permit.read(args.sources, ALLOWED) if args.sources else None
+    found = material.gather(args.data, args.seconds, permit)
     if args.held_out:
         people, held_out = found.people, material.gather(args.held_out, args.seconds).people
     else:
@@ -231,7 +254,7 @@ def run(args: argparse.Namespace) -> list[Report]:
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="closeup") as folder:
         effort = QUICK if args.quick else FULL
-        work = Work(people, held_out, found.seen, effort, Path(folder))
+        work = Work(people, held_out, found.seen, effort, Path(folder), args.weights)
         return [quantise(scale, work, args.out) for scale in args.scales]
 
 
@@ -252,8 +275,7 @@ def main(argv: list[str] | None = None) -> int:
             names = ", ".join(f"x{one.scale}" for one in paying) or "none"
             print(f"shipped in {WEIGHTS}: {names}")
     except (CloseupError, EngineError, ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt:
         print("stopped; nothing was shipped", file=sys.stderr)
         return 130

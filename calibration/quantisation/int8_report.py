@@ -16,6 +16,8 @@ class Report:
     """One scale. dB are means over samples; "truth": of people who were held out."""
 
     scale: int
+    weights: str
+    """Of the network: of `engines.contract.WEIGHTS`."""
     files: dict[str, str]
     """Name and sha256 of the INT8 halves ..."""
     of: dict[str, str]
@@ -81,7 +83,7 @@ def markdown(report: Report) -> str:
     work = sum(layer["macs"] for layer in report.layers) or 1
     share = sum(layer["macs"] for layer in chosen) / work
     lines = [
-        f"## x{report.scale} in INT8",
+        f"## x{report.scale} in INT8, {report.weights} weights",
         "",
         f"{len(chosen)} of {len(report.layers)} convolutions ({share:.0%} of their work), ranges "
         f"of {report.ranges_of_percent:g} % of the values; {report.megabytes[0]:.1f} MB become "

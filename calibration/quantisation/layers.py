@@ -2,9 +2,9 @@
 
 Quantised are inputs, weights and outputs of convolutions alone (Q/DQ pairs, per tensor and per
 channel, symmetric), with onnxruntime.quantization: it needs `onnx` alone, and leaves what it does
-not know as it is, GridSample among it. Activations are unsigned with the zero point in the middle:
-the levels of int8, in the form for which ONNX Runtime has fast kernels
-(`engines.onnx_variants.graph_surgery`).
+not know as it is, GridSample among it. What else reads the camera's picture gets it in float32.
+Activations are unsigned with the zero point in the middle: the levels of int8, in the form for
+which ONNX Runtime has fast kernels (`engines.onnx_variants.graph_surgery`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.calibrate import save_tensors_data
 
 from calibration.quantisation.material import Sample
-from engines.onnx_variants.graph_surgery import fix_shapes, shapes_of
+from engines.onnx_variants.graph_surgery import fix_shapes, shapes_of, with_exact_inputs
 from engines.onnx_variants.variants import OnnxVariant, feature_channels
 from engines.runtime import Features
 from engines.runtimes.cpu import to_unit
@@ -246,6 +246,7 @@ class Quantiser:
                     "QuantizeBias": False,
                 },
             )
+        onnx.save(with_exact_inputs(onnx.load(path)), path)
         return path
 
     def files(self, layers: list[Layer], name: str = "trial") -> Files:

@@ -13,14 +13,14 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.alignment import align
 from engines.hime import degrade
+from engines.hime.licences import Permit
 from engines.hime.people import Person, cut, load_people, recolour
 from engines.runtime import Features, Image, OpenedRuntime, Runtime
 from engines.runtimes.feature_cache import FeatureCache
@@ -73,16 +73,19 @@ class Material:
             self.seen.setdefault(scale, []).extend(samples)
 
 
-def gather(sources: list[Path], seconds: float = 20.0) -> Material:
+def gather(sources: list[Path], seconds: float = 20.0, permit: Permit | None = None) -> Material:
     """Read folders (or zips) of people and recordings.
 
-    Args:   seconds: so much of each recording.
-    Raises: CloseupError: a recording cannot be read. ValueError, OSError: a folder.
+    Args:   seconds: so much of each recording. permit: pictures of other licences are left out.
+    Raises: CloseupError: a recording cannot be read. ValueError: a folder; a picture or recording
+            without a licence. OSError.
     """
     found = Material()
     for source in sources:
         if source.is_dir() or source.suffix == ".zip":
-            found.add(Material(load_people(source)))
+            found.add(Material(load_people(source, permit=permit)))
+        elif permit is not None:
+            raise ValueError(f"{source} is a recording, which has no licence in the sources file")
         else:
             found.add(watch(source, seconds))
     return found
@@ -247,14 +250,9 @@ class _Heard:
         self._runtime.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._exemplars.clear()
-        self._runtime.__exit__(kind, error, traceback)
+        self._runtime.__exit__(*error)
 
 
 def split(people: list[Person]) -> tuple[list[Person], list[Person]]:

@@ -22,6 +22,7 @@ from calibration.thresholds import limits_of_bank, limits_of_patches, limits_of_
 from calibration.thresholds.evidence import Evidence
 from calibration.thresholds.held_out import read_people
 from calibration.thresholds.thresholds_file import format_tables, merged, read_tables
+from engines.errors import reported
 from engines.runtime import EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.media.sinks.file_sink import check_place
@@ -50,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.picture is not None and evidence.chosen:
             write_picture(given.picture, evidence.draw())
     except (CloseupError, EngineError, ValueError, OSError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return reported(error)
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return 130

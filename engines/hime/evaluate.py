@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from engines.alignment import Image, align, best_agreeing
-from engines.contract import RESEARCH
-from engines.errors import WeightsError
+from engines.contract import DEFAULT_WEIGHTS
+from engines.errors import WeightsError, reported
 from engines.exemplar_transfer import finished
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network, named_weights
@@ -32,7 +32,16 @@ from engines.hime.detail import FACE, Detail, detail
 from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs, haarpsi, psnr, ssim
 from engines.hime.model import Hime
-from engines.hime.tables import Row, Table, markdown, plain, spread, write_pictures, write_sheet
+from engines.hime.tables import (
+    Row,
+    Table,
+    add_report_options,
+    markdown,
+    plain,
+    spread,
+    write_pictures,
+    write_sheet,
+)
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
@@ -236,7 +245,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
     p.add_argument(
         "--weights",
-        default=RESEARCH,
+        default=DEFAULT_WEIGHTS,
         help="research or open, the shipped ones, or a checkpoint or *.enhance.onnx file (default "
         "%(default)s)",
     )
@@ -258,20 +267,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--harm", action="store_true", help="blank, blurred and mirrored exemplars besides wrong"
     )
-    p.add_argument(
-        "--identity",
-        action="store_true",
-        help="ask a face recogniser whether they are still the same people (extra: identity)",
-    )
     p.add_argument("--limit", type=int, help="use about this many headshots")
-    p.add_argument("--json", type=Path, help="write the rows here")
-    p.add_argument("--markdown", type=Path, help="write the tables here")
     p.add_argument(
         "--pictures",
         type=Path,
         help="write every picture here, as METHOD/NNNN.png: truth, input, bicubic, hime-0, ...",
     )
-    p.add_argument("--sheet", type=Path, help="write a picture of faces here (.png)")
+    add_report_options(p)
     return p.parse_args(argv)
 
 
@@ -332,8 +334,7 @@ def main(argv: list[str] | None = None) -> int:
             for (_, network, cases), path in zip(done, sheets(args.sheet, tables), strict=True):
                 sheet(network, cases, path)
     except (OSError, ValueError, WeightsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

@@ -24,6 +24,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from engines.errors import reported
 from engines.files import replacing
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Config, Features, Hime
@@ -173,8 +174,7 @@ def main(argv: list[str] | None = None) -> int:
         for path in export(network, args.out, f"hime_x{network.config.scale}"):
             print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engines.errors import reported
 from engines.files import replacing
 from engines.hime.data import Rng, shrink_bicubic, to_tensor
 from engines.hime.people import Person, cut, load_people
@@ -139,8 +140,7 @@ def main(argv: list[str] | None = None) -> int:
         with replacing(args.out) as part:
             torch.save({"spynet": network.state_dict(), "samples": args.samples}, part)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     took = time.monotonic() - start
     print(
         f"{args.samples} samples in {took:.0f} s: end-point error {found:.2f} px of {SIDE}, "

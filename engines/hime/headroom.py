@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network
 from engines.hime.data import load_people
@@ -119,8 +120,7 @@ def main(argv: list[str] | None = None) -> int:
         people = load_people(args.data, args.scale * args.size)
         cases = make_cases(people, args.scale, args.size, args.degradation, args.limit, args.pool)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     print(
         f"{args.size} px x{args.scale}, {args.degradation}, {len(cases)} headshots, {weights.name}"
     )

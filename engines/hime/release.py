@@ -15,6 +15,7 @@ from typing import Any
 
 from engines.contract import OPEN, RESEARCH
 from engines.contract import WEIGHTS as CHOICES
+from engines.errors import reported
 from engines.files import replacing
 from engines.hime.attribution import credited
 from engines.hime.cases import BANK, make_cases
@@ -127,8 +128,7 @@ def main(argv: list[str] | None = None) -> int:
             "scores": scores(paths[1], args.val),
         }
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     networks = {**old["networks"], name: entry}
     new = {**old, "networks": networks}
     manifest.write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n")

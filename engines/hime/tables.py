@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,18 @@ TITLES = (
     *("method", "exemplars", "PSNR dB", "SSIM", "HaarPSI", "identity"),
     *("+dB", "+SSIM", "sharpness", "right", "coherence", FACE_TITLE, "params M", "GMACs"),
 )
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """What a comparison can be asked for besides its table on standard output."""
+    parser.add_argument(
+        "--identity",
+        action="store_true",
+        help="ask a face recogniser whether they are still the same people (extra: identity)",
+    )
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument("--sheet", type=Path, help="write a picture of faces here (.png)")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import torch
 from av.error import FFmpegError
 from torch import Tensor
 
+from engines.errors import reported
 from engines.hime import degrade
 from engines.hime.cases import SEED, Case
 from engines.hime.checkpoint import load_network
@@ -146,8 +147,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.json:
             args.json.write_text(json.dumps([asdict(gap) for gap in table], indent=1) + "\n")
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

@@ -38,6 +38,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from engines.errors import reported
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
@@ -320,8 +321,7 @@ def main(argv: list[str] | None = None) -> int:
         cases = {k: make_cases(people, args.scale, small, k, 48, slots) for k in ("clean", "call")}
         run = begin(args)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     losses: list[dict[str, Tensor]] = []
     start, before = time.monotonic(), run.samples
     for batch in batches(args, run.step):

@@ -106,6 +106,31 @@ def with_signed(model: ModelProto) -> ModelProto:
     return model
 
 
+def with_exact_inputs(model: ModelProto) -> ModelProto:
+    """Let everything but convolutions read the graph's inputs as they came, not quantised.
+
+    A quantiser gives the rounded value to all who read it. Of the camera's picture, which is
+    enlarged and shown, that would be 7 bits.
+    """
+    graph = model.graph
+    inputs = {value.name for value in graph.input}
+    rounded = {
+        n.output[0]: n.input[0]
+        for n in graph.node
+        if n.op_type == "QuantizeLinear" and n.input[0] in inputs
+    }
+    exact = {
+        n.output[0]: rounded[n.input[0]]
+        for n in graph.node
+        if n.op_type == "DequantizeLinear" and n.input[0] in rounded
+    }
+    for node in graph.node:
+        if node.op_type != "Conv":
+            for i, name in enumerate(node.input):
+                node.input[i] = exact.get(name, name)
+    return model
+
+
 def drop_unused(model: ModelProto) -> None:
     """Drop the initializers that no node reads."""
     used = {name for node in model.graph.node for name in node.input}

@@ -26,13 +26,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.alignment import align
+from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.evaluate import numbers, outputs, scored
 from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs
 from engines.hime.model import Hime
-from engines.hime.tables import Row, spread, write_sheet
+from engines.hime.tables import Row, add_report_options, spread, write_sheet
 from engines.papers import networks
 from engines.papers.networks import SIDES, Network, Trained
 from engines.weights.manifest import best_weights, network_name, read_manifest
@@ -245,14 +246,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--scale", type=int, choices=tuple(SIDES), default=8)
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,3 (default 3)", default="3")
     p.add_argument("--limit", type=int, help="use about this many headshots")
-    p.add_argument(
-        "--identity",
-        action="store_true",
-        help="ask a face recogniser whether they are still the same people (extra: identity)",
-    )
-    p.add_argument("--json", type=Path, help="write the rows here")
-    p.add_argument("--markdown", type=Path, help="write the table here")
-    p.add_argument("--sheet", type=Path, help="write a picture of faces here (.png)")
+    add_report_options(p)
     args = p.parse_args(argv)
     if args.sizes == (args.data is not None):
         p.error("either --sizes, or --data with people")
@@ -308,8 +302,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             tell_quality(args)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from engines.errors import reported
 from engines.hime.data import shrink_bicubic, to_images, to_tensor
 from engines.hime.people import cut, read_photo
 from engines.papers import edited_picture, networks
@@ -76,8 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         made = edit(network, crop_of(args.crop, SIDES[network.scale]), args.exemplars)
         edited_picture.write(out, to_images(made)[0])
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     print(f"{out}: edited")
     return 0
 

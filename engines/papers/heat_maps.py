@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.data import load_people
 from engines.hime.tables import write_sheet
@@ -80,8 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         cases = make_cases(people, network.scale, side, "clean", args.limit, least=8)
         write_sheet(args.sheet, columns_of(network, cases))
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

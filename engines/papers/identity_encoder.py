@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.errors import reported
 from engines.files import replacing
 from engines.hime.data import Rng, to_tensor
 from engines.hime.people import Person, cut, load_people
@@ -165,8 +166,7 @@ def main(argv: list[str] | None = None) -> int:
             state = {"inet": network.state_dict(), "config": asdict(config)}
             torch.save(state | {"samples": args.samples}, part)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     print(f"{args.samples} pairs in {time.monotonic() - start:.0f} s: {right:.1%} right")
     return 0
 

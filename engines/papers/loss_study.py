@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from engines.errors import reported
 from engines.hime import train as hime_train
 from engines.hime.cases import make_cases
 from engines.hime.data import load_people
@@ -162,8 +163,7 @@ def main(argv: list[str] | None = None) -> int:
             told = [asdict(row) | {"samples": samples} for row, samples in rows]
             args.json.write_text(json.dumps(told, indent=1) + "\n")
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

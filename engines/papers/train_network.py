@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engines.errors import reported
 from engines.hime import train as hime_train
 from engines.hime.cases import Case, make_cases
 from engines.hime.data import Batch, load_people
@@ -202,8 +203,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         train(args)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     return 0
 
 

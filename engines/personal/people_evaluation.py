@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engines.errors import EngineError
+from engines.errors import EngineError, reported
 from engines.files import write_whole
 from engines.hime.cases import Case
 from engines.hime.checkpoint import load_network
@@ -203,8 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError(f"{args.data}: needs two people of {LEAST_PHOTOS} photos or more")
         network = load_network(weights_files(args.scale)[1])
     except (OSError, ValueError, EngineError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     rows: list[Row] = []
     for person in chosen:
         other = people[(people.index(person) + 1) % len(people)]

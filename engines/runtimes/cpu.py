@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.contract import RESEARCH, Features, Halves, Image, check_crop, check_exemplars
+from engines.contract import DEFAULT_WEIGHTS, Features, Halves, Image, check_crop, check_exemplars
 from engines.errors import EngineError, UnavailableError
 from engines.machine import cores
 from engines.weights.manifest import quantised_files, weights_files
@@ -29,7 +29,7 @@ def default_threads() -> int:
 
 
 def files_for(
-    scale: int, precision: str | None, files: Halves | None, weights: str = RESEARCH
+    scale: int, precision: str | None, files: Halves | None, weights: str = DEFAULT_WEIGHTS
 ) -> Halves:
     """The halves to load: those given, else the shipped ones for this precision.
 

@@ -12,8 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from engines.contract import Features, Image, Runtime, check_crop, check_exemplars
 from engines.errors import EngineError
@@ -186,15 +185,10 @@ class FallbackRuntime:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._closing.set()
         self._wanted.put(None)
         self._worker.join()  # a builder stops at its next step
         self._known.clear()
         for runtime in (self._better, self._first):
-            runtime.__exit__(kind, error, traceback)
+            runtime.__exit__(*error)

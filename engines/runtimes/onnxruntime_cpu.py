@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.contract import RESEARCH, Features, Halves
+from engines.contract import DEFAULT_WEIGHTS, Features, Halves
 from engines.errors import UnavailableError
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 
@@ -29,7 +29,7 @@ class OnnxRuntimeCpu(CpuRuntime):
         precision: str | None = None,
         threads: int | None = None,
         files: Halves | None = None,
-        weights: str = RESEARCH,
+        weights: str = DEFAULT_WEIGHTS,
     ) -> None:
         """Load the shipped weights for `scale` (4 or 8).
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.contract import RESEARCH, Features, Halves, Image
+from engines.contract import DEFAULT_WEIGHTS, Features, Halves, Image
 from engines.errors import UnavailableError
 from engines.runtimes.background_compile import BackgroundCompiler
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
@@ -72,7 +72,7 @@ class OpenVinoCpu(CpuRuntime):
         precision: str | None = None,
         threads: int | None = None,
         files: Halves | None = None,
-        weights: str = RESEARCH,
+        weights: str = DEFAULT_WEIGHTS,
     ) -> None:
         """Load and compile the shipped weights for `scale` (4 or 8).
 

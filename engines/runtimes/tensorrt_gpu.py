@@ -19,7 +19,7 @@ import numpy as np
 
 from engines.contract import (
     BUCKETS,
-    RESEARCH,
+    DEFAULT_WEIGHTS,
     Features,
     Image,
     Runtime,
@@ -45,12 +45,12 @@ RTX_CARDS = ((7, 5), (8, 6), (8, 9))
 Face = tuple[Image, Features | None]
 
 
-def _exact(scale: int, weights: str = RESEARCH) -> Runtime:
+def _exact(scale: int, weights: str = DEFAULT_WEIGHTS) -> Runtime:
     """Whose answer engines are tested by: float32, and installed everywhere."""
     return OnnxRuntimeCpu(scale, "fp32", weights=weights)
 
 
-def _quick(scale: int, weights: str = RESEARCH) -> Runtime:
+def _quick(scale: int, weights: str = DEFAULT_WEIGHTS) -> Runtime:
     """The fastest on the CPU that this machine has. Raises: UnavailableError, WeightsError."""
     try:
         return OpenVinoCpu(scale, weights=weights)
@@ -85,7 +85,7 @@ class TensorrtGpu:
         card: Card | None = None,
         cache: EngineCache | None = None,
         reference: Callable[[int], Runtime] | None = None,
-        weights: str = RESEARCH,
+        weights: str = DEFAULT_WEIGHTS,
     ) -> None:
         if precision not in (None, *self.precisions):
             raise UnavailableError(f"{self.name} computes in {self.precisions}, not {precision}")
@@ -301,7 +301,7 @@ class LiveTensorrt(FallbackRuntime):
     runtime: type[TensorrtGpu] = TensorrtGpu
 
     def __init__(
-        self, scale: int, precision: str | None = None, *, weights: str = RESEARCH
+        self, scale: int, precision: str | None = None, *, weights: str = DEFAULT_WEIGHTS
     ) -> None:
         """As `TensorrtGpu`.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from engines.contract import RESEARCH, Features, Image, check_crop, check_exemplars
+from engines.contract import DEFAULT_WEIGHTS, Features, Image, check_crop, check_exemplars
 from engines.errors import EngineError, UnavailableError
 from engines.runtimes.feature_cache import FeatureCache
 from engines.weights.manifest import weights_files
@@ -40,7 +40,7 @@ class TorchCuda:
         scale: int,
         precision: str | None = None,
         device: str = "cuda",
-        weights: str = RESEARCH,
+        weights: str = DEFAULT_WEIGHTS,
     ) -> None:
         if precision not in (None, *self.precisions):
             raise UnavailableError(f"{self.name} computes in {self.precisions}, not {precision}")

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from engines.contract import RESEARCH, SCALES
+from engines.contract import DEFAULT_WEIGHTS, RESEARCH, SCALES
+from engines.contract import WEIGHTS as CHOICES
 from engines.errors import WeightsError
 
 WEIGHTS = Path(__file__).parent
@@ -35,7 +36,7 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     return manifest
 
 
-def network_name(scale: int, kind: str = "call", weights: str = RESEARCH) -> str:
+def network_name(scale: int, kind: str = "call", weights: str = DEFAULT_WEIGHTS) -> str:
     """Name of the shipped network: made for calls (the default), or for "clean" shrinking.
 
     Args: weights: one of `engines.contract.WEIGHTS`.
@@ -47,13 +48,15 @@ def network_name(scale: int, kind: str = "call", weights: str = RESEARCH) -> str
 def best_weights(scale: int, kind: str, folder: Path = WEIGHTS) -> Path:
     """The enhance half of the network made for a kind of damage.
 
-    Args: scale: 4 or 8. kind: "call" or "clean". folder: of the weights.
+    Args: scale: 4 or 8. kind: "call", of the default weights, or "clean", of the research weights:
+          there are no others. folder: of the weights.
     """
-    return folder / f"{network_name(scale, kind)}.enhance.onnx"
+    weights = DEFAULT_WEIGHTS if kind == "call" else RESEARCH
+    return folder / f"{network_name(scale, kind, weights)}.enhance.onnx"
 
 
 def weights_files(
-    scale: int, folder: Path = WEIGHTS, *, weights: str = RESEARCH
+    scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS
 ) -> tuple[Path, Path]:
     """Paths of the encode and enhance halves, after their checksums have been compared.
 
@@ -66,7 +69,11 @@ def weights_files(
     name = network_name(scale, weights=weights)
     entry = read_manifest(folder)["networks"].get(name)
     if entry is None:
-        raise WeightsError(f"no {weights} weights that enlarge {scale} times are installed")
+        known = installed(scale, folder)
+        way_out = f"there are: {', '.join(known)}" if known else "install Closeup again"
+        raise WeightsError(
+            f"no {weights} weights that enlarge {scale} times are installed; {way_out}"
+        )
     paths = tuple(folder / f"{name}.{half}.onnx" for half in HALVES)
     for path in paths:
         if not path.is_file():
@@ -76,8 +83,14 @@ def weights_files(
     return paths[0], paths[1]
 
 
+def installed(scale: int, folder: Path = WEIGHTS) -> list[str]:
+    """Those of `engines.contract.WEIGHTS` that there are. Raises: WeightsError: no manifest."""
+    known = read_manifest(folder)["networks"]
+    return [one for one in CHOICES if network_name(scale, weights=one) in known]
+
+
 def weights_used(
-    quantised: Collection[int] = (), folder: Path = WEIGHTS, *, weights: str = RESEARCH
+    quantised: Collection[int] = (), folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS
 ) -> dict[str, str]:
     """File name → SHA-256 of all the networks that calls and recordings are enhanced with.
 
@@ -96,7 +109,7 @@ def weights_used(
 
 
 def quantised_files(
-    scale: int, folder: Path = WEIGHTS, *, weights: str = RESEARCH
+    scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS
 ) -> tuple[Path, Path] | None:
     """Paths of the INT8 halves, after their checksums have been compared.
 

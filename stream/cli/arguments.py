@@ -236,7 +236,7 @@ def _call(
 
 
 def _refuse_learning(given: OptionValues) -> None:
-    """Raises: ConfigError: what is learnt of people starts from the research weights."""
+    """Raises: ConfigError: what is learnt of people starts from the default weights."""
     learning: tuple[DeclaredOption[Any], ...] = (LEARN, LEARN_LIVE, PERSON)
     for option in learning:
         if given[WEIGHTS] != WEIGHTS.default and given[option]:

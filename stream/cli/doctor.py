@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 
+from engines.errors import one_line
 from engines.files import cache_folder
 from engines.machine import cores
 from engines.runtime import (
@@ -24,6 +25,7 @@ from engines.runtime import (
     PassedOver,
     ProfileState,
     open_runtime,
+    weights_in_words,
 )
 from stream.media.sinks import virtual_camera
 from stream.media.sinks.window import display_missing
@@ -52,7 +54,8 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything. Opens runtimes, which takes seconds; no camera is switched on."""
-    findings = [_versions(), _extras(), _models(), *_runtimes(), _gpu(), _camera(), _virtual()]
+    findings = [_versions(), _extras(), _models(), _weights(), *_runtimes(), _gpu()]
+    findings += [_camera(), _virtual()]
     reason = display_missing()
     text = (
         "the preview window can be opened"
@@ -104,6 +107,14 @@ def _models() -> Finding:
     return Finding("detection models", True, text, needed=True)
 
 
+def _weights() -> Finding:
+    """Which weights there are, for both scales, and whether those that are taken are whole."""
+    try:
+        return Finding("weights", True, weights_in_words(), needed=True)
+    except EngineError as error:
+        return Finding("weights", False, one_line(error), needed=True)
+
+
 def _runtimes() -> list[Finding]:
     """Each runtime, and that "auto" finds one at all."""
     chosen, failure = "", ""
@@ -115,9 +126,9 @@ def _runtimes() -> list[Finding]:
         opened.runtime.__exit__(None, None, None)
     except NoRuntimeError as error:
         passed_over, profile = error.passed_over, error.profile
-        failure = _one_line(error)
+        failure = one_line(error)
     except EngineError as error:
-        failure = _one_line(error)
+        failure = one_line(error)
     reasons = {one.name: one.reason for one in passed_over}
     text = f'"auto" takes {chosen}' if chosen else failure
     findings = [Finding("runtime", bool(chosen), text, needed=True), *_profile(profile)]
@@ -125,7 +136,7 @@ def _runtimes() -> list[Finding]:
         if name == chosen:
             findings.append(Finding(f"  {name}", True, "works"))
         elif name in reasons:
-            findings.append(Finding(f"  {name}", False, _one_line(reasons[name])))
+            findings.append(Finding(f"  {name}", False, one_line(reasons[name])))
         else:
             findings.append(_try_runtime(name))
     return findings
@@ -136,7 +147,7 @@ def _profile(state: ProfileState | None) -> list[Finding]:
     if state is None:
         return []
     in_use = state.choice is not None
-    return [Finding("speed profile", in_use, _one_line(state.choice if in_use else state.reason))]
+    return [Finding("speed profile", in_use, one_line(state.choice if in_use else state.reason))]
 
 
 def _try_runtime(name: str) -> Finding:
@@ -146,7 +157,7 @@ def _try_runtime(name: str) -> Finding:
             text = f"works, with --runtime {name}" if name in BY_NAME_ONLY else "works"
             return Finding(f"  {name}", True, text)
     except EngineError as error:
-        return Finding(f"  {name}", False, _one_line(error))
+        return Finding(f"  {name}", False, one_line(error))
 
 
 def _gpu(run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run) -> Finding:
@@ -194,7 +205,3 @@ def _virtual() -> Finding:
     if sys.platform == "linux" and not Path("/sys/module/v4l2loopback").exists():
         return Finding("virtual camera", False, f"none; {virtual_camera.LOOPBACK}")
     return Finding("virtual camera", True, "pyvirtualcam is installed; --output virtualcam")
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())

@@ -39,6 +39,13 @@ def exact(value: Rational | None) -> Fraction | None:
     return Fraction(value.numerator, value.denominator)
 
 
+def copied_sound(frame: av.AudioFrame) -> av.AudioFrame:
+    """A copy without a time: a resampler wants steady ones or none, and others have the frame."""
+    copy = av.AudioFrame.from_ndarray(frame.to_ndarray(), frame.format.name, frame.layout.name)
+    copy.sample_rate = frame.sample_rate
+    return copy
+
+
 def _named_later(kinds: type[Type], number: object) -> Type | None:
     """A kind of side data that this release of PyAV has no name for; see `enum.Enum._missing_`."""
     if not isinstance(number, int):

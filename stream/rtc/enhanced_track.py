@@ -16,9 +16,11 @@ from contextlib import suppress
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from engines.errors import one_line
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Image
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
+from stream.rtc.queued_track import QueuedTrack
 from stream.rtc.status import Status
 from stream.rtc.track_worker import Picture, TrackWorker
 from stream.shared_runtime import SharedRuntime
@@ -26,7 +28,7 @@ from stream.stages.framing.framing import Mode
 from stream.telemetry.metrics import Metrics
 
 
-class EnhancedVideoTrack(MediaStreamTrack):
+class EnhancedVideoTrack(QueuedTrack[av.VideoFrame]):
     """Another track's pictures, enhanced; times (pts, time_base) and size stay.
 
     Made inside a running event loop; from then on it reads the source. Whatever fails, the camera's
@@ -65,7 +67,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
         worker: TrackWorker | None = None,
         is_late: Callable[[av.VideoFrame], bool] = lambda frame: False,
     ) -> None:
-        super().__init__()
+        super().__init__(kept=1)
         if source.kind != "video":
             raise ValueError(f"the source must be a video track, this one has {source.kind}")
         self._home = asyncio.get_running_loop()
@@ -90,8 +92,6 @@ class EnhancedVideoTrack(MediaStreamTrack):
         self._worker = worker
         self._heard_s = time.monotonic()
         self._newest = -1
-        self._ready: av.VideoFrame | None = None
-        self._changed = asyncio.Event()
         self._reader = self._home.create_task(self._read(), name="closeup reader")
 
     @property
@@ -148,13 +148,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
 
         Raises: MediaStreamError: the track has ended.
         """
-        while self._ready is None:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._changed.clear()
-            await self._changed.wait()
-        frame, self._ready = self._ready, None
-        return frame
+        return await self._take()
 
     def stop(self) -> None:
         """End the track; `closed` waits until nothing of it is left."""
@@ -162,8 +156,6 @@ class EnhancedVideoTrack(MediaStreamTrack):
         self._reader.cancel()
         if self._owns_worker:
             self._worker.close()
-        self._ready = None
-        self._changed.set()
 
     async def closed(self) -> None:
         """Wait until the track has ended, its thread is gone and its memory of faces wiped."""
@@ -187,7 +179,7 @@ class EnhancedVideoTrack(MediaStreamTrack):
         except MediaStreamError:
             pass  # the source has ended
         except Exception as error:
-            self._say(f"the source failed: {' '.join(str(error).split())}")
+            self._say(f"the source failed: {one_line(error)}")
         finally:
             self.stop()
 
@@ -199,5 +191,4 @@ class EnhancedVideoTrack(MediaStreamTrack):
     def _deliver(self, picture: Picture) -> None:
         if picture.index > self._newest and self.readyState == "live":
             self._newest = picture.index
-            self._ready = picture.frame
-            self._changed.set()
+            self._put(picture.frame)

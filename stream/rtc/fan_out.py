@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from fractions import Fraction
 
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from stream.media.pyav import exact
+from stream.media.pyav import copied_sound, exact
+from stream.rtc.queued_track import QueuedTrack
 
 KEPT_SOUNDS = 10
 """Frames of sound that wait for a viewer's encoder: 0.2 s. Of pictures, one."""
+Timed = tuple[av.VideoFrame | av.AudioFrame, Fraction]
+"""A frame, and by how many seconds its time is later than it says."""
 
 
 class FanOut:
@@ -84,38 +86,27 @@ class FanOut:
         self._last = time_s + self._shift, now_s
 
 
-class FanOutTrack(MediaStreamTrack):
+class FanOutTrack(QueuedTrack[Timed]):
     """One viewer's track. Made by `FanOut.subscribe`."""
 
     def __init__(self, fan_out: FanOut) -> None:
-        super().__init__()
+        super().__init__(1 if fan_out.kind == "video" else KEPT_SOUNDS)
         self.kind = fan_out.kind
         self._fan_out = fan_out
-        kept = 1 if fan_out.kind == "video" else KEPT_SOUNDS
-        self._frames: deque[tuple[av.VideoFrame | av.AudioFrame, Fraction]] = deque(maxlen=kept)
-        self._changed = asyncio.Event()
 
     def give(self, frame: av.VideoFrame | av.AudioFrame, shift: Fraction) -> None:
         """Show the next frame, so many seconds later than it says; the oldest that waits is
         dropped where there is no room."""
-        self._frames.append((frame, shift))
-        self._changed.set()
+        self._put((frame, shift))
 
     async def recv(self) -> av.VideoFrame | av.AudioFrame:
         """A copy of the next frame. Raises: MediaStreamError: the track has ended."""
-        while not self._frames:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._changed.clear()
-            await self._changed.wait()
-        return _copy(*self._frames.popleft())
+        return _copy(*await self._take())
 
     def stop(self) -> None:
         """Watch no more."""
         super().stop()
         self._fan_out.leave(self)
-        self._frames.clear()
-        self._changed.set()
 
 
 def _copy(frame: av.VideoFrame | av.AudioFrame, shift: Fraction) -> av.VideoFrame | av.AudioFrame:
@@ -123,9 +114,7 @@ def _copy(frame: av.VideoFrame | av.AudioFrame, shift: Fraction) -> av.VideoFram
     if isinstance(frame, av.VideoFrame):
         copy = av.VideoFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name)
     else:
-        name, layout = frame.format.name, frame.layout.name
-        copy = av.AudioFrame.from_ndarray(frame.to_ndarray(), format=name, layout=layout)
-        copy.sample_rate = frame.sample_rate
+        copy = copied_sound(frame)
     copy.pts, copy.time_base = frame.pts, frame.time_base
     time_base = exact(frame.time_base)
     if frame.pts is not None and time_base is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from stream.rtc.queued_track import QueuedTrack
 
 WAIT_MS = 45.0
 """Sound waits once the picture is later than this, ..."""
@@ -42,7 +43,7 @@ class Wait:
         return self.ms
 
 
-class DelayedSound(MediaStreamTrack):
+class DelayedSound(QueuedTrack[tuple[float, av.AudioFrame]]):
     """An audio track that waits as long as the picture takes; times (pts) stay.
 
     Args: source: an audio track; read all the time. late_ms: how late the picture is right now.
@@ -51,11 +52,9 @@ class DelayedSound(MediaStreamTrack):
     kind = "audio"
 
     def __init__(self, source: MediaStreamTrack, late_ms: Callable[[], float]) -> None:
-        super().__init__()
+        super().__init__(KEPT)
         self._source, self._late_ms = source, late_ms
         self._wait = Wait()
-        self._frames: deque[tuple[float, av.AudioFrame]] = deque(maxlen=KEPT)
-        self._changed = asyncio.Event()
         self._reader = asyncio.get_running_loop().create_task(self._read(), name="closeup sound")
 
     @property
@@ -65,12 +64,7 @@ class DelayedSound(MediaStreamTrack):
 
     async def recv(self) -> av.AudioFrame:
         """The next sound, when it is its turn. Raises: MediaStreamError: the track has ended."""
-        while not self._frames:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._changed.clear()
-            await self._changed.wait()
-        arrived_s, frame = self._frames.popleft()
+        arrived_s, frame = await self._take()
         passed_ms = 1000.0 * frame.samples / (frame.sample_rate or 48_000)
         due_s = arrived_s + self._wait.follow(self._late_ms(), passed_ms) / 1000.0
         if (left_s := due_s - time.monotonic()) > 0.0:
@@ -81,16 +75,13 @@ class DelayedSound(MediaStreamTrack):
         """End the track."""
         super().stop()
         self._reader.cancel()
-        self._frames.clear()
-        self._changed.set()
 
     async def _read(self) -> None:
         try:
             while True:
                 frame = await self._source.recv()
                 assert isinstance(frame, av.AudioFrame)
-                self._frames.append((time.monotonic(), frame))
-                self._changed.set()
+                self._put((time.monotonic(), frame))
         except MediaStreamError:
             pass  # the source has ended
         finally:

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 import av
 
+from engines.errors import one_line
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.events import note_of, notes_to
 from stream.frame import Exemplar, Frame
@@ -22,6 +23,7 @@ from stream.graph import Stages
 from stream.link import Link, LinkClosedError
 from stream.media.pyav import exact
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
+from stream.picture_settings import PictureSettings
 from stream.quality_ladder import FULL
 from stream.rtc.frame_conversion import to_frame, to_rgb
 from stream.rtc.status import Recent, Status
@@ -51,7 +53,7 @@ class Picture:
     """Its time here is so many seconds later than the frame says."""
 
 
-class TrackWorker:
+class TrackWorker(PictureSettings):
     """One call's session and its thread.
 
     Args:   shared_runtime: shared with other calls, or not; stays its owner's.
@@ -77,7 +79,8 @@ class TrackWorker:
         say: Callable[[str], None] = lambda line: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
-        self.framing, self.strength, self.detail = framing, strength, detail
+        super().__init__(strength, detail)
+        self.framing = framing
         self._camera = camera
         self._metrics = Metrics(metrics)
         self.recent = Recent()
@@ -105,24 +108,6 @@ class TrackWorker:
     @framing.setter
     def framing(self, framing: Mode) -> None:
         self._framing: Mode = FRAMING.check(framing)
-
-    @property
-    def strength(self) -> float:
-        """Of the enhancement, 0..1; takes effect with the next picture."""
-        return self._strength
-
-    @strength.setter
-    def strength(self, strength: float) -> None:
-        self._strength = STRENGTH.check(strength)
-
-    @property
-    def detail(self) -> float:
-        """How much fine detail is shown, 0..1; takes effect with the next picture."""
-        return self._detail
-
-    @detail.setter
-    def detail(self, detail: float) -> None:
-        self._detail = DETAIL.check(detail)
 
     @property
     def late(self) -> bool:
@@ -226,18 +211,17 @@ class TrackWorker:
             session = self._session_for((picture.frame.width, picture.frame.height))
         except Exception as error:
             # Whatever it was: the call goes on with the camera's picture.
-            self._broken = f"nothing can be enhanced: {_one_line(error)}"
+            self._broken = f"nothing can be enhanced: {one_line(error)}"
             self._tell(self._broken)
             return
         if session is None:
             return  # the picture is as old as the models took to load
-        session.strength = self._strength
-        session.detail = self._detail
+        session.strength, session.detail = self.strength, self.detail
         try:
             done = session.process(_frame(picture))
             made = self._drawn(picture, done)
         except Exception as error:
-            self._unreadable = f"a picture cannot be read: {_one_line(error)}"
+            self._unreadable = f"a picture cannot be read: {one_line(error)}"
             self._tell(self._unreadable)
             return
         self._unreadable = ""
@@ -303,10 +287,6 @@ class TrackWorker:
                 session.close()
         finally:
             self._ended()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _frame(picture: Picture) -> Frame:

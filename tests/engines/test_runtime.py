@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import engines.runtime
+from engines.contract import RESEARCH
 from engines.runtime import (
     SCALES,
     EngineError,
@@ -171,7 +172,7 @@ def test_a_missing_package_is_passed_over(package: str, monkeypatch: pytest.Monk
 
 def test_the_manifest_names_what_is_shipped() -> None:
     networks = read_manifest()["networks"]
-    research = {network_name(s, kind) for s in SCALES for kind in ("call", "clean")}
+    research = {network_name(s, kind, RESEARCH) for s in SCALES for kind in ("call", "clean")}
     openly = {network_name(s, weights="open") for s in SCALES}
     assert set(networks) - openly == research
     quantised = read_manifest().get("quantised", {})
@@ -188,16 +189,16 @@ def test_the_manifest_names_what_is_shipped() -> None:
 
 def test_each_damage_is_measured_with_the_weights_made_for_it() -> None:
     assert best_weights(4, "clean").name == "hime_x4_clean.enhance.onnx"
-    assert best_weights(4, "call").name == "hime_x4.enhance.onnx"
+    assert best_weights(4, "call") == weights_files(4)[1]
     assert best_weights(8, "clean").name == "hime_x8_clean.enhance.onnx"
-    assert best_weights(8, "call").name == "hime_x8.enhance.onnx"
+    assert best_weights(8, "call") == weights_files(8)[1]
 
 
 def test_missing_and_foreign_weights_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no manifest of weights; install Closeup again"):
         weights_files(4, tmp_path)
     (tmp_path / manifest.MANIFEST).write_text(json.dumps({"networks": {}}))
-    with pytest.raises(WeightsError, match="no research weights that enlarge 4 times"):
+    with pytest.raises(WeightsError, match="enlarge 4 times are installed; install Clo"):
         weights_files(4, tmp_path)
     shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "hime_x4.enhance.onnx").write_bytes(b"something else")
@@ -216,12 +217,13 @@ def test_open_weights_that_are_not_installed_are_missed_in_one_line(tmp_path: Pa
     found = json.loads(path.read_text())
     found["networks"] = {k: v for k, v in found["networks"].items() if "open" not in k}
     path.write_text(json.dumps(found))
-    words = r"^no open weights that enlarge 4 times are installed$"
+    words = r"^no open weights that enlarge 4 times are installed; there are: research$"
     with pytest.raises(WeightsError, match=words):
         weights_files(4, tmp_path / "weights", weights="open")
     with pytest.raises(WeightsError, match=words):
         weights_used(folder=tmp_path / "weights", weights="open")
-    assert set(weights_used(folder=tmp_path / "weights")) == set(weights_used())
+    research = weights_used(folder=tmp_path / "weights", weights=RESEARCH)
+    assert research == weights_used(weights=RESEARCH)
 
 
 def test_open_weights_have_files_of_their_own(tmp_path: Path) -> None:

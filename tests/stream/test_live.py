@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -33,6 +32,7 @@ from stream.media.sources.file_source import FileSource
 from stream.protocols import Stage
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.exemplars.bank import Bank
+from tests.fakes import Loopback
 from tests.recording_files import times_of
 
 SHORT = "lavfi:testsrc2=size=64x48:rate=30:duration=0.8"
@@ -79,33 +79,6 @@ def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
-
-
-class Loopback:
-    """pyvirtualcam.Camera, which counts."""
-
-    device = "/dev/video9"
-    opened: list[Any] = []  # noqa: RUF012
-
-    def __init__(self, width: int, height: int, fps: float, *, fmt: str) -> None:
-        self.size = (width, height, fps, fmt)
-        self.sent = 0
-        self.is_open = True
-        Loopback.opened.append(self)
-
-    def send(self, image: Any) -> None:
-        self.sent += 1
-
-    def close(self) -> None:
-        self.is_open = False
-
-
-@pytest.fixture
-def loopback(monkeypatch: pytest.MonkeyPatch) -> type[Loopback]:
-    module = SimpleNamespace(Camera=Loopback, PixelFormat=SimpleNamespace(RGB="RGB"))
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
-    monkeypatch.setattr(Loopback, "opened", [])
-    return Loopback
 
 
 def call(tmp_path: Path, what: str, *more: object) -> int:

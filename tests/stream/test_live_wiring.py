@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,10 +31,10 @@ from stream.stages.exemplars.known_face import KnownFace
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.prometheus import serve
 from stream.telemetry.stats import Stats
-from tests.fakes import OpenedRuntimes
+from tests.fakes import Loopback, OpenedRuntimes
 from tests.kept_people import Plain, known_person
 from tests.pictures import backdrop
-from tests.stream.test_live import Loopback, Screen
+from tests.stream.test_live import Screen
 from tests.wiring import (
     CAMERA,
     PICTURE,
@@ -51,14 +49,6 @@ from tests.wiring import (
 CLIP = "lavfi:testsrc2=size=128x96:rate=30:duration=0.8"
 
 SERVER_OPTIONS = {"input-token", "output-token", "bit-rate"}
-
-
-@pytest.fixture
-def loopback(monkeypatch: pytest.MonkeyPatch) -> type[Loopback]:
-    module = SimpleNamespace(Camera=Loopback, PixelFormat=SimpleNamespace(RGB="RGB"))
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
-    monkeypatch.setattr(Loopback, "opened", [])
-    return Loopback
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])

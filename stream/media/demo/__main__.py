@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from engines.errors import reported
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DURATION_S
 from stream.media.demo.demo_source import DemoSource
@@ -52,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError(f"--seconds {given.seconds:g}: the call lasts up to {DURATION_S:g} s")
         write_call(given.path, given.seconds, overwrite=given.overwrite)
     except CloseupError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     print(f"{given.path} written")
     return 0
 

@@ -24,6 +24,8 @@ import numpy as np
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.image.resample import Size
+from stream.media.pyav import copied_sound
+from stream.media.retry_pauses import RetryPauses
 from stream.media.sinks.stream_child import (
     CLOCK,
     HEAD,
@@ -37,7 +39,6 @@ from stream.media.sinks.stream_child import (
 )
 from stream.media.stream_address import FORMATS, StreamAddress
 
-RETRY_S, RETRY_MOST_S = 0.5, 8.0
 SOUND_GAP_S = 0.05
 """Sound that is later than what came before it by more leaves a gap."""
 KEPT_SOUNDS = 200
@@ -78,7 +79,7 @@ class QueuedSound:
             start = round((captured_ns - epoch_ns) * SOUND_RATE / 1e9)
             if start < 0:
                 continue
-            for one in self._resampler.resample(_untimed(frame)):
+            for one in self._resampler.resample(copied_sound(frame)):
                 if self._next is None or abs(start - self._next) > SOUND_GAP_S * SOUND_RATE:
                     self._next = max(start, self._next or 0)
                 found.append((self._next, one.to_ndarray().tobytes()))
@@ -119,7 +120,7 @@ class StreamSink:
         self._child: subprocess.Popen[bytes] | None = None
         self._epoch_ns: int | None = None
         self._pts = -1
-        self._pause_s, self._again_s = RETRY_S, 0.0
+        self._pauses, self._again_s = RetryPauses(), 0.0
         try:
             self._open()
         except StreamLostError as error:
@@ -144,8 +145,7 @@ class StreamSink:
             if self._epoch_ns is not None:  # else it has been said already
                 self._say(f"{self._address.name} is lost ({error}); trying again")
             self.abort()
-            self._again_s = time.monotonic() + self._pause_s
-            self._pause_s = min(2 * self._pause_s, RETRY_MOST_S)
+            self._again_s = time.monotonic() + self._pauses.next_s()
 
     def close(self) -> None:
         """Send what is on its way, and leave the server. May be called again."""
@@ -186,7 +186,8 @@ class StreamSink:
         self._put(self._settings.line())
         if (said := self._told(START_S + OPEN_S)) != READY:
             raise StreamLostError(said or "the server does not answer")
-        self._epoch_ns, self._pts, self._pause_s = None, -1, RETRY_S
+        self._epoch_ns, self._pts = None, -1
+        self._pauses.reset()
         self._sound.begin()
 
     def _told(self, limit_s: float) -> str:
@@ -222,10 +223,3 @@ class StreamSink:
                 left = left[self._child.stdin.write(left) :]
         except OSError as error:
             raise StreamLostError(self._told(WRITE_S) or "it takes nothing more") from error
-
-
-def _untimed(frame: av.AudioFrame) -> av.AudioFrame:
-    """A copy for the resampler, which wants steady times or none; others listen to the frame."""
-    copy = av.AudioFrame.from_ndarray(frame.to_ndarray(), frame.format.name, frame.layout.name)
-    copy.sample_rate, copy.pts = frame.sample_rate, None
-    return copy

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
-from typing import Protocol, Self
+from typing import Self
 
 import av
 import cv2
@@ -23,34 +23,23 @@ from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from engines.errors import one_line
 from stream.errors import InputError
 from stream.frame import Frame, Image
-from stream.link import Link, LinkClosedError
+from stream.link import LinkClosedError
 from stream.media.pyav import exact
+from stream.media.retry_pauses import RetryPauses
 from stream.media.sources.devices import Device, cameras_found
+from stream.media.sources.live_reader import LiveReader
 from stream.media.stream_address import StreamAddress
 
 OPEN_S = 15.0
 """Some cameras take seconds until their first picture, none so long."""
 SILENT_S = 4.0
 """A camera that sends nothing for so long is lost; in the dark they slow down to 5 a second."""
-RETRY_S, RETRY_MOST_S = 0.5, 8.0
 DAMAGED_MOST = 60
 """So many pictures in a row that cannot be decoded are no accident of the cable any more."""
 GONE = (errno.ENODEV, errno.ENXIO, errno.EIO)
-
-
-class Reader(Protocol):
-    """One opening of a camera or stream: a thread that puts its pictures into `pictures`."""
-
-    rate: Fraction
-    has_sound: bool
-    pictures: Link[tuple[Image, int]]
-    """RGB uint8 (H, W, 3), and when it was captured (`time.monotonic_ns`)."""
-    thread: threading.Thread
-
-    def leave(self) -> None:
-        """Close it as soon as possible; from any thread."""
 
 
 class CameraSource:
@@ -70,11 +59,11 @@ class CameraSource:
         self,
         device: Device | StreamAddress,
         say: Callable[[str], None] = lambda line: None,
-        open_reader: Callable[[], Reader] | None = None,
+        open_reader: Callable[[], LiveReader] | None = None,
     ) -> None:
         if open_reader is None:
             assert isinstance(device, Device), "a stream has a reader of its own"
-            open_reader = partial(_Reader, device)
+            open_reader = partial(_CameraReader, device)
         self._say, self._open_reader = say, open_reader
         self._kind = "camera" if isinstance(device, Device) else "stream"
         self._stopped = threading.Event()
@@ -146,10 +135,9 @@ class CameraSource:
     def _reconnect(self, why: str) -> tuple[Image, int] | None:
         """Wait until the camera is back; None when stopped meanwhile."""
         self._say(f"the {self._kind} is lost ({why}); waiting for it")
-        pause_s = RETRY_S
+        pauses = RetryPauses()
         self._reader.leave()
-        while not self._stopped.wait(pause_s):
-            pause_s = min(2.0 * pause_s, RETRY_MOST_S)
+        while not self._stopped.wait(pauses.next_s()):
             if self._reader.thread.is_alive():
                 continue  # still inside the driver, which would call us busy ourselves
             self._reader = self._open_reader()
@@ -167,43 +155,24 @@ class CameraSource:
         return None
 
 
-class _Reader:
+class _CameraReader(LiveReader):
     """One opening of a camera."""
-
-    has_sound = False
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.rate = Fraction(30)
-        self.pictures: Link[tuple[Image, int]] = Link.latest()
-        self._left = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="closeup camera", daemon=True)
-        self.thread.start()
+        super().__init__("closeup camera")
 
-    def leave(self) -> None:
-        """Close the camera as soon as the driver lets us."""
-        self._left.set()
-        self.pictures.close()
-
-    def _run(self) -> None:
-        try:
-            container, stream = open_camera(self.device)
-        except InputError as error:
-            self.pictures.close(error)
-            return
+    def _read(self) -> None:
+        container, stream = open_camera(self.device)
         self.rate = _plausible_rate(stream)
         try:
-            self._read(container, stream)
-        except LinkClosedError:
-            pass  # left
+            self._take_all(container, stream)
         except (FFmpegError, OSError) as error:
-            self.pictures.close(camera_error(self.device, error))
-        except BaseException as error:
-            self.pictures.close(error)
+            raise camera_error(self.device, error) from error
         finally:
             container.close()
 
-    def _read(self, container: InputContainer, stream: VideoStream) -> None:
+    def _take_all(self, container: InputContainer, stream: VideoStream) -> None:
         started_ns = time.monotonic_ns()
         for decoded in _pictures(container, stream, self._left.is_set):
             if self.device.generated and decoded.time is not None:
@@ -272,7 +241,7 @@ def _is_busy(error: Exception | None) -> bool:
 def _reason(error: Exception | None) -> str:
     if isinstance(error, OSError | FFmpegError) and error.strerror:
         return str(error.strerror)
-    return " ".join(str(error).split()) if error is not None else "no video in it"
+    return one_line(error) if error is not None else "no video in it"
 
 
 def _address(device: Device) -> str:

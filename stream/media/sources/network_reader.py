@@ -5,9 +5,7 @@ For `CameraSource`, which keeps the newest picture and opens the stream again wh
 
 from __future__ import annotations
 
-import threading
 import time
-from fractions import Fraction
 from typing import Any
 
 import av
@@ -16,10 +14,9 @@ from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 
 from stream.errors import InputError
-from stream.frame import Image
-from stream.link import Link, LinkClosedError
 from stream.media.live_sound import LiveSound
 from stream.media.pyav import exact
+from stream.media.sources.live_reader import LiveReader
 from stream.media.sources.media_clock import MediaClock
 from stream.media.stream_address import FORMATS, StreamAddress
 
@@ -40,8 +37,8 @@ OPTIONS = {
 }  # fmt: skip
 
 
-class NetworkReader:
-    """A thread that puts a stream's pictures into `pictures`, and its sound into a `LiveSound`.
+class NetworkReader(LiveReader):
+    """Puts a stream's pictures into `pictures`, and its sound into a `LiveSound`.
 
     Args: address: from `input_stream`; no WebRTC.
           sound: gets the sound; None leaves it out.
@@ -49,21 +46,11 @@ class NetworkReader:
 
     def __init__(self, address: StreamAddress, sound: LiveSound | None = None) -> None:
         self._address, self._sound = address, sound
-        self.rate = Fraction(30)
-        self.has_sound = False
-        self.pictures: Link[tuple[Image, int]] = Link.latest()
         self._clock = MediaClock()
-        self._left = threading.Event()
         self._fresh_s = time.monotonic()
-        self.thread = threading.Thread(target=self._run, name="closeup stream", daemon=True)
-        self.thread.start()
+        super().__init__("closeup stream")
 
-    def leave(self) -> None:
-        """Close the stream soon."""
-        self._left.set()
-        self.pictures.close()
-
-    def _run(self) -> None:
+    def _read(self) -> None:
         try:
             kind = FORMATS[self._address.scheme]
             with av.open(
@@ -72,16 +59,12 @@ class NetworkReader:
                 options=dict(OPTIONS[kind]),
                 timeout=(OPEN_S, READ_S),
             ) as container:
-                self._read(container)
-            self.pictures.close(InputError("the server ended it"))
-        except LinkClosedError:
-            pass  # left
+                self._take_all(container)
         except (FFmpegError, OSError, ValueError) as error:
-            self.pictures.close(stream_error(self._address, error))
-        except BaseException as error:
-            self.pictures.close(error)
+            raise stream_error(self._address, error) from error
+        raise InputError("the server ended it")
 
-    def _read(self, container: InputContainer) -> None:
+    def _take_all(self, container: InputContainer) -> None:
         if not container.streams.video:
             raise InputError(f"{self._address.name} has no picture")
         video = container.streams.video[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.errors import one_line
 from engines.runtime import EngineError
 from stream.errors import CloseupError
 from stream.media.sandbox.sandboxed_source import open_source
@@ -74,7 +75,7 @@ def perform(task: Task, meter: MakeMeter, shared_runtime: SharedRuntime) -> Reco
         outcome = _enhance(task, source, meter, shared_runtime)
         made = Stamp.of(task.options.output)
     except (CloseupError, EngineError) as error:
-        return task.failed(" ".join(str(error).split()), source)
+        return task.failed(one_line(error), source)
     except OSError as error:
         return task.failed(f"{error.filename or task.input}: {error.strerror}", source)
     except Exception as error:

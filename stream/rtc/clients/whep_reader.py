@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from fractions import Fraction
 from typing import Any
 
 import av
@@ -14,16 +12,15 @@ from aiortc import RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from stream.errors import InputError
-from stream.frame import Image
-from stream.link import Link, LinkClosedError
 from stream.media.live_sound import LiveSound
+from stream.media.sources.live_reader import LiveReader
 from stream.media.stream_address import StreamAddress
 from stream.rtc.clients.server_session import ServerError, lost, server_session
 from stream.rtc.frame_conversion import to_rgb
 
 
-class WhepReader:
-    """A thread that puts a stream's pictures into `pictures`, and its sound into a `LiveSound`.
+class WhepReader(LiveReader):
+    """Puts a stream's pictures into `pictures`, and its sound into a `LiveSound`.
 
     Args: address: from `input_stream`. token: the bearer token, if the server wants one.
           sound: gets the sound; None leaves it out.
@@ -33,34 +30,23 @@ class WhepReader:
         self, address: StreamAddress, token: str | None, sound: LiveSound | None = None
     ) -> None:
         self._address, self._token, self._sound = address, token, sound
-        self.rate = Fraction(30)
-        """Nominal; WebRTC announces none."""
-        self.has_sound = False
-        self.pictures: Link[tuple[Image, int]] = Link.latest()
-        self._left = threading.Event()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.thread = threading.Thread(target=self._run, name="closeup whep", daemon=True)
-        self.thread.start()
+        super().__init__("closeup whep")
 
     def leave(self) -> None:
         """End the connection soon."""
-        self._left.set()
-        self.pictures.close()
+        super().leave()
         loop, stop = self._loop, self._stop
         if loop is not None and stop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(stop.set)
 
-    def _run(self) -> None:
+    def _read(self) -> None:
         try:
             asyncio.run(self._watch())
-            self.pictures.close(InputError("the connection ended"))
-        except LinkClosedError:
-            pass  # left
         except ServerError as error:
-            self.pictures.close(InputError(f"{self._address.name}: {error}"))
-        except BaseException as error:
-            self.pictures.close(error)
+            raise InputError(f"{self._address.name}: {error}") from error
+        raise InputError("the connection ended")
 
     async def _watch(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

@@ -18,16 +18,17 @@ from fractions import Fraction
 import av
 import numpy as np
 from aiortc import RTCPeerConnection
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from stream.errors import OutputError
 from stream.frame import Frame
+from stream.media.pyav import copied_sound
+from stream.media.retry_pauses import RetryPauses
 from stream.media.stream_address import StreamAddress
 from stream.rtc.clients.server_session import ServerError, lost, server_session
 from stream.rtc.peer import media_settings
+from stream.rtc.queued_track import QueuedTrack
 from stream.rtc.sound import DelayedSound
 
-RETRY_S, RETRY_MOST_S = 0.5, 8.0
 GONE_CHECKS = 2
 """A server that answers so many checks not, 5 s apart, is gone."""
 START_S = 40.0
@@ -41,67 +42,39 @@ RECENT = 15
 """The picture's delay is that of so many pictures."""
 
 
-class _Pictures(MediaStreamTrack):
+class _Pictures(QueuedTrack[av.VideoFrame]):
     """The newest picture, once."""
 
     kind = "video"
 
     def __init__(self) -> None:
-        super().__init__()
-        self._newest: av.VideoFrame | None = None
-        self._changed = asyncio.Event()
+        super().__init__(kept=1)
 
     def give(self, frame: av.VideoFrame) -> None:
-        self._newest = frame
-        self._changed.set()
+        self._put(frame)
 
     async def recv(self) -> av.VideoFrame:
-        while self._newest is None:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._changed.clear()
-            await self._changed.wait()
-        frame, self._newest = self._newest, None
-        return frame
-
-    def stop(self) -> None:
-        super().stop()
-        self._changed.set()
+        return await self._take()
 
 
-class _Sounds(MediaStreamTrack):
+class _Sounds(QueuedTrack[av.AudioFrame]):
     """Sound as aiortc's encoders take it: s16, stereo, 20 ms."""
 
     kind = "audio"
 
     def __init__(self) -> None:
-        super().__init__()
-        self._frames: deque[av.AudioFrame] = deque(maxlen=KEPT_SOUNDS)
+        super().__init__(KEPT_SOUNDS)
         self._resampler = av.AudioResampler("s16", "stereo", SOUND_RATE, SOUND_SAMPLES)
-        self._changed = asyncio.Event()
         self._pts = 0
 
     def give(self, frame: av.AudioFrame) -> None:
-        copy = av.AudioFrame.from_ndarray(frame.to_ndarray(), frame.format.name, frame.layout.name)
-        copy.sample_rate = frame.sample_rate
-        for one in self._resampler.resample(copy):
+        for one in self._resampler.resample(copied_sound(frame)):
             one.pts, one.time_base = self._pts, Fraction(1, SOUND_RATE)
             self._pts += one.samples
-            self._frames.append(one)
-        self._changed.set()
+            self._put(one)
 
     async def recv(self) -> av.AudioFrame:
-        while not self._frames:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._changed.clear()
-            await self._changed.wait()
-        return self._frames.popleft()
-
-    def stop(self) -> None:
-        super().stop()
-        self._frames.clear()
-        self._changed.set()
+        return await self._take()
 
 
 class WhipSink:
@@ -187,7 +160,7 @@ class WhipSink:
     async def _keep(self) -> None:
         """Connect, again and again, until the end."""
         ending = asyncio.create_task(self._ending.wait())
-        pause_s = RETRY_S
+        pauses = RetryPauses()
         while not ending.done():
             connecting = asyncio.create_task(self._connect())
             await asyncio.wait([connecting, ending], return_when=asyncio.FIRST_COMPLETED)
@@ -200,11 +173,11 @@ class WhipSink:
             if ending.done():
                 return
             if self._tracks is not None:  # it had been connected
-                self._tracks, pause_s = None, RETRY_S
+                self._tracks = None
+                pauses.reset()
                 self._say(f"{self._address.name} is lost; trying again")
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ending), pause_s)
-            pause_s = min(2 * pause_s, RETRY_MOST_S)
+                await asyncio.wait_for(asyncio.shield(ending), pauses.next_s())
 
     async def _connect(self) -> None:
         """One connection, until it is lost. Raises: ServerError."""

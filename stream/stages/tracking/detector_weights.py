@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.errors import one_line
 from engines.files import cache_folder, write_whole
 from stream.errors import ModelError
 
@@ -121,7 +122,7 @@ def _fetch(files: list[ModelFile], folder: Path, download: Download) -> dict[Mod
             # Another process sees the whole file or none of it.
             write_whole(folder / file.name, data)
     except (OSError, KeyError, zipfile.BadZipFile, ModelError) as error:
-        raise ModelError(f"face detection models: {_one_line(error)}{by_hand}") from error
+        raise ModelError(f"face detection models: {one_line(error)}{by_hand}") from error
     return fetched
 
 
@@ -152,7 +153,3 @@ def _reason(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["it gave no reason"])[-1]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

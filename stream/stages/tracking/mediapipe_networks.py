@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from engines.errors import one_line
 from stream.errors import ModelError
 from stream.frame import Image
 from stream.image.detection import Detection, Model
@@ -114,7 +115,7 @@ def _detection(one: Any, extent: Any, per_pixel: Any) -> Detection:
 
 
 def _not_loaded(error: Exception) -> ModelError:
-    reason = " ".join(str(error).split())
+    reason = one_line(error)
     hint = ""
     if "shared object" in reason:  # e.g. "libEGL.so.1: cannot open shared object file"
         hint = "; on Debian and Ubuntu: apt install libegl1 libgles2 libgl1"

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -21,32 +20,22 @@ from calibration.quantisation import layers, material
 from calibration.quantisation.int8_report import Report, markdown
 from calibration.quantisation.int8_speed import Way, gain
 from calibration.quantisation.layers import Exact, Layer, Measured, Quantiser
-from calibration.quantisation.material import Sample, make_samples, split, spread
+from calibration.quantisation.material import Sample, make_samples
 from engines.hime.people import Person
-from engines.runtime import Image, UnavailableError, WeightsError, open_runtime
+from engines.onnx_variants.variants import OnnxVariant, make_variant
+from engines.runtime import UnavailableError, WeightsError, open_runtime
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from engines.tensorrt.build import load_api
 from engines.weights import manifest
-from engines.weights.manifest import WEIGHTS, quantised_files, sha256, weights_files
+from engines.weights.manifest import WEIGHTS, network_name, quantised_files, sha256, weights_files
 from stream.stages.tracking import detector_weights
+from tests.calibration.quantisation.quantisation_material import recorded, three_people
 from tests.engines.onnx_variants.test_variants import psnr
-from tests.pictures import hopper, scene_with_face
-
-
-def photos(seed: int, count: int = 4) -> tuple[Image, ...]:
-    """The portrait's head at several places and turns."""
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(count):
-        x, y = (int(middle + rng.integers(-12, 13)) for middle in (264, 237))
-        turn = cv2.getRotationMatrix2D((x, y), float(rng.normal(0, 5)), 1.0)
-        turned = cv2.warpAffine(hopper(), turn, (512, 600))
-        found.append(np.ascontiguousarray(turned[y - 128 : y + 128, x - 128 : x + 128], np.uint8))
-    return tuple(found)
 
 
 @pytest.fixture(scope="module")
 def people() -> list[Person]:
-    return [Person(f"p{seed}", photos(seed)) for seed in range(3)]
+    return three_people()
 
 
 @pytest.fixture(scope="module")
@@ -78,41 +67,6 @@ def body(number: int) -> list[Layer]:
 def head() -> Layer:
     (one,) = (one for one in all_layers() if one.weight == "lr_features.head.weight")
     return one
-
-
-def test_samples_differ_in_size_and_light_and_have_a_truth(
-    people: list[Person], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(material, "SIZES", {4: (16, 24)})
-    samples = make_samples(people, 4, 6, seed=1)
-    assert {len(one.crop) for one in samples} == {16, 24}
-    light = [float(one.crop.mean()) for one in samples]
-    assert max(light) > 1.4 * min(light)
-    for one in samples:
-        assert one.truth is not None
-        assert len(one.truth) == 4 * len(one.crop)
-        assert [shot.shape for shot in one.exemplars] == [(*one.truth.shape[:2], 4)] * 3
-        small = cv2.resize(one.truth, one.crop.shape[:2], interpolation=cv2.INTER_AREA)
-        assert psnr(one.crop.astype(float), small.astype(float), 255.0) > 15
-    monkeypatch.setattr(material, "SIZES", {4: (32,)})
-    tiny = [Person("tiny", (np.zeros((64, 64, 3), np.uint8),))]
-    with pytest.raises(ValueError, match="no headshot has 128 px or more"):
-        make_samples(tiny, 4, 3, seed=1)
-
-
-def test_what_is_chosen_is_spread() -> None:
-    looks = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [-4.0]])
-    assert set(spread(looks, 3)) & {3, 4}
-    assert 5 in spread(looks, 3)
-    assert sorted(spread(looks, 6)) == list(range(6))
-
-
-def test_every_third_person_is_held_out(people: list[Person]) -> None:
-    rest, held = split(people)
-    assert [one.name for one in rest] == ["p0", "p1"]
-    assert [one.name for one in held] == ["p2"]
-    with pytest.raises(ValueError, match="at least 3 are needed"):
-        split(people[:2])
 
 
 def test_all_learnt_convolutions_but_the_last_of_each_road_are_candidates() -> None:
@@ -150,6 +104,21 @@ def test_quantised_layers_have_the_form_that_all_runtimes_take(
     assert kinds.count("GridSample") == 1
     near = layers.decibel(exact.mse(files))
     assert 40 < near < 90
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_picture_that_is_shown_is_not_rounded(quantiser: Quantiser, precision: str) -> None:
+    """The first layer reads the camera's picture in INT8; enlarged is the picture itself."""
+    path = quantiser.files([head()])[1]
+    nodes = onnx.load(path).graph.node
+    readers = {n.op_type for n in nodes if "crop" in n.input}
+    assert {"Pad", "QuantizeLinear"} <= readers
+    rounded = {n.output[0] for n in nodes if n.input[0] == "crop_QuantizeLinear_Output"}
+    assert len(rounded) == 1
+    assert {n.op_type for n in nodes if rounded & set(n.input)} == {"Conv"}
+    made = make_variant(path, OnnxVariant("enhance", 4, 16, precision=precision))
+    kinds = [n.op_type for n in onnx.load_from_string(made).graph.node]
+    assert kinds.count("QuantizeLinear") == 2
 
 
 def test_more_layers_cost_more_and_the_first_one_most(exact: Exact, quantiser: Quantiser) -> None:
@@ -212,7 +181,7 @@ def report() -> Report:
     ]
     measured = {"half": "enhance", "node": "n", "weight": "a.weight", "macs": 1}
     made = Report(
-        *(4, {"a": "1"}, {"b": "2"}, (3.6, 1.0), 4, 24, 50.0, 26.0, 25.98, 0.1, ways),
+        *(4, "research", {"a": "1"}, {"b": "2"}, (3.6, 1.0), 4, 24, 50.0, 26.0, 25.98, 0.1, ways),
         *("built", ["tensorrt: no card"], 0.05),
     )
     made.layers = [measured | {"alone_db": 60.0, "int8": True}]
@@ -232,39 +201,44 @@ def test_int8_pays_where_it_is_faster_and_near_enough() -> None:
     assert not far.pays()
 
 
+@pytest.mark.parametrize("kind", ["research", "open"])
 def test_shipped_files_are_taken_until_the_float_ones_change(
-    exact: Exact, quantiser: Quantiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quantiser: Quantiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     weights, out = tmp_path / "weights", tmp_path / "out"
     shutil.copytree(WEIGHTS, weights)
+    name = network_name(4, weights=kind)
+    for half in manifest.HALVES:  # the research weights stand in for open ones
+        path = weights / f"{name}.{half}.onnx"
+        path.write_bytes((WEIGHTS / f"hime_x4.{half}.onnx").read_bytes())
+    files = {path.name: sha256(path) for path in weights.glob(f"{name}.en*.onnx")}
     card = json.loads((weights / manifest.MANIFEST).read_text())
     card.pop("quantised", None)
+    card["networks"][name] = {"files": files}
     (weights / manifest.MANIFEST).write_text(json.dumps(card))
-    assert quantised_files(4, weights) is None
+    assert quantised_files(4, weights, weights=kind) is None
     out.mkdir()
-    made = quantize._keep(quantiser.files(body(2)), 4, out)
+    made = quantize._keep(quantiser.files(body(2)), name, out)
     one = replace(
-        report(),
-        files={path.name: sha256(path) for path in made},
-        of={path.name: sha256(path) for path in exact.files},
+        report(), weights=kind, files={path.name: sha256(path) for path in made}, of=files
     )
     quantize.ship([one], out, weights)
-    found = quantised_files(4, weights)
+    found = quantised_files(4, weights, weights=kind)
     assert found is not None
     assert [path.name for path in found] == [path.name for path in made]
     monkeypatch.setattr(quantised_files, "__defaults__", (weights,))
-    with open_runtime("onnxruntime-cpu", 4, "int8").runtime as runtime:
-        assert runtime.enhance(exact.samples[0].crop, None).shape == (64, 64, 3)
+    with open_runtime("onnxruntime-cpu", 4, "int8", kind).runtime as runtime:
+        assert runtime.enhance(np.zeros((16, 16, 3), np.uint8), None).shape == (64, 64, 3)
     found[0].write_bytes(b"other")
     with pytest.raises(WeightsError, match="is not the file in the manifest"):
-        quantised_files(4, weights)
+        quantised_files(4, weights, weights=kind)
     card = json.loads((weights / manifest.MANIFEST).read_text())
-    card["networks"]["hime_x4"]["files"]["hime_x4.enhance.onnx"] = "0"
+    card["networks"][name]["files"][f"{name}.enhance.onnx"] = "0"
     (weights / manifest.MANIFEST).write_text(json.dumps(card))
     with pytest.raises(
-        UnavailableError, match=r"no research weights .* INT8 for x4; .*quantisation"
+        UnavailableError, match=rf"no {kind} weights .* INT8 for x4; .*quantisation"
     ):
-        open_runtime("onnxruntime-cpu", 4, "int8")
+        open_runtime("onnxruntime-cpu", 4, "int8", kind)
 
 
 def test_wrong_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,31 +259,6 @@ def test_measured_price_is_error_for_work() -> None:
     layer = Layer("enhance", "n", "w", 1000)
     assert Measured(layer, 0.5).price == pytest.approx(0.0005)
     assert layers.decibel(0.01) == pytest.approx(20.0)
-
-
-def recorded(path: Path) -> None:
-    """Close for a second, then far: the product itself asks for the far face to be enhanced."""
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=10, options={"crf": "12", "preset": "ultrafast"})
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for index in range(24):
-            image = scene_with_face(130.0 if index < 12 else 24.0, (640, 360))
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        out.mux(stream.encode())
-
-
-def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
-    if not detector_weights.cached():
-        pytest.skip("the face detection models are not in the cache")
-    recorded(tmp_path / "call.mp4")
-    found = material.watch(tmp_path / "call.mp4", 10.0)
-    assert found.people
-    assert all(photo.shape == (256, 256, 3) for one in found.people for photo in one.photos)
-    assert all(photo.any() for one in found.people for photo in one.photos), "not wiped with them"
-    samples = [one for scale in found.seen for one in found.seen[scale]]
-    assert 0 < len(samples) <= 2 * material.FAR_CROPS
-    assert all(one.truth is None for one in samples)
 
 
 def test_a_recording_and_people_become_files_and_a_report(

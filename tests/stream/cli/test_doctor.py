@@ -12,12 +12,14 @@ import pytest
 
 import run_pipeline
 from engines.runtime import (
+    DEFAULT_WEIGHTS,
     RUNTIMES,
     NoRuntimeError,
     OpenedRuntime,
     PassedOver,
     ProfileState,
     UnavailableError,
+    WeightsError,
 )
 from engines.speed_profile import Choice
 from stream.cli import doctor
@@ -110,6 +112,20 @@ def test_a_virtual_camera_and_a_card(machine: pytest.MonkeyPatch) -> None:
     assert doctor._gpu(smi(0, "Card, 16000 MiB, 600.1\n")).text == "Card, 16000 MiB, 600.1"
     assert not doctor._gpu(smi(9, "failed")).ok
     assert not doctor._gpu(smi(0, "\n")).ok
+
+
+def test_weights_are_named_or_missed_in_one_line(machine: pytest.MonkeyPatch) -> None:
+    found = find("weights")
+    assert found.ok
+    assert f"{DEFAULT_WEIGHTS} (default)" in found.text
+
+    def damaged() -> dict[str, str]:
+        raise WeightsError("a.onnx is missing;\ninstall Closeup again")
+
+    machine.setattr("engines.runtime.weights_used", damaged)
+    found = find("weights")
+    assert (found.ok, found.needed) == (False, True)
+    assert found.text == "a.onnx is missing; install Closeup again"
 
 
 def test_the_table() -> None:

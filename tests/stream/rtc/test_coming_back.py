@@ -14,7 +14,7 @@ from stream.rtc.connection import Connection
 from tests import rtc_calls
 from tests.pictures import scene_with_face
 from tests.rtc_calls import Clip, Watcher, run, until
-from tests.rtc_relays import Client, publisher, received, relay, viewer
+from tests.rtc_relays import Client, publisher, received, relay, viewer, watched
 
 pytestmark = pytest.mark.usefixtures("camera", "opened")
 SECRET = "/call/0123456789abcdef0123456789abcdef"
@@ -37,6 +37,13 @@ async def page(client: Client, path: str) -> tuple[Any, Connection]:
     return peer, connection
 
 
+async def remembered_page(client: Client) -> tuple[Any, Connection, Any]:
+    """A call at SECRET, and an exemplar of who is in it."""
+    peer, connection = await page(client, SECRET)
+    await until(lambda: exemplars(connection), "no exemplar was taken in")
+    return peer, connection, exemplars(connection)[0]
+
+
 def exemplars(connection: Connection) -> list[Any]:
     assert connection.video is not None
     return connection.video.exemplars()
@@ -45,9 +52,8 @@ def exemplars(connection: Connection) -> list[Any]:
 def test_a_page_that_comes_back_finds_its_exemplars() -> None:
     async def program() -> None:
         async with relay() as client:
-            peer, first = await page(client, SECRET)
-            await until(lambda: exemplars(first), "no exemplar was taken in")
-            (image, *_), worker = exemplars(first), first.stream.worker
+            peer, first, image = await remembered_page(client)
+            worker = first.stream.worker
             again, second = await page(client, SECRET)
             assert client.relay.connections.open == (second,), "the new offer takes over"
             assert second.stream.worker is worker
@@ -65,9 +71,8 @@ def test_a_connection_that_is_lost_leaves_them_for_a_while(monkeypatch: pytest.M
 
     async def program() -> None:
         async with relay() as client:
-            peer, first = await page(client, SECRET)
-            await until(lambda: exemplars(first), "no exemplar was taken in")
-            (image, *_), worker = exemplars(first), first.stream.worker
+            peer, first, image = await remembered_page(client)
+            worker = first.stream.worker
             assert image.any()
             await peer.close()
             await until(lambda: not client.relay.connections.open)
@@ -100,11 +105,7 @@ def test_who_ends_a_call_leaves_nothing() -> None:
 def test_viewers_wait_for_a_publisher_that_comes_back() -> None:
     async def program() -> None:
         async with relay() as client:
-            sender, watching = publisher(Clip((320, 240))), viewer("video")
-            await client.begin(sender, "/whip/room")
-            await client.begin(watching, "/whep/room")
-            watcher = Watcher(received(watching, "video"))
-            await until(lambda: len(watcher.frames) > 10)
+            sender, watching, watcher = await watched(client, "/whip/room", "/whep/room")
             await sender.close()
             await until(lambda: client.relay.connections.published("room") is None)
             late = viewer("video")
@@ -129,11 +130,7 @@ def test_viewers_are_told_when_nobody_comes_back(monkeypatch: pytest.MonkeyPatch
 
     async def program() -> None:
         async with relay() as client:
-            sender, watching = publisher(Clip((320, 240))), viewer("video")
-            await client.begin(sender, "/whip/room")
-            await client.begin(watching, "/whep/room")
-            watcher = Watcher(received(watching, "video"))
-            await until(lambda: len(watcher.frames) > 10)
+            sender, watching, watcher = await watched(client, "/whip/room", "/whep/room")
             await sender.close()
             await until(lambda: watcher.ended, "the viewer was not told")
             assert not client.relay.connections.open

@@ -17,6 +17,7 @@ import pytest
 from av.error import InvalidDataError
 
 from stream.errors import ConfigError, InputError
+from stream.media import retry_pauses
 from stream.media.sources import camera_source
 from stream.media.sources.camera_source import CameraSource
 from stream.media.sources.devices import Device, cameras_found, device_named
@@ -84,7 +85,7 @@ def of_errno(number: int) -> OSError:
 def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Puts a driver in the place of PyAV, and makes all pauses short."""
     for name in ("RETRY_S", "RETRY_MOST_S"):
-        monkeypatch.setattr(camera_source, name, 0.01)
+        monkeypatch.setattr(retry_pauses, name, 0.01)
     monkeypatch.setattr(camera_source, "SILENT_S", 0.15)
     monkeypatch.setattr(camera_source, "OPEN_S", 0.5)
 

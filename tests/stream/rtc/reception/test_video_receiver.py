@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -46,6 +48,16 @@ def received(client: Client) -> tuple[Any, list[int]]:
     return receiver, numbers
 
 
+@asynccontextmanager
+async def published(clip: Clip) -> AsyncIterator[tuple[FaultyNetwork, Any, list[int]]]:
+    """A clip in a call over a network that may get faults; what `received` gives."""
+    with FaultyNetwork() as network:
+        async with relay() as client:
+            sender = await publish(client, network, clip)
+            yield network, *received(client)
+            await sender.close()
+
+
 async def publish(client: Client, network: FaultyNetwork, clip: Clip) -> Any:
     """A publisher behind a faulty network."""
     sender = publisher(clip)
@@ -64,63 +76,51 @@ async def publish(client: Client, network: FaultyNetwork, clip: Clip) -> Any:
 )
 def test_pictures_go_on_through_loss_and_jitter(faults: Faults) -> None:
     async def program() -> None:
-        with FaultyNetwork() as network:
-            async with relay() as client:
-                clip = Clip((320, 240), fps=15)
-                sender = await publish(client, network, clip)
-                _, numbers = received(client)
-                await until(lambda: len(numbers) > 10)
-                network.faults = faults
-                begun, count = clip.sent, len(numbers)
-                await until(lambda: clip.sent > begun + 90)
-                assert len(numbers) - count > 60
-                assert numbers == sorted(numbers)
-                await sender.close()
+        clip = Clip((320, 240), fps=15)
+        async with published(clip) as (network, _, numbers):
+            await until(lambda: len(numbers) > 10)
+            network.faults = faults
+            begun, count = clip.sent, len(numbers)
+            await until(lambda: clip.sent > begun + 90)
+            assert len(numbers) - count > 60
+            assert numbers == sorted(numbers)
 
     run(program())
 
 
 def test_after_an_outage_the_newest_picture_comes_and_none_of_before() -> None:
     async def program() -> None:
-        with FaultyNetwork() as network:
-            async with relay() as client:
-                clip = Clip((320, 240), fps=15)
-                sender = await publish(client, network, clip)
-                _, numbers = received(client)
-                await until(lambda: len(numbers) > 10)
-                network.faults = Faults(cut=True)
-                begun = clip.sent
-                await until(lambda: clip.sent > begun + 60)
-                count, back = len(numbers), clip.sent
-                network.faults = Faults()
-                await until(lambda: len(numbers) > count + 20)
-                assert numbers[count] >= back - 15, "a picture of more than a second ago"
-                await sender.close()
+        clip = Clip((320, 240), fps=15)
+        async with published(clip) as (network, _, numbers):
+            await until(lambda: len(numbers) > 10)
+            network.faults = Faults(cut=True)
+            begun = clip.sent
+            await until(lambda: clip.sent > begun + 60)
+            count, back = len(numbers), clip.sent
+            network.faults = Faults()
+            await until(lambda: len(numbers) > count + 20)
+            assert numbers[count] >= back - 15, "a picture of more than a second ago"
 
     run(program())
 
 
 def test_pictures_of_a_long_queue_are_not_shown_unless_it_stays() -> None:
     async def program() -> None:
-        with FaultyNetwork() as network:
-            async with relay() as client:
-                clip = Clip((640, 480), fps=15)
-                sender = await publish(client, network, clip)
-                receiver, numbers = received(client)
-                await until(lambda: len(numbers) > 30)
-                decode = receiver._decode
+        clip = Clip((640, 480), fps=15)
+        async with published(clip) as (_, receiver, numbers):
+            await until(lambda: len(numbers) > 30)
+            decode = receiver._decode
 
-                def late(payload_type: int, frame: Any) -> None:
-                    receiver._estimate.late_ms = 1500.0
-                    decode(payload_type, frame)
+            def late(payload_type: int, frame: Any) -> None:
+                receiver._estimate.late_ms = 1500.0
+                decode(payload_type, frame)
 
-                receiver._decode = late
-                count = len(numbers)
-                begun = clip.sent
-                await until(lambda: clip.sent > begun + 30)
-                assert len(numbers) - count < 15, "they were shown"
-                await until(lambda: len(numbers) > count + 20, "a longer way is no fault")
-                await sender.close()
+            receiver._decode = late
+            count = len(numbers)
+            begun = clip.sent
+            await until(lambda: clip.sent > begun + 30)
+            assert len(numbers) - count < 15, "they were shown"
+            await until(lambda: len(numbers) > count + 20, "a longer way is no fault")
 
     run(program())
 

@@ -13,19 +13,15 @@ from aiortc import RTCRtpSender
 from aiortc.rtp import RtpPacket
 
 from stream.rtc.reception.video_sender import OLD, VideoSender
-from tests.rtc_calls import Clip, Watcher, run, until
-from tests.rtc_relays import publisher, received, relay, viewer
+from tests.rtc_calls import run
+from tests.rtc_relays import relay, watched
 
 
 @pytest.mark.usefixtures("camera", "opened")
 def test_a_packet_of_more_than_a_second_ago_is_answered_with_a_key_frame() -> None:
     async def program() -> None:
         async with relay() as client:
-            sender, watching = publisher(Clip((320, 240))), viewer("video")
-            await client.begin(sender, "/whip")
-            await client.begin(watching, "/whep")
-            watcher = Watcher(received(watching, "video"))
-            await until(lambda: len(watcher.frames) > 10)
+            sender, watching, _ = await watched(client)
             (connection,) = [one for one in client.relay.connections.open if one.kind == "watch"]
             (sending,) = connection._peer.getSenders()
             inner: Any = sending

@@ -1,0 +1,22 @@
+"""RetryPauses: how long to wait before a lost camera or server is tried again."""
+
+from __future__ import annotations
+
+RETRY_S, RETRY_MOST_S = 0.5, 8.0
+
+
+class RetryPauses:
+    """Each pause is twice as long as the one before it, up to `RETRY_MOST_S`."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """It is back: the next pause is the first again."""
+        self._next_s = RETRY_S
+
+    def next_s(self) -> float:
+        """How long to wait now, in seconds."""
+        pause_s = self._next_s
+        self._next_s = min(2.0 * pause_s, RETRY_MOST_S)
+        return pause_s
