@@ -15,7 +15,6 @@ from typing import Any, Self
 
 from av.error import FFmpegError
 from av.packet import Packet
-from av.video.stream import VideoStream
 
 from stream.media.decoding_times import last_packet
 from stream.media.pictures_end import PicturesEnd
@@ -82,7 +81,7 @@ class _Seen:
         self.times: set[int] = set()
         self._vague = False
 
-    def see(self, packet: Packet[VideoStream], *, is_own: bool) -> None:
+    def see(self, packet: Packet[Any], *, is_own: bool) -> None:
         self.end.see(packet)
         if not is_own or self._vague or (packet.size == 0 and packet.dts is None):
             return
