@@ -32,9 +32,8 @@ FINE_BLUR_PX = 0.35
 MADE_SHARE = 0.5
 """Of a guide that the network has made, the rest is the camera's picture. Detail that was put in a
 wrong place draws the next alignment there: with the made picture alone a third round is worse than
-the second (64 headshots in calls, 16 px x8: 23.54, 23.65, 23.55 dB, coherence 0.545, 0.553, 0.540;
-32 px x4: 27.57, 27.68, 27.59 dB); with a half it stays (23.54, 23.70, 23.69 dB, 0.545, 0.559,
-0.557; 27.57, 27.71, 27.72 dB)."""
+the second (64 headshots in calls, 32 px x4: 27.57, 27.68, 27.59 dB; 16 px x8: 23.54, 23.65,
+23.55 dB); with a half it stays (27.57, 27.71, 27.72 dB; 16 px x8 with 0.4: 23.54, 23.69, 23.69)."""
 AGREE = 0.05
 """Difference of the low bands, 0..1, at which the confidence has fallen to exp(-1)."""
 LEAST_AGREEING, RAMP = 0.25, 0.2
@@ -48,6 +47,9 @@ calls, aligned twice: 16 px x8, 4 px to a pixel of the camera, patches of 8, 12,
 23.92, 24.00 and 23.96 dB; 32 px x4, 3 px, of 8, 12 and 16 px 28.10, 28.19 and 28.16 dB."""
 LEAST_PATCH_PX = 8
 """The finder's own side."""
+SMOOTH_CELLS = 0.4
+"""The flow is smoothed over so much, the camera's pixels (standard deviation); 16 px x8: 0.03 dB more
+than with 0.25."""
 LIGHT = 1 / 6
 """Differences that reach over so much of the side are light, not another content."""
 
@@ -112,7 +114,8 @@ class Guide(SearchPicture):
         """
         given: Any = None if start is None else start.copy()
         found = self._finder.calc(self.grey, exemplar.grey, given)
-        return np.asarray(cv2.GaussianBlur(found, (0, 0), 1.0), np.float32)
+        sigma = SMOOTH_CELLS * self.side / self.cells
+        return np.asarray(cv2.GaussianBlur(found, (0, 0), sigma), np.float32)
 
     def warped(self, exemplar: Image, flow: Floats) -> Aligned:
         """An exemplar (s b, s b, 3) warped by a flow, and where it shows what the camera sees."""
