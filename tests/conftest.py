@@ -21,8 +21,8 @@ REAL_TIME = (
     *("stream/rtc/", "stream/test_live", "stream/cli/test_stopping", "bench/test_soak"),
     *("stream/media/sources/test_camera_source", "stream/media/sinks/test_preview"),
 )
-"""Tests that work by the clock: calls, cameras, signals. `make test` runs them one after another,
-after all others have run on two cores at once."""
+"""Tests that work by the clock: calls, cameras, signals. `make test` runs them after all others.
+They wait more than they compute, so two processes do not slow each other down."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
