@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.frame import Frame
@@ -22,6 +23,7 @@ from stream.option_table import DEMO
 from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
+from stream.recordings.appearance import Appearance
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.growth import GREW, written
 from stream.recordings.outcome import Outcome, notes_of
@@ -38,6 +40,7 @@ from stream.session import EnhancementSession
 from stream.stages.compositing.badge import Badge
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.exemplar_set import CAPACITY
+from stream.telemetry.check import Check
 from stream.telemetry.metrics import ENHANCED, Metrics
 from stream.telemetry.progress import MakeMeter, Progress
 from stream.telemetry.report import Report, make_report
@@ -83,14 +86,18 @@ def _run_alone(
 ) -> Outcome:
     if place is None:
         outcome = in_passes(source, options, meter, collector=collector, opener=opener)
-        outcome.report["check"] = check_recording(source.path, options.output, source.intact)
+        outcome.report["check"] = _checked(source, options.output)
         return outcome
     there = replace(options, output=place.target, overwrite=True)
     outcome = in_passes(source, there, meter, place, opener=opener)
-    outcome.report["check"] = check_recording(source.path, place.target, source.intact)
+    outcome.report["check"] = _checked(source, place.target)
     outcome.report["output"] = str(options.output)
     place.publish()
     return outcome
+
+
+def _checked(source: FileSource, output: Path) -> Check:
+    return check_recording(source.path, output, source.intact, Appearance.of(source))
 
 
 def in_passes(
