@@ -8,11 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from stream.media.colour import Colour
-from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.encoder import CodecName, Encoding
 from stream.media.sinks.file_sink import FileSink
+from stream.media.sources.file_source import FileSource
 from stream.media.video_format import Light, Turn, VideoFormat
 from stream.recordings.appearance import Appearance
 from stream.recordings.verify import check_recording
@@ -25,6 +26,7 @@ def write(path: Path, pixels: str, place: str = "", codec: str = "ffv1") -> None
     """A recording of three pictures; transparency, if any, is another one at every pixel."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *SIZE, pixels
         if place:
             stream.codec_context.options = {"chroma_sample_location": place}
@@ -43,7 +45,7 @@ def write(path: Path, pixels: str, place: str = "", codec: str = "ffv1") -> None
 
 def written_anew(source_path: Path, target: Path, codec: CodecName) -> tuple[list[str], list[str]]:
     """Returns: what the check says, and what was noted."""
-    with open_source(source_path) as source:
+    with FileSource(source_path) as source:
         sink = FileSink(
             target, source.video_format.size, source.rate, source.time_base,
             video_format=source.video_format, encoding=Encoding(codec), overwrite=True,
@@ -96,7 +98,7 @@ def test_the_place_of_colours_is_carried_on(
 ) -> None:
     source, target = tmp_path / "a.mp4", tmp_path / f"b.{ending}"
     write(source, "yuv420p", place, "libx264")
-    with open_source(source) as opened:
+    with FileSource(source) as opened:
         assert opened.video_format.chroma == place
     differences, _ = written_anew(source, target, codec)
     if place == "bottom" and codec in ("vp9", "ffv1"):
@@ -104,7 +106,7 @@ def test_the_place_of_colours_is_carried_on(
         assert differences == ["colour samples at the center instead of bottom"]
         return
     assert differences == []
-    with open_source(target) as opened:
+    with FileSource(target) as opened:
         assert opened.video_format.chroma == place
 
 
@@ -120,8 +122,8 @@ def test_of_vp9_in_mp4_ffmpeg_does_not_read_the_place(tmp_path: Path) -> None:
     assert box == [0, 1]
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "ffv1"])
-@pytest.mark.parametrize("pixels", ["yuv440p", "yuv411p", "bgr0", "gray", "ya8", "nv21"])
+@pytest.mark.parametrize("codec", ["h264", "vp9", "ffv1"])
+@pytest.mark.parametrize("pixels", ["yuv440p", "yuv411p", "bgr0", "ya8", "nv21"])
 def test_no_colours_are_lost(tmp_path: Path, pixels: str, codec: CodecName) -> None:
     source, target = tmp_path / "a.mkv", tmp_path / "b.mkv"
     write(source, pixels, codec="rawvideo" if pixels == "nv21" else "ffv1")
@@ -172,7 +174,7 @@ def test_two_views_are_told_apart_where_the_file_can(
             if packet.size:
                 packet.stream = copy
                 new.mux(packet)
-    with open_source(source) as opened:
+    with FileSource(source) as opened:
         assert opened.video_format.stereo == mode
     differences, notes = written_anew(source, target, codec)
     if ending == "mp4" and mode == "right_left":
