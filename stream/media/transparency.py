@@ -50,7 +50,8 @@ class Transparency:
         samples = self._plane(frame)
         if rect == (0.0, 0.0, *map(float, size)) and samples.shape == (size[1], size[0]):
             return samples
-        return np.minimum(resample(samples, rect, size), self._layout.most)
+        shown: Samples = np.minimum(resample(samples, rect, size), self._layout.most)
+        return shown
 
     def onto(self, picture: av.VideoFrame, alpha: Samples) -> av.VideoFrame:
         """A picture of the same format without transparency, with it; without times and tags."""
