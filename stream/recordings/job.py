@@ -23,13 +23,13 @@ from stream.option_table import DEMO
 from stream.options import Options, chosen_scale
 from stream.pipeline import Pipeline
 from stream.protocols import Sink
-from stream.recordings.appearance import Appearance
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.growth import GREW, written
 from stream.recordings.outcome import Outcome, notes_of
 from stream.recordings.pass_through import CONVERTED, pass_through
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
 from stream.recordings.people_learning import PeopleLearning
+from stream.recordings.picture_properties import PictureProperties
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.lock import alone
 from stream.recordings.resume.segments import SegmentedSink
@@ -97,7 +97,7 @@ def _run_alone(
 
 
 def _checked(source: FileSource, output: Path) -> Check:
-    return check_recording(source.path, output, source.intact, Appearance.of(source))
+    return check_recording(source.path, output, source.intact, PictureProperties.of(source))
 
 
 def in_passes(

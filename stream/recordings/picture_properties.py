@@ -1,5 +1,5 @@
-"""Appearance: what the pictures of a recording are beside their content, to compare an output with
-its input."""
+"""PictureProperties: what the pictures of a recording are beside their content, to compare an output
+with its input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stream.media.video_format import VideoFormat
 
 
 @dataclass(frozen=True)
-class Appearance:
+class PictureProperties:
     """Of pictures as they are coded."""
 
     format: VideoFormat
@@ -47,7 +47,7 @@ class Appearance:
         except InputError:
             return None
 
-    def lost_in(self, after: Appearance) -> list[str]:
+    def lost_in(self, after: PictureProperties) -> list[str]:
         """What an output does not have, one line each."""
         old, new = self.format, after.format
         lines = []
@@ -67,7 +67,7 @@ class Appearance:
             lines.append(f"the pixels are {new.pixel_aspect or 1} wide, not {old.pixel_aspect}")
         return lines
 
-    def _samples_lost(self, other: Appearance) -> list[str]:
+    def _samples_lost(self, other: PictureProperties) -> list[str]:
         old, new = self.format, other.format
         before, after = (Layout.like(PixelFormat(one.format)) for one in (old, new))
         lines = []

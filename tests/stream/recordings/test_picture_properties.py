@@ -15,7 +15,7 @@ from stream.media.sinks.encoder import CodecName, Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource
 from stream.media.video_format import Light, Turn, VideoFormat
-from stream.recordings.appearance import Appearance
+from stream.recordings.picture_properties import PictureProperties
 from stream.recordings.verify import check_recording
 from tests.recording_files import picture
 
@@ -53,7 +53,7 @@ def written_anew(source_path: Path, target: Path, codec: CodecName) -> tuple[lis
         for frame in source:
             sink.send(frame)
         sink.close()
-        check = check_recording(source_path, target, source.intact, Appearance.of(source))
+        check = check_recording(source_path, target, source.intact, PictureProperties.of(source))
         return check["differences"], [*sink.notes, *source.losses]
 
 
@@ -142,7 +142,10 @@ def test_what_is_lost_is_said() -> None:
         pixel_aspect=Fraction(4, 3), light=light, stereo="left_right",
     )  # fmt: skip
     bare = VideoFormat(SIZE, "yuv420p", Colour(), (1, 1, 1, 1))
-    before, after = Appearance(full, interlaced=True), Appearance(bare, interlaced=False)
+    before, after = (
+        PictureProperties(full, interlaced=True),
+        PictureProperties(bare, interlaced=False),
+    )
     assert before.lost_in(before) == after.lost_in(after) == []
     assert before.lost_in(after) == [
         "the pictures are whole, no fields",
@@ -157,7 +160,7 @@ def test_what_is_lost_is_said() -> None:
 
 def test_a_file_without_a_picture_has_none(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(b"nothing")
-    assert Appearance.read(tmp_path / "a.mkv") is None
+    assert PictureProperties.read(tmp_path / "a.mkv") is None
 
 
 @pytest.mark.parametrize("mode", ["left_right", "top_bottom", "right_left"])
