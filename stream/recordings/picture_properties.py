@@ -1,5 +1,4 @@
-"""PictureProperties: what the pictures of a recording are beside their content, to compare an output
-with its input."""
+"""PictureProperties: what the pictures of a recording are beside their content, to compare two."""
 
 from __future__ import annotations
 
