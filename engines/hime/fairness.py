@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.contract import DEFAULT_WEIGHTS
-from engines.errors import WeightsError
+from engines.errors import WeightsError, reported
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network, named_weights
 from engines.hime.data import load_people
@@ -303,8 +303,7 @@ def main(argv: list[str] | None = None) -> int:
             told = asdict(found) | {"unlabelled": len(found.unlabelled)}
             args.json.write_text(json.dumps(told, indent=1) + "\n")
     except (OSError, ValueError, WeightsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return reported(error)
     for line in warnings_of(found):
         print(f"warning: {line}", file=sys.stderr)
     return 0
