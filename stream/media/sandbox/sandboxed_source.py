@@ -25,8 +25,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from stream.errors import InputError
+from stream.media.chroma import ChromaSetter
 from stream.media.pyav import exact
-from stream.media.sandbox.chroma import ChromaSetter
 from stream.media.sandbox.sandbox_protocol import (
     Message,
     PictureMessage,
