@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from typing import Any
 
@@ -74,10 +75,14 @@ def test_a_connection_that_is_lost_leaves_them_for_a_while(monkeypatch: pytest.M
             peer, first, image = await remembered_page(client)
             worker = first.stream.worker
             assert image.any()
+            assert worker is not None
+            people = worker.recent.people
             await peer.close()
             await until(lambda: not client.relay.connections.open)
+            await asyncio.sleep(1.5)  # a face that is away for so long is somebody new
             again, second = await page(client, SECRET)
             assert second.stream.worker is worker
+            assert worker.recent.people == people, "who is there does not find the own exemplars"
             assert image.any()
             await again.close()
             await until(lambda: worker is not None and not worker._thread.is_alive(), "kept on")
