@@ -53,6 +53,8 @@ class Picture:
     index: int
     arrived_ns: int
     """`time.monotonic_ns()` when it was received."""
+    deliver: Callable[[Picture], None]
+    """Of the track that it came from, and goes back to when it is finished."""
     shift: Fraction = Fraction(0)
     """Its time here is so many seconds later than the frame says."""
 
@@ -129,6 +131,10 @@ class TrackWorker(PictureSettings):
         self._deliver, self._tell = deliver, say
         self._resumes = True
 
+    def works_for(self, deliver: Callable[[Picture], None]) -> bool:
+        """Whether it does not work for another track by now."""
+        return self._deliver == deliver
+
     def picture(self, frame: av.VideoFrame) -> Picture:
         """The next picture, for `put` or `plain`; it has just arrived."""
         now_ns = time.monotonic_ns()
@@ -136,7 +142,7 @@ class TrackWorker(PictureSettings):
         if frame.pts is not None and time_base is not None:
             self._pass_time(frame.pts * time_base, now_ns)
         self._resumes = False
-        picture = Picture(frame, self._arrived, now_ns, self._shift)
+        picture = Picture(frame, self._arrived, now_ns, self._deliver, self._shift)
         self._arrived += 1
         return picture
 
@@ -247,7 +253,7 @@ class TrackWorker(PictureSettings):
             self.recent.add(picture.arrived_ns, done)
             age_ns = time.monotonic_ns() - picture.arrived_ns
             self._metrics.record(age_of(OUTPUT), age_ns / 1e6)
-            self._deliver(made)
+            made.deliver(made)
 
     def _session_for(self, size: tuple[int, int]) -> EnhancementSession | None:
         """The session, fitted to the picture and the framing; None when it has just been made."""

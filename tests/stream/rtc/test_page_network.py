@@ -10,7 +10,7 @@ import pytest
 from stream.rtc.connection import Connection
 from stream.rtc.track_worker import TrackWorker
 from tests.faulty_network import Faults, FaultyNetwork
-from tests.network_faults import call, noisy, noted_arrivals, row, sample, watch
+from tests.network_faults import Arrivals, Sample, call, noisy, noted_arrivals, sample, watch
 from tests.wiring import record
 
 pytestmark = pytest.mark.usefixtures("camera", "opened")
@@ -55,7 +55,8 @@ def test_chromium_survives_an_outage_with_its_camera_on(tmp_path: Path) -> None:
 def test_chromium_survives_30_s_without_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within 5 s after it, pictures come as before and are as new; the exemplars are the same."""
+    """The same call: within 5 s after it pictures come as before and are as new, and what was
+    remembered of who is in them is still there."""
     workers = made_workers(monkeypatch)
     with (
         FaultyNetwork() as network,
@@ -63,24 +64,26 @@ def test_chromium_survives_30_s_without_network(
         call(network, tmp_path, picture=noisy) as page,
     ):
         shows_more(page, 60)
-        before = watch(page, 5)
+        before = seen(arrivals, watch(page, 5))
         network.faults = Faults(cut=True)
         page.wait_for_timeout(3_000)  # until what was on its way has been worked on
-        known, people = workers[0].exemplars(), workers[0].recent.people
+        known = workers[0].exemplars()
         assert known
         page.wait_for_timeout(27_000)
         assert workers[0].exemplars() == known
         network.faults = Faults()
-        back = watch(page, 5)
-        after = watch(page, 5)
-        for name, part in (("before", before), ("back", back), ("after", after)):
-            print(row(name, part, arrivals))
-        ages = [one for _, one in arrivals.between(back[0].time_s, after[-1].time_s)]
-        print(max(ages))
+        watch(page, 5)
+        after = seen(arrivals, watch(page, 5))
         assert len(workers) == 1
-        print(people, workers[0].recent.people, workers[0]._shift, workers[0]._step_s)
-        assert workers[0].recent.people == people
         assert workers[0].exemplars()
+    # Half and a second: a machine that runs tests has other work, too.
+    assert len(after) > len(before) / 2
+    assert max(after) < max(before) + 1.0
+
+
+def seen(arrivals: Arrivals, part: list[Sample]) -> list[float]:
+    """Ages of the pictures of a part of a call, s."""
+    return [age for _, age in arrivals.between(part[0].time_s, part[-1].time_s)]
 
 
 def test_chromium_calls_anew_when_the_relay_has_ended_the_call(tmp_path: Path) -> None:
