@@ -26,7 +26,7 @@ test: .venv/installed-test | system-test
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not real_time" -n 2 --dist loadfile
-	$(BIN)/pytest -m real_time
+	$(BIN)/pytest -m real_time -n 2 --dist loadfile
 
 format: .venv/installed-test
 	$(BIN)/ruff format $(SOURCES)

@@ -28,7 +28,7 @@ _PROGRAM: frozenset[Use] = ALL - {"api"}
 _RELAY: frozenset[Use] = frozenset(("relay",))
 _ARCHIVE: frozenset[Use] = frozenset(("archive",))
 _RESUMABLE: frozenset[Use] = frozenset(("recording", "archive"))
-_WHAT, _RECORDINGS, _CALLS = "what", "recordings and demo", "calls, with a camera"
+_WHAT, _RECORDINGS, _CALLS = "input and output", "recordings and demo", "calls, with a camera"
 _ARCHIVES, _WEBRTC, _MORE = "recordings", f"the relay, --input {WEBRTC}", "more"
 _AS_IT_COMES: dict[Use, str] = {"call": "a call is written as it comes, in H.264"}
 _HAS_REPORT: dict[Use, str] = dict.fromkeys(RECORDINGS, "a recording has --report")
@@ -52,15 +52,15 @@ OVERWRITE = DeclaredOption[bool](
 )
 PASSES = DeclaredOption[int](
     name="passes", kind=int, default=2, choices=(1, 2), uses=RECORDINGS, group=_RECORDINGS,
-    help="2 (default): look through it for close-ups first, so that its start profits from its "
-    "end; 1: in one go",
+    help="2 (default): search the whole recording for close-ups first, which its beginning needs; "
+    "1: a single pass",
     instead={"call": "a call cannot be looked through first"},
 )
 LEARN = DeclaredOption[float | None](
     name="learn", kind=float, default=None, least=0.0, above=True, most=240.0, metavar="MINUTES",
     uses=_RESUMABLE, group=_RECORDINGS,
-    help="train the network on the close-ups of each person who is far away, so many minutes each, "
-    "between two passes; q or Ctrl-C ends that early (extra learn)",
+    help="train the network on the close-ups of each person who is far away, so many minutes for "
+    "each, between the passes; q or Ctrl-C ends it early (extra learn)",
 )
 CODEC = DeclaredOption[CodecName](
     name="codec", default="auto", choices=CODECS, uses=RECORDINGS, group=_RECORDINGS,
@@ -68,8 +68,8 @@ CODEC = DeclaredOption[CodecName](
 )
 CRF = DeclaredOption[int | None](
     name="crf", kind=int, default=None, metavar="N", uses=RECORDINGS, group=_RECORDINGS,
-    help="constant quality, less is better, 0 loses nothing (default: next to no visible loss, "
-    "for h264 18)",
+    help="constant quality: lower is better, 0 is lossless (default: next to no visible loss, "
+    "18 for h264)",
     instead=_AS_IT_COMES,
 )
 ENCODER = DeclaredOption[EncoderName](
@@ -87,7 +87,7 @@ C2PA_KEY = DeclaredOption[Path | None](
 )
 C2PA_CERT = DeclaredOption[Path | None](
     name="c2pa-cert", kind=Path, default=None, metavar="PEM", uses=RECORDINGS, group=_RECORDINGS,
-    help="the key's certificate, and those above it",
+    help="the certificate chain of that key",
 )
 HEADLESS = DeclaredOption[bool](
     name="headless", kind=bool, default=False, uses=_CALL, group=_CALLS,
@@ -96,14 +96,14 @@ HEADLESS = DeclaredOption[bool](
 )
 PERSON = DeclaredOption[str | None](
     name="person", default=None, metavar="NAME", uses=_CALL, group=_CALLS,
-    help='somebody who is kept ("closeup learn NAME"): the face that is theirs has close-ups and '
+    help='a person who is kept ("closeup learn NAME"): their face has close-ups and '
     "personal weights from the start",
     instead=dict.fromkeys(RECORDINGS, "a recording has --learn"),
 )
 LEARN_LIVE = DeclaredOption[bool](
     name="learn-live", kind=bool, default=False, uses=_CALL, group=_CALLS,
-    help="train the network on the close-ups of the call while it goes on, with what the machine "
-    "has to spare (extra learn)",
+    help="train the network on the close-ups of the call during the call, while there is "
+    "processor time to spare (extra learn)",
 )
 STATS = DeclaredOption[Literal["table", "json"] | None](
     name="stats", default=None, choices=("table", "json"), uses=_CALL, group=_CALLS,
@@ -112,7 +112,7 @@ STATS = DeclaredOption[Literal["table", "json"] | None](
 METRICS_PORT = DeclaredOption[int | None](
     name="metrics-port", kind=int, default=None, least=0, most=65_535, metavar="N", uses=_CALL,
     group=_CALLS,
-    help="figures for Prometheus, on this machine's loopback; 0 takes a free port",
+    help="figures for Prometheus, on the loopback address; 0 takes a free port",
     instead=_HAS_REPORT,
 )
 INPUT_TOKEN = DeclaredOption[str | None](
@@ -142,12 +142,12 @@ CLUSTER_GPUS = DeclaredOption[float](
 )
 RESUME = DeclaredOption[bool](
     name="resume", kind=bool, default=False, uses=_RESUMABLE, group=_ARCHIVES,
-    help="keep what is finished of a recording when it is interrupted, and go on there next time "
-    "(archives always do)",
+    help="keep finished work, and continue an interrupted recording where it stopped (archives "
+    "always do)",
 )
 SEGMENT = DeclaredOption[int](
     name="segment", kind=int, default=250, least=1, most=100_000, metavar="N", uses=_RESUMABLE,
-    group=_ARCHIVES, help="what is finished is kept every N pictures ({default})",
+    group=_ARCHIVES, help="finished work is kept every N frames ({default})",
 )
 PROGRESS = DeclaredOption[Literal["text", "json"]](
     name="progress", default="text", choices=("text", "json"), uses=_RESUMABLE, group=_ARCHIVES,
@@ -207,16 +207,16 @@ TURN = DeclaredOption[Sequence[str]](
 )
 TURN_USER = DeclaredOption[str | None](
     name="turn-user", default=None, metavar="NAME", uses=_RELAY, group=_WEBRTC,
-    help="who the relay and its peers are for the TURN server",
+    help="user name for the TURN servers",
 )
 TURN_PASSWORD = DeclaredOption[str | None](
     name="turn-password", default=None, metavar="PASSWORD", uses=_RELAY, group=_WEBRTC,
-    help="the password to --turn-user",
+    help="password for the TURN servers",
 )
 TURN_SECRET = DeclaredOption[str | None](
     name="turn-secret", default=None, metavar="SECRET", uses=_RELAY, group=_WEBRTC,
     help="the secret shared with the TURN server (coturn: static-auth-secret), for passwords that "
-    f"end; better as ${TURN_SECRET_VARIABLE}",
+    f"expire; better as ${TURN_SECRET_VARIABLE}",
 )
 UDP_PORTS = DeclaredOption[str | None](
     name="udp-ports", default=None, metavar="A-B", uses=_RELAY, group=_WEBRTC,
@@ -235,11 +235,11 @@ CANDIDATES = DeclaredOption[Literal["auto", "all", "public"]](
 TRUSTED_PROXIES = DeclaredOption[Sequence[str]](
     name="trusted-proxies", many=True, default=(), metavar="ADDRESS", uses=_RELAY, group=_WEBRTC,
     help="a reverse proxy, or a network of some (10.0.0.0/8), whose X-Forwarded-For and "
-    "X-Forwarded-Proto are believed; as often as you like",
+    "X-Forwarded-Proto are used; as often as you like",
 )
 PATH_PREFIX = DeclaredOption[str](
     name="path-prefix", default="", metavar="PATH", uses=_RELAY, group=_WEBRTC,
-    help="what a reverse proxy takes off the path, such as /closeup",
+    help="the part of the path that a reverse proxy removes, such as /closeup",
 )
 LOG = DeclaredOption[Literal["error", "warning", "info"]](
     name="log", default="warning", choices=("error", "warning", "info"), uses=_RELAY,
@@ -249,9 +249,8 @@ LOG = DeclaredOption[Literal["error", "warning", "info"]](
 )
 REPORT = DeclaredOption[Path | None](
     name="report", kind=Path, default=None, metavar="WHAT", uses=_SINGLE, group=_MORE,
-    help="a name.json: what was done, for programs; any other name: a folder with a page to look "
-    "at, which SHOWS FACES: moments before and after, and the close-ups of everybody (recordings "
-    "and demo)",
+    help="NAME.json: figures of the run, for programs; any other name: a folder with an HTML page, "
+    "which SHOWS FACES: moments before and after, and everybody's close-ups (recordings and demo)",
     instead={"archive": "an archive has manifest.jsonl"},
 )
 RUNTIME = DeclaredOption[str](
@@ -266,8 +265,8 @@ WEIGHTS = DeclaredOption[str](
 )
 MEASURE = DeclaredOption[bool](
     name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,
-    help="where nobody measured what runs the network fastest on this machine, find out: a call "
-    "or the relay beside it, a recording first, a few seconds once (default: yes)",
+    help="measure once what runs the network fastest on this machine, unless that is known: "
+    "beside a call or the relay, before a recording; it takes seconds (default: yes)",
 )
 # fmt: on
 OPTIONS: tuple[DeclaredOption[Any], ...] = (

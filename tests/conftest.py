@@ -21,15 +21,35 @@ REAL_TIME = (
     *("stream/rtc/", "stream/test_live", "stream/cli/test_stopping", "bench/test_soak"),
     *("stream/media/sources/test_camera_source", "stream/media/sinks/test_preview"),
 )
-"""Tests that work by the clock: calls, cameras, signals. `make test` runs them one after another,
-after all others have run on two cores at once."""
+"""Tests that work by the clock: calls, cameras, signals. `make test` runs them after all others.
+They wait more than they compute, so two processes do not slow each other down."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave alone files of which no test is asked for: importing all of them takes a while."""
+    asked = config.getoption("markexpr")
+    if collection_path.suffix != ".py" or asked not in ("real_time", "not real_time"):
+        return None
+    # Not False, which would let in what others ignore.
+    return (is_real_time(collection_path) != (asked == "real_time")) or None
+
+
+def pytest_runtest_setup() -> None:
+    """PyTorch computes on one thread: the layers of tests are small, and threads that wait for each
+    other take twice the processor time, or more where two processes test."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
+
+
+def is_real_time(path: Path) -> bool:
+    """Whether the tests of a file work by the clock."""
+    return path.relative_to(Path(__file__).parent).as_posix().startswith(REAL_TIME)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that work in real time."""
     for item in items:
-        place = item.path.relative_to(Path(__file__).parent).as_posix()
-        if place.startswith(REAL_TIME):
+        if is_real_time(item.path):
             item.add_marker(pytest.mark.real_time)
 
 
@@ -107,15 +127,3 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "w.pt"
     torch.save({"ema": Hime().state_dict()}, path)
     return path
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """PyTorch computes on one thread: small layers take longer on several, which wait for each
-    other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

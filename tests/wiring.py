@@ -13,7 +13,7 @@ from stream.camera_profile import CameraProfile
 from stream.declared_option import Use
 from stream.graph import Stages
 from stream.media.sinks.file_sink import FileSink
-from stream.option_table import OPTIONS
+from stream.option_table import OPTIONS, WEIGHTS
 from stream.protocols import Stage
 from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
@@ -29,6 +29,8 @@ PICTURE: Call = {"framing": "fixed", "strength": 0.4, "detail": 0.2}
 SIZE = (128, 96)
 """Of the pictures."""
 CAMERA = CameraProfile(near_px=240.0)
+OTHER_WEIGHTS = next(str(one) for one in WEIGHTS.choices or () if one != WEIGHTS.default)
+"""Not the default ones."""
 CAMERA_TOML = "[camera]\nnear-px = 240\n"
 
 

@@ -40,9 +40,13 @@ from engines.weights.manifest import HALVES
 
 Array = NDArray[np.float32]
 Files = tuple[Path, Path]
-KEPT = ("transfer.out.weight", "reconstruction.gain.weight", "reconstruction.last.weight")
-"""What they make is not smoothed by anything after them: sampling positions and the exemplars'
-shares, how much of their detail is shown, and the picture."""
+KEPT = (
+    "lr_features.head.weight",
+    *("transfer.out.weight", "reconstruction.gain.weight", "reconstruction.last.weight"),
+)
+"""The first would read 7 bits of the camera's picture, which nothing after it can make good, and is
+next to no work. What the others make is not smoothed by anything after them: sampling positions and
+the exemplars' shares, how much of their detail is shown, and the picture."""
 CHEAPEST = 0.9
 PERCENTILES = (None, 99.999, 99.99, 99.9)
 """How much of the values a range holds; None: all that were seen."""

@@ -34,6 +34,8 @@ class Case:
     """(n, 3, s b, s b): further ones of the same person, of which the best may be chosen"""
     more_strangers: Tensor | None = None
     """likewise, of that other person"""
+    person: str = ""
+    """Whose headshot it is."""
 
     def offered(self, kind: str, count: int) -> Tensor:
         """Close-ups of which `count` are to be chosen: (at least count, 3, s b, s b).
@@ -108,7 +110,7 @@ def make_cases(
     cases = []
     for p, k in index:
         rng = np.random.default_rng([SEED, p, k])
-        photos = usable[p].photos
+        name, photos = usable[p].name, usable[p].photos
         others = [photos[i] for i in rng.permutation(len(photos)) if i != k]
         others, further = others[:slots], others[slots : max(slots, bank)]
         stranger = usable[(p + 1 + int(rng.integers(len(usable) - 1))) % len(usable)].photos
@@ -124,6 +126,12 @@ def make_cases(
             more, odd = ([degrade.close_up(x, rng) for x in xs] for xs in (more, odd))
         else:
             crop = shrink_bicubic(to_tensor([truth]), scale)[0]
-        rest = (to_tensor(xs) if xs else None for xs in (more, odd))
-        cases.append(Case(crop, to_tensor([truth])[0], to_tensor(own), to_tensor(wrong), *rest))
+        further_own, further_wrong = (to_tensor(xs) if xs else None for xs in (more, odd))
+        cases.append(
+            Case(
+                *(crop, to_tensor([truth])[0], to_tensor(own), to_tensor(wrong)),
+                *(further_own, further_wrong),
+                person=name,
+            )
+        )
     return cases

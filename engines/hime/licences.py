@@ -47,8 +47,9 @@ SPELLINGS = {
 }
 """Licences as sources state them → one name each: SPDX's where there is one."""
 OPEN = (CC0, PUBLIC_DOMAIN, CC_BY_4, CC_BY)
-"""Those of the shipped open weights. Stock sites' licences are none of them: their terms of service
-exclude machine learning, and whether a mirrored file is bound by them cannot be found out."""
+"""Those of the shipped open weights. Stock sites' licences are none of them: Pexels' terms exclude
+machine learning, Unsplash's help says that it is restricted, what Pixabay's say of it is not known,
+and by which terms a mirrored file is bound cannot be found out."""
 NEEDED = ("file", "repository", "licence", "author")
 
 

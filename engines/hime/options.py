@@ -22,8 +22,8 @@ def weighted(text: str) -> dict[int, float]:
 
 
 def variation_list(text: str) -> tuple[str, ...]:
-    """Kinds of variations: "moved,lit"."""
-    names = tuple(text.split(","))
+    """Kinds of variations: "moved,lit"; "none"."""
+    names = () if text == "none" else tuple(text.split(","))
     if not set(names) <= set(VARIATIONS):
         raise argparse.ArgumentTypeError(f"must be some of {','.join(VARIATIONS)}, not {text}")
     return names
@@ -116,7 +116,7 @@ def options(description: str) -> argparse.ArgumentParser:
         "--variations",
         type=variation_list,
         default=",".join(VARIATIONS),
-        help="how made exemplars differ from the photo (default: %(default)s)",
+        help="how made exemplars differ from the photo, or none (default: %(default)s)",
     )
     p.add_argument(
         "--flip",

@@ -167,7 +167,7 @@ def begin(args: argparse.Namespace) -> Run:
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
         run.load(checkpoint)
-        print(f"going on from step {run.step}, {run.samples} samples")
+        print(f"resuming at step {run.step}, {run.samples} samples")
     return run
 
 

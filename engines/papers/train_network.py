@@ -168,7 +168,7 @@ def train(args: argparse.Namespace) -> None:
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
         duel.load(checkpoint)
-        print(f"going on from step {duel.step}, {duel.samples} samples")
+        print(f"resuming at step {duel.step}, {duel.samples} samples")
     # the schedule and the batches of HIME's training, exemplars as they are
     shared = parse_hime("", for_hime(args))
     shared.scale, shared.lr = args.scale, args.lr or recipes.RATES[args.network]

@@ -25,7 +25,7 @@ def check(given: OptionValues) -> Path:
     """Whether the options go together.
 
     Returns: the folder of the outputs.
-    Raises:  ConfigError: an option is missing or makes no sense for an archive.
+    Raises:  ConfigError: an option is missing or does not apply to an archive.
     """
     outputs = given[OUTPUT]
     if len(outputs) != 1:

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from stream.media.decoding_times import DecodingTimes
 from stream.media.pyav import exact
+from stream.media.shown_times import ShownTimes
 
 NOT_RISING = ("matroska",)
 """Containers that hold packets of one track at equal times."""
@@ -25,10 +26,17 @@ class PacketTimes:
     """Of one track that is copied.
 
     Args: source, copy: the track as it was and as it will be, in `container`.
+          shown: how long its pictures are shown, where that is known.
     """
 
-    def __init__(self, source: Stream, copy: Stream, container: OutputContainer) -> None:
-        self._source, self._copy = source, copy
+    def __init__(
+        self,
+        source: Stream,
+        copy: Stream,
+        container: OutputContainer,
+        shown: ShownTimes | None = None,
+    ) -> None:
+        self._source, self._copy, self._shown = source, copy, shown
         # Two lines of text may begin together.
         timed = source.type in ("audio", "video")
         self._rising = timed and container.format.name not in NOT_RISING
@@ -46,6 +54,8 @@ class PacketTimes:
             packet.dts = max(packet.dts, self._last_dts + self._least_step(packet))
         if packet.pts is None or packet.pts < packet.dts:
             packet.pts = packet.dts
+        if self._shown is not None:
+            self._shown(packet)
         self._last_dts = packet.dts
         self._usual = packet.duration or self._usual
 

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from stream.frame import Floats
 from stream.image.resample import Rect, Size, resample
+from stream.media.chroma import PLACES, UNSPECIFIED
 from stream.media.colour import Colour
 
 Samples = NDArray[Any]
 """uint8 or uint16 (H, W)."""
+QUARTER = 0.25
+"""Of a chroma sample: half a luma sample."""
 Box = tuple[int, int, int, int]
 """Integer xyxy px."""
 
@@ -70,37 +73,52 @@ def planes_of(frame: av.VideoFrame, layout: Layout) -> list[Samples]:
     return views
 
 
-def show(frame: av.VideoFrame, layout: Layout, rect: Rect, size: Size) -> av.VideoFrame:
+def show(
+    frame: av.VideoFrame, layout: Layout, rect: Rect, size: Size, place: str = PLACES[0]
+) -> av.VideoFrame:
     """Show a rectangle of a picture at any size, plane by plane, without a way through RGB.
 
-    Chroma lies on the left luma column of its pair and between its two rows, as in H.264, and
-    stays there: taken for the middle, colours would move at every change of size.
+    Chroma stays where it lies among the luma samples: taken for the middle, colours would move at
+    every change of size.
 
     Args:    frame: of this layout. rect: xyxy px of the picture. size: (width, height), px.
+             place: of its chroma, see `stream.media.chroma`; else as if on the left.
     Returns: a new picture, without times; colour tags are the caller's.
     """
     shown = av.VideoFrame(*size, format=frame.format.name)
     pairs = zip(planes_of(frame, layout), planes_of(shown, layout), strict=True)
+    aside = (
+        QUARTER * layout.sub_x * ("left" in place or place == UNSPECIFIED),
+        QUARTER * layout.sub_y * (("top" in place) - ("bottom" in place)),
+    )
     for index, (samples, target) in enumerate(pairs):
         halves = (layout.sub_x, layout.sub_y) if index else (0, 0)
-        np.minimum(_shown(samples, rect, size, target.shape, halves), layout.most, out=target)
+        moved = aside if index else (0.0, 0.0)
+        made = _shown(samples, rect, size, target.shape, halves, moved)
+        np.minimum(made, layout.most, out=target)
     return shown
 
 
 def _shown(
-    samples: Samples, rect: Rect, size: Size, shape: Sequence[int], halves: tuple[int, int]
+    samples: Samples,
+    rect: Rect,
+    size: Size,
+    shape: Sequence[int],
+    halves: tuple[int, int],
+    aside: tuple[float, float],
 ) -> Samples:
-    """One plane; `shape` is (height, width) of the result."""
+    """One plane; `shape` is (height, width) of the result. `aside`: how far left of the middle of
+    its place, and above it, a sample lies, before and after."""
     high, wide = shape
     zoom_x, zoom_y = size[0] / (rect[2] - rect[0]), size[1] / (rect[3] - rect[1])
     x0, y0 = rect[0] / (1 + halves[0]), rect[1] / (1 + halves[1])
     if zoom_x == zoom_y == 1.0 and x0 == int(x0) and y0 == int(y0):
         return samples[int(y0) : int(y0) + high, int(x0) : int(x0) + wide]
+    y0 += aside[1] - aside[1] / zoom_y
     y1 = y0 + high / zoom_y
-    if not halves[0]:
+    if not aside[0]:
         return resample(samples, (x0, y0, x0 + wide / zoom_x, y1), (wide, high))
-    # A sample lies a quarter of a chroma pixel left of its middle, before and after.
-    x0 += 0.25 - 0.25 / zoom_x
+    x0 += aside[0] - aside[0] / zoom_x
     finer = (x0 - 0.25 / zoom_x, y0, x0 + (wide - 0.25) / zoom_x, y1)
     if abs(finer[0] * 2 * zoom_x - round(finer[0] * 2 * zoom_x)) < 1e-3:
         # Every second one of twice as many columns: on their grid this is ten times faster.

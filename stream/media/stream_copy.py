@@ -20,6 +20,7 @@ from stream.media.converted_sound import ConvertedSound
 from stream.media.covers import add_cover
 from stream.media.packet_times import PacketTimes
 from stream.media.pyav import exact
+from stream.media.shown_times import ShownTimes
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.subtitles import ConvertedSubtitles
 from stream.media.tracks import (
@@ -75,6 +76,7 @@ class CopiedStreams:
         self._sounds: list[ConvertedSound] = []
         self._covers: list[Packet[Stream]] = []
         self._times: dict[int, PacketTimes] = {}
+        self._shown: dict[int, ShownTimes] = {}
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._waiting: Packet[Stream] | None = None
         self.left_out: list[str] = []
@@ -114,6 +116,10 @@ class CopiedStreams:
         main = pictures_of(self._container)
         # Sound alone may accompany pictures from elsewhere.
         pictures = add_pictures() if main is None and add_pictures else None
+        copied = {one.index for one in self._container.streams.video if not is_cover(one)}
+        if main is not None and add_pictures is not None:
+            copied.discard(main.index)
+        self._shown = ShownTimes.of(self._path, copied)
         for stream in self._container.streams:
             if main is None or stream.index != main.index:
                 self._add(stream, container)
@@ -131,9 +137,9 @@ class CopiedStreams:
             if stream.index not in {**self._copies, **self._converted}:
                 # Not even read from the disk.
                 stream.discard = Discard.all
-        copied = [self._container.streams[index] for index in {**self._copies, **self._converted}]
-        if copied:
-            self._packets = self._container.demux(*copied)
+        read = [self._container.streams[index] for index in {**self._copies, **self._converted}]
+        if read:
+            self._packets = self._container.demux(*read)
         return pictures
 
     def packets_until(self, time_s: float) -> Iterator[Packet[Stream]]:
@@ -203,7 +209,8 @@ class CopiedStreams:
             # Not every codec has it in its own data.
             copy.codec_context.sample_aspect_ratio = aspect
         self._copies[stream.index] = copy
-        self._times[stream.index] = PacketTimes(stream, copy, container)
+        shown = self._shown.get(stream.index)
+        self._times[stream.index] = PacketTimes(stream, copy, container, shown)
         return copy
 
     def _convert(self, stream: Stream, container: OutputContainer) -> bool:

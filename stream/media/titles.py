@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 OF_THE_FILE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 """They describe the old file and not the recording."""
-OF_THE_CODING = frozenset({"encoder", "duration", "bps", "number_of_frames", "number_of_bytes"})
+OF_THE_CODING = frozenset(
+    {"encoder", "duration", "bps", "number_of_frames", "number_of_bytes"}
+    | {"alpha_mode", "stereo_mode"}
+)
 """They describe pictures as they were encoded before."""
 QUICKTIME = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "sqi": "alb"}
 """Languages that mov knows by their other code (ISO 639-2/T → /B)."""

@@ -16,16 +16,16 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.image.resample import Rect, Size
+from stream.media.chroma import PLACES, UNSPECIFIED, is_halved, place_of
 from stream.media.colour import Colour, colour_of
 from stream.media.pyav import exact
 
 CHROMATICITY_STEPS = 50_000
 LUMINANCE_STEPS = 10_000
 """Of mastering display metadata, per unit and per cd/m² (SMPTE ST 2086)."""
-SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "STEREO3D")
 UNKEPT = {
     "SPHERICAL": "the mapping of 360° video",
-    "STEREO3D": "the stereo mapping",
     "DOVI_METADATA": "the Dolby Vision metadata",
     "DOVI_RPU_BUFFER": "the Dolby Vision metadata",
     "DYNAMIC_HDR_PLUS": "the HDR10+ metadata",
@@ -34,8 +34,17 @@ UNKEPT = {
 """Side data that no encoder here is given → what people call it."""
 SLOWEST = Fraction(1, 30)
 """Pictures a second: screen recordings have one every few seconds."""
-FLAT = bytes(4)
-"""Begins a stereo mapping that says there is none (AV_STEREO3D_2D)."""
+_STEREO = struct.Struct("=2i")
+"""FFmpeg's AVStereo3D begins with the way and the flags; lowest bit: the right eye comes first."""
+STEREO_MODES = {
+    1: ("left_right", "right_left"),
+    2: ("top_bottom", "bottom_top"),
+    3: ("block_lr", "block_rl"),
+    4: ("checkerboard_lr", "checkerboard_rl"),
+    6: ("row_interleaved_lr", "row_interleaved_rl"),
+    7: ("col_interleaved_lr", "col_interleaved_rl"),
+}
+"""FFmpeg's ways to pack two views into pictures → Matroska's, left or right eye first."""
 _MASTERING = struct.Struct("=22i")
 """FFmpeg's AVMasteringDisplayMetadata: ten rationals, and whether they are set."""
 _LIGHT_LEVEL = struct.Struct("=2I")
@@ -109,7 +118,11 @@ class VideoFormat:
     pixel_aspect: Fraction | None = None
     """Width of a pixel by its height."""
     light: Light | None = None
+    stereo: str | None = None
+    """How two views are packed into a picture, in Matroska's words."""
     interlaced: bool = False
+    chroma: str = PLACES[0]
+    """Where the colour samples lie, of 4:2:0: see `stream.media.chroma`."""
     unkept: tuple[str, ...] = ()
     """What lies beside the pictures and is not written with others, in words."""
 
@@ -139,7 +152,9 @@ class VideoFormat:
             display_matrix=None if numbers is None else tuple(int(n) for n in numbers),
             pixel_aspect=pixel_aspect,
             light=_light(sides),
+            stereo=_stereo(sides.get("STEREO3D", b"")),
             interlaced=interlaced or frame.interlaced_frame,
+            chroma=place_of(frame) if is_halved(frame.format.name) else UNSPECIFIED,
             unkept=tuple(dict.fromkeys(UNKEPT[name] for name in UNKEPT if name in sides)),
         )
 
@@ -150,6 +165,13 @@ def _turn(matrix: NDArray[np.int32]) -> Turn:
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Turn(False, flip_x=a < 0, flip_y=d < 0)
     return Turn(True, flip_x=c < 0, flip_y=b < 0)
+
+
+def _stereo(data: bytes) -> str | None:
+    if len(data) < _STEREO.size:
+        return None
+    way, flags = _STEREO.unpack_from(data)
+    return STEREO_MODES[way][flags & 1] if way in STEREO_MODES else None
 
 
 def _light(sides: Mapping[str, bytes]) -> Light | None:
@@ -178,7 +200,7 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
             found[name] = bytes(data)
     for name in UNKEPT:
         data = frame.side_data.get(name)
-        if isinstance(data, SideData) and not (name == "STEREO3D" and bytes(data)[:4] == FLAT):
+        if isinstance(data, SideData):
             # That it is there is all that is asked of it.
             found[name] = b""
     return found

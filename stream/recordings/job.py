@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.frame import Frame
@@ -28,6 +29,7 @@ from stream.recordings.outcome import Outcome, notes_of
 from stream.recordings.pass_through import CONVERTED, pass_through
 from stream.recordings.people.person_index import MAX_PEOPLE, PersonIndex
 from stream.recordings.people_learning import PeopleLearning
+from stream.recordings.picture_properties import PictureProperties
 from stream.recordings.report.collector import ReportCollector
 from stream.recordings.resume.lock import alone
 from stream.recordings.resume.segments import SegmentedSink
@@ -38,6 +40,7 @@ from stream.session import EnhancementSession
 from stream.stages.compositing.badge import Badge
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.exemplars.exemplar_set import CAPACITY
+from stream.telemetry.check import Check
 from stream.telemetry.metrics import ENHANCED, Metrics
 from stream.telemetry.progress import MakeMeter, Progress
 from stream.telemetry.report import Report, make_report
@@ -83,14 +86,18 @@ def _run_alone(
 ) -> Outcome:
     if place is None:
         outcome = in_passes(source, options, meter, collector=collector, opener=opener)
-        outcome.report["check"] = check_recording(source.path, options.output, source.intact)
+        outcome.report["check"] = _checked(source, options.output)
         return outcome
     there = replace(options, output=place.target, overwrite=True)
     outcome = in_passes(source, there, meter, place, opener=opener)
-    outcome.report["check"] = check_recording(source.path, place.target, source.intact)
+    outcome.report["check"] = _checked(source, place.target)
     outcome.report["output"] = str(options.output)
     place.publish()
     return outcome
+
+
+def _checked(source: FileSource, output: Path) -> Check:
+    return check_recording(source.path, output, source.intact, PictureProperties.of(source))
 
 
 def in_passes(

@@ -1,6 +1,6 @@
 """Verify: whether an output has all that its input had, at the same times.
 
-Both are read through packet by packet, nothing is decoded.
+Both are read through packet by packet; nothing is decoded but the first picture.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from stream.media.pictures_end import MATROSKA_TICK, PicturesEnd
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.tracks import codec_of, is_made_by_the_file
+from stream.recordings.picture_properties import PictureProperties
 from stream.telemetry.check import Check
 
 FRAMES_OF_SOUND = Fraction(1, 4)
@@ -85,10 +86,16 @@ class _Content:
         return None if a is None or b is None or not (heard.dated and seen.dated) else a - b
 
 
-def check_recording(before: Path, after: Path, decoded: int | None = None) -> Check:
+def check_recording(
+    before: Path,
+    after: Path,
+    decoded: int | None = None,
+    properties: PictureProperties | None = None,
+) -> Check:
     """Compare an output with its input.
 
     Args:   decoded: pictures that the input has, where all were decoded; a packet may be a field.
+            properties: of the input's pictures; that of the output's is compared with it.
     Raises: InputError: one of them cannot be read.
     """
     old, new = _content(before), _content(after)
@@ -124,6 +131,9 @@ def check_recording(before: Path, after: Path, decoded: int | None = None) -> Ch
         for at_end, word in ((False, "begins"), (True, "ends")):
             apart = (old.apart(sound, at_end), new.apart(sound, at_end))
             differences += _late(f"{name}{word}", *apart, slack)
+    shown = None if properties is None else PictureProperties.read(after)
+    if properties is not None and shown is not None:
+        differences += properties.lost_in(shown)
     return Check(
         same=not differences,
         differences=differences,

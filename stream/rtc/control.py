@@ -58,9 +58,9 @@ class Control:
         self._teller.cancel()
 
     def _obey(self, message: str | bytes) -> None:
-        """Do what the page wants; what makes no sense is answered with a line, nothing else."""
+        """Do what the page wants; an invalid message is answered with one line, nothing else."""
         if not isinstance(message, str) or len(message) > MESSAGE_CHARS:
-            self.say("a message that is no short text was ignored")
+            self.say("a control message that is not a short text was ignored")
             return
         try:
             wish = json.loads(message)
@@ -72,7 +72,7 @@ class Control:
             if wish.get("forget") is True:
                 self._video.forget()
         except (ConfigError, ValueError, TypeError, RecursionError):
-            self.say("a message that makes no sense was ignored")
+            self.say("an invalid control message was ignored")
 
     async def _tell(self) -> None:
         step = 0

@@ -8,8 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engines.contract import DEFAULT_WEIGHTS
+import av
+import onnxruntime
+import pytest
+
+from engines.contract import DEFAULT_WEIGHTS, SCALES
+from engines.contract import WEIGHTS as CHOICES
+from engines.weights import manifest
+from engines.weights.manifest import HALVES, network_name, sha256
+from run_pipeline import main
 from stream.option_table import WEIGHTS
+from tests.fakes import OneFace
 from tests.recording_files import write_recording
 
 ROOT = Path(__file__).parents[2]
@@ -97,3 +106,54 @@ def test_every_program_follows_it_and_missing_weights_are_one_line(tmp_path: Pat
         assert line.startswith("error: no other weights that enlarge 4 times are installed; th"), (
             name
         )
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with both sets of weights: the default ones stand in for either."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    networks = {}
+    for name in CHOICES:
+        for scale in SCALES:
+            network = network_name(scale, weights=name)
+            for half, path in zip(HALVES, manifest.weights_files(scale), strict=True):
+                (folder / f"{network}.{half}.onnx").write_bytes(path.read_bytes())
+            files = {path.name: sha256(path) for path in folder.glob(f"{network}.en*.onnx")}
+            networks[network] = {"files": files}
+    card = {"networks": networks, "quantised": {}}
+    (folder / manifest.MANIFEST).write_text(json.dumps(card))
+    for one in (manifest.read_manifest, manifest.weights_files, manifest.quantised_files):
+        monkeypatch.setattr(one, "__defaults__", (folder,))
+    monkeypatch.setattr(manifest.weights_used, "__defaults__", ((), folder))
+    return folder
+
+
+@pytest.mark.parametrize("asked", [None, *CHOICES])
+def test_the_files_that_are_asked_for_are_opened_and_named_in_the_output(
+    asked: str | None, both: Path, camera: OneFace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    real = onnxruntime.InferenceSession
+
+    def session(path: Path, *more: object) -> object:
+        opened.append(path)
+        return real(path, *more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    camera.width = 30.0
+    write_recording(tmp_path / "call.mp4", size=(192, 144))
+    output = tmp_path / "better.mp4"
+    argv = ["--input", str(tmp_path / "call.mp4"), "--output", str(output), "--no-measure"]
+    argv += ["--runtime", "onnxruntime-cpu", "--framing", "fixed"]
+    assert main(argv + (["--weights", asked] if asked else [])) == 0
+    name = network_name(4, weights=asked or DEFAULT_WEIGHTS)
+    assert {path for path in opened if path.parent == both} >= {
+        both / f"{name}.{half}.onnx" for half in HALVES
+    }
+    others = {network_name(s, weights=one) for s in SCALES for one in CHOICES if one != asked}
+    if asked:
+        assert not {path.name.split(".")[0] for path in opened} & others
+    with av.open(str(output)) as made:
+        said = made.metadata["comment"]
+    assert f"{name}.enhance.onnx sha256:{sha256(both / f'{name}.enhance.onnx')}" in said

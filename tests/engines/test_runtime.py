@@ -201,11 +201,12 @@ def test_missing_and_foreign_weights_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="enlarge 4 times are installed; install Clo"):
         weights_files(4, tmp_path)
     shutil.copytree(WEIGHTS, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "hime_x4.enhance.onnx").write_bytes(b"something else")
+    encode, enhance = (path.name for path in weights_files(4))
+    (tmp_path / enhance).write_bytes(b"something else")
     with pytest.raises(WeightsError, match="is not the file in the manifest"):
         weights_files(4, tmp_path)
-    (tmp_path / "hime_x4.encode.onnx").unlink()
-    with pytest.raises(WeightsError, match=r"hime_x4.encode.onnx is missing"):
+    (tmp_path / encode).unlink()
+    with pytest.raises(WeightsError, match=f"{encode} is missing"):
         weights_files(4, tmp_path)
     with pytest.raises(ValueError, match="scale must be one of"):
         weights_files(3, tmp_path)

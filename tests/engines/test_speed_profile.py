@@ -10,6 +10,7 @@ import pytest
 
 import engines.runtime
 from engines import machine, speed_profile
+from engines.contract import RESEARCH
 from engines.runtime import (
     OpenedRuntime,
     ProfileState,
@@ -177,7 +178,7 @@ def test_an_output_can_name_the_weights_that_really_run() -> None:
     store(Profile("2026-11-21", 30.0, {4: Choice("onnxruntime-cpu", "int8", 1, 48), 8: ONE_THREAD}))
     assert scales_in_int8("onnxruntime-cpu") == ()
     assert scales_in_int8("auto") == (4,)
-    assert set(weights_used(scales_in_int8("auto"))) == {
+    assert set(weights_used(scales_in_int8("auto"), weights=RESEARCH)) == {
         "hime_x4.int8.encode.onnx",
         "hime_x4.int8.enhance.onnx",
         "hime_x8.encode.onnx",

@@ -23,6 +23,7 @@ from stream.known_people.people_store import PeopleStore
 from stream.live_learning import LiveLearning
 from stream.media.sinks.preview import Controls, Preview
 from stream.media.sources.camera_source import CameraSource
+from stream.option_table import WEIGHTS
 from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
@@ -37,6 +38,7 @@ from tests.pictures import backdrop
 from tests.stream.test_live import Screen
 from tests.wiring import (
     CAMERA,
+    OTHER_WEIGHTS,
     PICTURE,
     SIZE,
     Made,
@@ -70,14 +72,19 @@ def test_a_call(
         **{"input": [CLIP], "output": [str(output), "virtualcam"], "overwrite": True},
         **{**PICTURE, "scale": 1.5, "headless": True, "stats": "json"},
         **{"metrics-port": 9123, "report": str(tmp_path / "report.json")},
-        **{"runtime": "onnxruntime-cpu", "weights": "research", "person": "Ada", "measure": False},
+        **{
+            "runtime": "onnxruntime-cpu",
+            "weights": WEIGHTS.default,
+            "person": "Ada",
+            "measure": False,
+        },
     }
     PeopleStore(encryption=Plain()).save(known_person("Ada"))
     wired = record(monkeypatch, CalledPerson)
     assert names_of("call") == {*values, *SERVER_OPTIONS, "learn-live"}
     assert main(arguments(way, tmp_path, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=30.0)
-    assert set(opened.weights) == {"research"}, "what was learnt of Ada fits no others"
+    assert set(opened.weights) == {WEIGHTS.default}, "what was learnt of Ada fits no others"
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert cameras[0]["device"].address == CLIP.removeprefix("lavfi:")
     (sink,) = made.file
@@ -201,14 +208,15 @@ def test_a_call_takes_the_weights_that_were_asked_for(
     way: str, made: Made, tmp_path: Path, opened: OpenedRuntimes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = {"output": [str(tmp_path / "call.mp4")], "headless": True, "overwrite": True}
-    values = {"input": [CLIP], **output, "weights": "open", "measure": False}
+    values = {"input": [CLIP], **output, "weights": OTHER_WEIGHTS, "measure": False}
     assert main(arguments(way, tmp_path, values)) == 0
-    assert set(opened.weights) == {"open"}
+    assert set(opened.weights) == {OTHER_WEIGHTS}
     capsys.readouterr()
     for learning in ({"learn-live": True}, {"person": "Ada"}):
         assert main(arguments(way, tmp_path, {**values, **learning})) == 2
         (name,) = learning
-        assert f"error: --{name} starts from the research weights" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"error: --{name} starts from the {WEIGHTS.default} weights" in said
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
@@ -282,11 +290,11 @@ class AnyScreen(Screen):
 def test_the_api(made: Made, opened: OpenedRuntimes) -> None:
     with Enhancer(
         framing="fixed", scale=1.5, strength=0.4, detail=0.2, runtime="onnxruntime-cpu", rate=12.0,
-        weights="open", camera=CAMERA,
+        weights=OTHER_WEIGHTS, camera=CAMERA,
     ) as one:  # fmt: skip
         assert one(backdrop(SIZE)).shape == (144, 192, 3)
         made.check_stages("fixed", 1.5, 0.4, 0.2, rate=12.0)
-        assert set(opened.weights) == {"open"}
+        assert set(opened.weights) == {OTHER_WEIGHTS}
         assert set(opened.names) == {"onnxruntime-cpu"}
         assert one(backdrop((64, 48))).shape == (72, 96, 3), "another size is enlarged as much"
         assert (made.framing[-1]["mode"], made.framing[-1]["rate"]) == ("fixed", Fraction(12))

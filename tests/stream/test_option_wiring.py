@@ -36,6 +36,7 @@ from tests.fakes import OpenedRuntimes
 from tests.recording_files import write_recording
 from tests.wiring import (
     CAMERA,
+    OTHER_WEIGHTS,
     PICTURE,
     SIZE,
     Call,
@@ -81,13 +82,17 @@ def test_a_recording(
         **{"input": [str(recording)], "output": [str(output)], "overwrite": True},
         **{**PICTURE, "scale": 1.5, "passes": 1, **ENCODED},
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
-        **{"report": str(folder / "report.json"), "runtime": "onnxruntime-cpu", "weights": "open"},
+        **{
+            "report": str(folder / "report.json"),
+            "runtime": "onnxruntime-cpu",
+            "weights": OTHER_WEIGHTS,
+        },
         **{"measure": False},
     }
     assert names_of("recording") == set(values) | set(INTERRUPTED) | {"learn"}
     assert main(arguments(way, folder, values)) == 0
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
-    assert set(opened.weights) == {"open"}
+    assert set(opened.weights) == {OTHER_WEIGHTS}
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert [type(one) for one in made.stages].count(Badge) == 1
     assert len(made.bank) == 1, "nothing was looked through first"
@@ -207,7 +212,7 @@ def test_the_demo(
         **{"input": ["demo"], "output": [str(output)], "overwrite": True, "passes": 1},
         **{**PICTURE, "scale": 1.1, **ENCODED, "badge": True},
         **{"c2pa-key": "key.pem", "c2pa-cert": "cert.pem", "report": str(tmp_path / "page")},
-        **{"runtime": "onnxruntime-cpu", "weights": "open", "measure": False},
+        **{"runtime": "onnxruntime-cpu", "weights": OTHER_WEIGHTS, "measure": False},
     }
     assert names_of("demo") == set(values)
     assert main(arguments(way, tmp_path, values)) == 0
@@ -215,7 +220,7 @@ def test_the_demo(
     assert made.compositor[-1]["strength"] == 0.4
     assert made.enhancer[-1]["detail"] == 0.2
     assert made.bank[-1]["camera"] == made.compositor[-1]["camera"] == CAMERA
-    assert set(opened.weights) == {"open"}
+    assert set(opened.weights) == {OTHER_WEIGHTS}
     assert set(opened.names) == {"onnxruntime-cpu"}
     (sink,) = made.file
     assert (sink["path"], sink["encoding"], sink["overwrite"]) == (output, ENCODING, True)
@@ -243,7 +248,7 @@ def test_an_archive(
         **{"input": [str(folder)], "output": [f"{better}/"], "overwrite": True},
         **{**PICTURE, "scale": 1.5, "passes": 1, **ENCODED},
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
-        **{**INTERRUPTED, "runtime": "onnxruntime-cpu", "weights": "open", "measure": False},
+        **{**INTERRUPTED, "runtime": "onnxruntime-cpu", "weights": OTHER_WEIGHTS, "measure": False},
     }
     cluster = {"cluster": "10.0.0.1:6379", "cluster-cpus": 2.0, "cluster-gpus": 0.5}
     assert names_of("archive") == {*values, *cluster, "jobs", "learn"}
@@ -255,9 +260,10 @@ def test_an_archive(
     (task,) = here[0]["tasks"]
     assert (task.options.segment, task.options.progress) == (4, "json")
     assert task.options.output == better / "call.mp4"
+    assert task.options.network_files == (("all", "open"),), "named in the output"
 
     def started(threads: int, runtime: str, weights: str) -> None:
-        assert (runtime, weights) == ("onnxruntime-cpu", "open")
+        assert (runtime, weights) == ("onnxruntime-cpu", OTHER_WEIGHTS)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pool, "Worker", started)
@@ -270,7 +276,7 @@ def test_an_archive(
             run_recording(source, task.options, opener=shared_runtime.lend())
     assert [one.is_open for one in opened.runtimes] == [False], "one runtime for both"
     made.check_stages("fixed", 1.5, 0.4, 0.2, rate=25.0)
-    assert set(opened.weights) == {"open"}
+    assert set(opened.weights) == {OTHER_WEIGHTS}
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert work[0]["segment_frames"] == 4
     assert [type(one) for one in made.stages].count(Badge) == 1

@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ from stream.errors import InputError
 from stream.frame import Floats, Image
 from stream.image.resample import Rect, Size, resample
 from stream.media.demo.demo_room import FRAME_SIZE, HORIZON_PX, draw_desk, draw_room
-from stream.media.demo.layers import cover, sample_layer
+from stream.media.demo.layers import Placed, cover, sample_layer
 
 Phase = Literal["close", "away", "far"]
 
@@ -120,6 +120,8 @@ class DemoScene:
         self.room: Image = draw_room()
         self.desk: Image = draw_desk()
         self.person: Image = _cut_out(read_portrait())
+        self.still = lru_cache(maxsize=4)(self._sample_still)
+        """What does not move, for a rectangle and a size as of `render`; never written to."""
         columns = np.arange(CANVAS_SIZE[0], dtype=np.float32)[None, :] - CANVAS_LEFT
         rows = np.arange(CANVAS_SIZE[1], dtype=np.float32)[:, None]
         self._x, self._y = np.broadcast_arrays(columns, rows)
@@ -127,6 +129,9 @@ class DemoScene:
         self._head = np.broadcast_to(fall * fall * (3.0 - 2.0 * fall), self._x.shape)
         self._nose = np.exp(-(((columns - 268) / 95) ** 2) - ((rows - 235) / 140) ** 2)
         self._chin = np.exp(-(((columns - 270) / 60) ** 2) - ((rows - 305) / 26) ** 2)
+
+    def _sample_still(self, rect: Rect, size: Size) -> tuple[Image, Placed | None]:
+        return resample(self.room, rect, size), sample_layer(self.desk, rect, size)
 
     def warp(self, pose: Pose) -> Image:
         """The person with her head turned: RGBA uint8 (H, W, 4), colours multiplied by alpha."""
@@ -190,7 +195,8 @@ class DemoTruth:
         Raises:  ValueError: the rectangle or the size is empty.
         """
         pose = self.pose
-        picture = resample(self.scene.room, rect, size).astype(np.float32)
+        room, desk = self.scene.still(rect, size)
+        picture = room.astype(np.float32)
         for person in range(self.people):
             aside = (person - (self.people - 1) / 2.0) * APART_PX
             left = pose.left + aside - pose.scale * CANVAS_LEFT
@@ -201,7 +207,7 @@ class DemoTruth:
                 (rect[3] - pose.top) / pose.scale,
             )
             cover(picture, sample_layer(self._person, on_canvas, size))
-        cover(picture, sample_layer(self.scene.desk, rect, size))
+        cover(picture, desk)
         picture *= np.array(pose.light, np.float32)
         return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)
 

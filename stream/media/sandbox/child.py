@@ -22,8 +22,8 @@ from av.error import FFmpegError
 
 from stream.errors import InputError
 from stream.media.announced_end import is_cut_off
+from stream.media.chroma import ChromaFinder, top_down
 from stream.media.pictures_end import PicturesEnd
-from stream.media.sandbox.chroma import ChromaFinder, top_down
 from stream.media.sandbox.confine import MEMORY_BYTES, confine, more_time
 from stream.media.sandbox.sandbox_protocol import (
     LONGEST_DEFECT,
@@ -56,9 +56,9 @@ ALIVE_S = 0.5
 class _Slots:
     """The child's side of the shared memory."""
 
-    def __init__(self, connection: Connection, memory: int, codec: str) -> None:
+    def __init__(self, connection: Connection, memory: int) -> None:
         self._connection = connection
-        self._chroma = ChromaFinder(codec)
+        self._chroma = ChromaFinder()
         self._memory = memory
         self._slots: list[Bytes] = []
         self._free: list[int] = []
@@ -142,7 +142,7 @@ def decode(path: Path, connection: Connection, memory: int, until: int | None) -
     """
     timed_s = time.monotonic()
     with FileSource(path, threads=MAX_THREADS) as source:
-        slots = _Slots(connection, memory, source.facts(lambda _, stream: stream.codec.name))
+        slots = _Slots(connection, memory)
         frames = source.decoded()
         first = next(frames)
         ends: Message = {"until": until, "whole": is_cut_off(path) is False}

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from av import VideoFrame
 
+from stream.errors import InputError
 from stream.media.pyav import exact
 from stream.media.video_format import side_data_of
 
@@ -51,6 +52,11 @@ def receive(connection: Connection) -> Message:
     if not isinstance(message, dict):
         raise ValueError("not an object")
     return message
+
+
+def invalid_data(path: object) -> InputError:
+    """The error of a child that says what cannot be: only one that was taken over does."""
+    return InputError(f"{path} makes the decoder return invalid data; do not use it")
 
 
 def one_line(text: str) -> str:

@@ -9,7 +9,14 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from stream.errors import InputError
-from stream.media.sandbox.sandbox_protocol import LONGEST, Message, one_line, receive, said
+from stream.media.sandbox.sandbox_protocol import (
+    LONGEST,
+    Message,
+    invalid_data,
+    one_line,
+    receive,
+    said,
+)
 from stream.media.sandbox.sandboxed_source import PATIENCE_S, SandboxDefectError
 from stream.media.sandbox.spawn import death, spawn
 from stream.media.sources.sound_source import (
@@ -51,7 +58,7 @@ class SandboxedSound(SoundSource):
             self.format = _understood(self._receive())
         except ValueError as error:
             self.close()
-            raise InputError(f"{path} makes the decoder give nonsense; do not use it") from error
+            raise invalid_data(path) from error
         except BaseException:
             self.close()
             raise
@@ -62,7 +69,7 @@ class SandboxedSound(SoundSource):
             time_s = message.get("time_s")
             data = self._data()
             if not isinstance(time_s, float | None) or len(data) % self.format.bytes_each:
-                raise InputError(f"{self._path} makes the decoder give nonsense; do not use it")
+                raise invalid_data(self._path)
             yield SoundPart(time_s, data)
 
     def close(self) -> None:

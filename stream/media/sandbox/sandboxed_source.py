@@ -25,11 +25,12 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from stream.errors import InputError
+from stream.media.chroma import ChromaSetter
 from stream.media.pyav import exact
-from stream.media.sandbox.chroma import ChromaSetter
 from stream.media.sandbox.sandbox_protocol import (
     Message,
     PictureMessage,
+    invalid_data,
     number,
     one_line,
     receive,
@@ -188,16 +189,14 @@ class SandboxedSource(FileSource):
 
     @contextmanager
     def _understanding(self) -> Iterator[None]:
-        """Turn a message that makes no sense into an error; only a hostile child sends one.
+        """Turn an invalid message into an error; only a compromised child sends one.
 
         Raises: InputError.
         """
         try:
             yield
         except (ValueError, LookupError, ArithmeticError) as error:
-            raise InputError(
-                f"{self.path} makes the decoder give nonsense; do not use it"
-            ) from error
+            raise invalid_data(self.path) from error
 
     def _grow(self, needed: int) -> None:
         """New slots, in memory that the child cannot shrink."""

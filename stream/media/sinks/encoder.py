@@ -16,8 +16,10 @@ from av.video.format import VideoFormat as PixelFormat
 
 from stream.errors import OutputError
 from stream.image.resample import Size
+from stream.media.chroma import UNSPECIFIED, is_halved
 from stream.media.planes import Layout
-from stream.media.video_format import Light
+from stream.media.transparency import is_transparent, opaque
+from stream.media.video_format import Light, VideoFormat
 
 CodecName = Literal["auto", "h264", "hevc", "av1", "vp9", "ffv1"]
 EncoderName = Literal["auto", "software", "nvenc"]
@@ -25,10 +27,15 @@ CODECS: tuple[CodecName, ...] = ("auto", "h264", "hevc", "av1", "vp9", "ffv1")
 ENCODERS: tuple[EncoderName, ...] = ("auto", "software", "nvenc")
 PLANAR = {"nv12": "yuv420p", "nv16": "yuv422p", "p010le": "yuv420p10le", "p210le": "yuv422p10le"}
 """Formats of hardware → the same samples, a plane for each of Y, Cb and Cr."""
+TRANSPARENT = ("ffv1",)
+"""Codecs that are given transparency: FFmpeg does not decode that of VP9, and that of HEVC is known
+to few players."""
 X264_PRESET = "veryfast"
 """Measured on two cores at 2560x1440, crf 18: superfast 25 fps, veryfast 20 fps with files less
 than half as large, faster 10 fps without a further gain."""
 
+X264_PACKING = {"checkerboard_lr": 0, "left_right": 3, "top_bottom": 4, "block_lr": 5}
+"""Two views in a picture, in Matroska's words → in x264's (ITU-T H.264, D.2.26)."""
 LEAST_HEVC_PX = 64
 """x265 4.2 writes beyond its memory for some pictures that are less wide."""
 REPEATABLE_THREADS = 4
@@ -106,6 +113,24 @@ class Encoder:
         """The codec's tag in mp4 and mov, where FFmpeg's choice is not played everywhere."""
         return "hvc1" if self.codec == "hevc" else None
 
+    def told(self, video_format: VideoFormat, container: str) -> Encoder:
+        """It says where the colour samples lie, if they stay where they are, and how two views are
+        packed, where neither is what everybody assumes.
+
+        Args: container: of `Kind.containers`; Matroska says the packing by itself.
+        """
+        options, notes = dict(self.options), self.notes
+        if video_format.chroma != UNSPECIFIED and is_halved(self.planar):
+            options["chroma_sample_location"] = video_format.chroma
+        packing = X264_PACKING.get(video_format.stereo or "")
+        if video_format.stereo is not None and container != "matroska":
+            if packing is None or self.name != "libx264":
+                notes = (*notes, f"left out, {self.name} does not write it: the stereo mapping")
+            else:
+                before = [options["x264-params"]] if "x264-params" in options else []
+                options["x264-params"] = ":".join([*before, f"frame-packing={packing}"])
+        return replace(self, options=options, notes=notes)
+
 
 def check_encoding(encoding: Encoding, container: str) -> str | None:
     """What is wrong with a choice, one line; None when nothing is.
@@ -130,15 +155,18 @@ def check_encoding(encoding: Encoding, container: str) -> str | None:
 
 
 def choose_encoder(
-    encoding: Encoding, format_name: str, size: Size, light: Light | None = None
+    encoding: Encoding,
+    format_name: str,
+    size: Size,
+    light: Light | None = None,
 ) -> Encoder:
     """The encoder for pictures of a format; one on the graphics card is tried.
 
     Args:   format_name: the pixel format that should survive, FFmpeg's name. size: (width, height).
+            light: HDR metadata.
     Raises: OutputError: this build of FFmpeg lacks the encoder, or the pictures are too narrow.
     """
-    native = Layout.of(format_name)
-    deep = native is not None and native.depth > 8
+    deep = Layout.like(PixelFormat(format_name)).depth > 8
     narrow = size[0] < LEAST_HEVC_PX
     codec = encoding.codec
     if codec == "auto":
@@ -159,6 +187,7 @@ def choose_encoder(
         else:
             if light is not None:
                 notes.append(f"{kind.nvenc} does not write the HDR metadata")
+            notes += _coarser(encoder, format_name)
             return _with_notes(encoder, notes)
     options = _software_options(codec, kind, crf, light)
     if encoding.repeatable and codec == "h264" and crf > 0:
@@ -176,7 +205,7 @@ def _coarser(encoder: Encoder, wanted: str) -> list[str]:
     """What of the pixels the encoder has no place for, a line each."""
     before, after = PixelFormat(wanted), PixelFormat(encoder.planar)
     lines = []
-    if any(part.is_alpha for part in before.components):
+    if is_transparent(wanted) and not is_transparent(encoder.planar):
         lines.append(f"transparency is left out: {encoder.name} is given none")
     old, new = Layout.like(before), Layout.like(after)
     coarser = old.planes == 3 and (new.sub_x > old.sub_x or new.sub_y > old.sub_y)
@@ -192,6 +221,8 @@ def _with_notes(encoder: Encoder, notes: Sequence[str]) -> Encoder:
 def _encoder(codec: str, name: str, options: dict[str, str], format_name: str) -> Encoder:
     try:
         formats = [one.name for one in Codec(name, "w").video_formats or ()]
+        if codec not in TRANSPARENT:
+            formats = [one for one in formats if not is_transparent(one)]
     except (FFmpegError, ValueError) as error:
         raise OutputError(
             f"this build of PyAV has no encoder {name}; choose another --codec"
@@ -201,15 +232,24 @@ def _encoder(codec: str, name: str, options: dict[str, str], format_name: str) -
 
 
 def _nearest(wanted: str, formats: Sequence[str]) -> str:
-    """The format that loses least: itself, else the smallest that holds as much, else the best."""
-    if wanted in formats:
+    """The format that loses least: itself, else the smallest that holds as much, else the best.
+
+    Returns: planar YUV or grey, or what is the same in other planes; with transparency only where
+             `wanted` has some.
+    """
+    planar = {name: Layout.of(opaque(PLANAR.get(name, name))) for name in formats}
+    if planar.get(wanted) is not None:
         return wanted
     choices: dict[str, Layout] = {}
-    for name in formats:
-        layout = Layout.of(PLANAR.get(name, name))
+    for name, layout in planar.items():
         # yuvj420p and its kin say what the tag of the range says as well.
         if layout is not None and layout.planes == 3 and not name.startswith("yuvj"):
             choices[name] = layout
+    choices = {
+        name: layout
+        for name, layout in choices.items()
+        if is_transparent(name) == is_transparent(wanted)
+    } or choices
     model = Layout.like(PixelFormat(wanted))
 
     def loss(name: str) -> tuple[int, int, int, int]:

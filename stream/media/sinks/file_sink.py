@@ -85,7 +85,7 @@ def muxer_options(kind: str, time_base: Fraction) -> dict[str, str]:
         return {"fflags": "+bitexact"}
     # Otherwise the writer chooses a clock of its own, and rounds the start to 1 ms.
     clock = str(time_base.denominator)
-    return {"video_track_timescale": clock, "movie_timescale": clock}
+    return {"video_track_timescale": clock, "movie_timescale": clock, "strict": "unofficial"}
 
 
 @contextmanager
@@ -162,7 +162,7 @@ class FileSink:
         """How long pictures are shown whose packets have not come yet, by their pts."""
         self.encoder: Encoder = choose_encoder(
             encoding, self._video_format.format, self._coded, self._video_format.light
-        )
+        ).told(self._video_format, FORMATS[path.suffix.lower()])
         self._check_pixels()
         self._lines_left_out = not holds(self.encoder, self._coded)
         if self._lines_left_out:
@@ -306,6 +306,8 @@ class FileSink:
             context.sample_aspect_ratio = video_format.pixel_aspect
         if encoder.tag is not None and container.format.name != "matroska":
             context.codec_tag = encoder.tag
+        if video_format.stereo is not None and container.format.name == "matroska":
+            stream.metadata["stereo_mode"] = video_format.stereo
         if video_format.display_matrix is not None:
             stream.set_display_matrix(
                 scaled_matrix(video_format.display_matrix, video_format.size, self._coded)

@@ -19,6 +19,7 @@ from stream.image.resample import Rect, Size, resample
 from stream.media.brightness import coded
 from stream.media.colour import BT709, to_format
 from stream.media.planes import Box, Layout, add, show
+from stream.media.transparency import ALPHA, Transparency, opaque
 from stream.media.video_format import VideoFormat
 
 
@@ -26,11 +27,14 @@ class Native:
     """Makes the pictures to encode, in the orientation and pixel format of the recording.
 
     Args:   format: of the recording's pictures. size: (width, height) of the upright outputs, px.
-            name: FFmpeg's name of the pixel format to make, planar YUV or grey.
+            name: FFmpeg's name of the pixel format to make, planar YUV, perhaps with transparency,
+            or grey.
     Raises: ValueError: it is of another kind.
     """
 
     def __init__(self, video_format: VideoFormat, size: Size, name: str) -> None:
+        self._transparency = Transparency(name) if name.startswith(ALPHA) else None
+        name = opaque(name)
         layout = Layout.of(name)
         if layout is None:
             raise ValueError(f"{name} is not planar YUV")
@@ -56,9 +60,12 @@ class Native:
         if frame.view is not None:
             rect = _part(frame.view.rect, frame.view.size, self._upright)
         rect = turn.undo_rect(rect, turn.turned(video_format.size))
+        alpha = None
+        if self._transparency is not None:
+            alpha = self._transparency.of(frame.native, rect, self.size)
         whole = rect == (0.0, 0.0, float(video_format.size[0]), float(video_format.size[1]))
         if not (whole and self.size == video_format.size):
-            picture = show(picture, self._layout, rect, self.size)
+            picture = show(picture, self._layout, rect, self.size, video_format.chroma)
         changed = list(changes(frame, video_format.colour.transfer))
         if changed:
             # The decoder may still need its picture to predict others.
@@ -69,6 +76,8 @@ class Native:
                 continue
             x0, y0, x1, y1 = (int(n) for n in turn.undo_rect(box, self._upright))
             add(picture, self._layout, video_format.colour, (x0, y0, x1, y1), turn.undo(difference))
+        if self._transparency is not None and alpha is not None:
+            picture = self._transparency.onto(picture, alpha)
         picture.pict_type = PictureType.NONE
         return picture
 

@@ -30,6 +30,7 @@ from engines.hime.licences import (
     licence_list,
     normalised,
 )
+from engines.hime.options import variation_list
 from engines.hime.people import credits
 from engines.hime.variations import VARIATIONS, another_moment, displacement
 from tests.engines.hime.test_training import arguments
@@ -263,10 +264,13 @@ def test_an_unknown_variation_or_licence_is_refused(
 ) -> None:
     for more, words in (
         (("--variations", "moved,aged"), "must be some of moved,turned,"),
+        (("--variations", "moved,none"), "must be some of moved,turned,"),
         (("--licences", "MIT"), "no licence 'MIT'"),
     ):
         with pytest.raises(SystemExit):
             train.main(options(people, people / "run", *more))
         assert words in capsys.readouterr().err
+    assert variation_list("none") == ()
+    assert variation_list("lit,moved") == ("lit", "moved")
     assert train.main(options(people, people / "run", "--licences", "open")) == 2
     assert "--licences and --sources need each other" in capsys.readouterr().err

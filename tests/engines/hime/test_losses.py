@@ -13,8 +13,6 @@ from engines.hime import losses
 from engines.hime.discriminator import Discriminator, blur, minibatch_spread
 from engines.hime.face_features import FaceFeatures, load_features
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def correlation_by_loops(picture: Tensor, window: int, dilation: int) -> Tensor:
     """Equation 8 word for word: (C, H, W) -> (k^2, H, W)."""

@@ -19,8 +19,6 @@ from engines.hime.people import load_people
 from engines.hime.spynet import SpyNet, load_flow, warp
 from tests.noise_people import make_people
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def coarse_flow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What is shipped says what it was trained on."""
+"""Export and release: the weights are kept, and what is shipped says what it was trained on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
 from engines.hime import release
 from engines.hime.attribution import BEGIN, END, attribution, credited
+from engines.hime.checkpoint import load_network
+from engines.hime.export import export
 from engines.hime.licences import OPEN
 from engines.hime.model import Config, Hime
 from engines.weights.manifest import WEIGHTS, read_manifest, weights_files
@@ -28,21 +31,40 @@ CC_BY = CC0 | {"source": "site/two", "licence": "CC-BY-4.0", "people": 0}
 CARD = f"# Card\n\n{BEGIN}\nold\n{END}\n\n## Limits\n"
 
 
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, released as open weights: the exporter takes 20 s of a processor."""
+    folder = prepared(tmp_path_factory.mktemp("run"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(release, "scores", lambda weights, val: {})
+        assert release.main(checkpoint(folder, [CC0, CC_BY])) == 0
+    return folder
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A folder with notes; `checkpoint` puts a network beside them."""
-    (tmp_path / "note.json").write_text(json.dumps({"loss": "Charbonnier"}))
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / release.CARD).write_text(CARD)
-    return tmp_path
+    return prepared(tmp_path)
 
 
-def checkpoint(run: Path, origins: list[dict[str, Any]] | None) -> list[str]:
+def prepared(folder: Path) -> Path:
+    (folder / "note.json").write_text(json.dumps({"loss": "Charbonnier"}))
+    (folder / "out").mkdir()
+    (folder / "out" / release.CARD).write_text(CARD)
+    return folder
+
+
+def a_network() -> Hime:
     torch.manual_seed(0)
     network = Hime(Config(scale=8)).eval()
     with torch.no_grad():
         for parameter in network.parameters():  # the exporter merges equal tensors: fresh biases
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    return network
+
+
+def checkpoint(run: Path, origins: list[dict[str, Any]] | None) -> list[str]:
+    network = a_network()
     state = {"ema": network.state_dict(), "config": asdict(network.config), "samples": 64}
     torch.save(state | {"origins": origins}, run / "checkpoint.pt")
     return [
@@ -51,21 +73,38 @@ def checkpoint(run: Path, origins: list[dict[str, Any]] | None) -> list[str]:
     ]
 
 
-def test_open_weights_are_released_with_their_credit(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(release, "scores", lambda weights, val: {})
-    assert release.main(checkpoint(run, [CC0, CC_BY])) == 0
-    entry = read_manifest(run / "out")["networks"]["hime_x8_open"]
+def test_open_weights_are_released_with_their_credit(released: Path) -> None:
+    entry = read_manifest(released / "out")["networks"]["hime_x8_open"]
     assert entry["training"]["data"] == [CC0, CC_BY]
     assert entry["training"]["licence"] == "CC-BY-4.0"
     assert entry["training"]["samples"] == 64
-    assert weights_files(8, run / "out", weights="open")[0].name == "hime_x8_open.encode.onnx"
-    card = (run / "out" / release.CARD).read_text()
+    assert weights_files(8, released / "out", weights="open")[0].name == "hime_x8_open.encode.onnx"
+    card = (released / "out" / release.CARD).read_text()
     assert "| site/one | its \\| authors | CC0-1.0 | 2 | 5 | A |\n" in card
     assert "| site/two | its \\| authors | CC-BY-4.0 | - | 5 | A |\n" in card
     assert "old" not in card
     assert card.endswith(f"{END}\n\n## Limits\n")
+
+
+def test_export_keeps_the_weights(released: Path) -> None:
+    # The export has compared the outputs itself.
+    encode, enhance = weights_files(8, released / "out", weights="open")
+    back = load_network(enhance).state_dict()
+    for name, value in a_network().state_dict().items():
+        assert torch.equal(back[name], value), name
+    model = onnx.load(enhance)
+    assert {o.version for o in model.opset_import if o.domain == ""} == {19}
+    assert "GridSample" in {node.op_type for node in model.graph.node}
+    assert b"site-packages" not in enhance.read_bytes()
+    with pytest.raises(ValueError, match="expected a training checkpoint"):
+        load_network(encode)
+
+
+def test_export_says_what_it_is_not(tmp_path: Path) -> None:
+    for config in (Config(aggregation="average"), Config(alignment="deformable")):
+        with pytest.raises(ValueError, match=r"^only the default network is exported, not .*$"):
+            export(Hime(config), tmp_path, "other")
+    assert not list(tmp_path.glob("other*"))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,6 @@ from engines.papers.gwainet import GwaConfig, Gwainet
 from engines.papers.pwave import Pwave, PwaveConfig
 from tests.noise_people import make_people
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,9 +19,6 @@ from tests.noise_people import make_people
 TINY = EncoderConfig(side=64, widths=(8, 8, 8), layers=(1, 1, 1), outputs=16)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def tiny() -> IdentityEncoder:
     torch.manual_seed(0)
     return IdentityEncoder(TINY)

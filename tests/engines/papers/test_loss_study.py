@@ -12,8 +12,6 @@ from engines.hime.options import parse as parse_hime
 from engines.papers import loss_study
 from tests.noise_people import make_people
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def arguments(people: Path, out: Path, study: str) -> list[str]:
     return [

@@ -21,9 +21,6 @@ TINY_PWAVE = PwaveConfig(channels=16)
 SIDE = 8
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def tiny(name: str) -> Gwainet | Pwave:
     torch.manual_seed(0)
     return Gwainet(TINY_GWA) if name == "gwainet" else Pwave(TINY_PWAVE)

@@ -24,9 +24,6 @@ from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, hopper
 LONG_S = 120.0
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module")
 def person() -> tuple[CloseUp, ...]:
     """Grace Hopper, as if she moved a little."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -17,15 +15,6 @@ torch = pytest.importorskip("torch", reason="the train extra is not installed")
 
 BUCKET = 16
 LEAST_DB = {"fp32": 80.0, "fp16": 50.0}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """The pictures are tiny: threads that wait for each other would take most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network_picture(scale: int, crop: Image, exemplars: list[Image]) -> Image:

@@ -14,6 +14,7 @@ import pytest
 
 from stream.media.remux import copy_recording
 from stream.media.sandbox.sandboxed_source import open_source
+from stream.media.shown_times import ShownTimes
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
@@ -111,13 +112,41 @@ def test_the_sandbox_tells_it(tmp_path: Path, kind: str) -> None:
     assert last_ms(tmp_path / "call.mp4", open_source) == expected
 
 
-@pytest.mark.parametrize("kind", ["constant", "both", "irregular"])
-def test_a_copy_shows_it_as_long(tmp_path: Path, kind: str) -> None:
-    source, target = tmp_path / "call.mkv", tmp_path / "copy.mp4"
+@pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.parametrize(
+    ("before", "after"), [("mkv", "mp4"), ("mp4", "mkv"), ("mp4", "mov"), ("mov", "mp4")]
+)
+def test_a_copy_shows_it_as_long(tmp_path: Path, kind: str, before: str, after: str) -> None:
+    source, target = tmp_path / f"call.{before}", tmp_path / f"copy.{after}"
     write(source, STEPS[kind], 0.3)
     copy_recording(source, target)
     assert last_ms(target) == pytest.approx(STEPS[kind][-1] / 90, abs=1.1)
     assert check_recording(source, target)["differences"] == []
+
+
+def test_a_copy_of_further_pictures_shows_them_as_long(tmp_path: Path) -> None:
+    slow, both, target = (tmp_path / name for name in ("slow.mp4", "both.mp4", "better.mkv"))
+    write(slow, STEPS["last one long"])
+    times = (ShownTimes.of(slow, {0})[0], ShownTimes.of(slow, {0})[0])
+    with av.open(str(slow)) as first, av.open(str(slow)) as again, av.open(str(both), "w") as new:
+        copies = [new.add_stream_from_template(one.streams.video[0]) for one in (first, again)]
+        for container, copy, shown in zip((first, again), copies, times, strict=True):
+            for packet in container.demux():
+                if packet.size:
+                    shown(packet)
+                    packet.stream = copy
+                    new.mux(packet)
+    written_anew(both, target)
+    with av.open(str(target)) as better:
+        tagged = [stream.metadata["DURATION"] for stream in better.streams.video]
+    assert tagged == ["00:00:02.760000000"] * 2
+
+
+def test_of_pictures_without_times_nothing_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "raw.h264"
+    path.write_bytes(field_coded(4))
+    assert ShownTimes.of(path, {0}) == {}
+    assert ShownTimes.of(path, set()) == {}
 
 
 def test_one_that_is_shown_less_long_is_said(tmp_path: Path) -> None:

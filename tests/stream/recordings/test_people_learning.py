@@ -186,7 +186,8 @@ def test_a_run_that_goes_on_learns_nothing_twice(
     with WorkDir(output, "key") as place:
         first = learning(place=place)
         first.run(people)
-        assert fake_learning[1] == replace(fake_learning[0], steps=STEPS), "decided once"
+        before, now = (replace(task, close_ups=()) for task in fake_learning[:2])
+        assert now == replace(before, steps=STEPS), "decided once"
         again = learning(place=place)
         runtimes = again.run(people)
         assert len(fake_learning) == 3

@@ -30,7 +30,7 @@ from tests import rtc_calls
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.rtc_calls import Clip, Watcher, add_stage, until
 from tests.rtc_relays import Client, publisher, received, running_relay, viewer
-from tests.wiring import CAMERA, arguments, names_of, record, stand_in
+from tests.wiring import CAMERA, OTHER_WEIGHTS, arguments, names_of, record, stand_in
 
 TOKEN = "0123456789abcdef"
 ORIGIN = "https://a.example"
@@ -61,7 +61,7 @@ def test_every_option(
         **{"stun": "stun.example:3478", "framing": "fixed", "strength": 0.4, "detail": 0.2},
         **{
             "runtime": "onnxruntime-cpu",
-            "weights": "open",
+            "weights": OTHER_WEIGHTS,
             "turn": ["turn:turn.example"],
             "turn-user": "closeup",
         },
@@ -100,7 +100,7 @@ def test_every_option(
             assert (places[0]["host"], places[0]["port"]) == ("localhost", 0)
             assert places[0]["ssl_context"] is None
             assert aiortc.codecs.vpx.MAX_BITRATE == 2_500_000
-            assert set(opened.weights) == {"open"}
+            assert set(opened.weights) == {OTHER_WEIGHTS}
             assert set(opened.names) == {"onnxruntime-cpu"}
             status, page, _ = await client.ask("GET", "/")
             assert status == 200
@@ -158,7 +158,7 @@ def test_every_option(
             assert not connection.overdue()
             connection.began_s = time.monotonic() - 301.0
             assert connection.overdue() == "it lasted as long as it may"
-            assert set(opened.weights) == {"open"}
+            assert set(opened.weights) == {OTHER_WEIGHTS}
             assert set(opened.names) == {"onnxruntime-cpu"}, "every call shares the relay's runtime"
             await one.close()
 
@@ -240,7 +240,7 @@ def test_a_track_of_a_program(
     metrics, said = Metrics(), list[str]()
 
     async def program() -> None:
-        with SharedRuntime("onnxruntime-cpu", "open") as shared_runtime:
+        with SharedRuntime("onnxruntime-cpu", OTHER_WEIGHTS) as shared_runtime:
             track = rtc_calls.track_class()(
                 Clip((320, 240)), framing="fixed", strength=0.4, detail=0.2,
                 shared_runtime=shared_runtime, camera=CAMERA, metrics=metrics, say=said.append,
@@ -249,7 +249,7 @@ def test_a_track_of_a_program(
             await until(lambda: metrics.counter(FRAMES), "the metrics stay empty")
             assert framing[0]["mode"] == "fixed"
             assert compositors[0]["camera"] == CAMERA
-            assert set(opened.weights) == {"open"}
+            assert set(opened.weights) == {OTHER_WEIGHTS}
             assert set(opened.names) == {"onnxruntime-cpu"}
             status = track.status()
             assert (status.strength, status.detail, status.framing) == (0.4, 0.2, "fixed")

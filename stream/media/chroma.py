@@ -11,48 +11,54 @@ from itertools import pairwise
 
 import av
 import numpy as np
+from av.video.format import VideoFormat as PixelFormat
 from av.video.reformatter import VideoReformatter
 
 from stream.frame import Image
-from stream.media.colour import Colour, colour_of, to_rgb
+from stream.media.colour import colour_of, to_rgb
 
-PLACES = ("left", "unspecified", "topleft")
-"""The usual one first. "unspecified" is converted like "center"."""
-NEVER_SAID = {"vp8": "unspecified", "mjpeg": "unspecified", "mpeg1video": "unspecified"}
-"""Codecs whose pictures are not "left", for as long as no picture has shown it."""
+PLACES = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+"""The usual one first. A picture that does not say is converted like "center"."""
+UNSPECIFIED = "unspecified"
+"""Every pixel has colours of its own, or none has any."""
 CLOCK = Fraction(1, 1000)
-PART_PX = 320
-MOST_TRIES = 20
-"""Pictures without colour edges, such as black ones, look the same in any place."""
+PART_PX, FRAME_PX = 16, 8
 
 
 class ChromaFinder:
-    """Says the place for each picture of a recording. Args: codec: FFmpeg's name."""
+    """Says the place for each picture of a recording; pictures of one kind have one place."""
 
-    def __init__(self, codec: str) -> None:
-        self._place = NEVER_SAID.get(codec, PLACES[0])
-        self._tries = MOST_TRIES
-        self._rgb = VideoReformatter()
+    def __init__(self) -> None:
+        self._kind: tuple[int, int, str] | None = None
+        self._place = UNSPECIFIED
 
     def __call__(self, frame: av.VideoFrame) -> str:
-        """A name of `PLACES`; "unspecified" where every pixel has colours of its own."""
-        if not _subsampled(frame):
-            return "unspecified"
-        if self._tries:
-            self._tries -= 1
-            part, colour = _part(frame, self._tries), colour_of(frame)
-            truth = self._convert(part, colour)
-            alike = [
-                place
-                for place in PLACES
-                if np.array_equal(truth, self._convert(ChromaSetter()(part, place), colour))
-            ]
-            if 0 < len(alike) < len(PLACES):
-                self._place, self._tries = alike[0], 0
+        """A name of `PLACES`, the first where several mean the same; or `UNSPECIFIED`."""
+        kind = (frame.width, frame.height, frame.format.name)
+        if kind != self._kind:
+            self._kind, self._place = kind, place_of(frame)
         return self._place
 
-    def _convert(self, frame: av.VideoFrame, colour: Colour) -> Image:
-        return to_rgb(self._rgb, frame, colour, (frame.width, frame.height))
+
+def is_halved(name: str) -> bool:
+    """Whether pixels of a format, by FFmpeg's name, have a quarter of the colour samples (4:2:0);
+    only of those do codecs say where they lie."""
+    pixels = PixelFormat(name)
+    return (pixels.chroma_width(4), pixels.chroma_height(4)) == (2, 2)
+
+
+def place_of(frame: av.VideoFrame) -> str:
+    """Where the colour samples of a picture lie: a name of `PLACES`, or `UNSPECIFIED`."""
+    if not _subsampled(frame):
+        return UNSPECIFIED
+    part, rgb = _edges(frame), VideoReformatter()
+
+    def converted(tried: av.VideoFrame) -> Image:
+        return to_rgb(rgb, tried, colour_of(part), (part.width, part.height))
+
+    truth, set_place = converted(part), ChromaSetter()
+    alike = (one for one in PLACES if np.array_equal(truth, converted(set_place(part, one))))
+    return next(alike, UNSPECIFIED)
 
 
 class ChromaSetter:
@@ -67,10 +73,10 @@ class ChromaSetter:
 
         Raises: ValueError: no such place.
         """
+        if place == UNSPECIFIED:
+            return frame
         if place not in PLACES:
             raise ValueError(f"chroma {place}")
-        if place == "unspecified":
-            return frame
         kind = (frame.width, frame.height, frame.format.name, place)
         if kind != self._kind:
             graph = _graph(frame, ("setparams", f"chroma_location={place}"))
@@ -92,17 +98,18 @@ def top_down(frame: av.VideoFrame) -> av.VideoFrame:
 
 def _subsampled(frame: av.VideoFrame) -> bool:
     colours = [one for one in frame.format.components if one.is_chroma]
-    return any(one.width < frame.width for one in colours)
+    return any(one.width < frame.width or one.height < frame.height for one in colours)
 
 
-def _part(frame: av.VideoFrame, number: int) -> av.VideoFrame:
-    """A square of the picture, each time another one, or all of a small picture."""
-    if max(frame.width, frame.height) <= PART_PX:
-        return frame
+def _edges(frame: av.VideoFrame) -> av.VideoFrame:
+    """A corner of the picture in two frames of colour: a black one looks the same in any place."""
     width, height = min(frame.width, PART_PX), min(frame.height, PART_PX)
-    across = (frame.width - width) * ((number * 7 + 3) % 11) // 10
-    down = (frame.height - height) * ((number * 3 + 5) % 11) // 10
-    graph = _graph(frame, ("crop", f"{width}:{height}:{across}:{down}"))
+    graph = _graph(
+        frame,
+        ("crop", f"{width}:{height}:0:0"),
+        *(("pad", f"iw+{FRAME_PX}:ih+{FRAME_PX}:{FRAME_PX // 2}:{FRAME_PX // 2}:{colour}")
+          for colour in ("red", "blue")),
+    )  # fmt: skip
     return _through(graph, frame)
 
 
@@ -118,7 +125,7 @@ def _through(graph: av.filter.Graph, frame: av.VideoFrame) -> av.VideoFrame:
     return pulled
 
 
-def _graph(frame: av.VideoFrame, filter_: tuple[str, str]) -> av.filter.Graph:
+def _graph(frame: av.VideoFrame, *filters: tuple[str, str]) -> av.filter.Graph:
     graph = av.filter.Graph()
     graph.threads = 1
     chain = [
@@ -128,7 +135,7 @@ def _graph(frame: av.VideoFrame, filter_: tuple[str, str]) -> av.filter.Graph:
             format=frame.format,
             time_base=CLOCK,
         ),
-        graph.add(*filter_),
+        *(graph.add(*one) for one in filters),
         graph.add("buffersink"),
     ]
     for link, following in pairwise(chain):
