@@ -108,7 +108,7 @@ def test_pictures_of_the_connection_before_are_not_shown_in_the_next() -> None:
             assert new is not None
             assert not worker.works_for(old._deliver_from_thread)
             shown: list[Any] = []
-            new._put = shown.append  # type: ignore[method-assign]
+            new._put = shown.append  # type: ignore[method-assign, assignment]
             frame = await close_up().recv()
             frame.pts = LATE_PTS
             worker.put(replace(worker.picture(frame), deliver=old._deliver_from_thread))
