@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("aiortc", reason="needs aiortc")
 
-from tests.relay_attacks import odd, template
+from tests.attacks import odd, template
 from tests.rtc_calls import run, until
 from tests.rtc_relays import relay
 
