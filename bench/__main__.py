@@ -35,6 +35,7 @@ from engines.errors import reported
 from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, WEIGHTS, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
+from stream.shared_runtime import SharedRuntime
 from stream.stages.tracking.face_detector import FaceDetector
 
 KINDS = (".mp4", ".mkv", ".mov", ".webm")
@@ -96,7 +97,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     index: dict[str, dict[str, float]] = {}
     stages: list[Totals] = []
     started_s = time.monotonic()
-    with FaceDetector() as detector:
+    with FaceDetector() as detector, SharedRuntime(options.runtime, options.weights) as network:
         likeness = None if options.no_identity else Likeness(detector)
         if likeness is not None and likeness.lacks:
             print(f"note: no figures of identity: {likeness.lacks}", file=sys.stderr)
@@ -110,8 +111,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                         call,
                         likeness,
                         scale=options.scale,
-                        runtime=options.runtime,
-                        weights=options.weights,
+                        opener=network.lend(),
                         watch=watch,
                     )
                 }
@@ -120,7 +120,7 @@ def measure(options: argparse.Namespace) -> list[str]:
             if options.learn is not None:
                 learning = learn(call, options.learn, scale=options.scale)
                 measured[LEARNED] = run(
-                    call, likeness, scale=options.scale, runtime=options.runtime,
+                    call, likeness, scale=options.scale, opener=network.lend(),
                     personal=learning.runtimes,
                 )  # fmt: skip
             for kind, notes in measured.items():

@@ -13,8 +13,7 @@ from bench.scenes.call import Call
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.events import EventLog
 from stream.frame import Frame
-from stream.graph import Stages
-from stream.option_table import WEIGHTS
+from stream.graph import Opener, Stages
 from stream.protocols import Stage
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.people.person_index import PersonIndex
@@ -28,8 +27,7 @@ def run(
     likeness: Likeness | None,
     *,
     scale: float = 2.0,
-    runtime: str = "auto",
-    weights: str = WEIGHTS.default,
+    opener: Opener,
     personal: PersonalRuntimes | None = None,
     watch: StageWatch | None = None,
 ) -> Notes:
@@ -38,14 +36,14 @@ def run(
     What finds, follows and remembers people runs once; what comes after the bank runs twice, with
     what the bank picked and without.
 
-    Args:   weights: of the network, "research" or "open".
+    Args:   opener: of the network, which may serve several calls.
             personal: of people who were learnt, see `learn`.
             watch: sees every stage of what comes after the bank, with the exemplars.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
-    stages = _build(call, scale, runtime, weights, personal)
+    stages = _build(call, scale, opener, personal)
     try:
-        blind = _build(call, scale, runtime, weights)
+        blind = _build(call, scale, opener)
     except BaseException:
         stages.close()
         raise
@@ -90,15 +88,14 @@ def learn(call: Call, minutes: float, *, scale: float = 2.0) -> PeopleLearning:
 
 
 def _build(
-    call: Call, scale: float, runtime: str, weights: str, personal: PersonalRuntimes | None = None
+    call: Call, scale: float, opener: Opener, personal: PersonalRuntimes | None = None
 ) -> Stages:
     return Stages.build(
         call.size,
         call.rate,
         framing="fixed",
         scale=scale,
-        runtime=runtime,
-        weights=weights,
+        runtime=opener,
         personal=personal,
     )
 
