@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +20,7 @@ import numpy as np
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from bench import barcode
+from stream.frame import Image
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.track_worker import Picture, TrackWorker
 from tests.browser import browser, write_clip
@@ -66,29 +67,35 @@ class Sample:
 
 @dataclass
 class Arrivals:
-    """Pictures that reached the relay: when, and how much later than the fastest of all."""
+    """Pictures that reached the relay."""
 
-    times_s: list[float]
-    moments_s: list[float]
-    """Of capture, by the sender's clock."""
+    pictures: list[tuple[float, float]]
+    """When each came, and when it was taken by the sender's clock, which begins anew with a call.
+    """
 
-    def ages_s(self) -> list[float]:
-        """Of each picture, above the least."""
-        late = [came - taken for came, taken in zip(self.times_s, self.moments_s, strict=True)]
-        return [one - min(late) for one in late]
+    def between(self, first_s: float, last_s: float) -> list[tuple[float, float]]:
+        """When each of a time came, and its age above the least of its call."""
+        found, call = list[tuple[float, float]](), list[tuple[float, float]]()
+        for came, taken in [*self.pictures, (0.0, float("-inf"))]:
+            if call and taken < call[-1][1]:
+                least = min(came - taken for came, taken in call)
+                found += [(came, came - taken - least) for came, taken in call]
+                call = []
+            call.append((came, taken))
+        return [one for one in found if first_s <= one[0] <= last_s]
 
 
 @contextmanager
 def noted_arrivals() -> Iterator[Arrivals]:
     """Pictures that the relay gets in the block."""
-    found, put = Arrivals([], []), TrackWorker.put
+    found, put = Arrivals([]), TrackWorker.put
 
     def note(self: TrackWorker, picture: Picture) -> None:
         frame = picture.frame
         assert frame.pts is not None
         assert frame.time_base is not None
-        found.times_s.append(picture.arrived_ns / 1e9)
-        found.moments_s.append(float(frame.pts * frame.time_base))
+        taken_s = float(frame.pts * frame.time_base)
+        found.pictures.append((picture.arrived_ns / 1e9, taken_s))
         put(self, picture)
 
     TrackWorker.put = note  # type: ignore[method-assign]
@@ -98,33 +105,62 @@ def noted_arrivals() -> Iterator[Arrivals]:
         TrackWorker.put = put  # type: ignore[method-assign]
 
 
-@contextmanager
-def call(network: FaultyNetwork, folder: Path, wait_ms: int = 30_000) -> Iterator[Any]:
-    """Chromium's page in a call with a relay over the network.
+def route_through(page: Any, network: FaultyNetwork, *, around: bool) -> None:
+    """Let a page reach the relay through the network alone; without one there is no HTTP either.
 
-    Args: wait_ms: for the connection; 0 does not wait.
+    Args: around: an ICE restart finds the relay's own addresses, and HTTP always comes through.
     """
 
-    def picture(number: int) -> Any:
-        # Moving, so that it takes bits.
-        image = np.roll(scene_with_face(120.0, SIZE), 6 * number, axis=1).copy()
-        barcode.draw(image, number)
-        return image
+    def take(route: Any) -> None:
+        request = route.request
+        if network.faults.cut and not around:
+            route.abort()
+        elif ("/call/" in request.url and request.method == "POST") or (
+            request.method == "PATCH" and not around
+        ):
+            answer = route.fetch(post_data=network.offer(request.post_data))
+            # A restart may be refused.
+            text = network.answer(answer.text()) if answer.ok else answer.text()
+            route.fulfill(response=answer, body=text)
+        else:
+            route.continue_()
 
+    page.route("**/*", take)
+
+
+def moving(number: int) -> Image:
+    """A scene that moves, so that it takes bits."""
+    image = np.roll(scene_with_face(120.0, SIZE), 6 * number, axis=1).copy()
+    barcode.draw(image, number)
+    return image
+
+
+def noisy(number: int) -> Image:
+    """A scene that takes bits and in which somebody keeps still, close enough to be kept."""
+    return scene_with_face(170.0, SIZE, noise=6.0, seed=number)
+
+
+@contextmanager
+def call(
+    network: FaultyNetwork,
+    folder: Path,
+    wait_ms: int = 30_000,
+    *,
+    around: bool = False,
+    picture: Callable[[int], Image] = moving,
+) -> Iterator[Any]:
+    """Chromium's page in a call with a relay over the network.
+
+    Args: wait_ms: for the connection; 0 does not wait. around: as of `route_through`.
+          picture: what the camera shows.
+    """
     clip = folder / "clip.y4m"
     write_clip(clip, picture, 4 * FPS, FPS)
-
-    def through(route: Any) -> None:
-        answer = route.fetch(post_data=network.offer(route.request.post_data))
-        route.fulfill(response=answer, body=network.answer(answer.text()))
-
     options = RelayOptions(port=0, framing="fixed")
     with Server(options) as relay, browser(clip) as chromium:
         page = chromium.new_page()
-        page.route(
-            "**/call/*", lambda r: through(r) if r.request.method == "POST" else r.continue_()
-        )
         page.goto(f"{relay.url}#size={SIZE[0]}x{SIZE[1]}&framing=fixed")
+        route_through(page, network, around=around)
         page.click("form button")
         if wait_ms:
             page.wait_for_selector("#state.live", timeout=wait_ms)
@@ -158,12 +194,11 @@ def row(name: str, part: list[Sample], arrivals: Arrivals) -> str:
     """Of the table: frames a second, longest gap, greatest age, kbit/s."""
     up, down, fps = kbits(part)
     first, last = part[0].time_s, part[-1].time_s
-    ages = [age for came, age in zip(arrivals.times_s, arrivals.ages_s(), strict=True)
-            if first <= came <= last]  # fmt: skip
-    came = [first, *(one for one in arrivals.times_s if first <= one <= last), last]
+    found = arrivals.between(first, last)
+    came = [first, *(one for one, _ in found), last]
     frozen = max(after - before for before, after in pairwise(came))
     rate = (len(came) - 2) / (last - first)
-    age = max(ages, default=float("nan"))
+    age = max((one for _, one in found), default=float("nan"))
     return f"| {name} | {rate:.1f} / {fps:.1f} | {frozen:.1f} | {age:.2f} | {up:.0f} / {down:.0f} |"
 
 

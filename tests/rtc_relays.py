@@ -39,7 +39,7 @@ class Client:
         async with self.http.request(method, url, data=body, headers=headers) as answer:
             return answer.status, await answer.text(), answer.headers
 
-    async def post(self, path: str, offer: str, **headers: str) -> tuple[int, str, Any]:
+    async def post(self, path: str, offer: str | bytes, **headers: str) -> tuple[int, str, Any]:
         """POST an offer."""
         return await self.ask("POST", path, offer, {**SDP, **headers})
 

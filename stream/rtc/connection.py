@@ -21,7 +21,13 @@ from stream.rtc.control import LABEL, Control
 from stream.rtc.description import codec_trouble, summary
 from stream.rtc.enhanced_track import EnhancedVideoTrack
 from stream.rtc.fan_out import FanOut
-from stream.rtc.ice.ice_restart import IceFragment, answer_fragment, parse_fragment, restart
+from stream.rtc.ice.ice_restart import (
+    IceFragment,
+    answer_fragment,
+    are_credentials,
+    parse_fragment,
+    restart,
+)
 from stream.rtc.live_stream import LiveStream
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
 from stream.rtc.reception.video_receiver import VideoReceiver
@@ -204,6 +210,9 @@ class Connection:
             raise OfferError("the offer sends no picture", 422)
         if any(media.ice is None or not media.ice.usernameFragment for media in offer.media):
             raise OfferError("the offer has no ICE user name", 400)
+        if not all(are_credentials(media.ice.usernameFragment, media.ice.password)
+                   for media in offer.media if media.ice is not None):  # fmt: skip
+            raise OfferError("ice-ufrag or ice-pwd is malformed", 400)
         if any(media.dtls is None or not media.dtls.fingerprints for media in offer.media):
             raise OfferError("the offer has no DTLS fingerprint", 400)
         self._mids = {m.rtp.muxId: str(m.ice and m.ice.usernameFragment) for m in offer.media}

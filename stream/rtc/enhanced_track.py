@@ -168,6 +168,8 @@ class EnhancedVideoTrack(QueuedTrack[av.VideoFrame]):
             while True:
                 frame = await self._source.recv()
                 assert isinstance(frame, av.VideoFrame)
+                if not self._worker.works_for(self._deliver_from_thread):
+                    return  # another track has taken over; its times are others
                 self._heard_s = time.monotonic()
                 if self._is_late(frame):
                     continue

@@ -35,6 +35,10 @@ from stream.telemetry.metrics import DROPPED, FAILED_OPEN, Metrics, age_of
 RATE = Fraction(30)
 """Nominal; every picture carries its own time."""
 CLOCK = Fraction(1, 90_000)
+PAUSE_S, USUAL_S = Fraction(1), Fraction(1, 2)
+"""Pictures that usually come within the second time and stay away for the first: the network was
+away. For the stages that time did not pass: who is still there, in the same place of the same
+scene and with the same face, is followed on and keeps the close-ups."""
 LOOK_S = 1.0
 """So often an idle worker looks whether the program is ending."""
 OUTPUT = "track"
@@ -49,6 +53,8 @@ class Picture:
     index: int
     arrived_ns: int
     """`time.monotonic_ns()` when it was received."""
+    deliver: Callable[[Picture], None]
+    """Of the track that it came from, and goes back to when it is finished."""
     shift: Fraction = Fraction(0)
     """Its time here is so many seconds later than the frame says."""
 
@@ -95,6 +101,8 @@ class TrackWorker(PictureSettings):
         self._arrived = 0
         self._last: tuple[Fraction, int] | None = None
         """Time of the last picture, and its arrival."""
+        self._step_s = Fraction(0)
+        """From the picture before to the last one."""
         self._shift, self._resumes = Fraction(0), False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="closeup track")
@@ -123,20 +131,36 @@ class TrackWorker(PictureSettings):
         self._deliver, self._tell = deliver, say
         self._resumes = True
 
+    def works_for(self, deliver: Callable[[Picture], None]) -> bool:
+        """Whether it does not work for another track by now."""
+        return self._deliver == deliver
+
     def picture(self, frame: av.VideoFrame) -> Picture:
         """The next picture, for `put` or `plain`; it has just arrived."""
         now_ns = time.monotonic_ns()
         time_base = exact(frame.time_base)
         if frame.pts is not None and time_base is not None:
-            time_s = frame.pts * time_base
-            if self._resumes and self._last is not None:
-                last_s, came_ns = self._last
-                self._shift = last_s + Fraction(now_ns - came_ns, 1_000_000_000) - time_s
-            self._last = time_s + self._shift, now_ns
+            self._pass_time(frame.pts * time_base, now_ns)
         self._resumes = False
-        picture = Picture(frame, self._arrived, now_ns, self._shift)
+        picture = Picture(frame, self._arrived, now_ns, self._deliver, self._shift)
         self._arrived += 1
         return picture
+
+    def _pass_time(self, time_s: Fraction, now_ns: int) -> None:
+        """Set how much later than its own time the next picture is for the stages.
+
+        Args: time_s: its own time. now_ns: when it came.
+        """
+        if self._last is not None:
+            last_s, came_ns = self._last
+            step_s = time_s + self._shift - last_s
+            if self._resumes:
+                step_s = Fraction(now_ns - came_ns, 1_000_000_000)
+            if step_s > PAUSE_S and self._step_s < USUAL_S:
+                step_s = max(self._step_s, 1 / RATE)
+            self._step_s = step_s
+            self._shift = last_s + step_s - time_s
+        self._last = time_s + self._shift, now_ns
 
     def put(self, picture: Picture) -> None:
         """Hand over the next picture; an older one that still waits is dropped."""
@@ -229,7 +253,7 @@ class TrackWorker(PictureSettings):
             self.recent.add(picture.arrived_ns, done)
             age_ns = time.monotonic_ns() - picture.arrived_ns
             self._metrics.record(age_of(OUTPUT), age_ns / 1e6)
-            self._deliver(made)
+            made.deliver(made)
 
     def _session_for(self, size: tuple[int, int]) -> EnhancementSession | None:
         """The session, fitted to the picture and the framing; None when it has just been made."""

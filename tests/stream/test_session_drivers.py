@@ -83,11 +83,15 @@ def by_a_track(monkeypatch: pytest.MonkeyPatch) -> SessionStats:
     came, made = threading.Semaphore(0), list[SessionStats]()
     total = Metrics()
     with SharedRuntime() as shared_runtime:
-        worker = TrackWorker(shared_runtime, lambda picture: came.release(), metrics=total)
+
+        def deliver(picture: Picture) -> None:
+            came.release()
+
+        worker = TrackWorker(shared_runtime, deliver, metrics=total)
         for index in range(-1, FRAMES_SHOWN):  # the first one only makes the session
             native = av.VideoFrame.from_ndarray(picture(), format="rgb24")
             native.pts, native.time_base = max(index, 0), 1 / RATE
-            worker.put(Picture(native, index + 1, time.monotonic_ns()))
+            worker.put(Picture(native, index + 1, time.monotonic_ns(), deliver))
             while index < 0 and (worker._session is None or worker.late):
                 time.sleep(0.01)
             assert index < 0 or came.acquire(timeout=30.0)

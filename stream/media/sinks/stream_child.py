@@ -24,6 +24,8 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 
+from stream.media.stream_error import reason_of
+
 HEAD = struct.Struct("<cqI")
 """Kind, time (in `CLOCK` or samples), bytes."""
 PICTURE, SOUND = b"p", b"s"
@@ -100,14 +102,6 @@ class Writer:
             if stream is not None:
                 self._container.mux(stream.encode(None))
         self._container.close()
-
-
-def reason_of(error: Exception, scheme: str) -> str:
-    """Why it failed, without the address."""
-    if isinstance(error, av.error.ProtocolNotFoundError):
-        return f"PyAV was built without {scheme}"
-    reason = error.strerror if isinstance(error, OSError | FFmpegError) else None
-    return str(reason or type(error).__name__)
 
 
 def main(messages: BinaryIO | None = None) -> int:

@@ -19,6 +19,7 @@ from stream.media.pyav import exact
 from stream.media.sources.live_reader import LiveReader
 from stream.media.sources.media_clock import MediaClock
 from stream.media.stream_address import FORMATS, StreamAddress
+from stream.media.stream_error import is_missing, reason_of
 
 OPEN_S, READ_S = 10.0, 4.0
 LATE_S = 1.0
@@ -114,11 +115,7 @@ class NetworkReader(LiveReader):
 
 def stream_error(address: StreamAddress, error: Exception) -> InputError:
     """What went wrong with a stream, in one line without its path, password and key."""
-    if isinstance(error, av.error.ProtocolNotFoundError) or (
-        isinstance(error, ValueError) and not isinstance(error, OSError)
-    ):
-        return InputError(
-            f"{address.name} cannot be opened: PyAV was built without {address.scheme}"
-        )
-    reason = error.strerror if isinstance(error, OSError | FFmpegError) else None
-    return InputError(f"{address.name} gives no picture ({reason or type(error).__name__})")
+    reason = reason_of(error, address.scheme)
+    if is_missing(error):
+        return InputError(f"{address.name} cannot be opened: {reason}")
+    return InputError(f"{address.name} gives no picture ({reason})")

@@ -14,6 +14,7 @@ from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 from stream.rtc.ice.ice_connection import IceConnection
 
 _UFRAG, _PWD = r"[A-Za-z0-9+/]{4,256}", r"[A-Za-z0-9+/]{22,256}"
+"""RFC 8839, 5.4. A longer one would make each check that is sent to an address larger."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ def _checked(pattern: str, value: str) -> str:
     if not re.fullmatch(pattern, value):
         raise ValueError("ice-ufrag or ice-pwd is malformed")
     return value
+
+
+def are_credentials(username: str | None, password: str | None) -> bool:
+    """Whether an offer's ice-ufrag and ice-pwd are such."""
+    return bool(re.fullmatch(_UFRAG, username or "") and re.fullmatch(_PWD, password or ""))
 
 
 async def restart(peer: RTCPeerConnection, username: str, password: str) -> IceConnection:

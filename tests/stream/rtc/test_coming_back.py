@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.rtc_relays import Client, publisher, received, relay, viewer, watched
 
 pytestmark = pytest.mark.usefixtures("camera", "opened")
 SECRET = "/call/0123456789abcdef0123456789abcdef"
+LATE_PTS = 90_000_000
 OTHER = "/call/fedcba9876543210fedcba9876543210"
 
 
@@ -74,14 +77,45 @@ def test_a_connection_that_is_lost_leaves_them_for_a_while(monkeypatch: pytest.M
             peer, first, image = await remembered_page(client)
             worker = first.stream.worker
             assert image.any()
+            assert worker is not None
+            people = worker.recent.people
             await peer.close()
             await until(lambda: not client.relay.connections.open)
+            await asyncio.sleep(1.5)  # a face that is away for so long is somebody new
             again, second = await page(client, SECRET)
             assert second.stream.worker is worker
+            assert worker.recent.people == people, "who is there does not find the own exemplars"
             assert image.any()
             await again.close()
             await until(lambda: worker is not None and not worker._thread.is_alive(), "kept on")
             assert not image.any(), "wiped"
+
+    run(program())
+
+
+def test_pictures_of_the_connection_before_are_not_shown_in_the_next() -> None:
+    """Their times are others; an encoder fails where time goes back."""
+
+    async def program() -> None:
+        async with relay() as client:
+            peer, first = await page(client, SECRET)
+            old, worker = first.video, first.stream.worker
+            assert old is not None
+            assert worker is not None
+            assert worker.works_for(old._deliver_from_thread)
+            again, second = await page(client, SECRET)
+            new = second.video
+            assert new is not None
+            assert not worker.works_for(old._deliver_from_thread)
+            shown: list[Any] = []
+            new._put = shown.append  # type: ignore[method-assign, assignment]
+            frame = await close_up().recv()
+            frame.pts = LATE_PTS
+            worker.put(replace(worker.picture(frame), deliver=old._deliver_from_thread))
+            await until(lambda: len(shown) > 10)
+            assert LATE_PTS not in [one.pts for one in shown]
+            for one in (peer, again):
+                await one.close()
 
     run(program())
 

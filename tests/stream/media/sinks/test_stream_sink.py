@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ from stream.media.sinks.stream_sink import QueuedSound, StreamSink
 from stream.media.sources import network_reader
 from stream.media.sources.network_reader import NetworkReader
 from stream.media.stream_address import StreamAddress, input_stream, output_stream
+from tests.protocols import has_srt
 
 SIZE, FPS = (321, 241), 15
 SOUND = 48_000 // FPS
@@ -49,13 +51,16 @@ class Server:
 def sink_to(port: int, notes: list[str], *, sound: bool = True) -> StreamSink:
     address = output_stream(f"rtmp://127.0.0.1:{port}/live/key")
     assert address is not None
-    given: dict[str, Any] = {"bit_rate": 500_000, "sound": sound, "say": notes.append}
+    return opened(address, {"bit_rate": 500_000, "sound": sound, "say": notes.append})
+
+
+def opened(address: StreamAddress, given: dict[str, Any]) -> StreamSink:
+    """A sink for a server that may not listen yet. Args: given: of the sink."""
     deadline_s = time.monotonic() + 20.0
     while True:
         try:
             return StreamSink(address, SIZE, Fraction(FPS), **given)
         except OutputError:
-            # The server may not listen yet.
             if time.monotonic() > deadline_s:
                 raise
             time.sleep(0.2)
@@ -138,13 +143,44 @@ def test_who_cannot_be_reached_is_one_line() -> None:
     assert str(caught.value) == "rtmp://127.0.0.1:9 cannot be written: Connection refused"
 
 
-def test_srt_is_sent_where_ffmpeg_has_it() -> None:
-    address = output_stream("srt://127.0.0.1:9")
+def test_srt_is_said_to_be_missing_where_it_is() -> None:
+    if has_srt():
+        pytest.skip("this PyAV was built with libsrt")
+    address = output_stream("srt://127.0.0.1:9?passphrase=0123456789")
     assert address is not None
-    with pytest.raises(OutputError, match=r"srt://127\.0\.0\.1:9 cannot be written: ") as caught:
+    with pytest.raises(OutputError) as caught:
         StreamSink(address, SIZE, Fraction(FPS), bit_rate=500_000, sound=False, say=print)
-    if "built without" in str(caught.value):
-        pytest.skip(f"needs FFmpeg with libsrt: {caught.value}")
+    assert str(caught.value) == (
+        "srt://127.0.0.1:9 cannot be written: PyAV was built without srt; build PyAV with an "
+        "FFmpeg that has libsrt, or use RTMP or WebRTC"
+    )
+
+
+@pytest.mark.parametrize("protocol", ["srt", "tcp"])
+def test_mpeg_ts_arrives(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SRT carries it; TCP stands in for it where FFmpeg has no libsrt."""
+    if protocol == "srt" and not has_srt():
+        pytest.skip("needs PyAV built with libsrt")
+    monkeypatch.setitem(
+        network_reader.OPTIONS,
+        "mpegts",
+        {**network_reader.OPTIONS["mpegts"], "protocol_whitelist": protocol},
+    )
+    waits = "?mode=listener" if protocol == "srt" else "?listen=1"
+    port = free_port()
+    place = f"{protocol}://127.0.0.1:{port}"
+    sound, heard = LiveSound(), list[int]()
+    sound.listen(lambda frame, captured_ns: heard.append(frame.samples))
+    reader = NetworkReader(StreamAddress("srt", place + waits, "server"), sound)
+    given: dict[str, Any] = {"bit_rate": 500_000, "sound": True, "say": print}
+    sink = opened(StreamAddress("srt", place, "server"), given)
+    for number in range(45):
+        play(sink, number)
+    assert reader.pictures.get(20.0)[0].shape == (240, 320, 3)
+    sink.close()
+    reader.thread.join(20.0)
+    assert sum(heard) > 24_000
+    assert reader.thread not in threading.enumerate()
 
 
 def test_late_sound_leaves_a_gap_and_early_sound_does_not_overlap() -> None:

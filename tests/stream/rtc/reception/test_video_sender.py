@@ -1,8 +1,10 @@
-"""What is asked for again and is too old is not sent."""
+"""What is asked for again and is too old is not sent; an encoder's error ends nothing."""
 
 from __future__ import annotations
 
 import inspect
+import logging
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from aiortc import RTCRtpSender
 from aiortc.rtp import RtpPacket
 
 from stream.rtc.reception.video_sender import OLD, VideoSender
-from tests.rtc_calls import run
+from tests.rtc_calls import run, until
 from tests.rtc_relays import relay, watched
 
 
@@ -63,3 +65,22 @@ def test_the_parts_of_aiortc_that_the_sender_replaces_are_there() -> None:
     source = inspect.getsource(RTCRtpSender)
     for part in ("self.__rtp_history.get(", "self.__rtp_timestamp = ", "await self._retransmit("):
         assert part in source, part
+
+
+@pytest.mark.usefixtures("camera", "opened")
+def test_a_step_back_in_time_ends_no_stream(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+
+    async def program() -> None:
+        async with relay() as client:
+            sender, watching, watcher = await watched(client, "/whip/room", "/whep/room")
+            published = client.relay.connections.published("room")
+            assert published is not None
+            published.stream.fan_outs["video"]._shift -= Fraction(5)
+            await until(lambda: "cannot be encoded" in caplog.text, "libvpx takes it by now")
+            count = len(watcher.frames)
+            await until(lambda: len(watcher.frames) > count + 10, "the viewer lost it")
+            for one in (sender, watching):
+                await one.close()
+
+    run(program())
