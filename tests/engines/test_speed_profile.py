@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ import pytest
 
 import engines.runtime
 from engines import machine, speed_profile
-from engines.contract import RESEARCH
+from engines.contract import RESEARCH, WEIGHTS
 from engines.runtime import (
     OpenedRuntime,
     ProfileState,
@@ -19,7 +20,7 @@ from engines.runtime import (
     scales_in_int8,
 )
 from engines.speed_profile import Choice, Profile, ProfileError, load, store
-from engines.weights.manifest import read_manifest, weights_used
+from engines.weights.manifest import network_name, read_manifest, weights_used
 from stream.cli import doctor
 from stream.graph import Opener, Stages
 from stream.quality_ladder import LADDER
@@ -129,12 +130,16 @@ def test_doctor_and_runs_say_which_profile_is_in_use_or_why_none_is(
         assert profile_line(opened.profile) == ""
 
 
-def test_new_weights_make_it_void(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("kind", ["networks", "quantised"])
+def test_new_weights_make_it_void(monkeypatch: pytest.MonkeyPatch, weights: str, kind: str) -> None:
+    """Of either set, in float32 and in INT8, and also where there were none."""
     store(MEASURED)
-    manifest = read_manifest()
-    manifest["networks"]["hime_x4"]["files"]["hime_x4.enhance.onnx"] = "00"
+    manifest, network = read_manifest(), network_name(8, weights=weights)
+    file = f"{network}.enhance.onnx" if kind == "networks" else f"{network}.int8.enhance.onnx"
+    manifest[kind].setdefault(network, {"files": {}})["files"][file] = "00"
     monkeypatch.setattr(speed_profile, "read_manifest", lambda: manifest)
-    with pytest.raises(ProfileError, match=r"hime_x4\.enhance\.onnx was \w{16} and is 00;"):
+    with pytest.raises(ProfileError, match=rf"{re.escape(file)} was \w+ and is 00[; ]"):
         load()
 
 
