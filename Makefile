@@ -1,6 +1,7 @@
 # make demo   create .venv, install, and run the main job: out/demo.mp4, out/demo.png; then a recording,
 #             out/call.mp4 to out/call_closeup.mp4
 # make test   install what tests need; format check, lint, strict types, tests
+# make test-versions  tests of what depends on others, with the oldest and the newest versions allowed
 # make format mend format and lint
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ CLIENTS := chromium firefox-esr gst-inspect-1.0 turnserver nginx
 CLIENT_PACKAGES := chromium firefox-esr coturn nginx-light python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 \
 	gstreamer1.0-tools gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-good
 
-.PHONY: demo test format clean system system-test
+.PHONY: demo test test-versions format clean system system-test
 
 demo: .venv/installed
 	$(BIN)/python run_pipeline.py --input demo
@@ -28,12 +29,15 @@ test: .venv/installed-test | system-test
 	$(BIN)/pytest -m "not real_time" -n 2 --dist loadfile
 	$(BIN)/pytest -m real_time -n 2 --dist loadfile
 
+test-versions: .venv/installed-test
+	$(BIN)/python -m tests.dependency_versions -- -n 2 --dist loadfile
+
 format: .venv/installed-test
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
 clean:
-	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-versions out build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 .venv/installed: pyproject.toml | system
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -56,6 +56,9 @@ class PacketTimes:
             packet.pts = packet.dts
         if self._shown is not None:
             self._shown(packet)
+        if isinstance(self._source, VideoStream) and not packet.duration:
+            # The last picture of an mp4 whose packet lasts no time is not shown.
+            packet.duration = self._usual
         self._last_dts = packet.dts
         self._usual = packet.duration or self._usual
 

@@ -145,7 +145,7 @@ def decode(path: Path, connection: Connection, memory: int, until: int | None) -
         slots = _Slots(connection, memory)
         frames = source.decoded()
         first = next(frames)
-        ends: Message = {"until": until, "whole": is_cut_off(path) is False}
+        ends: Message = {"until": until, "cut_off": is_cut_off(path)}
         send(connection, {"facts": source.facts(describe) | beside(first) | ends})
         for frame in chain([first], frames):
             slots.send(frame, source.damaged)

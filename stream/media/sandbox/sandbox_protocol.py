@@ -190,6 +190,11 @@ def number(message: Message, name: str) -> int | None:
     return None if message.get(name) is None else said(message, name, int)
 
 
+def maybe(message: Message, name: str) -> bool | None:
+    """Whether something is so, or None. Raises: ValueError: it is something else."""
+    return None if message.get(name) is None else said(message, name, bool)
+
+
 def _pair(fraction: Fraction | None) -> list[int] | None:
     return None if fraction is None else [fraction.numerator, fraction.denominator]
 

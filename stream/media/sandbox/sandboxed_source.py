@@ -31,6 +31,7 @@ from stream.media.sandbox.sandbox_protocol import (
     Message,
     PictureMessage,
     invalid_data,
+    maybe,
     number,
     one_line,
     receive,
@@ -110,7 +111,7 @@ class SandboxedSource(FileSource):
                 facts = said(message, "facts", dict)
                 container = understand(facts)
                 self._sides, self._interlaced = understand_beside(facts)
-                self._until, self._whole = number(facts, "until"), said(facts, "whole", bool)
+                self._until, self._less = number(facts, "until"), maybe(facts, "cut_off")
         except BaseException:
             self.close()
             raise
@@ -127,8 +128,8 @@ class SandboxedSource(FileSource):
     def _shown_until(self) -> int | None:
         return self._until
 
-    def _is_whole(self) -> bool:
-        return self._whole
+    def _is_cut_off(self) -> bool | None:
+        return self._less
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         while True:

@@ -257,7 +257,8 @@ class FileSource:
         if self._stream.duration:
             return (self._stream.start_time or 0) + self._stream.duration
         only_pictures = all(stream is self._stream for stream in self._container.streams)
-        if self._container.duration and only_pictures:
+        # What it announces may be the end of a sound, but so much of it is not there.
+        if self._container.duration and (only_pictures or self._is_cut_off()):
             end_us = (self._container.start_time or 0) + self._container.duration
             return round(Fraction(end_us, 1_000_000) / self.time_base)
         return None
@@ -275,9 +276,9 @@ class FileSource:
             pictures = pictures_of(again)
             return None if pictures is None else end_of(self.path, again, pictures)
 
-    def _is_whole(self) -> bool:
-        """Whether the file has all that it announces, as far as it can be told by its size."""
-        return is_cut_off(self.path) is False
+    def _is_cut_off(self) -> bool | None:
+        """Whether the file has less than it announces; None where its size does not tell."""
+        return is_cut_off(self.path)
 
     def _count_frames(self) -> int | None:
         if self._stream.frames:
@@ -295,7 +296,7 @@ class FileSource:
         missing_s = float((end - self._last_pts) * self.time_base) - float(1 / self.rate)
         # A variable frame rate may hold the last picture for long: then no frame is missing.
         complete = self._stream.frames and self._frames_read >= self._stream.frames
-        complete = complete or self._is_whole()
+        complete = complete or self._is_cut_off() is False
         return missing_s > LOST_END_S and not complete
 
 

@@ -13,6 +13,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from stream.errors import OutputError
+from stream.media.packet_times import PacketTimes
 from stream.media.picture_comparison import first_difference
 from stream.media.remux import copy_recording
 from tests.recording_files import packets_of, picture, times_of, write_recording
@@ -85,6 +86,23 @@ def test_two_pictures_at_one_time_follow_each_other_in_mp4(tmp_path: Path) -> No
     times = times_of(target)
     assert len(set(times)) == len(times) == 12
     assert max(abs(a - b) for a, b in zip(times, times_of(source), strict=True)) <= Fraction(1, 500)
+
+
+def test_packets_that_last_no_time_are_shown(tmp_path: Path) -> None:
+    # As FFmpeg before 8.1 reads Matroska without a usual duration.
+    source, target = tmp_path / "a.mkv", tmp_path / "b.mp4"
+    write_pictures(source, "libx264")
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream, opaque=True)
+        times = PacketTimes(stream, copy, new)
+        for packet in old.demux():
+            if packet.size:
+                packet.duration = 0
+                times(packet)
+                packet.stream = copy
+                new.mux(packet)
+    assert len(decoded(target)) == 12
 
 
 @pytest.mark.parametrize("ending", ["mkv", "mp4"])

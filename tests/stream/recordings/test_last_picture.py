@@ -168,6 +168,22 @@ def test_a_long_last_picture_is_no_early_end(tmp_path: Path) -> None:
         assert "ends early" in str(source.note)
 
 
+@pytest.mark.parametrize("opened", [FileSource, open_source])
+def test_one_with_sound_that_is_cut_off_ends_early(
+    tmp_path: Path, opened: Callable[[Path], FileSource]
+) -> None:
+    path = tmp_path / "call.mkv"
+    write(path, STEPS["both"], 6.0)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with opened(path) as source:
+        *_, last = source
+        assert "ends early" in str(source.note)
+        assert last.native is not None
+        shown_s = last.native.duration * source.time_base
+    assert shown_s < Fraction(1, 2), "not until the end that the file announces"
+
+
 @pytest.mark.parametrize("ending", ["ts", "mkv"])
 def test_fields_are_not_pictures(tmp_path: Path, ending: str) -> None:
     path, raw = tmp_path / f"camcorder.{ending}", tmp_path / "raw.h264"
