@@ -48,7 +48,7 @@ calls, aligned twice: 16 px x8, 4 px to a pixel of the camera, patches of 8, 12,
 LEAST_PATCH_PX = 8
 """The finder's own side."""
 SMOOTH_CELLS = 0.4
-"""The flow is smoothed over so much, the camera's pixels (standard deviation); 16 px x8: 0.03 dB more
+"""Standard deviation, the camera's pixels, that the flow is smoothed by; 16 px x8: 0.03 dB more
 than with 0.25."""
 LIGHT = 1 / 6
 """Differences that reach over so much of the side are light, not another content."""
