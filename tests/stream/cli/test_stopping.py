@@ -21,8 +21,8 @@ from engines.files import replacing
 from stream.cli.stopping import stopped_by_signals
 with stopped_by_signals(), replacing(Path(sys.argv[2])) as part:
     part.write_text("half of it")
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         time.sleep(60)
     finally:
         print("ending", flush=True)
