@@ -88,6 +88,8 @@ def test_what_does_not_fit_is_converted_in_step(
     tmp_path: Path, name: str, codec: str, rate_hz: int, layout: str, ending: str, made: str
 ) -> None:
     source, target = tmp_path / name, tmp_path / f"better.{ending}"
+    if codec not in av.codecs_available:
+        pytest.skip(f"this build of PyAV has no encoder {codec}")
     write_call(source, codec, rate_hz, layout)
     (note,) = copy_recording(source, target)
     assert note.startswith("converted: sound ")
