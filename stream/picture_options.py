@@ -60,7 +60,7 @@ DETAIL = DeclaredOption[float](
     kind=float,
     help="how much fine detail is shown, {least} to {most}: 0 what is surest, 1 about as sharp as "
     "the truth (default {default})",
-    default=0.6,
+    default=0.65,
     least=0.0,
     most=1.0,
     metavar="D",
