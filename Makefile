@@ -27,7 +27,7 @@ test: .venv/installed-test | system-test
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not real_time" -n 2 --dist loadfile
-	$(BIN)/pytest -m real_time -n 2 --dist loadfile
+	$(BIN)/pytest -m real_time
 
 test-versions: .venv/installed-test
 	$(BIN)/python -m tests.dependency_versions -- -n 2 --dist loadfile
