@@ -116,3 +116,16 @@ def test_those_that_agree_best_come_first() -> None:
     assert scores[0] > scores[1] > scores[2]
     assert scores[0] > 0.8
     assert scores[2] < 0.05
+
+
+@pytest.mark.parametrize(("cells", "patch"), [(16, 16), (32, 12), (48, 9), (64, 8), (96, 8)])
+def test_patches_are_four_of_the_cameras_pixels(cells: int, patch: int) -> None:
+    guide = Guide(np.zeros((cells, cells, 3), np.uint8))
+    assert guide._finder.getPatchSize() == patch
+    assert guide._finder.getPatchStride() == patch // 2
+
+
+def test_what_the_network_made_is_half_of_the_guide() -> None:
+    crop, made = np.full((32, 32, 3), 40, np.uint8), np.full((128, 128, 3), 200, np.uint8)
+    assert (Guide(crop, made).grey == 120).all()
+    assert (Guide(crop).grey == 40).all()
