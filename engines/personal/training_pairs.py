@@ -17,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.alignment import align
-from engines.hime.data import Batch, Batches, Image, Recipe, Rng, to_images, to_tensor
+from engines.hime.data import Batch, Batches, Recipe, Rng
 from engines.hime.model import Hime
 from engines.hime.people import Person
 from engines.personal.close_ups import CloseUp
@@ -68,8 +67,8 @@ class PersonalBatches(Batches):
     def __init__(
         self, close_ups: Sequence[CloseUp], shipped: Hime, count: int, seed: int, steps: int
     ) -> None:
-        super().__init__([], recipe_for(shipped.config.scale, count), seed, steps)
-        self._shipped = shipped
+        recipe = recipe_for(shipped.config.scale, count)
+        super().__init__([], recipe, seed, steps, guide=shipped)
         self._photos = tuple(one.picture for one in close_ups)
 
     @cached_property
@@ -81,15 +80,6 @@ class PersonalBatches(Batches):
     def weights(self) -> NDArray[np.float64]:
         """How often each person is drawn."""
         return np.ones(1)
-
-    @torch.inference_mode()
-    def _aligned(self, crops: Tensor, exemplars: list[list[Image]]) -> list[list[Image]]:
-        first = super()._aligned(crops, exemplars)
-        device = next(self._shipped.parameters()).device
-        stacked = torch.stack([to_tensor(one) for one in first]).to(device)
-        sure = torch.ones(stacked.shape[:2], device=device)
-        made = to_images(self._shipped(crops.to(device), stacked, sure).float())
-        return [align(*three) for three in zip(to_images(crops), exemplars, made, strict=True)]
 
     def _order(self, person: Person, rng: Rng) -> NDArray[np.intp]:
         """Without the truth's neighbours in time: nobody has a close-up of the moment that is

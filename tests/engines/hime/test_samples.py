@@ -40,3 +40,10 @@ def test_people_with_few_photos_can_be_left_out(people: Path) -> None:
     assert len(Batches([people], recipe, 1, 2).people) == 3
     with pytest.raises(ValueError, match="nobody has 5 photos"):
         len(Batches([people], replace(recipe, least_photos=5), 1, 2).people)
+
+
+def test_crops_that_no_photo_is_large_enough_for_are_refused(people: Path) -> None:
+    """They were looked for without end."""
+    batches = Batches([people], Recipe(4, sizes=(64,), pixels=8192), 1, 2)
+    with pytest.raises(ValueError, match="nobody has photos of 256 px"):
+        batches[0]
