@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from stream.media.picture_comparison import first_difference
 from stream.media.remux import copy_recording
@@ -72,6 +73,7 @@ def write_plain(path: Path, codec: str, pictures: int) -> None:
     """A recording of 15 pictures a second, each decoded when it is shown."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=15)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         stream.options = {"lag-in-frames": "0"} if codec == "libvpx" else {"bf": "0"}
         for index in range(pictures):
