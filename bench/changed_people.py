@@ -24,7 +24,7 @@ from statistics import fmean
 import cv2
 import numpy as np
 
-from bench.scenes.appearance import CHANGES, FaceAxes, eyes_and_mouth
+from bench.scenes.drawn_changes import CHANGES, FaceAxes, eyes_and_mouth
 from engines.diagram import save
 from engines.errors import EngineError, reported
 from engines.files import write_whole
@@ -32,7 +32,7 @@ from engines.hime.cases import SLOTS
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
 from engines.hime.people import load_people
-from engines.personal.changed_appearance import ChangedCases, Look, Shown
+from engines.personal.changed_cases import ChangedCases, Look, Shown
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.learner import BATCH, Learner
 from engines.personal.learning_process import with_allocator

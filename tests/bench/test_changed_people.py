@@ -12,13 +12,13 @@ from torch import Tensor
 
 from bench import changed_people
 from bench.changed_people import Photo, find_faces, looks_of, main, read_labels, real_looks
-from bench.scenes.appearance import CHANGES, FaceAxes, eyes_and_mouth
+from bench.scenes.drawn_changes import CHANGES, FaceAxes, eyes_and_mouth
 from engines.hime.cases import Case
 from engines.hime.checkpoint import load_network
 from engines.hime.data import to_tensor
 from engines.hime.model import Hime
-from engines.personal import changed_appearance
-from engines.personal.changed_appearance import ChangedCases, Look, Shown
+from engines.personal import changed_cases
+from engines.personal.changed_cases import ChangedCases, Look, Shown
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.learner import Learner
 from engines.weights.manifest import weights_files
@@ -114,7 +114,7 @@ def figures(cases: ChangedCases, pictures: list[Image], patch: pytest.MonkeyPatc
     def outputs(network: object, given: list[Case], exemplars: int) -> Tensor:
         return to_tensor(pictures)
 
-    patch.setattr(changed_appearance, "outputs", outputs)
+    patch.setattr(changed_cases, "outputs", outputs)
     return cases.shown(None, 3)[0]  # type: ignore[arg-type]
 
 
