@@ -146,6 +146,8 @@ def evaluate(
 ) -> tuple[list[Row], dict[str, list[Image]]]:
     """Learn one person twice, with and without what is gone now, and judge every change.
 
+    Args:    name: whose they are. photos: in the order of time. network: with the shipped weights.
+             pairs: so many are learnt from each time.
     Returns: rows, and the columns of a sheet.
     Raises:  ValueError: too few photos.
     """
