@@ -46,6 +46,7 @@ class PacketTimes:
 
     def __call__(self, packet: Packet[Stream]) -> None:
         """Complete the times of the next packet, in the time base that it has."""
+        shown_at = packet.pts
         if isinstance(self._source, VideoStream):
             self._date(packet, self._source)
         if packet.dts is None:
@@ -55,7 +56,7 @@ class PacketTimes:
         if packet.pts is None or packet.pts < packet.dts:
             packet.pts = packet.dts
         if self._shown is not None:
-            self._shown(packet)
+            self._shown(packet, shown_at)
         if isinstance(self._source, VideoStream) and not packet.duration:
             # The last picture of an mp4 whose packet lasts no time is not shown.
             packet.duration = self._usual

@@ -24,20 +24,22 @@ from stream.media.sources.file_source import open_recording
 class ShownTimes:
     """Of a track whose packets are given in their order; it changes how long they last.
 
-    Args: times: pts of its packets, all of them different, in the ticks of the packets.
+    Browsers write several pictures at one time: each of these lasts until the next later one.
+
+    Args: times: pts of its packets, each of them, in the ticks of the packets.
           end: of the picture that is shown last, pts.
     """
 
     def __init__(self, times: Collection[int], end: int) -> None:
-        self._lasting = {pts: after - pts for pts, after in pairwise([*sorted(times), end])}
+        self._after = dict(pairwise([*sorted({*times}), end]))
         self._to_come = len(times)
         self._end = end
         self._first: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, path: Path, tracks: Collection[int]) -> dict[int, Self]:
-        """Those of some tracks of pictures, by their index; without those that say too little:
-        a packet without a time, or two with the same.
+        """Those of some tracks of pictures, by their index; without those with a packet that has no
+        time.
 
         Raises: InputError: the recording cannot be opened.
         """
@@ -59,17 +61,19 @@ class ShownTimes:
             if times and end is not None and end > max(times)
         }
 
-    def __call__(self, packet: Packet[Any]) -> None:
-        """Say how long the next packet lasts, and of the last one also when to decode it."""
+    def __call__(self, packet: Packet[Any], shown: int | None) -> None:
+        """Say how long the next packet lasts, and of the last one also when to decode it.
+
+        Args: shown: its pts in the recording, where the copy cannot hold two at one time.
+        """
         self._to_come -= 1
-        if packet.pts is None or packet.dts is None:
+        if packet.pts is None or packet.dts is None or shown not in self._after:
             return
         self._first = self._first or (packet.dts, packet.pts)
-        packet.duration = self._lasting.get(packet.pts, packet.duration or 0)
+        packet.duration = max(1, self._after[shown] - packet.pts)
         if self._to_come == 0:
-            shown = packet.duration
             packet.dts, packet.duration = last_packet(
-                packet.dts, packet.pts, shown, self._first, self._end
+                packet.dts, packet.pts, packet.duration, self._first, self._end
             )
 
 
@@ -78,15 +82,14 @@ class _Seen:
 
     def __init__(self, end: PicturesEnd) -> None:
         self.end = end
-        self.times: set[int] = set()
+        self.times: list[int] = []
         self._vague = False
 
     def see(self, packet: Packet[Any], *, is_own: bool) -> None:
         self.end.see(packet)
         if not is_own or self._vague or (packet.size == 0 and packet.dts is None):
             return
-        self._vague = packet.pts is None or packet.pts in self.times
-        if self._vague or packet.pts is None:
-            self.times = set()
+        if packet.pts is None:
+            self._vague, self.times = True, []
         else:
-            self.times.add(packet.pts)
+            self.times.append(packet.pts)

@@ -155,7 +155,7 @@ def test_a_slow_stage_counts_as_failing_and_a_single_slow_frame_is_no_news() -> 
 
 
 class Camera:
-    """A live source of `total` frames at `rate`."""
+    """A live source of `total` frames at `rate`; it also ends when somebody sets `enough`."""
 
     width, height, live, frames_total = 4, 2, True, None
     time_base = Fraction(1, 30)
@@ -163,10 +163,14 @@ class Camera:
     def __init__(self, total: int, rate: int = 100) -> None:
         self.total = total
         self.rate = Fraction(rate)
+        self.newest = -1
+        self.enough = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
         for index in range(self.total):
-            time.sleep(float(1 / self.rate))
+            if self.enough.wait(float(1 / self.rate)):
+                return
+            self.newest = index
             yield frame(index)
 
 
@@ -183,11 +187,11 @@ class Keep:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
-        self.sent_s: list[float] = []
+        self.watch: Callable[[Frame], None] = lambda one: None
 
     def send(self, frame: Frame) -> None:
         self.frames.append(frame)
-        self.sent_s.append(time.monotonic())
+        self.watch(frame)
 
     def close(self) -> None:
         pass
@@ -218,43 +222,64 @@ def test_a_call_goes_on_without_a_stage_and_measures_ages() -> None:
 
 
 def test_a_stage_that_hangs_does_not_hold_the_picture_up() -> None:
+    camera, sink, metrics = Camera(20_000), Keep(), Metrics()
+    shown, hung, overtaken = 20, list[int](), list[bool]()
+
     def hang(one: Frame) -> Frame:
-        time.sleep(0.8 if one.index == 20 else 0.0)
+        if one.index >= 20 and not hung:
+            hung.append(one.index)
+            # Until the camera's pictures have come through meanwhile.
+            overtaken.append(passing.wait(60.0))
         return look(one)
 
-    sink, metrics = Keep(), Metrics()
+    passing = threading.Event()
+
+    def watch(one: Frame) -> None:
+        assert one.output is not None
+        if hung and not passing.is_set():
+            while_hung.append(one.index)
+            if len(while_hung) > shown:
+                passing.set()
+        elif hung and one.index > while_hung[-1] and (one.output == 77).all():
+            camera.enough.set()
+
+    while_hung: list[int] = []
+    sink.watch = watch
     session = call(Do("enhancer", hang), Do("compositor", draw), metrics=metrics)
-    pipeline = Pipeline(Camera(110), session, [sink])
-    pipeline.run()
+    Pipeline(camera, session, [sink]).run()
+    assert overtaken == [True], "while it hung, pictures were shown"
     indices = [one.index for one in sink.frames]
     assert indices == sorted(set(indices)), "in order, each once"
-    assert 20 not in indices, "overtaken"
-    gaps = np.diff(sink.sent_s)
-    assert gaps.max() < 0.75, "shorter than the hang"
-    assert indices[-1] >= 108
+    assert hung[0] not in indices, "overtaken"
+    # One that was ready may have been on its way.
+    assert min(while_hung[1:]) > hung[0], "those that the camera took meanwhile"
+    assert metrics.counter(FAILED_OPEN) >= shown
     last = sink.frames[-1].output
     assert last is not None
     assert (last == 77).all(), "enhanced again"
-    assert metrics.summaries()["keep age"].p50_ms < 100.0
-    assert metrics.counter(FAILED_OPEN) > 5
 
 
-def test_age_is_back_within_two_frames_after_a_short_sleep() -> None:
+def test_frames_are_new_again_within_two_after_a_short_sleep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # However long a busy machine takes for it, it is short.
+    monkeypatch.setattr("stream.fail_open.LATE_S", 60.0)
+    camera = Camera(60)
+    slept: list[tuple[int, int]] = []
+
     def nap(one: Frame) -> Frame:
-        time.sleep(0.2 if one.index == 10 else 0.002)
+        if one.index >= 10 and not slept:
+            while camera.newest < one.index + 10:
+                time.sleep(0.01)
+            slept.append((one.index, camera.newest))
         return look(one)
 
-    sink = Keep()
     session = call(Do("enhancer", nap), Do("compositor", draw))
-    pipeline = Pipeline(Camera(40, 30), session, [sink])
-    pipeline.run()
-    ages = [
-        sent_s - one.captured_ns / 1e9 for sent_s, one in zip(sink.sent_s, sink.frames, strict=True)
-    ]
-    slept = [one.index for one in sink.frames].index(10)
-    assert ages[slept] > 0.2
-    # Not each of them: the machine that runs this may be busy with something else.
-    assert np.median(ages[slept + 2 :]) < 0.1
+    indices: list[int] = []
+    Pipeline(camera, session, [], lambda one: indices.append(one.index)).run()
+    ((index, newest),) = slept
+    after = indices[indices.index(index) :]
+    assert after[2] >= newest, "what was captured meanwhile is not worked off"
 
 
 def test_start_up_work_is_no_failure_and_no_frame_waits_for_it() -> None:

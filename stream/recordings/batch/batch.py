@@ -105,15 +105,16 @@ def make_plan(
         each = replace(options.each, input=found.path, output=target, overwrite=True)
         task = Task(options=each, place=found.place.as_posix(), settings=settings, model=model)
         record = manifest.done(task.place)
+        ours = record is not None and record.made is not None and record.made.fits(target)
         if options.each.overwrite or not target.exists():
             plan.tasks.append(task)
-        elif was_published(target):
+        elif not ours and was_published(target):
             # Killed between the output and its line in the manifest.
             plan.tasks.append(task)
         elif record is None or record.made is None:
             reason = f"{shown(target)} is not of this archive; add --overwrite to replace it"
             plan.refused.append(task.failed(reason))
-        elif not record.made.fits(target):
+        elif not ours:
             reason = f"{shown(target)} was changed by others; add --overwrite to replace it"
             plan.refused.append(task.failed(reason))
         elif (record.settings, record.model) != (settings, model) or not (
@@ -122,6 +123,9 @@ def make_plan(
             plan.tasks.append(task)
         else:
             plan.unchanged.append(task.place)
+            if was_published(target):
+                # Killed after its line in the manifest.
+                clear_work(target)
     return plan
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,7 +39,17 @@ def work_folder(output: Path) -> Path:
 
 def clear_work(output: Path) -> None:
     """Remove what was left of the work on an output; the output itself stays."""
-    shutil.rmtree(work_folder(output), ignore_errors=True)
+    folder = work_folder(output)
+    if folder.is_symlink():
+        return
+    with suppress(OSError):
+        # Where this is broken off, nothing goes on from what is left, and the next run sees that
+        # it may go.
+        for path in sorted(
+            folder.iterdir(), key=lambda path: (path.name != JOB, path.name == RESULT)
+        ):
+            path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def was_published(output: Path) -> bool:
@@ -98,9 +108,10 @@ class WorkDir:
 
     @property
     def segments(self) -> list[Path]:
-        """The finished segments, from the first on without a gap."""
+        """The finished segments, from the first on without a gap; each with what is known of it,
+        for somebody may have removed some of the files."""
         found: list[Path] = []
-        while (path := self._segment(len(found))).is_file():
+        while (path := self._segment(len(found))).is_file() and self._known(len(found)).is_file():
             found.append(path)
         return found
 

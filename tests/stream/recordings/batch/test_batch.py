@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+import run_pipeline
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
 from stream.options import BatchOptions, Options
 from stream.recordings.batch.task import Task, perform
+from stream.recordings.resume.work_dir import work_folder
 from stream.shared_runtime import SharedRuntime
 from stream.telemetry.progress import Progress
 from tests.batches import run_program, write_call
@@ -108,6 +110,27 @@ def test_what_is_not_ours_is_never_replaced(calls: Path) -> None:
     changed = run_program("--input", "calls", "--output", "out", "--strength", "0.5")
     assert "was changed by others; add --overwrite" in changed.stderr
     assert (calls / "out" / "a.mp4").read_bytes() == b"mine again"
+
+
+def test_ctrl_c_while_finished_work_is_removed(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("calls/c.mp4", "calls/empty.mp4", "calls/2024/b.mkv"):
+        (calls / name).unlink()
+    command = ["--input", "calls", "--output", "out", "--segment", "4"]
+
+    def broken_off(output: Path) -> None:
+        (work_folder(output) / "000000.json").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("stream.recordings.batch.batch.clear_work", broken_off)
+        assert run_pipeline.main(command) == 130
+    assert len(list(work_folder(Path("out/a.mp4")).glob("0*"))) == 5
+    again = run_program(*command)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == "done 0, unchanged 1, failed 0, skipped 0\n"
+    assert not work_folder(Path("out/a.mp4")).exists()
 
 
 def test_other_settings_make_it_anew(calls: Path) -> None:

@@ -46,6 +46,49 @@ def test_the_same_work_goes_on_and_other_work_begins_anew(tmp_path: Path) -> Non
         assert place.segments == []
 
 
+@pytest.mark.parametrize("gone", ["000000.json", "000001.json", "000000.mp4", "job.json"])
+def test_a_folder_of_which_some_was_removed(tmp_path: Path, gone: str) -> None:
+    output = tmp_path / "a.mp4"
+    with WorkDir(output, "key") as place:
+        for number in range(2):
+            grown(place).keep(number, {"enhanced": number})
+    (work_folder(output) / gone).unlink()
+    with WorkDir(output, "key") as place:
+        kept = 1 if gone == "000001.json" else 0
+        assert [path.name for path in place.segments] == ["000000.mp4"][:kept]
+        assert place.checkpoint() == ({"enhanced": 0} if kept else {})
+        assert not (place.folder / "000001.mp4").exists()
+
+
+@pytest.mark.parametrize("removed", range(8))
+def test_a_removal_that_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: int
+) -> None:
+    output = tmp_path / "a.mp4"
+    with WorkDir(output, "key") as place:
+        for number in range(3):
+            grown(place).keep(number, {"enhanced": number})
+        place.target.write_bytes(b"all of it")
+        place.publish()
+    unlink, to_go = Path.unlink, removed
+
+    def counted(path: Path, missing_ok: bool = False) -> None:
+        nonlocal to_go
+        if to_go == 0:
+            raise KeyboardInterrupt
+        to_go -= 1
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", counted)
+        with pytest.raises(KeyboardInterrupt):
+            clear_work(output)
+    assert was_published(output), "the next run knows that the rest may go"
+    with WorkDir(output, "key") as place:
+        assert place.segments == [] or removed == 0
+        assert len(place.checkpoint()) == len(place.segments[:1])
+
+
 def test_an_output_is_known_again_until_somebody_changes_it(tmp_path: Path) -> None:
     output = tmp_path / "a.mp4"
     assert not was_published(output)
