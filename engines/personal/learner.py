@@ -27,17 +27,14 @@ from engines.hime.transfer import pack_detail
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.gain import Gain
 from engines.personal.held_out import HeldOut
+from engines.personal.method import Method
 from engines.personal.training_pairs import FRESH_FIRST, REUSED, PersonalBatches, drawn
 
 BATCH = {4: 8, 8: 16}
 """Crops in a step, by scale."""
-RATE = 2e-4
 BAND = 1.0
 """Weight of the loss of fine detail: with it more of the detail is true (32 px x4, two people,
 1,000 pairs: coherence in the face +0.03 instead of +0.02)."""
-KEPT = ("hr_features.", "transfer.from_exemplar.")
-"""Parameters that stay as shipped, those of `encode`. Trained, too, they bring no more (16 px x8,
-two people, 1,024 pairs: +0.32 and +0.33 dB, coherence +0.013 and +0.025 without them)."""
 WARM_UP = 20
 """Steps."""
 EMA = 0.99
@@ -66,7 +63,7 @@ class Learner:
     Args:   network: with the shipped weights; a copy is trained.
             close_ups: of one person, at least `close_ups.LEAST_CLOSE_UPS`.
             steps: so many at most. seed: of everything that is drawn.
-            workers: threads that make the pairs.
+            workers: threads that make the pairs. method: see there.
     Raises: ValueError: too few close-ups.
     """
 
@@ -77,19 +74,25 @@ class Learner:
         steps: int,
         seed: int = 0,
         workers: int = 1,
+        method: Method | None = None,
     ) -> None:
+        self._method = method or Method()
         self.scale = network.config.scale
         learnt, held_out = split(close_ups)
         self._learnt, self._held_out = learnt, held_out
-        self._batches = PersonalBatches(learnt, network, BATCH[self.scale], seed, steps)
+        self._batches = PersonalBatches(
+            learnt, network, BATCH[self.scale], seed, steps, self._method
+        )
         self._workers = workers
         self._seed = seed
         self.steps = steps
         self._shipped_network = network
         device = next(network.parameters()).device
         self._network = copy.deepcopy(network).train()
-        for name, parameter in self._network.named_parameters():
-            parameter.requires_grad_(not name.startswith(KEPT))
+        parameters = dict(self._network.named_parameters())
+        self._names = self._method.trained(parameters)
+        for name, parameter in parameters.items():
+            parameter.requires_grad_(name in self._names)
         self._network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = copy.deepcopy(self._network).eval().requires_grad_(False)
         self._trained = [one for one in self._network.parameters() if one.requires_grad]
@@ -138,7 +141,7 @@ class Learner:
         if found.pays and found.psnr > least:
             self._best_gain = found
             parameters = self._mean.state_dict().items()
-            self._best = {k: v.clone() for k, v in parameters if not k.startswith(KEPT)}
+            self._best = {k: v.clone() for k, v in parameters if k in self._names}
         return self.gain
 
     def _step(self, batch: Batch, done: int) -> None:
@@ -169,9 +172,9 @@ class Learner:
 
     def _rate(self, done: int) -> float:
         if done < WARM_UP:
-            return RATE * (done + 1) / WARM_UP
+            return self._method.rate * (done + 1) / WARM_UP
         share = (done - WARM_UP) / max(1, self.steps - WARM_UP)
-        return RATE * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
+        return self._method.rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
 def steps_within(
@@ -181,6 +184,7 @@ def steps_within(
     seed: int = 0,
     *,
     judged: bool = True,
+    method: Method | None = None,
 ) -> int:
     """How many steps there are in so many minutes here, from a trial.
 
@@ -188,7 +192,8 @@ def steps_within(
           of `Learner`.
     """
     began_s = time.monotonic()
-    trial = Learner(network, close_ups, FRESH_FIRST + TRIAL_ROUNDS * REUSED, seed)
+    count = FRESH_FIRST + TRIAL_ROUNDS * REUSED
+    trial = Learner(network, close_ups, count, seed, method=method)
     marks = [time.monotonic() for _ in trial.steps_made(judged=False)]
     # the first ones find their algorithms, and have more to make
     step_s = (marks[-1] - marks[FRESH_FIRST - 1]) / (TRIAL_ROUNDS * REUSED)

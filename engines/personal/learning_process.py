@@ -11,6 +11,7 @@ import importlib.util
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -156,6 +157,14 @@ class LearningProcess:
     def _tell(self, word: str) -> None:
         with suppress(OSError):  # it has ended: `news` says how
             self._here.send(word)
+
+
+def with_allocator(module: str) -> None:
+    """Start `python -m module` again, with its arguments, unless the settings of the allocator
+    hold already: they are read at a process's start. For programs that learn by themselves."""
+    if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
+        command = [sys.executable, "-m", module, *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | ALLOCATOR)
 
 
 @contextmanager

@@ -6,6 +6,10 @@ PEOPLE is a folder or a zip with a folder of square headshots for each person, n
 time. The first two thirds are learnt from, the rest is judged: in the face, as the product would
 show it, with and without exemplars, before and after; and, as a control, somebody else with the
 same weights. Minutes are those of learning, without judging.
+
+What to train, how fast, from how many close-ups, and with which share of other people's pairs
+(`--general PEOPLE`) may be several, with commas between: every combination is learnt, has rows of
+its own, and a line in the diagrams of `--plot`.
 """
 
 from __future__ import annotations
@@ -13,16 +17,20 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
+from statistics import fmean
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from engines.diagram import panel, save
 from engines.errors import EngineError, reported
 from engines.files import write_whole
 from engines.hime.cases import Case
@@ -33,7 +41,8 @@ from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, split
 from engines.personal.gain import Scores
 from engines.personal.held_out import make_cases, score
 from engines.personal.learner import BATCH, Learner, steps_within
-from engines.personal.learning_process import ALLOCATOR
+from engines.personal.learning_process import with_allocator
+from engines.personal.method import RATE, TRAINED, Method
 from engines.personal.training_pairs import CROP_PX
 from engines.runtimes.cpu import default_threads
 from engines.weights.manifest import weights_files
@@ -66,35 +75,52 @@ class Row:
     ones; with three exemplars."""
     used: bool
     """Whether they are personal."""
+    setting: str = ""
+    """How it was learnt; see `Setting`."""
+    control: float = 0.0
+    """What another person gains by the weights, dB."""
 
 
-def evaluate(
-    person: Person,
-    other: Person,
-    network: Hime,
-    minutes: float,
-    most: int,
-    pairs: int | None = None,
-) -> tuple[list[Row], float]:
-    """Learn one person and judge.
+@dataclass(frozen=True)
+class Setting:
+    """How people are learnt."""
 
-    Args:    other: the control. most: close-ups to learn from. pairs: instead of minutes.
-    Returns: a row for each part of the minutes, and what the control has lost by the weights, dB.
+    minutes: float = 3.0
+    pairs: int | None = None
+    """Instead of the minutes."""
+    close_ups: int = 36
+    """To learn from at most."""
+    method: Method = field(default_factory=Method)
+    parts: tuple[float, ...] = MARKS
+    """Of the minutes after which is judged."""
+
+    def __str__(self) -> str:
+        rate, share = f"{self.method.rate:g}", f"{100 * self.method.share:.0f} %"
+        return f"{self.method.train}, {rate}, {share} general, {self.close_ups} close-ups"
+
+
+def evaluate(person: Person, other: Person, network: Hime, setting: Setting) -> list[Row]:
+    """Learn one person and judge: a row for each part of the minutes.
+
+    Args: other: the control.
     """
     count = round(LEARNT * len(person.photos))
     learnt = _close_ups(person)[:count]
-    learnt = [learnt[int(k)] for k in np.unique(np.linspace(0, count - 1, min(most, count)))]
+    most = min(setting.close_ups, count)
+    learnt = [learnt[int(k)] for k in np.unique(np.linspace(0, count - 1, most).round())]
     kept = split(learnt)[0]
     cases = make_cases(_close_ups(person)[count:], kept, network.config.scale, CASES)
     control = make_cases(_close_ups(other)[:4], _close_ups(other)[4:], network.config.scale, CASES)
+    unlearnt = score(network, control).psnr
     rows = [_row(person.name, len(learnt), 0.0, 0, network, cases)]
-    if pairs is None:
-        steps = steps_within(network, learnt, minutes, judged=False)
+    method = setting.method
+    if setting.pairs is None:
+        steps = steps_within(network, learnt, setting.minutes, judged=False, method=method)
     else:
-        steps = round(pairs / BATCH[network.config.scale])
-    learner = Learner(network, learnt, steps)
+        steps = round(setting.pairs / BATCH[network.config.scale])
+    learner = Learner(network, learnt, steps, method=method)
     spent_s, began_s = 0.0, time.monotonic()
-    marks = [max(1, round(part * learner.steps)) for part in MARKS]
+    marks = [max(1, round(part * learner.steps)) for part in setting.parts]
     for progress in learner.steps_made(judged=False):
         if progress.step not in marks:
             continue
@@ -103,10 +129,10 @@ def evaluate(
         samples = progress.step * BATCH[learner.scale]
         row = _row(person.name, len(learnt), spent_s / 60.0, samples, learner.mean, cases)
         in_use = score(_in_use(network, learner), cases)
-        rows.append(replace(row, in_use=in_use, used=learner.best is not None))
+        lost = score(learner.mean, control).psnr - unlearnt
+        rows.append(replace(row, in_use=in_use, used=learner.best is not None, control=lost))
         began_s = time.monotonic()
-    lost = score(learner.mean, control).psnr - score(network, control).psnr
-    return rows, lost
+    return [replace(row, setting=str(setting)) for row in rows]
 
 
 def _close_ups(person: Person) -> list[CloseUp]:
@@ -136,48 +162,116 @@ def _in_use(network: Hime, learner: Learner) -> Hime:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Of all people and their mean, in Markdown."""
+    """Of all people and their mean, one setting after the other, in Markdown."""
+    settings = list(dict.fromkeys(row.setting for row in rows))
+    parts = []
+    for setting in settings:
+        title = [f"**{setting}**", ""] if len(settings) > 1 else []
+        parts.append("\n".join([*title, *_lines([r for r in rows if r.setting == setting])]))
+    return "\n\n".join(parts)
+
+
+def _lines(rows: Sequence[Row]) -> list[str]:
     lines = [
         "| person | close-ups | minutes | pairs | PSNR in the face | coherence | sharpness "
-        "| without exemplars | PSNR of what is used | used |",
-        "|" + "---|" * 10,
+        "| without exemplars | PSNR of what is used | used | another person, dB |",
+        "|" + "---|" * 11,
     ]
-    marks: dict[int, list[tuple[Row, Row]]] = {}
+    lines += [_line(pair[1].person, [pair]) for pair in _pairs(rows)]
+    return lines + [_line(f"mean of {len(pairs)}", pairs) for pairs in _by_mark(rows)]
+
+
+def _pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Each with the shipped network's row of the same person."""
     first = {row.person: row for row in rows if row.minutes == 0.0}
-    places = dict.fromkeys(first, 0)
-    for row in rows:
-        marks.setdefault(places[row.person], []).append((first[row.person], row))
-        places[row.person] += 1
-        lines.append(_line(row.person, [(first[row.person], row)]))
-    lines += [_line(f"mean of {len(first)}", pairs) for pairs in marks.values()]
-    return "\n".join(lines)
+    return [(first[row.person], row) for row in rows]
+
+
+def _by_mark(rows: Sequence[Row]) -> list[list[tuple[Row, Row]]]:
+    """Of all people after each part of the minutes, `rows` being of one setting."""
+    places: dict[str, int] = {}
+    found: dict[int, list[tuple[Row, Row]]] = {}
+    for pair in _pairs(rows):
+        place = places.get(pair[1].person, 0)
+        places[pair[1].person] = place + 1
+        found.setdefault(place, []).append(pair)
+    return list(found.values())
+
+
+def curves(rows: Sequence[Row]) -> NDArray[np.uint8]:
+    """Gains over minutes, a line for each setting: RGB uint8 (H, W, 3)."""
+    psnr: dict[str, list[tuple[float, float]]] = {}
+    coherence: dict[str, list[tuple[float, float]]] = {}
+    control: dict[str, list[tuple[float, float]]] = {}
+    for setting in dict.fromkeys(row.setting for row in rows):
+        for pairs in _by_mark([row for row in rows if row.setting == setting]):
+            minutes = fmean(b.minutes for _, b in pairs)
+            gained = fmean(b.scores.psnr - a.scores.psnr for a, b in pairs)
+            agreed = fmean(b.scores.coherence - a.scores.coherence for a, b in pairs)
+            psnr.setdefault(setting, []).append((minutes, gained))
+            coherence.setdefault(setting, []).append((minutes, agreed))
+            lost = fmean(b.control for _, b in pairs)
+            control.setdefault(setting, []).append((minutes, lost))
+    titles = ("PSNR in the face, gain in dB", "coherence, gain", "another person, gain in dB")
+    drawn = zip(titles, (psnr, coherence, control), strict=True)
+    return np.concatenate([panel(title, series, "minutes") for title, series in drawn])
 
 
 def _line(name: str, pairs: Sequence[tuple[Row, Row]]) -> str:
-    def mean(values: Sequence[float]) -> float:
-        return sum(values) / len(values)
-
     def change(before: Sequence[float], after: Sequence[float], digits: int) -> str:
-        return f"{mean(after):.{digits}f} ({mean(after) - mean(before):+.{digits}f})"
+        return f"{fmean(after):.{digits}f} ({fmean(after) - fmean(before):+.{digits}f})"
 
     was, now = [a for a, _ in pairs], [b for _, b in pairs]
     cells = [
         name,
-        f"{mean([x.close_ups for x in now]):.0f}",
-        f"{mean([x.minutes for x in now]):.1f}",
-        f"{mean([x.samples for x in now]):.0f}",
+        f"{fmean([x.close_ups for x in now]):.0f}",
+        f"{fmean([x.minutes for x in now]):.1f}",
+        f"{fmean([x.samples for x in now]):.0f}",
         change([x.scores.psnr for x in was], [x.scores.psnr for x in now], 2),
         change([x.scores.coherence for x in was], [x.scores.coherence for x in now], 3),
         change([x.scores.sharpness for x in was], [x.scores.sharpness for x in now], 2),
         change([x.alone.psnr for x in was], [x.alone.psnr for x in now], 2),
         change([x.in_use.psnr for x in was], [x.in_use.psnr for x in now], 2),
         f"{sum(x.used for x in now)} of {len(now)}",
+        f"{fmean([x.control for x in now]):+.2f}",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status."""
+def numbers(text: str) -> list[float]:
+    """What stands between commas. Raises: ValueError: something is no number, or nothing is."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{text!r}: expected numbers with commas between them") from None
+
+
+def settings_of(args: argparse.Namespace) -> list[Setting]:
+    """Every combination that was asked for. Raises: ValueError: one cannot be. OSError."""
+    parts, counts = numbers(args.parts), numbers(args.close_ups)
+    if args.minutes <= 0.0 or min(counts) < LEAST_CLOSE_UPS:
+        raise ValueError(f"--minutes above 0, --close-ups {LEAST_CLOSE_UPS} or more")
+    if args.pairs is not None and args.pairs < LEAST_PAIRS:
+        raise ValueError(f"--pairs {LEAST_PAIRS} or more")
+    if not all(0.0 < part <= 1.0 for part in parts):
+        raise ValueError("--parts above 0, up to 1")
+    shares = numbers(args.general_share)
+    if (args.general is not None) != any(shares):
+        raise ValueError("--general and --general-share need each other")
+    general: tuple[Person, ...] = ()
+    if args.general is not None:
+        general = tuple(load_people(args.general, CROP_PX[args.scale] * args.scale))
+    found = []
+    rates = numbers(args.rate)
+    for train, rate, share, count in product(args.train.split(","), rates, shares, counts):
+        method = Method(train, rate, general if share else (), share)
+        found.append(
+            Setting(args.minutes, args.pairs, int(count), method, tuple(sorted({*parts, 1.0})))
+        )
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m engines.personal.people_evaluation", description=__doc__.splitlines()[0]
     )
@@ -185,16 +279,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--data", type=Path, required=True, metavar="PEOPLE", help="a folder or zip of people")
     add("--scale", type=int, choices=tuple(CROP_PX), default=8)
     add("--minutes", type=float, default=3.0, help="of learning, for each person (3)")
+    add("--parts", default=",".join(map(str, MARKS)), help="of them, after which is judged")
     add("--pairs", type=int, metavar="N", help="to learn from, whatever time it takes")
-    add("--close-ups", type=int, default=36, metavar="N", help="to learn from at most (36)")
+    add("--close-ups", default="36", metavar="N,...", help="to learn from at most (36)")
+    add("--train", default="enhance", help=f"{', '.join(TRAINED)}, or several (enhance)")
+    add("--rate", default=f"{RATE:g}", metavar="R,...", help=f"of learning ({RATE:g})")
+    add("--general", type=Path, metavar="PEOPLE", help="others, whose pairs are mixed in")
+    add("--general-share", default="0", metavar="S,...", help="of all pairs, 0 to 1 (0)")
     add("--people", default="", metavar="A,B", help="of the folder; all when left out")
     add("--json", type=Path, metavar="FILE", help="writes every row")
-    args = parser.parse_args(argv)
+    add("--plot", type=Path, metavar="FILE.png", help="draws the gains over the minutes")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    args = _parser().parse_args(argv)
+    rows: list[Row] = []
     try:
-        if args.minutes <= 0.0 or args.close_ups < LEAST_CLOSE_UPS:
-            raise ValueError(f"--minutes above 0, --close-ups {LEAST_CLOSE_UPS} or more")
-        if args.pairs is not None and args.pairs < LEAST_PAIRS:
-            raise ValueError(f"--pairs {LEAST_PAIRS} or more")
+        settings = settings_of(args)
+        if args.plot is not None and not cv2.haveImageWriter(str(args.plot)):
+            raise ValueError(f"--plot {args.plot}: a name with .png or .jpg")
         side = CROP_PX[args.scale] * args.scale
         people = [p for p in load_people(args.data, side) if len(p.photos) >= LEAST_PHOTOS]
         wanted = [name for name in args.people.split(",") if name]
@@ -202,26 +307,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not chosen or len(people) < 2:
             raise ValueError(f"{args.data}: needs two people of {LEAST_PHOTOS} photos or more")
         network = load_network(weights_files(args.scale)[1])
+        for setting, person in product(settings, chosen):
+            other = people[(people.index(person) + 1) % len(people)]
+            rows += evaluate(person, other, network, setting)
+            print(
+                f"{setting}: {_line(person.name, _pairs(rows)[-1:])}", file=sys.stderr, flush=True
+            )
+            if args.json is not None:  # after each one: hours are not lost by an interruption
+                text = json.dumps([asdict(row) for row in rows], indent=1)
+                write_whole(args.json, text + "\n")
+        print(table(rows))
+        if args.plot is not None:
+            save(args.plot, curves(rows))
     except (OSError, ValueError, EngineError) as error:
         return reported(error)
-    rows: list[Row] = []
-    for person in chosen:
-        other = people[(people.index(person) + 1) % len(people)]
-        found, lost = evaluate(person, other, network, args.minutes, args.close_ups, args.pairs)
-        rows += found
-        print(table(found).splitlines()[-1], f"control {lost:+.2f} dB", file=sys.stderr, flush=True)
-    print(table(rows))
-    if args.json is not None:
-        write_whole(args.json, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    if sys.platform == "linux" and any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "engines.personal.people_evaluation", *sys.argv[1:]],
-            os.environ | ALLOCATOR,
-        )
+    with_allocator("engines.personal.people_evaluation")
     torch.set_num_threads(default_threads())
     sys.exit(main())

@@ -1,8 +1,8 @@
 """Training pairs from somebody's own close-ups, as the stream would make them.
 
 A pair is one close-up, damaged as a call damages a face far away, and others as exemplars, aligned
-in pixels. The pairs are those of `engines.hime.data`, with one person and nobody else: nothing of
-other people is shipped with the program.
+in pixels. The pairs are those of `engines.hime.data`, with one person; nothing of other people is
+shipped with the program.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from engines.hime.data import Batch, Batches, Image, Recipe, Rng, to_images, to_
 from engines.hime.model import Hime
 from engines.hime.people import Person
 from engines.personal.close_ups import CloseUp
+from engines.personal.method import Method
 
 CROP_PX = {4: 32, 8: 16}
 """Side of the crops that are learnt from, by scale: of a close-up 128 px of detail."""
@@ -57,30 +58,42 @@ def recipe_for(scale: int, count: int) -> Recipe:
 
 
 class PersonalBatches(Batches):
-    """Batches of one person, from memory; batch number k depends on the seed and k alone.
+    """Batches of one person, and of others if they are wanted, from memory.
+
+    Batch number k depends on the seed and k alone.
 
     Args: shipped: the network with the shipped weights. Exemplars are aligned as in a stream from
           its second frame on: to what it makes with them, which shows more than the crop does. By
           pairs without that a network learns to trust exemplars less than they deserve (16 px x8,
           two people, 1,024 pairs: +0.32 instead of +0.46 dB).
+          method: says whether other people's pairs are among them.
     """
 
     def __init__(
-        self, close_ups: Sequence[CloseUp], shipped: Hime, count: int, seed: int, steps: int
+        self,
+        close_ups: Sequence[CloseUp],
+        shipped: Hime,
+        count: int,
+        seed: int,
+        steps: int,
+        method: Method | None = None,
     ) -> None:
+        self._method = method or Method()
         super().__init__([], recipe_for(shipped.config.scale, count), seed, steps)
         self._shipped = shipped
         self._photos = tuple(one.picture for one in close_ups)
 
     @cached_property
     def people(self) -> list[Person]:
-        """The one person."""
-        return [Person("", self._photos)]
+        """The person, and others where the method has some."""
+        return [Person("", self._photos), *self._method.general]
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
         """How often each person is drawn."""
-        return np.ones(1)
+        others = len(self._method.general)
+        share = self._method.share
+        return np.array([1.0 - share, *[share / max(others, 1)] * others])
 
     @torch.inference_mode()
     def _aligned(self, crops: Tensor, exemplars: list[list[Image]]) -> list[list[Image]]:

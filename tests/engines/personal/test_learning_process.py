@@ -16,8 +16,9 @@ from engines.hime.model import Hime
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.gain import Gain
 from engines.personal.held_out import HeldOut
-from engines.personal.learner import KEPT, Learner
+from engines.personal.learner import Learner
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
+from engines.personal.method import KEPT
 from engines.weights.manifest import weights_files
 from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, hopper
 

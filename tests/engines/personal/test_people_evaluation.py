@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import pytest
 
+from engines.diagram import HEIGHT, WIDTH
+from engines.hime.model import Hime
+from engines.hime.people import Person
 from engines.personal import people_evaluation
-from engines.personal.people_evaluation import main
+from engines.personal.gain import Scores
+from engines.personal.people_evaluation import Row, Setting, main
 from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, hopper
+
+LITTLE, MORE = Scores(20.0, 0.5, 0.4), Scores(21.0, 0.6, 0.5)
 
 
 @pytest.fixture
@@ -50,6 +57,37 @@ def test_rows_of_a_person(
     assert lines[-1].startswith("| mean of 1 | 6 |")
 
 
+def test_every_combination_has_rows_and_a_line_in_the_diagram(
+    people: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Setting] = []
+
+    def learnt(person: Person, other: Person, network: Hime, setting: Setting) -> list[Row]:
+        asked.append(setting)
+        one = Row(person.name, 6, 0.0, 0, LITTLE, LITTLE, LITTLE, False, str(setting))
+        later = replace(one, minutes=1.0, scores=MORE, used=True, control=-0.5)
+        return [one, later]
+
+    monkeypatch.setattr(people_evaluation, "evaluate", learnt)
+    plot, general = people / "curves.png", str(people)
+    argv = ["--data", str(people), "--train", "all,last", "--general", general]
+    argv += ["--general-share", "0,0.25", "--rate", "1e-4", "--parts", "0.1", "--plot", str(plot)]
+    assert main(argv) == 0
+    methods = [(one.method.train, one.method.share) for one in asked]
+    assert methods == [(t, s) for t in ("all", "last") for s in (0.0, 0.25) for _ in range(2)]
+    assert {one.method.rate for one in asked} == {1e-4}
+    assert {one.parts for one in asked} == {(0.1, 1.0)}
+    assert [bool(one.method.general) for one in asked] == [share > 0.0 for _, share in methods]
+    out = capsys.readouterr().out
+    assert out.count("mean of 2") == 2 * 4
+    assert "**last, 0.0001, 25 % general, 36 close-ups**" in out
+    assert "| 21.00 (+1.00) |" in out
+    assert "| -0.50 |" in out
+    drawn = cv2.imread(str(plot))
+    assert drawn is not None
+    assert drawn.shape == (3 * HEIGHT, WIDTH, 3)
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -57,6 +95,12 @@ def test_rows_of_a_person(
         (["--close-ups", "5"], "--close-ups 6 or more"),
         (["--pairs", "63"], "--pairs 64 or more"),
         (["--people", "nobody"], "needs two people"),
+        (["--parts", "0.5,2"], "--parts above 0, up to 1"),
+        (["--rate", "fast"], "'fast': expected numbers"),
+        (["--rate", "0"], "rate must be above 0"),
+        (["--train", "first"], "one of all, enhance, last, not first"),
+        (["--general-share", "0.5"], "need each other"),
+        (["--plot", "curves.doc"], "a name with .png or .jpg"),
     ],
 )
 def test_mistakes_are_named(
