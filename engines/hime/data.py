@@ -161,7 +161,7 @@ class Batches(Dataset[Batch]):
     @cached_property
     def _largest(self) -> int:
         """Side of the largest photos, px."""
-        return max(person.photos[0].shape[0] for person in self.people)
+        return int(max(person.photos[0].shape[0] for person in self.people))
 
     @cached_property
     def _by_source(self) -> list[list[Person]]:
