@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import zipfile
@@ -10,7 +9,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 import torch
 
@@ -18,7 +16,7 @@ from engines import diagram
 from engines.alignment import align
 from engines.hime import curves, train
 from engines.hime.cases import make_cases
-from engines.hime.checkpoint import load_network, named_weights, start_from
+from engines.hime.checkpoint import load_network, start_from
 from engines.hime.data import (
     Batches,
     Recipe,
@@ -30,7 +28,7 @@ from engines.hime.data import (
 from engines.hime.deformable import DeformableAlignment
 from engines.hime.evaluate import outputs
 from engines.hime.export import main
-from engines.hime.loader import batches, guide_of
+from engines.hime.loader import batches
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
 from tests.noise_people import make_people
@@ -103,63 +101,6 @@ def test_exemplars_of_a_batch_are_aligned_to_its_crops(people: Path) -> None:
         made = to_tensor(align(crop, to_images(raw)))
         torch.testing.assert_close(given, made, rtol=0, atol=1e-6)
     assert 0 < float(batch.exemplars[:, :, 3].mean()) < 1
-
-
-def test_exemplars_are_aligned_again_to_what_the_guide_makes_with_them(people: Path) -> None:
-    """As a stream does from its second frame on."""
-    recipe = Recipe(4, pixels=8192, slots=(3,), slot_weights=(1,), wrong=0, blank=0, clean=1)
-    torch.manual_seed(3)
-    guide = Hime(Config()).eval()
-    once, raw = (
-        Batches([people], replace(recipe, aligned=aligned), 1, 2)[0] for aligned in (True, False)
-    )
-    batch = Batches([people], recipe, 1, 2, guide=guide)[0]
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        made = to_images(guide(once.crop, once.exemplars, torch.ones(8, 3)).float())
-    assert not torch.equal(once.exemplars, batch.exemplars)
-    for k, crop in enumerate(to_images(batch.crop)):
-        again = to_tensor(align(crop, to_images(raw.exemplars[k]), made[k]))
-        torch.testing.assert_close(batch.exemplars[k], again, rtol=0, atol=1e-6)
-
-
-def test_some_samples_have_one_other_persons_exemplars_alone(tmp_path: Path) -> None:
-    colours = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
-    for name, colour in colours.items():
-        (tmp_path / name).mkdir()
-        for photo in range(4):
-            cv2.imwrite(
-                str(tmp_path / name / f"{photo}.png"), np.full((SIDE, SIDE, 3), colour, np.uint8)
-            )
-    shown = {}
-    for share in (0.0, 1.0):
-        recipe = Recipe(4, pixels=8192, slots=(3,), slot_weights=(1,), wrong=0, blank=0)
-        recipe = replace(recipe, strange=share, aligned=False, clean=1)
-        batch = Batches([tmp_path], recipe, 1, 2)[0]
-        truth = batch.truth.mean(dim=(2, 3)).argmax(dim=1)
-        given = batch.exemplars.mean(dim=(3, 4)).argmax(dim=2)
-        assert bool((given == given[:, :1]).all())
-        shown[share] = float((given[:, 0] != truth).float().mean())
-    assert shown[0.0] == 0
-    # who is drawn for the exemplars may be the same person, by chance
-    assert 0.25 < shown[1.0] <= 1
-
-
-def test_a_guide_that_does_not_fit_is_refused_in_one_line(
-    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plain = arguments(people, tmp_path / "run", 1)
-    for option, message in (
-        ([], "error: --guide .* enlarges 8 times, not 4"),
-        (["--alignment", "deformable"], "error: --guide is for --alignment pixels"),
-    ):
-        guide = named_weights("research", 8)
-        assert train.main([*plain, "--guide", str(guide), *option]) == 2
-        assert re.match(message, capsys.readouterr().err)
-    assert guide_of(parse("", plain)) is None
-    shipped = ["--guide", str(named_weights("research", 4))]
-    found = guide_of(parse("", [*plain, *shipped]))
-    assert found is not None
-    assert found.scale == 4
 
 
 def test_clean_share_is_clean(people: Path) -> None:
