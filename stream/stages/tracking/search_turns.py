@@ -30,7 +30,10 @@ class SearchTurns:
         self._searches_due = 0.0
 
     def lay(self, width: int, height: int, finer: int) -> None:
-        """Pictures of another size come; see `tiles`."""
+        """Pictures of another size come.
+
+        Args: width, height: of them, px. finer: see `tiles`.
+        """
         self._tiles = tiles(width, height, finer=finer)
         self._turn = 0
 
@@ -44,7 +47,8 @@ class SearchTurns:
     def next(self, image: Image, pace: Pace, quality: QualityLevel, turns: int) -> Iterator[Region]:
         """The tiles to search in this picture: at ordinary rates one of those that do not rest.
 
-        Args: turns: so many have their turn for each that is searched; of pictures that are far
+        Args: image: RGB uint8 (H, W, 3). pace: of the pictures. quality: how many may be searched.
+              turns: so many have their turn for each that is searched; of pictures that are far
               apart, every tile that has its turn is searched.
         """
         count = self._count(pace, quality)
