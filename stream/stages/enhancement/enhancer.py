@@ -161,10 +161,10 @@ class Enhancer(Stage):
         self._last_s = now_s
 
         for face in frame.faces:
-            track = self._tracks.get(face.track_id)
-            if track is None:
+            if face.track_id not in self._tracks:
                 network = FaceNetwork(self._runtimes, self._count_encode)
-                track = self._tracks[face.track_id] = _Track(now_s, network)
+                self._tracks[face.track_id] = _Track(now_s, network)
+            track = self._tracks[face.track_id]
             track.wanted = self._gains(face, view, track.wanted)
             track.last_s = now_s
         chosen = self._choose(frame.faces)
