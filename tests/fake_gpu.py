@@ -202,12 +202,15 @@ class FakeTensorrt:
     """Stands in for the module `tensorrt`; everything on it that engines/ calls.
 
     Args: version: plans of another one are refused. spoil: bends each picture it makes.
+          refits: what a refit does: takes the "new" weights, keeps the "old" ones although it says
+          that it took them, "never" takes any, has weights "missing", or fails while it reads
+          ("read") or takes them ("take").
     """
 
     NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=0)
     MemoryPoolType = SimpleNamespace(WORKSPACE=0)
     ProfilingVerbosity = SimpleNamespace(DETAILED=0)
-    BuilderFlag = SimpleNamespace(TF32=0)
+    BuilderFlag = SimpleNamespace(TF32=0, REFIT=1)
     DataType = SimpleNamespace(FLOAT="float32", HALF="float16", UINT8="uint8")
     TensorIOMode = SimpleNamespace(INPUT=True, OUTPUT=False)
 
@@ -218,8 +221,13 @@ class FakeTensorrt:
         pass
 
     def __init__(
-        self, cuda: FakeCuda, version: str = "11.4.0.106", spoil: Callable[[Any], Any] | None = None
+        self,
+        cuda: FakeCuda,
+        version: str = "11.4.0.106",
+        spoil: Callable[[Any], Any] | None = None,
+        refits: str = "new",
     ) -> None:
+        self.refits, self.refitted = refits, 0
         self.cuda, self.__version__, self.spoil = cuda, version, spoil
         self.builds = 0
         self.mark = f"{version}|".encode()
@@ -237,6 +245,8 @@ class FakeTensorrt:
                 blob = SimpleNamespace(serialize=lambda: b"timings")
                 config.get_timing_cache = lambda: blob
                 config.progress_monitor = None
+                config.flags = []
+                config.set_flag = config.flags.append
                 return config
 
             def build_serialized_network(self, network: Any, config: Any) -> bytes | None:
@@ -245,7 +255,8 @@ class FakeTensorrt:
                 watch.phase_start("Building", None, 2)
                 going = [watch.step_complete("Building", step) for step in range(2)]
                 watch.phase_finish("Building")
-                return fake.mark + network.model if all(going) else None
+                refittable = b"R" * (fake.BuilderFlag.REFIT in config.flags)
+                return fake.mark + refittable + network.model if all(going) else None
 
         class OnnxParser:
             def __init__(self, network: Any, log: Any) -> None:
@@ -265,16 +276,52 @@ class FakeTensorrt:
                     return None
                 return _Engine(fake, plan.removeprefix(fake.mark))
 
+        class Refitter:
+            def __init__(self, engine: _Engine, log: Any) -> None:
+                self.engine, self.log, self.model = engine, log, b""
+
+            def get_missing_weights(self) -> list[str]:
+                return ["head.weight"] if fake.refits == "missing" else []
+
+            def refit_cuda_engine(self) -> bool:
+                assert not self.engine.contexts, "nothing may use the weights meanwhile"
+                if fake.refits == "take":
+                    self.log.log(1, "Weights have the wrong count")
+                    return False
+                fake.refitted += 1
+                if fake.refits == "new":
+                    self.engine.load(self.model)
+                return True
+
+        class OnnxParserRefitter:
+            num_errors = 1
+
+            def __init__(self, refitter: Refitter, log: Any) -> None:
+                self.refitter = refitter
+
+            def refit_from_bytes(self, model: bytes) -> bool:
+                self.refitter.model = model
+                return fake.refits != "read"
+
+            def get_error(self, index: int) -> Any:
+                return SimpleNamespace(desc=lambda: "no such initializer")
+
         self.Builder, self.OnnxParser, self.Runtime = Builder, OnnxParser, Runtime
+        self.Refitter, self.OnnxParserRefitter = Refitter, OnnxParserRefitter
 
 
 class _Engine:
     def __init__(self, fake: FakeTensorrt, model: bytes) -> None:
+        self.fake = fake
+        self.device = fake.cuda.current()
+        self.refittable = model.startswith(b"R") and fake.refits != "never"
+        self.contexts = 0
+        self.load(model.removeprefix(b"R"))
+
+    def load(self, model: bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
-        self.fake = fake
-        self.device = fake.cuda.current()
         self.session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
@@ -294,6 +341,7 @@ class _Engine:
         return self.ports[name][2]
 
     def create_execution_context(self) -> _Context | None:
+        self.contexts += 1
         return _Context(self)
 
 
