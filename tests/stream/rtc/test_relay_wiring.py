@@ -25,7 +25,8 @@ from stream.rtc.relay_options import RelayOptions
 from stream.rtc.server import run_relay
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.enhancer import Enhancer
-from stream.stages.exemplars.bank import CAPACITY, Bank
+from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.exemplar_set import CAPACITY
 from stream.stages.framing.framing import Framing
 from stream.telemetry.metrics import FRAMES
 from tests import rtc_calls
