@@ -1,7 +1,8 @@
 # make demo   create .venv, install, and run the main job: out/demo.mp4, out/demo.png; then a recording,
 #             out/call.mp4 to out/call_closeup.mp4
 # make test   install what tests need; format check, lint, strict types, tests
-# make test-versions  tests of what depends on others, with the oldest and the newest versions allowed
+# make test-versions  tests of what depends on others, with the oldest and the newest versions allowed;
+#             VERSIONS=--where-possible skips those that cannot be fetched
 # make format mend format and lint
 
 PYTHON ?= python3
@@ -30,7 +31,7 @@ test: .venv/installed-test | system-test
 	$(BIN)/pytest -m real_time
 
 test-versions: .venv/installed-test
-	$(BIN)/python -m tests.dependency_versions -- -n 2 --dist loadfile
+	$(BIN)/python -m tests.dependency_versions $(VERSIONS)
 
 format: .venv/installed-test
 	$(BIN)/ruff format $(SOURCES)

@@ -113,6 +113,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                         scale=options.scale,
                         opener=network.lend(),
                         watch=watch,
+                        every=options.every,
                     )
                 }
                 if watch is not None:
@@ -121,7 +122,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                 learning = learn(call, options.learn, scale=options.scale)
                 measured[LEARNED] = run(
                     call, likeness, scale=options.scale, opener=network.lend(),
-                    personal=learning.runtimes,
+                    personal=learning.runtimes, every=options.every,
                 )  # fmt: skip
             for kind, notes in measured.items():
                 name = f"{cast.name}{kind}"
@@ -236,6 +237,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", type=_size, default=(640, 360), metavar="WxH", help="of the camera (640x360)")
     add("--scale", type=float, default=2.0, help="output over camera size (2)")
     add("--seed", type=int, default=0, help="of the camera's noise and of the casting")
+    add("--every", type=int, default=1, choices=range(1, 5), metavar="N", help="the network "
+        "runs in every N-th frame, as on the quality ladder of calls (1)")  # fmt: skip
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--stages", action="store_true", help="fine detail of far faces after every stage, too")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")

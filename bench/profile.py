@@ -60,7 +60,7 @@ PARTS = {
     "enhancer: network": "engines.runtimes.cpu:CpuRuntime.enhance",
     "enhancer: finish detail": f"{_ENHANCEMENT}.enhancer:finished",
     "enhancer: temporal filter": f"{_ENHANCEMENT}.temporal_filter:TemporalFilter.__call__",
-    "enhancer: carry a patch": f"{_ENHANCEMENT}.enhancer:carried",
+    "enhancer: carry the detail": f"{_ENHANCEMENT}.detail_carrier:DetailCarrier.__call__",
     "check: difference": f"{_ENHANCEMENT}.consistency_check:difference",
     "compositor: view": f"{_COMPOSITOR}:resample",
     "compositor: back-project": f"{_COMPOSITOR}:back_project",

@@ -15,6 +15,7 @@ from stream.events import EventLog
 from stream.frame import Frame
 from stream.graph import Opener, Stages
 from stream.protocols import Stage
+from stream.quality_ladder import EVERYBODY
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.people.person_index import PersonIndex
 from stream.recordings.people_learning import PeopleLearning
@@ -30,6 +31,7 @@ def run(
     opener: Opener,
     personal: PersonalRuntimes | None = None,
     watch: StageWatch | None = None,
+    every: int = 1,
 ) -> Notes:
     """A recording of the call, the whole picture on a canvas `scale` times larger.
 
@@ -39,11 +41,12 @@ def run(
     Args:   opener: of the network, which may serve several calls.
             personal: of people who were learnt, see `learn`.
             watch: sees every stage of what comes after the bank, with the exemplars.
+            every: the network runs in every so many frames.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
-    stages = _build(call, scale, opener, personal)
+    stages = _build(call, scale, opener, personal, every=every)
     try:
-        blind = _build(call, scale, opener)
+        blind = _build(call, scale, opener, every=every)
     except BaseException:
         stages.close()
         raise
@@ -88,9 +91,14 @@ def learn(call: Call, minutes: float, *, scale: float = 2.0) -> PeopleLearning:
 
 
 def _build(
-    call: Call, scale: float, opener: Opener, personal: PersonalRuntimes | None = None
+    call: Call,
+    scale: float,
+    opener: Opener,
+    personal: PersonalRuntimes | None = None,
+    *,
+    every: int,
 ) -> Stages:
-    return Stages.build(
+    stages = Stages.build(
         call.size,
         call.rate,
         framing="fixed",
@@ -98,6 +106,10 @@ def _build(
         runtime=opener,
         personal=personal,
     )
+    if every > 1:
+        for stage in stages.all:
+            stage.apply(replace(EVERYBODY, enhance_every=every))
+    return stages
 
 
 def _through(frame: Frame, stages: list[Stage]) -> Frame:

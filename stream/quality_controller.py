@@ -31,6 +31,10 @@ ROOM = 0.6
 FRAMES = 10
 """So many make a judgement, after each step anew; half as many where they are very slow ones."""
 VERY_SLOW = 3.0
+DEAR_PART, DEAR = 4, 0.7
+"""Where the network does not run in every frame, latency is that of the frames in which it does: of
+the slowest quarter of the frames, `DEAR` of the mean counts as the load where that is more. So they
+may take 1.2 of the time between frames."""
 OUTLIERS = 2
 """So many of them, the slowest, do not count: a model that is loaded, another program's burst."""
 LOOKED_AT = 2 * FRAMES
@@ -136,7 +140,11 @@ class QualityController:
     def _load(self) -> float:
         """Time needed over time there is. A mean, since some work falls on some frames only."""
         usual = sorted(self._worked_s)[: len(self._worked_s) - OUTLIERS]
-        return sum(usual) / len(usual) / self._between_s()
+        load_s = sum(usual) / len(usual)
+        if self.quality.enhance_every > 1:
+            dear = usual[-max(1, len(usual) // DEAR_PART) :]
+            load_s = max(load_s, DEAR * sum(dear) / len(dear))
+        return load_s / self._between_s()
 
     def _between_s(self) -> float:
         if not self._intervals_s:
@@ -206,16 +214,19 @@ class QualityController:
             old, new = LADDER[self._level], LADDER[level]
             if not sides and not waiting and new.follow_every == old.follow_every > 1:
                 return self._level
+            wider = waiting and new.widest_px > old.widest_px
+            # The next to come may take the largest crop; that must not stop the picture.
+            if sides and not wider and load * (new.largest_px / max(sides)) ** 2 > VERY_SLOW:
+                return free
             if (
-                new.search_every < old.search_every
+                wider
+                or new.search_every < old.search_every
                 or new.follow_every < old.follow_every
                 or (new.max_faces > old.max_faces and len(frame.faces) > old.max_faces)
                 or (new.largest_px > old.largest_px and max(sides, default=0) >= old.largest_px)
-                or (new.widest_px > old.widest_px and waiting)
                 or new.enhance_every < old.enhance_every
             ):
                 return level
-            # The next to come may take the largest crop; that must not stop the picture.
-            if sides and load * (new.largest_px / max(sides)) ** 2 <= VERY_SLOW:
+            if sides:
                 free = level
         return free

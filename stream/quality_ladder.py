@@ -1,8 +1,9 @@
 """Quality ladder: what the stages of a call may spend on a frame, from everything to the least.
 
 When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
-dearest and seen least, large crops; then how often faces are looked for, how many are enhanced, how
-much around a face, at last how often. Recordings, which wait, always have `EVERYBODY`.
+dearest and seen least, the network in every frame; then large crops, how often faces are looked
+for, how many are enhanced, and how much around a face. Recordings, which wait, always have
+`EVERYBODY`.
 """
 
 from __future__ import annotations
@@ -50,8 +51,7 @@ class QualityLevel:
     """Of all crops of a frame together, by which the network's time grows; where they have more,
     the largest become smaller."""
     enhance_every: int = 1
-    """A face is enhanced in every so many frames; between them its last patch moves with it."""
-
+    """The network runs for a face in every so many frames; between them its detail moves along."""
     align_every_s: float = 0.0
     """While a crop stays in its place, exemplars are aligned and encoded this often at most."""
 
@@ -78,15 +78,16 @@ def _ladder() -> tuple[QualityLevel, ...]:
     steps = [FULL]
     for name, change in (
         ("large faces share", {"pixels": MOST_FACES * TYPICAL_PX**2}),
+        ("the network in every other frame", {"enhance_every": 2}),
+        ("faces followed in every other frame", {"follow_every": 2, "search_every": 2}),
         ("crops of 128 px", {"largest_px": 128}),
         ("crops of 96 px", {"largest_px": TYPICAL_PX}),
         ("new faces sought less often", {"search_every": 4, "align_every_s": 0.2}),
-        ("faces followed in every other frame", {"follow_every": 2}),
         ("two faces", {"max_faces": 2}),
         ("one face", {"max_faces": 1}),
         ("crops of 64 px", {"largest_px": 64}),
         ("crops of 48 px", {"largest_px": FIRST_PX}),
-        ("enhanced in every other frame", {"enhance_every": 2}),
+        ("the network in every third frame", {"enhance_every": 3}),
     ):
         steps.append(replace(steps[-1], name=name, **change))
     return tuple(steps)

@@ -37,8 +37,9 @@ RING = (0.7, 1.06)
 """Where a patch ends, in half sides of the headshot."""
 CORE, RIM = 0.75, 0.5
 """All of it shows up to the first; from the second on to there is its rim."""
-SLOW_EVERY, LIKENESS_EVERY = 4, 8
-"""SSIM, HaarPSI, detail, tOF, seams and grain, and likeness, in every so many-th frame."""
+SLOW_EVERY, LIKENESS_EVERY = 5, 7
+"""SSIM, HaarPSI, detail, tOF, seams and grain, and likeness, in every so many-th frame. Odd: with
+`--every`, frames without the network are among them, too."""
 SETTLED_S = 0.7
 """After the scene froze; by then every patch has faded in."""
 WAYS = ("bicubic", "alone", "closeup")

@@ -19,6 +19,7 @@ from stream.image.resample import Rect, Size
 from stream.media.chroma import PLACES, UNSPECIFIED, is_halved, place_of
 from stream.media.colour import Colour, colour_of
 from stream.media.pyav import exact
+from stream.media.transparency import is_transparent
 
 CHROMATICITY_STEPS = 50_000
 LUMINANCE_STEPS = 10_000
@@ -30,8 +31,9 @@ UNKEPT = {
     "DOVI_RPU_BUFFER": "the Dolby Vision metadata",
     "DYNAMIC_HDR_PLUS": "the HDR10+ metadata",
     "A53_CC": "captions inside the pictures",
+    "alpha_mode": "transparency",
 }
-"""Side data that no encoder here is given → what people call it."""
+"""Side data, and what a track says, that no encoder here is given → what people call it."""
 SLOWEST = Fraction(1, 30)
 """Pictures a second: screen recordings have one every few seconds."""
 _STEREO = struct.Struct("=2i")
@@ -204,6 +206,15 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
             # That it is there is all that is asked of it.
             found[name] = b""
     return found
+
+
+def side_data_of_track(pictures: VideoStream, format_: str) -> dict[str, bytes]:
+    """What a track says beside its decoded pictures, of a pixel format by FFmpeg's name: VP8 and
+    VP9 have transparency in pictures of their own, which FFmpeg's own decoders leave out."""
+    told = {key.lower(): text for key, text in pictures.metadata.items()}
+    return (
+        {"alpha_mode": b""} if told.get("alpha_mode") == "1" and not is_transparent(format_) else {}
+    )
 
 
 def scaled_matrix(

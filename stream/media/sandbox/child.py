@@ -146,7 +146,7 @@ def decode(path: Path, connection: Connection, memory: int, until: int | None) -
         frames = source.decoded()
         first = next(frames)
         ends: Message = {"until": until, "cut_off": is_cut_off(path)}
-        send(connection, {"facts": source.facts(describe) | beside(first) | ends})
+        send(connection, {"facts": source.facts(describe) | beside(first, source.sides) | ends})
         for frame in chain([first], frames):
             slots.send(frame, source.damaged)
             if time.monotonic() - timed_s > ALIVE_S:

@@ -14,6 +14,7 @@ child → parent                                    parent → child
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -23,7 +24,6 @@ from av import VideoFrame
 
 from stream.errors import InputError
 from stream.media.pyav import exact
-from stream.media.video_format import side_data_of
 
 LONGEST = 1 << 16
 """Bytes of a message."""
@@ -101,9 +101,9 @@ def describe(container: Any, stream: Any) -> Message:
     return facts
 
 
-def beside(frame: VideoFrame) -> Message:
+def beside(frame: VideoFrame, side_data: Mapping[str, bytes]) -> Message:
     """What planes do not tell of the first picture, as part of a message."""
-    sides = {name: data.hex() for name, data in side_data_of(frame).items()}
+    sides = {name: data.hex() for name, data in side_data.items()}
     return {"sides": sides, "interlaced": frame.interlaced_frame}
 
 

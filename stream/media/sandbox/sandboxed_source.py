@@ -110,7 +110,7 @@ class SandboxedSource(FileSource):
             with self._understanding():
                 facts = said(message, "facts", dict)
                 container = understand(facts)
-                self._sides, self._interlaced = understand_beside(facts)
+                self.sides, self._interlaced = understand_beside(facts)
                 self._until, self._less = number(facts, "until"), maybe(facts, "cut_off")
         except BaseException:
             self.close()
@@ -123,7 +123,7 @@ class SandboxedSource(FileSource):
 
     def _video_format(self, first: av.VideoFrame) -> VideoFormat:
         aspect = exact(self._stream.sample_aspect_ratio) or Fraction(1)
-        return VideoFormat.of(first, aspect, sides=self._sides, interlaced=self._interlaced)
+        return VideoFormat.of(first, aspect, sides=self.sides, interlaced=self._interlaced)
 
     def _shown_until(self) -> int | None:
         return self._until

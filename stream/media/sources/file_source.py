@@ -27,7 +27,12 @@ from stream.media.deinterlacer import Deinterlacer
 from stream.media.pictures_end import end_of
 from stream.media.pyav import READING, exact
 from stream.media.sources.kinds import FORMATS
-from stream.media.video_format import VideoFormat, plausible_rate
+from stream.media.video_format import (
+    VideoFormat,
+    plausible_rate,
+    side_data_of,
+    side_data_of_track,
+)
 
 MAX_PIXELS = 4096 * 4096
 """Of one picture. A crafted file of 200 KB can ask for gigabytes."""
@@ -94,6 +99,8 @@ class FileSource:
         """Pictures of two fields in it, which were made whole."""
         self.broke_off = False
         """Whether reading ended with an error."""
+        self.sides: dict[str, bytes] = {}
+        """What lies beside the pictures, see `stream.media.video_format.side_data_of`."""
         self._last_pts: int | None = None
         self._frames_read = 0
         self._threads = threads
@@ -198,7 +205,9 @@ class FileSource:
         return stream
 
     def _video_format(self, first: av.VideoFrame) -> VideoFormat:
-        return VideoFormat.of(first, exact(self._stream.sample_aspect_ratio) or Fraction(1))
+        aspect = exact(self._stream.sample_aspect_ratio) or Fraction(1)
+        self.sides = side_data_of(first) | side_data_of_track(self._stream, first.format.name)
+        return VideoFormat.of(first, aspect, sides=self.sides)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         deinterlacer = Deinterlacer()

@@ -23,11 +23,12 @@ from stream.picture_options import DETAIL
 from stream.protocols import FaceState, Stage
 from stream.quality_ladder import FULL, QualityLevel
 from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, CropSelector
+from stream.stages.enhancement.detail_carrier import DetailCarrier
 from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
 from stream.stages.enhancement.exemplar_gate import ExemplarGate, Verdict
 from stream.stages.enhancement.network_timing import seconds_a_face
 from stream.stages.enhancement.runtime_set import PersonalRuntimes, RuntimeSet
-from stream.stages.enhancement.temporal_filter import TemporalFilter, carried
+from stream.stages.enhancement.temporal_filter import TemporalFilter
 
 MIN_ZOOM = 1.2
 STAY_ZOOM = 1.15
@@ -46,12 +47,8 @@ class _Track:
     weight: float = 0.0
     wanted: bool = False
     selector: CropSelector = field(default_factory=CropSelector)
-    kept: Patch | None = field(default=None, repr=False)
-    """The last patch, where patches are used for more than one frame."""
-    center: tuple[float, float] = (0.0, 0.0)
-    """Of the face in it, px of the frame."""
-    side_px: float = 0.0
-    """Of the face's headshot in it."""
+    carrier: DetailCarrier | None = field(default=None, repr=False)
+    """Of the network's last patch, where patches are used for more than one frame."""
     temporal_filter: TemporalFilter = field(default_factory=TemporalFilter, repr=False)
     encoded: tuple[int, Runtime] | None = field(default=None, repr=False)
     """Of which alignment the features are, and by which runtime."""
@@ -188,7 +185,7 @@ class Enhancer(Stage):
                 track.selector.put(face, *size)
                 size = None
             if size is None:
-                track.kept = None
+                track.carrier = None
                 track.temporal_filter.forget()
                 track.alignment.forget()
             patch = self._patch(frame, face, size, step_s) if size else None
@@ -199,7 +196,7 @@ class Enhancer(Stage):
     def _forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
-            track.kept = None
+            track.carrier = None
             track.temporal_filter.forget()
             track.alignment.forget()
 
@@ -247,7 +244,7 @@ class Enhancer(Stage):
             if track_id in present:
                 continue
             track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
-            track.kept = None
+            track.carrier = None
             track.temporal_filter.forget()
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
@@ -270,22 +267,27 @@ class Enhancer(Stage):
     def _patch(self, frame: Frame, face: Face, size: tuple[int, int], step_s: float) -> Patch:
         track = self._tracks[face.track_id]
         selector = track.selector
-        # Several faces take turns.
-        if track.kept is not None and (self._frames + face.track_id) % self._quality.enhance_every:
-            grown = face.headshot_side_px / track.side_px
-            patch = carried(track.kept, track.center, face.center, grown)
-            return replace(patch, weight=track.weight)
         selector.put(face, *size)
         assert selector.corner is not None
         x0, y0 = selector.corner
         box = (x0, y0, x0 + selector.bucket, y0 + selector.bucket)
         crop = cut_square(frame.image, box)
-        image = self._enhance(crop, face, track, frame.time_s, step_s)
+        image = None
+        # Several faces take turns.
+        if (
+            track.carrier is not None
+            and (self._frames + face.track_id) % self._quality.enhance_every
+        ):
+            image = track.carrier(crop, selector.corner)
+        is_carried = image is not None
+        if image is None:
+            image = self._enhance(crop, face, track, frame.time_s, step_s)
         image = track.temporal_filter(image, box, crop)
-        patch = Patch(image, box, selector.scale, track.weight)
-        track.kept = patch if self._quality.enhance_every > 1 else None
-        track.center, track.side_px = face.center, face.headshot_side_px
-        return patch
+        if self._quality.enhance_every == 1:
+            track.carrier = None
+        elif not is_carried:
+            track.carrier = DetailCarrier(image, crop, selector.corner)
+        return Patch(image, box, selector.scale, track.weight)
 
     def _enhance(
         self, crop: Image, face: Face, track: _Track, now_s: float, step_s: float

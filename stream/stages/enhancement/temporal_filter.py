@@ -9,14 +9,13 @@ crop with eleven pixels changed by a level or two makes another rounding everywh
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.frame import Floats, Image, Patch
+from stream.frame import Floats, Image
 
 KEEP = 0.65
 """Of the last patch where both agree: what changes slowly is followed within three frames. With 0.7
@@ -38,10 +37,6 @@ SMOOTH_PX = 2.0
 FLOW_SHRINK = 2
 MOST_MOVE = 0.25
 """A crop that jumped by more than this part of its side shows too little of the same."""
-
-LEAST_SHIFT, LEAST_GROWTH = 0.25, 0.002
-"""Of a patch that is carried on: px of the patch and a part of its size, below which its pixels
-are left as they are."""
 
 Box = tuple[int, int, int, int]
 
@@ -152,28 +147,3 @@ def _warped(image: Image, where: NDArray[np.float64], how: int) -> Image:
     return np.asarray(
         cv2.warpAffine(image, where, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
-
-
-def carried(
-    patch: Patch, then: tuple[float, float], now: tuple[float, float], grown: float
-) -> Patch:
-    """An earlier patch where the face is now, as large as it is now.
-
-    What that leaves wrong, the compositor takes back: it compares every patch with what the camera
-    sees.
-
-    Args:    then, now: centre of the face, (x, y) px of the frame, in the patch and now.
-             grown: its size now over its size in the patch.
-    Returns: the box moved by whole pixels, the picture in it by the rest.
-    """
-    shift = [round(b - a) for a, b in zip(then, now, strict=True)]
-    x0, y0, x1, y1 = (value + shift[axis % 2] for axis, value in enumerate(patch.box))
-    rest = [b - a - s for a, b, s in zip(then, now, shift, strict=True)]
-    image = patch.image
-    if max(map(abs, rest)) * patch.scale > LEAST_SHIFT or abs(grown - 1.0) > LEAST_GROWTH:
-        # Around the face; cv2 puts pixel centres at whole numbers, hence the half.
-        center = [patch.scale * (a - c) - 0.5 for a, c in zip(then, patch.box[:2], strict=True)]
-        starts = [c - (c + patch.scale * r) / grown for c, r in zip(center, rest, strict=True)]
-        where = np.array([[1.0 / grown, 0.0, starts[0]], [0.0, 1.0 / grown, starts[1]]])
-        image = _warped(image, where, cv2.INTER_CUBIC)
-    return replace(patch, image=image, box=(x0, y0, x1, y1))

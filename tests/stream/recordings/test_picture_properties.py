@@ -11,6 +11,8 @@ import pytest
 from av.video.stream import VideoStream
 
 from stream.media.colour import Colour
+from stream.media.remux import copy_recording
+from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sinks.encoder import CodecName, Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource
@@ -28,6 +30,9 @@ def write(path: Path, pixels: str, place: str = "", codec: str = "ffv1") -> None
         stream = container.add_stream(codec, rate=25)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *SIZE, pixels
+        if codec == "libvpx":
+            # Without it there is no transparency.
+            stream.options = {"auto-alt-ref": "0"}
         if place:
             stream.codec_context.options = {"chroma_sample_location": place}
         for number in range(3):
@@ -185,3 +190,18 @@ def test_two_views_are_told_apart_where_the_file_can(
         assert notes == ["left out, libx264 does not write it: the stereo mapping"]
     else:
         assert (differences, notes) == ([], [])
+
+
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx"])
+def test_transparency_that_is_not_decoded_is_noted_and_copied(tmp_path: Path, codec: str) -> None:
+    """VP8 and VP9 have it in pictures of their own, beside the others."""
+    source, target, copy = (tmp_path / name for name in ("a.webm", "b.mp4", "c.mkv"))
+    write(source, "yuva420p", codec=codec)
+    differences, notes = written_anew(source, target, "h264")
+    assert notes == ["left out, no encoder writes it: transparency"]
+    assert differences == ["transparency is missing"]
+    with open_source(source) as opened:
+        assert opened.losses == tuple(notes)
+    assert copy_recording(source, copy) == ()
+    properties = PictureProperties.read(source)
+    assert check_recording(source, copy, properties=properties)["differences"] == []

@@ -6,10 +6,9 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-import pytest
 
-from stream.frame import Image, Patch
-from stream.stages.enhancement.temporal_filter import TemporalFilter, carried
+from stream.frame import Image
+from stream.stages.enhancement.temporal_filter import TemporalFilter
 
 SIDE, SCALE = 48, 4
 BOX = (100, 60, 148, 108)
@@ -127,32 +126,3 @@ def test_forgetting_another_size_and_a_jump_begin_anew() -> None:
     assert np.array_equal(filtered(temporal_filter, one, far), one)
     small = np.ascontiguousarray(other[:128, :128])
     assert np.array_equal(filtered(temporal_filter, small, (100, 60, 132, 92)), small)
-
-
-def test_a_carried_patch_lies_where_the_face_is_to_a_fraction_of_a_pixel() -> None:
-    scene = texture()
-    patch = Patch(piece(scene, 50, 50), BOX, SCALE)
-    moved = carried(patch, (124.0, 84.0), (126.5, 83.25), 1.0)
-    # The face moved by 2.5 px, the box by 2 (or 3); the picture by the rest.
-    left = 50 + SCALE * (moved.box[0] - BOX[0] - 2.5)
-    top = 50 + SCALE * (moved.box[1] - BOX[1] + 0.75)
-    assert moved.box[2] - moved.box[0] == SIDE
-    assert error(moved.image, piece(scene, left, top)) < 1.5
-    assert error(patch.image, piece(scene, left, top)) > 6.0
-
-
-def test_a_carried_patch_grows_around_the_face() -> None:
-    yy, xx = np.mgrid[0:192, 0:192]
-    disc = ((xx - 95.5) ** 2 + (yy - 95.5) ** 2 < 60**2).astype(np.uint8) * 200
-    patch = Patch(np.repeat(disc[..., None], 3, axis=2), BOX, SCALE)
-    grown = carried(patch, (124.0, 84.0), (124.0, 84.0), 1.1)
-    wide = np.flatnonzero(grown.image[96, :, 0] > 100)
-    assert len(wide) == pytest.approx(132, abs=2)
-    assert wide.mean() == pytest.approx(95.5, abs=0.6)
-
-
-def test_what_moves_by_whole_pixels_keeps_its_picture() -> None:
-    patch = Patch(piece(texture(), 50, 50), BOX, SCALE)
-    moved = carried(patch, (124.0, 84.0), (129.0, 81.0), 1.0)
-    assert moved.image is patch.image
-    assert moved.box == (105, 57, 153, 105)
