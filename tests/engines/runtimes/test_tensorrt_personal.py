@@ -24,7 +24,8 @@ from engines.tensorrt.engine_cache import EngineCache
 from engines.weights.manifest import weights_files
 from tests.engines.personal.test_personal_weights import brighter as brighter
 from tests.engines.runtimes.test_tensorrt_gpu import BUCKET, Setup, pictures
-from tests.fake_gpu import FakeCuda, FakeTensorrt
+from tests.fake_gpu import FakeCuda
+from tests.fake_tensorrt import FakeTensorrt
 
 NAME = "reconstruction.last.bias"
 
