@@ -24,7 +24,7 @@ RESEARCH, OPEN = "research", "open"
 WEIGHTS = (RESEARCH, OPEN)
 """What shipped weights were trained on: on footage for research, too, or on openly licensed
 pictures alone."""
-DEFAULT_WEIGHTS = RESEARCH
+DEFAULT_WEIGHTS = OPEN
 """Those that everything takes where nobody says which: the only place that says so."""
 SCALES = (4, 8)
 BUCKETS = {4: (32, 48, 64, 80, 96, 112, 128, 160), 8: (16, 24, 32)}

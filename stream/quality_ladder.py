@@ -52,6 +52,10 @@ class QualityLevel:
     the largest become smaller."""
     enhance_every: int = 1
     """The network runs for a face in every so many frames; between them its detail moves along."""
+    prepare_ahead: bool = False
+    """Where the network does not run in every frame: exemplars are aligned and encoded in the frame
+    before that of the network, which then runs on the crop of that frame."""
+
     align_every_s: float = 0.0
     """While a crop stays in its place, exemplars are aligned and encoded this often at most."""
 
@@ -83,6 +87,7 @@ def _ladder() -> tuple[QualityLevel, ...]:
         ("crops of 128 px", {"largest_px": 128}),
         ("crops of 96 px", {"largest_px": TYPICAL_PX}),
         ("new faces sought less often", {"search_every": 4, "align_every_s": 0.2}),
+        ("exemplars aligned a frame ahead", {"prepare_ahead": True}),
         ("two faces", {"max_faces": 2}),
         ("one face", {"max_faces": 1}),
         ("crops of 64 px", {"largest_px": 64}),

@@ -9,8 +9,8 @@ Without --held-out every third person is kept for the judgement. Ranges, layers 
 measured on the first people alone; what the report says of pictures is measured on the others. INT8
 pays for a runtime where it is faster than all its other precisions and loses no more than 0.05 dB
 to the truth; --ship puts it into engines/weights where it does, for every scale asked for. What
-is derived from pictures for open weights is derived from openly licensed ones: they need --sources,
-and other pictures of --data are left out. Whoever judges them may be anybody.
+is shipped with the open weights is derived from openly licensed pictures: they need --sources, and
+other pictures of --data are left out. Whoever judges them may be anybody.
 """
 
 from __future__ import annotations
@@ -235,8 +235,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for path in (*args.data, *args.held_out):
         if not path.exists():
             parser.error(f"{path} does not exist")
-    if args.weights == OPEN and args.sources is None:
-        parser.error(f"--weights {OPEN} needs --sources, which tells the licences of --data")
+    if args.ship and args.weights == OPEN and args.sources is None:
+        parser.error(
+            f"--ship with --weights {OPEN} needs --sources, which tells the licences of --data"
+        )
     return args
 
 

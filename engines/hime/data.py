@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 from engines.alignment import align
 from engines.hime import degrade
 from engines.hime.licences import Permit
+from engines.hime.model import Hime
 from engines.hime.people import Person as Person
 from engines.hime.people import cut as cut
 from engines.hime.people import load_people as load_people
@@ -75,6 +76,9 @@ class Recipe:
     """Share of slots that are marked invalid."""
     wrong: float = 0.07
     """Share of slots with another person's photo."""
+    strange: float = 0.0
+    """Share of samples all of whose exemplars are of one other person, as after a mistake of
+    identity."""
     blank: float = 0.02
     blurred: float = 0.04
     """Share of slots with a photo out of focus, and of samples with nothing else: a network that
@@ -123,15 +127,20 @@ class Batches(Dataset[Batch]):
         steps: int,
         photographs: Sequence[Path] = (),
         permit: Permit | None = None,
+        guide: Hime | None = None,
     ) -> None:
         """Every source of people has an equal share of the samples.
 
         Args: photographs: without people, for a share `recipe.photographs` of the samples.
               permit: pictures of other licences are left out.
+              guide: a finished network of the recipe's scale. Exemplars are aligned a second time,
+              to what it makes with them, as in a stream from its second frame on; by pairs without
+              that a network learns to trust exemplars less than they deserve.
         """
         self.sources = sources
         self.photographs = tuple(photographs)
         self.permit = permit
+        self.guide = guide
         self.recipe = recipe
         self.seed = seed
         self.steps = steps
@@ -148,6 +157,11 @@ class Batches(Dataset[Batch]):
         shares = [np.sqrt([min(len(p.photos), 40) for p in people]) for people in self._by_source]
         weights: NDArray[np.float64] = np.concatenate([s / s.sum() for s in shares])
         return weights / len(self.sources)
+
+    @cached_property
+    def _largest(self) -> int:
+        """Side of the largest photos, px."""
+        return int(max(person.photos[0].shape[0] for person in self.people))
 
     @cached_property
     def _by_source(self) -> list[list[Person]]:
@@ -204,6 +218,8 @@ class Batches(Dataset[Batch]):
         )
 
     def _person(self, side: int, rng: Rng) -> Person:
+        if side > self._largest:
+            raise ValueError(f"nobody has photos of {side} px, which such crops are made of")
         while True:
             person = self.people[int(rng.choice(len(self.people), p=self.weights))]
             if person.photos[0].shape[0] >= side:
@@ -211,7 +227,23 @@ class Batches(Dataset[Batch]):
 
     def _aligned(self, crops: Tensor, exemplars: list[list[Image]]) -> list[list[Image]]:
         """Exemplars, aligned to each of the crops, (B, 3, b, b)."""
-        return [align(*pair) for pair in zip(to_images(crops), exemplars, strict=True)]
+        pictures = to_images(crops)
+        first = [align(*pair) for pair in zip(pictures, exemplars, strict=True)]
+        if self.guide is None:
+            return first
+        made = self._made_with(crops, torch.stack([to_tensor(one) for one in first]))
+        return [align(*three) for three in zip(pictures, exemplars, made, strict=True)]
+
+    @torch.inference_mode()
+    def _made_with(self, crops: Tensor, exemplars: Tensor) -> list[Image]:
+        """What the guide makes of crops (B, 3, b, b) with exemplars (B, S, 4, s b, s b)."""
+        assert self.guide is not None
+        device = next(self.guide.parameters()).device
+        crops, exemplars = crops.to(device), exemplars.to(device)
+        sure = torch.ones(exemplars.shape[:2], device=device)
+        with torch.autocast(device.type, torch.bfloat16):
+            made = self.guide(crops, exemplars, sure)
+        return to_images(made.float())
 
     def _order(self, person: Person, rng: Rng) -> NDArray[np.intp]:
         """Places of a person's photos: first the truth's, then the exemplars'."""
@@ -262,13 +294,19 @@ class Batches(Dataset[Batch]):
         truth = finish(cut(photo, side, zoom, shift), gain, flip)
         # also all of a sample's together: where one of three is sharp, the others do no harm
         soft = rng.random() < r.blurred
+        strangers: tuple[Image, ...] = ()
+        if r.strange and rng.random() < r.strange:
+            photos = self._person(side, rng).photos
+            strangers = tuple(photos[k] for k in rng.permutation(len(photos)))
         refs: list[Image] = []
         valid: list[float] = []
         for k in range(slots):
             make = bool(r.made) and (not others or rng.random() < r.made)
             other = others[k % len(others)] if others else None
             draw = rng.random()
-            if draw < r.wrong:
+            if strangers:
+                other, make = strangers[k % len(strangers)], False
+            elif draw < r.wrong:
                 other, make = self._stranger(side, rng), False
             elif draw < r.wrong + r.blank:
                 other, make = np.full((side, side, 3), rng.integers(256), np.uint8), False

@@ -106,6 +106,18 @@ def options(description: str) -> argparse.ArgumentParser:
         "--blurred", type=float, default=0.04, help="share of exemplars that are out of focus"
     )
     p.add_argument(
+        "--strange",
+        type=float,
+        default=0.0,
+        help="share of samples all of whose exemplars are of one other person",
+    )
+    p.add_argument(
+        "--guide",
+        type=Path,
+        help="weights of a finished network (.pt or *.enhance.onnx): exemplars are aligned a "
+        "second time, to what it makes with them, as a stream does; with --alignment pixels",
+    )
+    p.add_argument(
         "--made",
         type=float,
         default=0.0,

@@ -28,25 +28,23 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
 
 from engines.errors import reported
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
-from engines.hime.data import Batch, Batches, Recipe, load_people
+from engines.hime.data import Batch, load_people
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
 from engines.hime.face_features import FaceFeatures, load_features
 from engines.hime.flow_alignment import FlowAlignment
+from engines.hime.loader import batches
 from engines.hime.losses import (
     Perceptual,
     adversarial_loss,
@@ -171,53 +169,6 @@ def begin(args: argparse.Namespace) -> Run:
     return run
 
 
-def seed_worker(_: int) -> None:
-    """One thread in a loader: the training has the other cores."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
-def as_it_is(batch: Any) -> Any:
-    """A batch comes complete from the data set."""
-    return batch
-
-
-def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
-    """The batches of steps `first` to the last, made by other processes ahead of time."""
-    recipe = Recipe(
-        scale=args.scale,
-        sizes=tuple(args.sizes),
-        size_weights=tuple(args.sizes.values()),
-        half_until=round(args.steps * args.half),
-        pixels=args.batch * 32 * 32,
-        clean=args.clean,
-        sharpened=args.sharpened,
-        blurred=args.blurred,
-        flip=args.flip,
-        least_photos=args.least_photos,
-        aligned=args.alignment == "pixels",
-        made=args.made,
-        variations=args.variations,
-        photographs=args.photograph_share if args.photographs else 0.0,
-        slots=tuple(args.slots),
-        slot_weights=tuple(args.slots.values()),
-    )
-    data = Batches(
-        args.data, recipe, args.seed, args.steps, args.photographs or (), permit_of(args)
-    )
-    loader: DataLoader[Batch] = DataLoader(
-        Subset(data, range(first, args.steps)),
-        batch_size=None,
-        num_workers=args.workers,
-        prefetch_factor=4 if args.workers else None,
-        worker_init_fn=seed_worker,
-        collate_fn=as_it_is,
-        # a fork would inherit the locks of this process's thread pools, and hang
-        multiprocessing_context="spawn" if args.workers else None,
-    )
-    return iter(loader)
-
-
 def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
     """One step of the discriminator; returns its loss.
 
@@ -320,11 +271,12 @@ def main(argv: list[str] | None = None) -> int:
         slots = args.val_exemplars
         cases = {k: make_cases(people, args.scale, small, k, 48, slots) for k in ("clean", "call")}
         run = begin(args)
+        coming = batches(args, run.step)
     except (OSError, ValueError) as error:
         return reported(error)
     losses: list[dict[str, Tensor]] = []
     start, before = time.monotonic(), run.samples
-    for batch in batches(args, run.step):
+    for batch in coming:
         losses.append(learn(run, batch, args))
         took = time.monotonic() - start
         if took > args.save:

@@ -28,6 +28,7 @@ from engines.errors import reported
 from engines.hime import train as hime_train
 from engines.hime.cases import Case, make_cases
 from engines.hime.data import Batch, load_people
+from engines.hime.loader import batches
 from engines.hime.measures import psnr
 from engines.hime.memory import keep_memory
 from engines.hime.options import parse as parse_hime
@@ -174,7 +175,7 @@ def train(args: argparse.Namespace) -> None:
     shared.scale, shared.lr = args.scale, args.lr or recipes.RATES[args.network]
     losses: list[recipes.Losses] = []
     start = time.monotonic()
-    for batch in hime_train.batches(shared, duel.step):
+    for batch in batches(shared, duel.step):
         losses.append(learn_one(duel, batch, hime_train.rate(duel.step, shared)))
         if time.monotonic() - start > args.save:
             report(duel, args.out, cases, losses)

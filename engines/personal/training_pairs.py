@@ -17,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.alignment import align
-from engines.hime.data import Batch, Batches, Image, Recipe, Rng, to_images, to_tensor
+from engines.hime.data import Batch, Batches, Recipe, Rng
 from engines.hime.model import Hime
 from engines.hime.people import Person
 from engines.personal.close_ups import CloseUp
@@ -79,8 +78,8 @@ class PersonalBatches(Batches):
         method: Method | None = None,
     ) -> None:
         self._method = method or Method()
-        super().__init__([], recipe_for(shipped.config.scale, count), seed, steps)
-        self._shipped = shipped
+        recipe = recipe_for(shipped.config.scale, count)
+        super().__init__([], recipe, seed, steps, guide=shipped)
         self._photos = tuple(one.picture for one in close_ups)
 
     @cached_property
@@ -94,15 +93,6 @@ class PersonalBatches(Batches):
         others = len(self._method.general)
         share = self._method.share
         return np.array([1.0 - share, *[share / max(others, 1)] * others])
-
-    @torch.inference_mode()
-    def _aligned(self, crops: Tensor, exemplars: list[list[Image]]) -> list[list[Image]]:
-        first = super()._aligned(crops, exemplars)
-        device = next(self._shipped.parameters()).device
-        stacked = torch.stack([to_tensor(one) for one in first]).to(device)
-        sure = torch.ones(stacked.shape[:2], device=device)
-        made = to_images(self._shipped(crops.to(device), stacked, sure).float())
-        return [align(*three) for three in zip(to_images(crops), exemplars, made, strict=True)]
 
     def _order(self, person: Person, rng: Rng) -> NDArray[np.intp]:
         """Without the truth's neighbours in time: nobody has a close-up of the moment that is

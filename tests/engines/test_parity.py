@@ -28,6 +28,7 @@ from engines.weights.manifest import (
     HALVES,
     MANIFEST,
     WEIGHTS,
+    network_name,
     quantised_files,
     sha256,
     weights_files,
@@ -84,7 +85,7 @@ def shake(folder: Path) -> None:
                 tensor.CopyFrom(numpy_helper.from_array(shaken, tensor.name))
             onnx.save(model, folder / path.name)
             files[path.name] = sha256(folder / path.name)
-        networks[f"hime_x{scale}"] = {"files": files}
+        networks[network_name(scale)] = {"files": files}
     (folder / MANIFEST).write_text(json.dumps({"networks": networks}))
 
 
@@ -157,7 +158,7 @@ def test_parity(
 @pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("scale", SCALES)
 def test_exported_graphs_use_only_what_the_runtimes_document(scale: int, half: str) -> None:
-    model = onnx.load(WEIGHTS / f"hime_x{scale}.{half}.onnx")
+    model = onnx.load(WEIGHTS / f"{network_name(scale)}.{half}.onnx")
     assert {(o.domain, o.version) for o in model.opset_import} == {("", 19)}
     assert {node.op_type for node in model.graph.node} <= set(OPERATORS[half].split())
     assert {node.domain for node in model.graph.node} == {""}

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stream.frame import Face, Frame, Patch
+from stream.frame import Exemplar, Face, Frame, Patch
 from stream.quality_controller import (
     DOWN,
     FRAMES,
@@ -61,6 +61,7 @@ class Call:
     rate: float = RATE
     side: int = 80
     """Of the crops, where the quality level has enough."""
+    exemplars: tuple[Exemplar, ...] = ()
     now_s: float = 0.0
     index: int = 0
     metrics: Metrics = field(default_factory=Metrics)
@@ -95,7 +96,7 @@ class Call:
         box, keypoints = np.zeros(4, np.float32), np.zeros((6, 2), np.float32)
         side = min(self.side, self.quality.largest_px)
         patch = Patch(BLANK, (0, 0, side, side), 4)
-        faces = [Face(n, box, keypoints, 1.0) for n in range(self.faces)]
+        faces = [Face(n, box, keypoints, 1.0, self.exemplars) for n in range(self.faces)]
         most = self.quality.max_faces
         return tuple([replace(one, patch=patch) for one in faces[:most]] + faces[most:])
 
@@ -121,12 +122,14 @@ def test_it_settles_quickly_where_the_machine_keeps_up(speed: float, faces: int)
 
 def test_it_goes_down_in_the_stated_order_past_what_changes_nothing() -> None:
     three = Call(lambda quality, faces, index: 200.0, faces=3, side=160)
+    three.exemplars = (Exemplar(BLANK, 200, (0.0, 0.0), 1.0, 0.0),)
     assert three.run(60.0) == len(LADDER) - 1
     assert sorted(set(three.levels)) == list(range(len(LADDER)))
     one = Call(lambda quality, faces, index: 200.0, faces=1, side=160)
     one.run(60.0)
-    same = {LARGE_SHARE, step("two faces"), step("one face")}
-    assert same.isdisjoint(one.levels), "two faces or one is the same where there is one"
+    ahead = step("exemplars aligned a frame ahead")
+    same = {LARGE_SHARE, step("two faces"), step("one face"), ahead}
+    assert same.isdisjoint(one.levels), "one face, without exemplars"
     nobody = Call(lambda quality, faces, index: 200.0, faces=0)
     search = step("new faces sought less often")
     assert nobody.run(60.0) == search, "only the search for faces can be had cheaper"

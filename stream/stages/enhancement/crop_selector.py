@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engines.runtime import BUCKETS
-from stream.frame import Face
+from stream.frame import Face, Image
 from stream.image.headshot import SIDE_PER_WIDTH
+from stream.image.resample import cut_square
 
 SMALLEST_X4 = BUCKETS[4][0]
 LEAVE = 1.03
@@ -28,6 +29,31 @@ no more than it must, so that noise of a pixel around any place ends in rest."""
 STEPS_PER_OCTAVE = 8
 STEP_SLACK = 0.75
 """The size step changes when the headshot is this many steps away (0.5 would flap)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """What the network gets of a frame."""
+
+    image: Image
+    """RGB uint8 (b, b, 3)."""
+    corner: tuple[int, int]
+    """Its top left, px of the frame."""
+    scale: int
+    """By how much the network enlarges it, 4 or 8."""
+    side_px: float
+    """Of the headshot in it, px of the frame."""
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Its place in the frame, xyxy px."""
+        (x, y), side = self.corner, self.image.shape[0]
+        return x, y, x + side, y + side
+
+    def like(self, other: Crop) -> bool:
+        """Whether it has the size of another one, and shows the face as large."""
+        same = (self.scale, self.side_px) == (other.scale, other.side_px)
+        return same and self.image.shape == other.image.shape
 
 
 @dataclass
@@ -85,6 +111,14 @@ class CropSelector:
         else:
             self.corner = (_drag(self.corner[0], x), _drag(self.corner[1], y))
         self.scale, self.bucket = scale, bucket
+
+    def cut(self, image: Image) -> Crop:
+        """The crop where it was put in a frame's picture."""
+        assert self.corner is not None, "put nowhere"
+        x, y = self.corner
+        side_px = 2.0 ** (self.step / STEPS_PER_OCTAVE)
+        piece = cut_square(image, (x, y, x + self.bucket, y + self.bucket))
+        return Crop(piece, self.corner, self.scale, side_px)
 
 
 def _drag(old: int, wanted: float) -> int:

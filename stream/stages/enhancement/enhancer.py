@@ -12,20 +12,21 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 
-import cv2
-import numpy as np
-
-from engines.exemplar_transfer import finished
-from engines.runtime import BUCKETS, Features, Runtime
+from engines.runtime import BUCKETS, Runtime
 from stream.frame import Face, Frame, Image, Patch, View
-from stream.image.resample import cut_square
 from stream.picture_options import DETAIL
 from stream.protocols import FaceState, Stage
 from stream.quality_ladder import FULL, QualityLevel
-from stream.stages.enhancement.crop_selector import LEAVE, STEPS_PER_OCTAVE, TAKE, CropSelector
+from stream.stages.enhancement.crop_selector import (
+    LEAVE,
+    STEPS_PER_OCTAVE,
+    TAKE,
+    Crop,
+    CropSelector,
+)
 from stream.stages.enhancement.detail_carrier import DetailCarrier
-from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
-from stream.stages.enhancement.exemplar_gate import ExemplarGate, Verdict
+from stream.stages.enhancement.exemplar_gate import Verdict
+from stream.stages.enhancement.face_network import FaceNetwork
 from stream.stages.enhancement.network_timing import seconds_a_face
 from stream.stages.enhancement.runtime_set import PersonalRuntimes, RuntimeSet
 from stream.stages.enhancement.temporal_filter import TemporalFilter
@@ -44,17 +45,15 @@ class _Track:
     """What the stage remembers of one face."""
 
     last_s: float
+    network: FaceNetwork = field(repr=False)
     weight: float = 0.0
     wanted: bool = False
     selector: CropSelector = field(default_factory=CropSelector)
     carrier: DetailCarrier | None = field(default=None, repr=False)
     """Of the network's last patch, where patches are used for more than one frame."""
+    prepared: Crop | None = field(default=None, repr=False)
+    """What the network will run on in the next frame: exemplars are aligned to it."""
     temporal_filter: TemporalFilter = field(default_factory=TemporalFilter, repr=False)
-    encoded: tuple[int, Runtime] | None = field(default=None, repr=False)
-    """Of which alignment the features are, and by which runtime."""
-    features: Features | None = field(default=None, repr=False)
-    alignment: ExemplarAlignment = field(default_factory=ExemplarAlignment, repr=False)
-    gate: ExemplarGate = field(default_factory=ExemplarGate)
 
 
 class Enhancer(Stage):
@@ -132,14 +131,14 @@ class Enhancer(Stage):
     def save(self) -> dict[int, FaceState]:
         """What was concluded from the network's results about the exemplars of each face."""
         self._forget_patches()
-        return {track_id: track.gate.verdict for track_id, track in self._tracks.items()}
+        return {track_id: track.network.verdict for track_id, track in self._tracks.items()}
 
     def restore(self, faces: Mapping[int, FaceState]) -> None:
         """See `Stage.restore`."""
         for track_id, track in self._tracks.items():
             verdict = faces.get(track_id)
             if isinstance(verdict, Verdict):
-                track.gate = ExemplarGate(verdict)
+                track.network.verdict = verdict
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
@@ -154,7 +153,7 @@ class Enhancer(Stage):
             self._forgetting.clear()
             self._forget_patches()
             for track in self._tracks.values():
-                track.features, track.alignment = None, ExemplarAlignment()
+                track.network.forget_exemplars()
         self._frames += 1
         now_s = frame.time_s
         step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
@@ -162,7 +161,10 @@ class Enhancer(Stage):
         self._last_s = now_s
 
         for face in frame.faces:
-            track = self._tracks.setdefault(face.track_id, _Track(now_s))
+            if face.track_id not in self._tracks:
+                network = FaceNetwork(self._runtimes, self._count_encode)
+                self._tracks[face.track_id] = _Track(now_s, network)
+            track = self._tracks[face.track_id]
             track.wanted = self._gains(face, view, track.wanted)
             track.last_s = now_s
         chosen = self._choose(frame.faces)
@@ -185,20 +187,23 @@ class Enhancer(Stage):
                 track.selector.put(face, *size)
                 size = None
             if size is None:
-                track.carrier = None
+                track.carrier = track.prepared = None
                 track.temporal_filter.forget()
-                track.alignment.forget()
+                track.network.forget()
             patch = self._patch(frame, face, size, step_s) if size else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
 
+    def _count_encode(self) -> None:
+        self.encodes += 1
+
     def _forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
-            track.carrier = None
+            track.carrier = track.prepared = None
             track.temporal_filter.forget()
-            track.alignment.forget()
+            track.network.forget()
 
     def _gains(self, face: Face, view: View, was: bool) -> bool:
         """Whether the viewer will see a difference."""
@@ -244,7 +249,7 @@ class Enhancer(Stage):
             if track_id in present:
                 continue
             track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
-            track.carrier = None
+            track.carrier = track.prepared = None
             track.temporal_filter.forget()
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
@@ -266,80 +271,59 @@ class Enhancer(Stage):
 
     def _patch(self, frame: Frame, face: Face, size: tuple[int, int], step_s: float) -> Patch:
         track = self._tracks[face.track_id]
-        selector = track.selector
-        selector.put(face, *size)
-        assert selector.corner is not None
-        x0, y0 = selector.corner
-        box = (x0, y0, x0 + selector.bucket, y0 + selector.bucket)
-        crop = cut_square(frame.image, box)
-        image = None
-        # Several faces take turns.
-        if (
-            track.carrier is not None
-            and (self._frames + face.track_id) % self._quality.enhance_every
-        ):
-            image = track.carrier(crop, selector.corner)
-        is_carried = image is not None
+        track.selector.put(face, *size)
+        crop = track.selector.cut(frame.image)
+        image = self._carried(frame, face, crop, step_s) if track.carrier is not None else None
+        is_made = image is None
         if image is None:
-            image = self._enhance(crop, face, track, frame.time_s, step_s)
-        image = track.temporal_filter(image, box, crop)
-        if self._quality.enhance_every == 1:
+            image = self._made(crop, face, frame.time_s, step_s)
+            track.prepared = None
+        image = track.temporal_filter(image, crop.box, crop.image)
+        if is_made and self._quality.enhance_every > 1:
+            track.carrier = DetailCarrier(image, crop.image, crop.corner)
+        return Patch(image, crop.box, crop.scale, track.weight)
+
+    def _carried(self, frame: Frame, face: Face, crop: Crop, step_s: float) -> Image | None:
+        """What the network made of an earlier crop, as it would look now; None: it is to make
+        another patch of this one.
+
+        With `prepare_ahead` exemplars are aligned and encoded in one frame, and the network runs in
+        the next: the work of both in one would be that frame's latency.
+        """
+        track, every = self._tracks[face.track_id], self._quality.enhance_every
+        # Several faces take turns.
+        turn = (self._frames + face.track_id) % every
+        prepared, track.prepared = track.prepared, None
+        if every == 1:
             track.carrier = None
-        elif not is_carried:
-            track.carrier = DetailCarrier(image, crop, selector.corner)
-        return Patch(image, box, selector.scale, track.weight)
+            return None
+        if turn == 0:
+            if prepared is None or not prepared.like(crop):
+                track.carrier = None
+                return None
+            made = self._made(prepared, face, frame.time_s, step_s)
+            made = track.temporal_filter(made, prepared.box, prepared.image)
+            track.carrier = DetailCarrier(made, prepared.image, prepared.corner)
+        assert track.carrier is not None
+        image = track.carrier(crop.image, crop.corner)
+        ahead = self._quality.prepare_ahead and turn == every - 1
+        if image is not None and ahead and face.exemplars:
+            every_s = self._quality.align_every_s
+            track.network.prepare(crop, face, frame.time_s, every_s)
+            track.prepared = crop
+        return image
 
-    def _enhance(
-        self, crop: Image, face: Face, track: _Track, now_s: float, step_s: float
-    ) -> Image:
-        """Run the network, with the exemplars as far as they pay; both ways to find that out."""
-        shipped = self._runtimes.shipped(track.selector.scale)
-        if not face.exemplars:
-            track.encoded = track.features = None
-            track.gate = ExemplarGate()
-            return shipped.enhance(crop, None)
-        runtime = self._runtimes.of(face.track_id, track.selector.scale)
-        gate = track.gate
-        gate.meet(face.exemplars_version, face.headshot_side_px)
-        with_them = without = None
-        if gate.is_due(now_s):
-            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
-            without = shipped.enhance(crop, None)
-            gate.compare(with_them, without, runtime.scale, now_s)
-        share = gate.fade(step_s, shown=track.weight > step_s / APPEAR_S)
-        if share > 0.0 and with_them is None:
-            with_them = runtime.enhance(crop, self._features(runtime, crop, face, track, now_s))
-        if share < 1.0 and without is None:
-            without = shipped.enhance(crop, None)
-        if with_them is None or share <= 0.0:
-            assert without is not None
-            return without
-        track.alignment.remember(with_them)
-        with_them = finished(with_them, runtime.scale, track.alignment.pictures, self.detail)
-        if without is None or share >= 1.0:
-            return with_them
-        return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
-
-    def _features(
-        self, runtime: Runtime, crop: Image, face: Face, track: _Track, now_s: float
-    ) -> Features:
-        selector, alignment = track.selector, track.alignment
-        assert selector.corner is not None
-        side = selector.scale * 2.0 ** (selector.step / STEPS_PER_OCTAVE)
-        aligned = alignment.align(
-            face.exemplars,
+    def _made(self, crop: Crop, face: Face, now_s: float, step_s: float) -> Image:
+        track = self._tracks[face.track_id]
+        return track.network.enhance(
             crop,
-            selector.corner,
-            (face.exemplars_version, selector.scale, selector.bucket, side),
+            face,
             now_s,
-            self._quality.align_every_s,
+            step_s,
+            shown=track.weight > step_s / APPEAR_S,
+            detail=self.detail,
+            every_s=self._quality.align_every_s,
         )
-        encoded = (alignment.aligned, runtime)
-        if track.features is None or track.encoded != encoded:
-            track.features = runtime.encode(aligned)
-            track.encoded = encoded
-            self.encodes += 1
-        return track.features
 
 
 def _towards(value: float, target: float, step: float) -> float:

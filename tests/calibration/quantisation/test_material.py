@@ -78,8 +78,8 @@ def test_open_weights_are_calibrated_with_openly_licensed_pictures_alone(
     with pytest.raises(ValueError, match=r"call.mp4 is a recording, which has no licence"):
         material.gather([tmp_path / "call.mp4"], permit=permit)
     with pytest.raises(SystemExit):
-        quantize.main(["--data", str(data), "--weights", "open"])
-    assert "--weights open needs --sources" in capsys.readouterr().err
+        quantize.main(["--data", str(data), "--weights", "open", "--ship"])
+    assert "--ship with --weights open needs --sources" in capsys.readouterr().err
 
 
 def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -40,3 +42,32 @@ def test_people_with_few_photos_can_be_left_out(people: Path) -> None:
     assert len(Batches([people], recipe, 1, 2).people) == 3
     with pytest.raises(ValueError, match="nobody has 5 photos"):
         len(Batches([people], replace(recipe, least_photos=5), 1, 2).people)
+
+
+def test_crops_that_no_photo_is_large_enough_for_are_refused(people: Path) -> None:
+    """They were looked for without end."""
+    batches = Batches([people], Recipe(4, sizes=(64,), pixels=8192), 1, 2)
+    with pytest.raises(ValueError, match="nobody has photos of 256 px"):
+        batches[0]
+
+
+def test_some_samples_have_one_other_persons_exemplars_alone(tmp_path: Path) -> None:
+    colours = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
+    for name, colour in colours.items():
+        (tmp_path / name).mkdir()
+        for photo in range(4):
+            cv2.imwrite(
+                str(tmp_path / name / f"{photo}.png"), np.full((128, 128, 3), colour, np.uint8)
+            )
+    shown = {}
+    for share in (0.0, 1.0):
+        recipe = Recipe(4, pixels=8192, slots=(3,), slot_weights=(1,), wrong=0, blank=0)
+        recipe = replace(recipe, strange=share, aligned=False, clean=1)
+        batch = Batches([tmp_path], recipe, 1, 2)[0]
+        truth = batch.truth.mean(dim=(2, 3)).argmax(dim=1)
+        given = batch.exemplars.mean(dim=(3, 4)).argmax(dim=2)
+        assert bool((given == given[:, :1]).all())
+        shown[share] = float((given[:, 0] != truth).float().mean())
+    assert shown[0.0] == 0
+    # who is drawn for the exemplars may be the same person, by chance
+    assert 0.25 < shown[1.0] <= 1

@@ -28,6 +28,7 @@ from engines.hime.data import (
 from engines.hime.deformable import DeformableAlignment
 from engines.hime.evaluate import outputs
 from engines.hime.export import main
+from engines.hime.loader import batches
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
 from tests.noise_people import make_people
@@ -200,7 +201,7 @@ def test_the_papers_network_can_be_trained_and_measured_but_not_exported(
     out = tmp_path / "run"
     args = parse("", [*arguments(people, out, 1), "--alignment", "deformable"])
     run = train.begin(args)
-    (batch,) = train.batches(args, 0)
+    (batch,) = batches(args, 0)
     assert batch.exemplars.shape[2] == 3
     losses = train.learn(run, batch, args)
     assert float(losses["charbonnier"]) > 0

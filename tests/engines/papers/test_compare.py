@@ -9,7 +9,7 @@ import cv2
 import pytest
 import torch
 
-from engines.hime import train as hime_train
+from engines.hime.loader import batches
 from engines.hime.options import parse as parse_hime
 from engines.papers import compare, heat_maps, networks, recipes, train_network
 from engines.papers.gwainet import GwaConfig, Gwainet
@@ -118,7 +118,7 @@ def test_all_networks_see_the_same_samples(people: Path, tmp_path: Path) -> None
     for name in ("hime-small", "hime-large", "pwave", "product"):
         args = train_network.parse(arguments(people, tmp_path, name))
         shared = parse_hime("", train_network.for_hime(args))
-        (first, _) = hime_train.batches(shared, 0)
+        (first, _) = batches(shared, 0)
         seen.append((first.crop, first.truth))
         assert first.crop.shape == (4, 3, 16, 16)
         assert shared.steps == 2

@@ -28,8 +28,8 @@ def test_to_forget_leaves_nothing_that_was_made_of_close_ups() -> None:
     assert studio.stage.encodes > 0
     studio.stage.forget()
     assert studio.patch(face(60.0)) is not None, "still enhanced, without close-ups"
-    assert track.features is None
-    assert track.alignment.pictures == []
+    assert track.network._features is None
+    assert track.network._alignment.pictures == []
     encoded = len(studio.runtimes[4].encoded)
     studio.patch(face(60.0, known=known, version=1))
     assert len(studio.runtimes[4].encoded) == encoded + 1

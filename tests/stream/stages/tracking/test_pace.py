@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from stream.quality_ladder import EVERYBODY, FULL
-from stream.stages.tracking.tracker import Tracker
+from stream.stages.tracking.tracker import STEADY_EVERY, Tracker
 from tests.followed_scene import GREY, Restless, Scene, Spot
 from tests.pictures import frame_of
 
@@ -54,7 +54,7 @@ def test_recordings_are_searched_more_finely() -> None:
     scene.tracker = Tracker(scene.detector, EVERYBODY, still_tiles=Restless())
     assert scene.ids(small) == [1], "a thumbnail beside a shared screen"
     # A newcomer beside somebody who is known.
-    for _ in range(13 + 3):
+    for _ in range(13 * STEADY_EVERY + 3):
         scene.show(small, (300.0, 200.0, 18.0))
     assert scene.ids(small, (300.0, 200.0, 18.0)) == [1, 2]
 
@@ -86,7 +86,7 @@ def test_at_a_high_rate_the_same_work_is_done_in_a_second() -> None:
     scene.detector.regions.clear()
     for _ in range(240):
         assert scene.ids(spot) == [1]
-    assert sum(model == "full" for _, model in scene.detector.regions) == 60
+    assert sum(model == "full" for _, model in scene.detector.regions) == 60 / STEADY_EVERY
     # A false alarm of three frames is none of three thirtieths of a second.
     for _ in range(6):
         assert scene.ids(spot, (900, 200, 90)) == [1]

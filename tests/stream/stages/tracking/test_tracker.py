@@ -9,7 +9,7 @@ from stream.quality_ladder import QualityLevel
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.pace import LOST_S
 from stream.stages.tracking.tiles import tiles
-from stream.stages.tracking.tracker import Tracker
+from stream.stages.tracking.tracker import STEADY_EVERY, Tracker
 from tests.followed_scene import GREY, Scene, Spot
 from tests.pictures import backdrop, frame_of, hopper, need_models, scene_with_face
 
@@ -29,16 +29,36 @@ def test_a_newcomer_is_found_in_turn_and_believed_after_a_few_frames() -> None:
     waited = 0
     while len(scene.ids(near, (900, 500, 30))) == 1:
         waited += 1
-    assert 2 <= waited <= len(tiles(1280, 720)) + 3
+    assert 2 <= waited <= STEADY_EVERY * len(tiles(1280, 720)) + 3, "where everything moves"
 
 
-def test_after_the_first_frames_one_tile_a_frame_and_one_crop_a_face() -> None:
+def test_after_the_first_frames_one_crop_a_face_and_now_and_then_a_tile() -> None:
     scene = Scene()
     for _ in range(5):
         scene.show((300, 300, 120))
     scene.detector.regions.clear()
-    scene.show((300, 300, 120))
-    assert [model for _, model in scene.detector.regions] == ["short", "full"]
+    for _ in range(2 * STEADY_EVERY):
+        scene.show((300, 300, 120))
+    models = [model for _, model in scene.detector.regions]
+    assert (models.count("short"), models.count("full")) == (2 * STEADY_EVERY, 2)
+
+
+def test_while_nobody_is_there_or_somebody_is_in_doubt_every_frame_is_searched() -> None:
+    scene = Scene()
+    for _ in range(5):
+        scene.show()
+    scene.detector.regions.clear()
+    for _ in range(6):
+        scene.show()
+    assert [model for _, model in scene.detector.regions] == 6 * ["full"], "nobody"
+    scene = Scene()
+    for _ in range(5):
+        scene.show((300, 300, 120))
+    scene.detector.regions.clear()
+    for _ in range(4):
+        scene.show()  # the face is lost: sought in its place, then around it, and everywhere
+    tiles_searched = [one for one, model in scene.detector.regions if one in tiles(1280, 720)]
+    assert len(tiles_searched) >= 3, "lost"
 
 
 def test_a_walk_away_keeps_its_id() -> None:
@@ -215,7 +235,7 @@ def test_a_budget_makes_it_look_less_often() -> None:
             assert face.track_id == 1
         return len(scene.detector.regions)
 
-    assert looks(8) == 16, "a tile and a crop"
+    assert looks(9) == 12, "a crop, and in every third frame a tile"
     scene.tracker.apply(QualityLevel("less", search_every=4))
     assert looks(8) == 10
     scene.tracker.apply(QualityLevel("less still", search_every=4, follow_every=2))

@@ -1,0 +1,132 @@
+"""FaceNetwork: the network for one face, with the exemplars as far as they pay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from engines.exemplar_transfer import finished
+from engines.runtime import Features, Runtime
+from stream.frame import Face, Image
+from stream.stages.enhancement.crop_selector import Crop
+from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
+from stream.stages.enhancement.exemplar_gate import ExemplarGate, Verdict
+from stream.stages.enhancement.runtime_set import RuntimeSet
+
+
+class FaceNetwork:
+    """Runs the network for one face and keeps what it needs of its exemplars.
+
+    Args: runtimes: of all faces. on_encode: called whenever exemplars are encoded.
+    """
+
+    def __init__(self, runtimes: RuntimeSet, on_encode: Callable[[], None]) -> None:
+        self._runtimes = runtimes
+        self._on_encode = on_encode
+        self._encoded: tuple[int, Runtime] | None = None
+        """Of which alignment the features are, and by which runtime."""
+        self._features: Features | None = None
+        self._alignment = ExemplarAlignment()
+        self._gate = ExemplarGate()
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was concluded about the exemplars; may be set."""
+        return self._gate.verdict
+
+    @verdict.setter
+    def verdict(self, verdict: Verdict) -> None:
+        self._gate = ExemplarGate(verdict)
+
+    def forget(self) -> None:
+        """The next crop takes nothing over from the last ones."""
+        self._alignment.forget()
+
+    def forget_exemplars(self) -> None:
+        """Let go of their pictures, too."""
+        self._features, self._alignment = None, ExemplarAlignment()
+
+    def prepare(self, crop: Crop, face: Face, now_s: float, every_s: float) -> None:
+        """Align and encode the exemplars for a crop that `enhance` will be asked for next.
+
+        Args: see `enhance`.
+        """
+        self._gate.meet(face.exemplars_version, face.headshot_side_px)
+        known = self._gate.verdict
+        if known.pays or known.share > 0.0 or self._gate.is_due(now_s):
+            runtime = self._runtimes.of(face.track_id, crop.scale)
+            self._features_for(runtime, crop, face, now_s, every_s)
+
+    def enhance(
+        self,
+        crop: Crop,
+        face: Face,
+        now_s: float,
+        step_s: float,
+        *,
+        shown: bool,
+        detail: float,
+        every_s: float,
+    ) -> Image:
+        """Run the network, with the exemplars as far as they pay; both ways to find that out.
+
+        Args:    now_s: of the frame. step_s: since the one before. shown: whether patches of the
+                 face were shown before. detail: see `Enhancer`. every_s: while the crop stays in
+                 its place, exemplars are not aligned and encoded more often.
+        Returns: RGB uint8 (s b, s b, 3).
+        """
+        shipped = self._runtimes.shipped(crop.scale)
+        if not face.exemplars:
+            self._encoded = self._features = None
+            self._gate = ExemplarGate()
+            return shipped.enhance(crop.image, None)
+        runtime = self._runtimes.of(face.track_id, crop.scale)
+        gate = self._gate
+        gate.meet(face.exemplars_version, face.headshot_side_px)
+        with_them = without = None
+
+        def informed() -> Image:
+            features = self._features_for(runtime, crop, face, now_s, every_s)
+            return runtime.enhance(crop.image, features)
+
+        if gate.is_due(now_s):
+            with_them, without = informed(), shipped.enhance(crop.image, None)
+            gate.compare(with_them, without, runtime.scale, now_s)
+        share = gate.fade(step_s, shown=shown)
+        if share > 0.0 and with_them is None:
+            with_them = informed()
+        if share < 1.0 and without is None:
+            without = shipped.enhance(crop.image, None)
+        if with_them is None or share <= 0.0:
+            assert without is not None
+            return without
+        self._alignment.remember(with_them)
+        with_them = finished(with_them, runtime.scale, self._alignment.pictures, detail)
+        if without is None or share >= 1.0:
+            return with_them
+        return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
+
+    def _features_for(
+        self, runtime: Runtime, crop: Crop, face: Face, now_s: float, every_s: float
+    ) -> Features:
+        aligned = self._alignment.align(
+            face.exemplars,
+            crop.image,
+            crop.corner,
+            (
+                face.exemplars_version,
+                crop.scale,
+                crop.image.shape[0],
+                crop.scale * crop.side_px,
+            ),
+            now_s,
+            every_s,
+        )
+        encoded = (self._alignment.aligned, runtime)
+        if self._features is None or self._encoded != encoded:
+            self._features = runtime.encode(aligned)
+            self._encoded = encoded
+            self._on_encode()
+        return self._features
