@@ -28,14 +28,13 @@ def open_personal(weights: PersonalWeights, like: str = "") -> Runtime:
     """Open personal weights: on the card where the shipped ones run there, else on the processor,
     in bfloat16 where it computes in it, else in float32.
 
-    Args:   like: name of the runtime that runs the shipped weights, as it calls itself; the same
-            one is taken where it can run others.
+    Args:   like: name of the runtime that runs the shipped weights, as in
+            `engines.runtime.RUNTIMES`; the same one is taken where it can run others.
     Raises: UnavailableError: no runtime can. WeightsError: they do not fit the shipped ones.
     """
     halves = weights.halves()
-    parts = {part.removesuffix(" when ready") for part in like.split(", ")}
-    ways = {name: ON_CARDS[name] for name in ON_CARDS if name in parts}
-    ways |= {name: FASTEST[name] for name in sorted(FASTEST, key=lambda one: one not in parts)}
+    ways = {name: ON_CARDS[name] for name in ON_CARDS if name == like}
+    ways |= {name: FASTEST[name] for name in sorted(FASTEST, key=lambda one: one != like)}
     reasons = []
     for opens in ways.values():
         try:

@@ -26,9 +26,11 @@ from stream.live_learning import (
     check_learning,
     learning_in_words,
 )
+from stream.option_table import WEIGHTS
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import Metrics
 from tests.fakes import BicubicRuntime
+from tests.wiring import OTHER_WEIGHTS as OTHER
 
 
 class FakeCall:
@@ -262,12 +264,12 @@ def test_a_permit_is_given_back_when_nothing_can_start(monkeypatch: pytest.Monke
 
 
 def test_what_nobody_can_be_learnt_with_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_learning("research")
-    with pytest.raises(ConfigError, match="learnt from the research weights, not open"):
-        check_learning("open")
+    check_learning(WEIGHTS.default)
+    with pytest.raises(ConfigError, match=f"from the {WEIGHTS.default} weights, not {OTHER}"):
+        check_learning(OTHER)
     monkeypatch.setattr("stream.live_learning.lacking", lambda: "learning needs torch")
     with pytest.raises(ConfigError, match="needs torch"):
-        check_learning("research")
+        check_learning(WEIGHTS.default)
 
 
 def test_its_thread_ends_with_the_call(desk: Desk) -> None:

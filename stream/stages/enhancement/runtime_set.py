@@ -28,7 +28,8 @@ class PersonalRuntimes:
     def __init__(self, opens: Callable[[PersonalWeights], Runtime] | None = None) -> None:
         self._opens = opens or (lambda weights: open_personal(weights, self.like))
         self.like = ""
-        """Name of the runtime that runs the shipped weights; empty before it is open."""
+        """Name of the runtime that runs the shipped weights, as in `engines.runtime.RUNTIMES`;
+        empty before it is open."""
         self._lock = threading.Lock()
         self._runtimes: dict[tuple[int, int], Runtime] = {}
         self._replaced: list[Runtime] = []
@@ -134,10 +135,7 @@ class RuntimeSet:
     def shipped(self, scale: int) -> Runtime:
         """With the shipped weights. Raises: EngineError: it cannot be opened."""
         if scale not in self._shipped:
-            runtime = self._opened.enter_context(self._open_shipped(scale))
-            self._shipped[scale] = runtime
-            if self._personal is not None:
-                self._personal.like = runtime.name
+            self._shipped[scale] = self._opened.enter_context(self._open_shipped(scale))
         return self._shipped[scale]
 
     def of(self, track_id: int, scale: int) -> Runtime:

@@ -20,6 +20,7 @@ from run_pipeline import main
 from stream.frame import Frame
 from stream.graph import Stages
 from stream.live_learning import LEARNING, LiveLearning
+from stream.option_table import WEIGHTS
 from stream.rtc.ice.ice_connection import IceConnection
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.server import run_relay
@@ -281,7 +282,8 @@ def test_learning_that_cannot_be_is_refused(
 ) -> None:
     values = {"input": ["webrtc"], "port": 0, "learn-live": True}
     assert main(arguments("argv", tmp_path, {**values, "weights": OTHER_WEIGHTS})) == 2
-    assert "error: --learn-live starts from the research weights" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"error: --learn-live starts from the {WEIGHTS.default} weights" in said
     monkeypatch.setattr("stream.cli.arguments.lacking", lambda: "learning needs torch")
     assert main(arguments("argv", tmp_path, values)) == 2
     assert capsys.readouterr().err == "error: learning needs torch\n"
