@@ -44,7 +44,8 @@ class Enhancer(PictureSettings):
             detail: how much fine detail is shown: 0 what is surest, 1 about as sharp as the truth;
             may be set later, as `detail`.
             runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
-            weights: of the network: "research" or "open", see `engines/weights/README.md`.
+            weights: of the network: "open" (CC BY 4.0) or "research" (research only), see
+            `engines/weights/README.md`.
             rate: nominal pictures a second.
             camera: what it gives, where that was measured.
     Raises: ConfigError: an argument is out of range, or scale contradicts framing.

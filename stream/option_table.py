@@ -260,8 +260,8 @@ RUNTIME = DeclaredOption[str](
 )
 WEIGHTS = DeclaredOption[str](
     name="weights", default=DEFAULT_WEIGHTS, choices=NETWORK_WEIGHTS, uses=ALL, group=_MORE,
-    help="open: trained on openly licensed pictures alone, for products; research: on footage "
-    "whose use is limited to research, too (default {default})",
+    help="open: trained on openly licensed pictures alone, for products; research: also on "
+    "footage that allows research use only (default {default})",
 )
 MEASURE = DeclaredOption[bool](
     name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,

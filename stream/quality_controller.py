@@ -189,7 +189,6 @@ class QualityController:
     def _cheaper(self, frame: Frame) -> int:
         """The next step down that makes this frame cheaper; where none does, the present one."""
         sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
-        informed = any(face.patch and face.exemplars for face in frame.faces)
         for level in range(self._level + 1, len(LADDER)):
             old, new = LADDER[self._level], LADDER[level]
             if (
@@ -199,7 +198,6 @@ class QualityController:
                 or max(sides, default=0) > new.largest_px
                 or sum(side * side for side in sides) > new.pixels
                 or (new.enhance_every > old.enhance_every and sides)
-                or (new.prepare_ahead > old.prepare_ahead and informed)
             ):
                 return level
         return self._level
@@ -227,7 +225,6 @@ class QualityController:
                 or (new.max_faces > old.max_faces and len(frame.faces) > old.max_faces)
                 or (new.largest_px > old.largest_px and max(sides, default=0) >= old.largest_px)
                 or new.enhance_every < old.enhance_every
-                or new.prepare_ahead < old.prepare_ahead
             ):
                 return level
             if sides:

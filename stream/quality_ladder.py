@@ -1,7 +1,8 @@
 """Quality ladder: what the stages of a call may spend on a frame, from everything to the least.
 
 When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
-dearest and seen least, the network in every frame; then large crops, how often faces are looked
+dearest and seen least, the size that several large faces share and the network in every frame; then
+large crops, how often faces are looked
 for, how many are enhanced, and how much around a face. Recordings, which wait, always have
 `EVERYBODY`.
 """
@@ -52,10 +53,6 @@ class QualityLevel:
     the largest become smaller."""
     enhance_every: int = 1
     """The network runs for a face in every so many frames; between them its detail moves along."""
-    prepare_ahead: bool = False
-    """Where the network does not run in every frame: exemplars are aligned and encoded in the frame
-    before that of the network, which then runs on the crop of that frame."""
-
     align_every_s: float = 0.0
     """While a crop stays in its place, exemplars are aligned and encoded this often at most."""
 
@@ -87,7 +84,6 @@ def _ladder() -> tuple[QualityLevel, ...]:
         ("crops of 128 px", {"largest_px": 128}),
         ("crops of 96 px", {"largest_px": TYPICAL_PX}),
         ("new faces sought less often", {"search_every": 4, "align_every_s": 0.2}),
-        ("exemplars aligned a frame ahead", {"prepare_ahead": True}),
         ("two faces", {"max_faces": 2}),
         ("one face", {"max_faces": 1}),
         ("crops of 64 px", {"largest_px": 64}),

@@ -1,6 +1,6 @@
 """Quantisation: the network in INT8 from real material, and whether it pays.
 
-    python -m calibration.quantisation --data PEOPLE --held-out OTHERS [--ship]
+    python -m calibration.quantisation --data PEOPLE --held-out OTHERS
     python -m calibration.quantisation --data call.mp4 PEOPLE --quick
     python -m calibration.quantisation --weights open --sources SOURCES.csv --data PEOPLE.zip --ship
 

@@ -127,9 +127,8 @@ def test_it_goes_down_in_the_stated_order_past_what_changes_nothing() -> None:
     assert sorted(set(three.levels)) == list(range(len(LADDER)))
     one = Call(lambda quality, faces, index: 200.0, faces=1, side=160)
     one.run(60.0)
-    ahead = step("exemplars aligned a frame ahead")
-    same = {LARGE_SHARE, step("two faces"), step("one face"), ahead}
-    assert same.isdisjoint(one.levels), "one face, without exemplars"
+    same = {LARGE_SHARE, step("two faces"), step("one face")}
+    assert same.isdisjoint(one.levels), "one face"
     nobody = Call(lambda quality, faces, index: 200.0, faces=0)
     search = step("new faces sought less often")
     assert nobody.run(60.0) == search, "only the search for faces can be had cheaper"

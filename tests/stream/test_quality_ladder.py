@@ -25,8 +25,6 @@ def test_each_step_keeps_the_economies_of_those_before() -> None:
         assert below.largest_px <= above.largest_px
         assert below.pixels <= above.pixels
         assert below.enhance_every >= above.enhance_every
-        assert below.prepare_ahead >= above.prepare_ahead
-        assert below.enhance_every > 1 or not below.prepare_ahead, "there is no frame before"
 
 
 def test_a_budget_bounds_faces_and_crops() -> None:
@@ -120,32 +118,6 @@ def test_between_two_frames_of_the_network_its_detail_is_shown_where_the_face_is
             there = seen.enhance(cut_square(SCENE, after.box), None)
         apart = np.abs(after.image.astype(float) - there)[32:-32, 32:-32].mean()
         assert apart < 3.0, "and the patch shows what is there"
-
-
-@pytest.mark.parametrize("every", [2, 3])
-def test_a_frame_ahead_exemplars_are_encoded_in_the_frame_before_that_of_the_network(
-    every: int,
-) -> None:
-    studio = Studio()
-    studio.stage.apply(QualityLevel("little", enhance_every=every, prepare_ahead=True))
-    known = exemplars()
-    for _ in range(30 * every):  # until they are judged
-        studio.patch(face(60.0, known=known, version=1))
-    made = studio.runtimes[4].enhanced
-    work = []
-    for n in range(4 * every):
-        before = studio.stage.encodes, len(made)
-        patch = studio.patch(face(60.0, (324.0 + 4.0 * n, 180.0), 1, known, 1))
-        work.append((studio.stage.encodes - before[0], len(made) - before[1]))
-        assert patch is not None
-        with BicubicRuntime(4) as seen:
-            there = seen.enhance(cut_square(SCENE, patch.box), None)
-        assert np.abs(patch.image.astype(float) - there)[32:-32, 32:-32].mean() < 3.0
-    assert (1, 1) not in work, "not both in one frame"
-    assert sum(encoded for encoded, _ in work) == 4
-    assert sum(enhanced for _, enhanced in work) == 4
-    first = work.index((1, 0))
-    assert work[first + 1] == (0, 1)
 
 
 def test_several_faces_take_turns() -> None:

@@ -50,11 +50,6 @@ class Crop:
         (x, y), side = self.corner, self.image.shape[0]
         return x, y, x + side, y + side
 
-    def like(self, other: Crop) -> bool:
-        """Whether it has the size of another one, and shows the face as large."""
-        same = (self.scale, self.side_px) == (other.scale, other.side_px)
-        return same and self.image.shape == other.image.shape
-
 
 @dataclass
 class CropSelector:

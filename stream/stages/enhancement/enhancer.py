@@ -51,8 +51,6 @@ class _Track:
     selector: CropSelector = field(default_factory=CropSelector)
     carrier: DetailCarrier | None = field(default=None, repr=False)
     """Of the network's last patch, where patches are used for more than one frame."""
-    prepared: Crop | None = field(default=None, repr=False)
-    """What the network will run on in the next frame: exemplars are aligned to it."""
     temporal_filter: TemporalFilter = field(default_factory=TemporalFilter, repr=False)
 
 
@@ -187,7 +185,7 @@ class Enhancer(Stage):
                 track.selector.put(face, *size)
                 size = None
             if size is None:
-                track.carrier = track.prepared = None
+                track.carrier = None
                 track.temporal_filter.forget()
                 track.network.forget()
             patch = self._patch(frame, face, size, step_s) if size else None
@@ -201,7 +199,7 @@ class Enhancer(Stage):
     def _forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
-            track.carrier = track.prepared = None
+            track.carrier = None
             track.temporal_filter.forget()
             track.network.forget()
 
@@ -249,7 +247,7 @@ class Enhancer(Stage):
             if track_id in present:
                 continue
             track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
-            track.carrier = track.prepared = None
+            track.carrier = None
             track.temporal_filter.forget()
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
@@ -273,45 +271,26 @@ class Enhancer(Stage):
         track = self._tracks[face.track_id]
         track.selector.put(face, *size)
         crop = track.selector.cut(frame.image)
-        image = self._carried(frame, face, crop, step_s) if track.carrier is not None else None
+        image = self._carried(face, crop) if track.carrier is not None else None
         is_made = image is None
         if image is None:
             image = self._made(crop, face, frame.time_s, step_s)
-            track.prepared = None
         image = track.temporal_filter(image, crop.box, crop.image)
         if is_made and self._quality.enhance_every > 1:
             track.carrier = DetailCarrier(image, crop.image, crop.corner)
         return Patch(image, crop.box, crop.scale, track.weight)
 
-    def _carried(self, frame: Frame, face: Face, crop: Crop, step_s: float) -> Image | None:
+    def _carried(self, face: Face, crop: Crop) -> Image | None:
         """What the network made of an earlier crop, as it would look now; None: it is to make
         another patch of this one.
-
-        With `prepare_ahead` exemplars are aligned and encoded in one frame, and the network runs in
-        the next: the work of both in one would be that frame's latency.
         """
         track, every = self._tracks[face.track_id], self._quality.enhance_every
         # Several faces take turns.
-        turn = (self._frames + face.track_id) % every
-        prepared, track.prepared = track.prepared, None
-        if every == 1:
+        if every == 1 or (self._frames + face.track_id) % every == 0:
             track.carrier = None
             return None
-        if turn == 0:
-            if prepared is None or not prepared.like(crop):
-                track.carrier = None
-                return None
-            made = self._made(prepared, face, frame.time_s, step_s)
-            made = track.temporal_filter(made, prepared.box, prepared.image)
-            track.carrier = DetailCarrier(made, prepared.image, prepared.corner)
         assert track.carrier is not None
-        image = track.carrier(crop.image, crop.corner)
-        ahead = self._quality.prepare_ahead and turn == every - 1
-        if image is not None and ahead and face.exemplars:
-            every_s = self._quality.align_every_s
-            track.network.prepare(crop, face, frame.time_s, every_s)
-            track.prepared = crop
-        return image
+        return track.carrier(crop.image, crop.corner)
 
     def _made(self, crop: Crop, face: Face, now_s: float, step_s: float) -> Image:
         track = self._tracks[face.track_id]

@@ -48,17 +48,6 @@ class FaceNetwork:
         """Let go of their pictures, too."""
         self._features, self._alignment = None, ExemplarAlignment()
 
-    def prepare(self, crop: Crop, face: Face, now_s: float, every_s: float) -> None:
-        """Align and encode the exemplars for a crop that `enhance` will be asked for next.
-
-        Args: see `enhance`.
-        """
-        self._gate.meet(face.exemplars_version, face.headshot_side_px)
-        known = self._gate.verdict
-        if known.pays or known.share > 0.0 or self._gate.is_due(now_s):
-            runtime = self._runtimes.of(face.track_id, crop.scale)
-            self._features_for(runtime, crop, face, now_s, every_s)
-
     def enhance(
         self,
         crop: Crop,
