@@ -2,6 +2,7 @@
 
     python -m bench.soak --minutes 30
     python -m bench.soak --size 640x480 --faces 3 --disturb 10 --json
+    python -m bench.soak --rate 8 --minutes 10 --learn-live      # and the same without it
 
 The real stages run as in a call without a window; the camera is `bench.synthetic_camera`, the
 output only measures. Exit status: 0 measured, 2 an error that one line on stderr explains.
@@ -22,17 +23,19 @@ from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
 from engines.errors import reported
-from engines.runtime import RUNTIMES, EngineError
+from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.events import notes_to
 from stream.frame import Frame
 from stream.graph import Stages
 from stream.image.resample import Size
 from stream.live import Ending
+from stream.live_learning import LiveLearning, check_learning
 from stream.pipeline import Pipeline
 from stream.protocols import Stage
 from stream.quality_ladder import LADDER, QualityLevel
 from stream.session import EnhancementSession
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.stats import Stats
 
@@ -54,6 +57,10 @@ class Case:
     """Seconds between disturbances; None for none."""
     disturb_ms: float
     runtime: str
+    learns: bool = False
+    """The people of the call are learnt, as with `--learn-live`."""
+    learning_threads: int | None = None
+    """Of the process that learns; None: as in a call."""
 
 
 class Disturbance(Stage):
@@ -134,7 +141,14 @@ def soak(case: Case, *, quiet: bool) -> Result:
         print(file=sys.stderr)
     metrics = Metrics()
     log = Log(round(seconds * case.rate) + 1, round(seconds / TICK_S) + 100)
-    stages = Stages.build(case.size, case.rate, framing="auto", runtime=case.runtime, live=True)
+    personal = PersonalRuntimes() if case.learns else None
+    stages = Stages.build(
+        *(case.size, case.rate),
+        framing="auto",
+        runtime=case.runtime,
+        live=True,
+        personal=personal,
+    )
     stages = replace(stages, to_load=(*stages.to_load, log.models_ready))
     stages.all.append(LevelLog(log))
     if case.disturb_s is not None:
@@ -148,13 +162,20 @@ def soak(case: Case, *, quiet: bool) -> Result:
     )
     pipeline = Pipeline(camera, session, [Observer(log)])
     stats = nullcontext() if quiet else Stats(metrics, "table", sys.stderr, TABLE_EVERY_S)
-    with stats, Ending() as ending:
+    learning = (
+        nullcontext()
+        if personal is None
+        else LiveLearning(session, personal, threads=case.learning_threads)
+    )
+    with stats, Ending() as ending, learning:
         pipeline.start()
         try:
             while pipeline.running and not ending.asked:
                 time.sleep(TICK_S)
                 log.sample_memory()
                 log.count(metrics)
+                if case.learns:
+                    log.learning(metrics.gauges)
         finally:
             camera.stop()
             pipeline.stop()
@@ -177,6 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--disturb", type=float, metavar="S", help="every S seconds a stage sleeps")
     add("--disturb-ms", type=float, default=200.0, metavar="MS", help="for so long (default 200)")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
+    add("--learn-live", action="store_true", help="learn the people meanwhile (extra learn)")
+    add("--learn-threads", type=int, metavar="N", help="of the process that learns "
+        "(default: all cores but two)")  # fmt: skip
     add("--json", action="store_true", help="the result as JSON on stdout")
     add("--quiet", action="store_true", help="no figures on stderr meanwhile")
     given = parser.parse_args(arguments)
@@ -191,12 +215,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _case(given: argparse.Namespace) -> Case:
     """Raises: ConfigError: a number is out of range."""
     size = parse_size(given.size, even=False)
+    if given.learn_live:
+        check_learning(DEFAULT_WEIGHTS)
+    elif given.learn_threads is not None:
+        raise ConfigError("--learn-threads needs --learn-live")
     for name, value, least, most in (
         ("--minutes", given.minutes, 0.1, 10_000.0),
         ("--rate", given.rate, 1.0, 120.0),
         ("--disturb", given.disturb, 0.5, 3600.0),
         ("--disturb-ms", given.disturb_ms, 1.0, 10_000.0),
         ("--warm-up", given.warm_up, 0.0, 50.0 * given.minutes),
+        ("--learn-threads", given.learn_threads, 1, 64),
     ):
         if value is not None and not least <= value <= most:
             raise ConfigError(f"{name} {value:g} is out of range; give {least:g} to {most:g}")
@@ -209,6 +238,8 @@ def _case(given: argparse.Namespace) -> Case:
         disturb_s=given.disturb,
         disturb_ms=given.disturb_ms,
         runtime=given.runtime,
+        learns=given.learn_live,
+        learning_threads=given.learn_threads,
     )
 
 

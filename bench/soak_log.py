@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from statistics import fmean
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import Frame
+from stream.live_learning import GAIN, LEARNING
 from stream.quality_controller import DOWN, UP
 from stream.quality_ladder import LADDER
 from stream.telemetry.metrics import DROPPED, ENHANCED, FACES, FAILED_OPEN, Metrics
@@ -53,6 +56,10 @@ class Result(TypedDict):
     """Until the first frame with an enhanced face."""
     first_10_s: dict[str, int]
     """Frames that were taken, dropped and failed open in these."""
+    learning_share: float | None
+    """Part of the time in which somebody was learnt, 0..1; None: nobody was to be learnt."""
+    learnt_gain_db: float | None
+    """Of the person who was learnt last, over the shipped weights; None: nobody gained."""
 
 
 class Log:
@@ -74,6 +81,7 @@ class Log:
         self._enhanced_s: float | None = None
         self._ready_s: float | None = None
         self._beginning = (0, 0)
+        self._learning: list[bool] = []
         self._started_s = time.monotonic()
 
     def taken(self, frame: Frame, now_ns: int) -> None:
@@ -104,6 +112,10 @@ class Log:
         """Look at the counters, now and then."""
         if time.monotonic() - self._started_s <= BEGINNING_S:
             self._beginning = (metrics.counter(DROPPED), metrics.counter(FAILED_OPEN))
+
+    def learning(self, gauges: Mapping[str, float]) -> None:
+        """Write down whether somebody is learnt now. Args: gauges: of the session."""
+        self._learning.append(gauges.get(LEARNING, 0.0) > 0.0)
 
     def sample_memory(self) -> None:
         """Write down how much memory there is now."""
@@ -160,6 +172,8 @@ class Log:
                     strict=True,
                 )
             ),
+            learning_share=round(fmean(self._learning), 4) if self._learning else None,
+            learnt_gain_db=metrics.gauges.get(GAIN),
         )
 
     def _until_normal(self, warm_up_s: float) -> list[int]:

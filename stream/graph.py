@@ -141,6 +141,8 @@ class Stages:
         def open_scale(scale: int) -> Runtime:
             opened = opener(scale)
             events.add(RuntimeChosen(scale, opened.name, opened.passed_over, opened.profile))
+            if personal is not None and live:
+                personal.like = opened.name
             return opened.runtime
 
         enhancer = Enhancer(open_scale, rate, detail=detail, waits=not live, personal=personal)

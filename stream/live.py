@@ -82,7 +82,7 @@ class PreviewControls:
 
     def learning(self) -> str:
         """Whether somebody is learnt, and what it has brought; empty without learning."""
-        return learning_in_words(self.session.metrics.snapshot().gauges)
+        return learning_in_words(self.session.metrics.gauges)
 
     def failed_open(self) -> int:
         """Frames on which a stage failed or was late, so far."""

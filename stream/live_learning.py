@@ -18,11 +18,13 @@ from typing import Protocol, Self
 from engines.machine import cores
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
 from engines.personal.gain import Gain
-from engines.personal.learning_process import Learning, LearningProcess, Task
+from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
 from engines.personal.personal_weights import PersonalWeights
 from engines.runtime import EngineError
+from stream.errors import ConfigError
 from stream.events import Event, LearningFailed, PersonLearnt
 from stream.frame import Exemplar
+from stream.option_table import WEIGHTS
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import Metrics
 
@@ -42,6 +44,15 @@ LEARNING = "learning"
 """Gauge: 1 while somebody is learnt, 0 while it rests."""
 GAIN = "learnt gain db"
 """Gauge: PSNR in the face over the shipped weights, of the person who was learnt last, dB."""
+
+
+def check_learning(weights: str) -> None:
+    """Raises: ConfigError: nobody can be learnt here, or not from these weights, one of
+    `engines.runtime.WEIGHTS`."""
+    if (reason := lacking()) is not None:
+        raise ConfigError(reason)
+    if weights != WEIGHTS.default:
+        raise ConfigError(f"people are learnt from the {WEIGHTS.default} weights, not {weights}")
 
 
 def learning_in_words(gauges: Mapping[str, float]) -> str:
@@ -80,6 +91,41 @@ class LearntCall(Protocol):
         ...
 
 
+class LearningPermit:
+    """One person is learnt at a time, of all calls that share a permit, and only while none of
+    these calls is short of time. From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: object | None = None
+        self._loads: dict[int, float] = {}
+
+    def highest_load(self, caller: object, load: float) -> float:
+        """Of all calls, when that of the caller's is `load`."""
+        with self._lock:
+            self._loads[id(caller)] = load
+            return max(self._loads.values())
+
+    def take(self, caller: object) -> bool:
+        """Whether the caller may learn, until `give_back`."""
+        with self._lock:
+            if self._holder is None:
+                self._holder = caller
+            return self._holder is caller
+
+    def give_back(self, caller: object) -> None:
+        """Let others learn."""
+        with self._lock:
+            if self._holder is caller:
+                self._holder = None
+
+    def leave(self, caller: object) -> None:
+        """The caller's call has ended."""
+        self.give_back(caller)
+        with self._lock:
+            self._loads.pop(id(caller), None)
+
+
 @dataclass
 class _Running:
     """Somebody who is learnt now."""
@@ -94,6 +140,7 @@ class LiveLearning:
     """Learns while a call goes on. A context manager: the thread runs within it.
 
     Args: call: the session. personal: gets the runtimes of people who were learnt.
+          permit: shared with other calls of this machine; None: there are none.
           threads: of the process; None: all cores but the two that a call needs, at least one.
           learns: starts the process that learns. clock: seconds, never going back.
     """
@@ -103,12 +150,14 @@ class LiveLearning:
         call: LearntCall,
         personal: PersonalRuntimes,
         *,
+        permit: LearningPermit | None = None,
         threads: int | None = None,
         learns: Callable[[Task], LearningProcess] = LearningProcess,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._call = call
         self._personal = personal
+        self._permit = permit or LearningPermit()
         self._threads = threads or max(1, cores() - 2)
         self._learns = learns
         self._clock = clock
@@ -128,6 +177,7 @@ class LiveLearning:
     def __exit__(self, *error: object) -> None:
         self._ended.set()
         self._thread.join()
+        self._permit.leave(self)
 
     def look(self) -> None:
         """Begin, rest, go on, take what is better; what the thread does every `TICK_S`."""
@@ -162,7 +212,7 @@ class LiveLearning:
             self._stop()
 
     def _is_room(self) -> bool:
-        now_s, load = self._clock(), self._call.load
+        now_s, load = self._clock(), self._permit.highest_load(self, self._call.load)
         if self._running is not None and not self._running.resting and load > TIGHT:
             soon = now_s - self._rest_until_s < 2.0 * self._rest_s
             self._rest_s = min(2.0 * self._rest_s, MOST_REST_S) if soon else REST_S
@@ -178,7 +228,7 @@ class LiveLearning:
             for track_id, close_ups in known.items()
             if len(close_ups) >= max(LEAST_CLOSE_UPS, MORE * self._learnt.get(track_id, 0))
         }
-        if not wanted:
+        if not wanted or not self._permit.take(self):
             return
         track_id = max(wanted, key=lambda one: len(wanted[one]))
         close_ups = wanted[track_id]
@@ -188,6 +238,7 @@ class LiveLearning:
             self._running = _Running(track_id, len(close_ups), self._learns(task))
         except EngineError as error:
             self._call.tell(LearningFailed(str(error)))
+            self._permit.give_back(self)
 
     def _close_ups(self, track_id: int) -> tuple[CloseUp, ...]:
         kept = self._call.exemplars_of(track_id)
@@ -232,3 +283,4 @@ class LiveLearning:
         if running is not None:
             with suppress(EngineError):
                 running.process.close()
+        self._permit.give_back(self)

@@ -101,9 +101,9 @@ PERSON = DeclaredOption[str | None](
     instead=dict.fromkeys(RECORDINGS, "a recording has --learn"),
 )
 LEARN_LIVE = DeclaredOption[bool](
-    name="learn-live", kind=bool, default=False, uses=_CALL, group=_CALLS,
+    name="learn-live", kind=bool, default=False, uses=_CALL | _RELAY, group=_CALLS,
     help="train the network on the close-ups of the call during the call, while there is "
-    "processor time to spare (extra learn)",
+    "processor time to spare; the relay learns one person at a time (extra learn)",
 )
 STATS = DeclaredOption[Literal["table", "json"] | None](
     name="stats", default=None, choices=("table", "json"), uses=_CALL, group=_CALLS,

@@ -76,14 +76,14 @@ class OnnxVariant:
         return {"crop": (1, 3, b, b), **features, "validity": (1, s)}
 
 
-def make_variant(path: Path, variant: OnnxVariant) -> bytes:
-    """Read a shipped ONNX file and make a variant of it.
+def make_variant(source: Path | bytes, variant: OnnxVariant) -> bytes:
+    """Read a shipped ONNX file, or another of its kind in memory, and make a variant of it.
 
     Returns: the bytes of an ONNX file (opset of the source).
     Raises:  ValueError: the file is not a half of the network. OSError.
     """
     try:
-        model = onnx.load(path)
+        model = onnx.load(source) if isinstance(source, Path) else onnx.load_from_string(source)
         model = fix_shapes(with_signed(model), variant.sizes(feature_channels(model)))
         if variant.precision == "fp16":
             model = with_half(model)
@@ -95,7 +95,8 @@ def make_variant(path: Path, variant: OnnxVariant) -> bytes:
     # protobuf and onnx raise classes of their own for each way in which a file can be wrong
     except Exception as error:
         line = (str(error) or type(error).__name__).strip().splitlines()[0]
-        raise ValueError(f"{path.name} is no half of the network: {line}") from error
+        name = source.name if isinstance(source, Path) else f"what was given as {variant.half}"
+        raise ValueError(f"{name} is no half of the network: {line}") from error
     return bytes(model.SerializeToString())
 
 

@@ -21,6 +21,7 @@ from engines.contract import (
     BUCKETS,
     DEFAULT_WEIGHTS,
     Features,
+    Halves,
     Image,
     Runtime,
     check_crop,
@@ -31,7 +32,7 @@ from engines.runtimes.fallback_runtime import FallbackRuntime
 from engines.runtimes.feature_cache import FeatureCache
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from engines.runtimes.openvino_cpu import OpenVinoCpu
-from engines.tensorrt.bucket import SLOTS, Bucket, OnCard, probe_pictures
+from engines.tensorrt.bucket import SLOTS, Bucket, OnCard, answer_of
 from engines.tensorrt.build import Api, Options, Progress, build, load_api
 from engines.tensorrt.card import Card, Pinned
 from engines.tensorrt.engine import Port
@@ -43,6 +44,8 @@ _log = logging.getLogger("closeup.engines")
 RTX_CARDS = ((7, 5), (8, 6), (8, 9))
 """Compute capabilities below 12 on which TensorRT for RTX runs."""
 Face = tuple[Image, Features | None]
+Ports = dict[str, dict[str, Port]]
+"""By half and name."""
 
 
 def _exact(scale: int, weights: str = DEFAULT_WEIGHTS) -> Runtime:
@@ -163,7 +166,7 @@ class TensorrtGpu:
         """
         checked = [(self._bucket(check_crop(crop)), crop, features) for crop, features in faces]
         for bucket, _, features in checked:
-            _check_features(bucket, features)
+            bucket.check(features)
         self._card.use()
         stream, lanes = self._card.stream, []
         for index, (bucket, crop, features) in enumerate(checked):
@@ -216,43 +219,57 @@ class TensorrtGpu:
 
     def _open(self, side: int, progress: Progress) -> Bucket:
         """Engines from the cache, or new ones. Raises: EngineError."""
-        models, ports = {}, {}
-        for half, path in zip(HALVES, self._files, strict=True):
-            variant = self._variants.OnnxVariant(half, self.scale, side, SLOTS, self.precision)
-            try:
-                models[half] = self._variants.make_variant(path, variant)
-            except (OSError, ValueError) as error:
-                raise EngineError(str(error)) from error
-            ports[half] = {
-                name: Port(*port) for name, port in self._variants.ports(models[half]).items()
-            }
-        general: dict[str, str | int] = {
-            "runtime": self._api.name,
-            "version": self._api.version,
-            **self._card.facts,
-            **asdict(self._options),
+        models = self._models(self._files, side)
+        ports = {
+            half: {name: Port(*port) for name, port in self._variants.ports(model).items()}
+            for half, model in models.items()
         }
+        general = self._general()
         key = {**general, "scale": self.scale, "bucket": side, "precision": self.precision}
         key |= {half: hashlib.sha256(model).hexdigest() for half, model in models.items()}
 
         def take(entry: Entry) -> Bucket:
             if entry.keys() != {*HALVES, "answer"}:
                 raise RefusedError("it has other parts")
-            return self._take(entry, ports)
+            return self._take(entry, ports, side)
 
         def make() -> Entry:
             return self._make(side, models, general, progress)
 
         return self._cache.get(key, make, take, lambda: progress(0.0))
 
-    def _take(self, entry: Entry, ports: dict[str, dict[str, Port]]) -> Bucket:
+    def _general(self) -> dict[str, str | int]:
+        """What every engine here depends on."""
+        return {
+            "runtime": self._api.name,
+            "version": self._api.version,
+            **self._card.facts,
+            **asdict(self._options),
+        }
+
+    def _models(self, halves: Halves, side: int) -> dict[str, bytes]:
+        """Variants for crops of this side, px, by half. Raises: EngineError."""
+        models = {}
+        for half, source in zip(HALVES, halves, strict=True):
+            variant = self._variants.OnnxVariant(half, self.scale, side, SLOTS, self.precision)
+            try:
+                models[half] = self._variants.make_variant(source, variant)
+            except (OSError, ValueError) as error:
+                raise EngineError(str(error)) from error
+        return models
+
+    def _take(self, entry: Entry, ports: Ports, side: int) -> Bucket:
         """Turn an entry into a tested bucket. Raises: RefusedError, CudaError."""
         bucket = Bucket(self._api, self._card, entry, ports, self.scale)
+        return self._tested(bucket, entry["answer"])
+
+    def _tested(self, bucket: Bucket, answer: bytes) -> Bucket:
+        """The bucket, which is closed if it does not answer so. Raises: RefusedError, CudaError."""
         # a stream of its own: this may be another thread than the one that enhances frames, and
         # nothing else may be put on a stream while it is recorded
         stream = self._card.new_stream()
         try:
-            bucket.test(entry["answer"], stream)
+            bucket.test(answer, stream)
         except BaseException:
             bucket.close()
             raise
@@ -274,9 +291,8 @@ class TensorrtGpu:
             entry[half], timing = built.plan, built.timing
         if timing:
             self._cache.store(timing_key, {"timing": timing})
-        crop, exemplars = probe_pictures(side, self.scale)
         with self._reference(self.scale) as reference:
-            entry["answer"] = reference.enhance(crop, reference.encode(exemplars)).tobytes()
+            entry["answer"] = answer_of(reference, side)
         return entry
 
     def __enter__(self) -> Self:
@@ -315,16 +331,6 @@ class LiveTensorrtRtx(LiveTensorrt):
     """The same with TensorRT for RTX."""
 
     runtime = TensorrtRtx
-
-
-def _check_features(bucket: Bucket, features: Features | None) -> None:
-    if features is None:
-        return
-    for array, pinned in zip(features, bucket.features, strict=True):
-        if array.shape[1:] != pinned.array.shape[1:]:
-            raise ValueError(
-                f"features for a crop of {array.shape[-1]} px, crop of {bucket.side} px"
-            )
 
 
 def _load_variants(name: str) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from engines.contract import Image
+from engines.contract import Features, Image, Runtime
 from engines.tensorrt.build import Api
 from engines.tensorrt.card import Block, Card, CudaError
 from engines.tensorrt.engine import Engine, Port
@@ -34,15 +34,29 @@ class Lane:
 
 
 class Bucket:
-    """Both engines of one bucket, their pinned memory, and the graph of a frame."""
+    """Both engines of one bucket, their pinned memory, and the graph of a frame.
+
+    Args:   weights: other ones than the plans have, as ONNX files by half; see `Engine`.
+    Raises: RefusedError, RefitError, CudaError: as `Engine`.
+    """
 
     def __init__(
-        self, api: Api, card: Card, plans: Entry, ports: dict[str, dict[str, Port]], scale: int
+        self,
+        api: Api,
+        card: Card,
+        plans: Entry,
+        ports: dict[str, dict[str, Port]],
+        scale: int,
+        weights: Mapping[str, bytes] | None = None,
     ) -> None:
         self.side = ports["enhance"]["crop"].shape[1]
         self._card, self._scale = card, scale
-        self.encode = Engine(api, card, plans["encode"], ports["encode"])
-        self.enhance = Engine(api, card, plans["enhance"], ports["enhance"])
+        given = weights or {}
+        encode, enhance = (
+            Engine(api, card, plans[half], ports[half], given.get(half))
+            for half in ("encode", "enhance")
+        )
+        self.encode, self.enhance = encode, enhance
         self.exemplars = card.pinned(*ports["encode"]["exemplars"][:2])
         self.features = [card.pinned(*ports["encode"][name][:2]) for name in ("hr", "query")]
         self.lanes: list[Lane] = []
@@ -55,6 +69,14 @@ class Bucket:
         while len(self.lanes) <= index:
             self.lanes.append(Lane(self._card, self.side, self._scale))
         return self.lanes[index]
+
+    def check(self, features: Features | None) -> None:
+        """Raises: ValueError: they are for crops of another side."""
+        for array, pinned in zip(features or (), self.features, strict=features is not None):
+            if array.shape[1:] != pinned.array.shape[1:]:
+                raise ValueError(
+                    f"features for a crop of {array.shape[-1]} px, crop of {self.side} px"
+                )
 
     def start_encode(self, exemplars: Sequence[Image], stream: Any) -> OnCard:
         """Encode at most SLOTS exemplars. Returns: the features; also in `self.features`."""
@@ -141,6 +163,12 @@ def probe_pictures(side: int, scale: int) -> tuple[Image, list[Image]]:
 
     big = side * scale
     return waves(side, 0.0, 3), [waves(big, 0.1 + 0.2 * slot, 4) for slot in range(SLOTS)]
+
+
+def answer_of(reference: Runtime, side: int) -> bytes:
+    """What a runtime makes of the pictures that engines are tested by. Args: side: px."""
+    crop, exemplars = probe_pictures(side, reference.scale)
+    return reference.enhance(crop, reference.encode(exemplars)).tobytes()
 
 
 def psnr(a: Image, b: Image) -> float:

@@ -57,6 +57,9 @@ class Options:
     them one by one and takes minutes."""
     workspace: int = WORKSPACE
     """Bytes."""
+    refit: bool = False
+    """The engine's weights can be changed afterwards, for which the builder gives up a little
+    speed. TensorRT for RTX needs the card for such a build."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ def build(
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     # float32 means float32, or a parity test would measure the card's habits
     config.clear_flag(trt.BuilderFlag.TF32)
+    if options.refit:
+        config.set_flag(trt.BuilderFlag.REFIT)
     watch = _watch(api, progress) if progress else None
     if watch is not None:
         config.progress_monitor = watch

@@ -25,15 +25,28 @@ class Port(NamedTuple):
     is_input: bool
 
 
+class RefitError(EngineError):
+    """An engine does not take other weights; says why in one line."""
+
+
 class Engine:
     """Runs a plan of fixed shapes on buffers that stay where they are.
 
     Args:   plan: from `engines.tensorrt.build.build`. ports: all inputs and outputs, by name.
+            weights: the same network as an ONNX file with other weights, for a plan that was built
+            with `Options.refit`; None: those of the plan.
     Raises: RefusedError: the plan is damaged, or of another version, card or network.
-            CudaError: the card is full.
+            RefitError: it does not take these weights. CudaError: the card is full.
     """
 
-    def __init__(self, api: Api, card: Card, plan: bytes, ports: Mapping[str, Port]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        card: Card,
+        plan: bytes,
+        ports: Mapping[str, Port],
+        weights: bytes | None = None,
+    ) -> None:
         trt = api.module
         card.use()  # engine and context belong to the device that is current here
         log = make_logger(api)
@@ -46,6 +59,8 @@ class Engine:
         if found != wanted:
             wrong = sorted(n for n in found.keys() | wanted if found.get(n) != wanted.get(n))
             raise RefusedError(f"it has other inputs or outputs: {', '.join(wrong)}")
+        if weights is not None:  # before there is anything that may use the old ones
+            refit(api, engine, log, weights)
         context = engine.create_execution_context()
         if context is None:
             raise RefusedError("; ".join(log.errors[-1:]) or "the card has no room for it")
@@ -75,6 +90,28 @@ class Engine:
         self._runtime = None
         for block in self.buffers.values():
             block.free()
+
+
+def refit(api: Api, engine: tensorrt.ICudaEngine, log: Any, model: bytes) -> None:
+    """Give a built engine the weights of another ONNX file of the same network.
+
+    Args:   api: TensorRT or TensorRT for RTX. engine: without work on the card. log: of `api`.
+            model: the file; its graph must be the one that the engine was built from.
+    Raises: RefitError. The engine may have some of the weights then: use it no more.
+    """
+    trt = api.module
+    if not engine.refittable:
+        raise RefitError("it was built to keep its weights")
+    refitter = trt.Refitter(engine, log)
+    parser = trt.OnnxParserRefitter(refitter, log)
+    if not parser.refit_from_bytes(model):
+        reasons = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+        reason = "; ".join(" ".join(text.split()) for text in reasons) or "it gave no reason"
+        raise RefitError(f"it does not take other weights: {reason[:300]}")
+    if missing := refitter.get_missing_weights():
+        raise RefitError(f"it lacks weights: {', '.join(sorted(missing)[:3])}")
+    if not refitter.refit_cuda_engine():
+        raise RefitError("; ".join(log.errors[-1:]) or "it does not take other weights")
 
 
 def _port(

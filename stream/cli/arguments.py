@@ -97,6 +97,7 @@ def parse(arguments: Sequence[str]) -> Options | BatchOptions | LiveOptions | Re
     if device is not None:
         return _call(given, device, common)
     if use == "relay":
+        _refuse_learning(given)
         return read_relay(given, **common)
     if use == "archive":
         output = archive.check(given)
@@ -216,8 +217,6 @@ def _call(
         raise ConfigError("an --output is named twice; give each another name")
     if given[HEADLESS] and not outputs:
         raise ConfigError("--headless without an --output shows and keeps nothing; name one")
-    if given[LEARN_LIVE] and (reason := lacking()) is not None:
-        raise ConfigError(reason)
     _refuse_learning(given)
     values = given.fields(LiveOptions) | common
     # A larger canvas costs time, which a call does not have.
@@ -236,7 +235,10 @@ def _call(
 
 
 def _refuse_learning(given: OptionValues) -> None:
-    """Raises: ConfigError: what is learnt of people starts from the default weights."""
+    """Raises: ConfigError: what is learnt of people starts from the default weights; nobody can be
+    learnt in a call here."""
+    if given[LEARN_LIVE] and (reason := lacking()) is not None:
+        raise ConfigError(reason)
     learning: tuple[DeclaredOption[Any], ...] = (LEARN, LEARN_LIVE, PERSON)
     for option in learning:
         if given[WEIGHTS] != WEIGHTS.default and given[option]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engines.runtime import EngineError
     from stream.camera_profile import CameraProfile
     from stream.errors import CloseupError, ConfigError, ModelError
+    from stream.live_learning import LearningPermit
     from stream.rtc.enhanced_track import EnhancedVideoTrack
     from stream.rtc.status import Status
     from stream.shared_runtime import SharedRuntime
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "EngineError",
     "EnhancedVideoTrack",
+    "LearningPermit",
     "ModelError",
     "SharedRuntime",
     "Status",
@@ -36,6 +38,7 @@ _HOMES = {
     "ConfigError": "stream.errors",
     "EngineError": "engines.runtime",
     "EnhancedVideoTrack": "stream.rtc.enhanced_track",
+    "LearningPermit": "stream.live_learning",
     "ModelError": "stream.errors",
     "SharedRuntime": "stream.shared_runtime",
     "Status": "stream.rtc.status",

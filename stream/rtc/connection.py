@@ -17,6 +17,7 @@ from aiortc import RTCDataChannel, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import SessionDescription
 
+from stream.live_learning import LearningPermit
 from stream.rtc.control import LABEL, Control
 from stream.rtc.description import codec_trouble, summary
 from stream.rtc.enhanced_track import EnhancedVideoTrack
@@ -67,6 +68,7 @@ class Connection:
         metrics: Metrics,
         lost: Callable[[Connection, str], None],
         stream: LiveStream,
+        permit: LearningPermit | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(18)
         self.alias = secrets.token_hex(3)
@@ -79,7 +81,7 @@ class Connection:
         self.sound: DelayedSound | None = None
         self.stream = stream
         self._options, self._shared_runtime, self._metrics = options, shared_runtime, metrics
-        self._lost = lost
+        self._lost, self._permit = lost, permit
         self._control: Control | None = None
         self._candidates = 0
         self._mids: dict[str, str] = {}
@@ -270,6 +272,7 @@ class Connection:
             detail=self._options.detail,
             camera=self._options.camera,
             metrics=self._metrics,
+            permit=self._permit,
         )
 
     def _show(self) -> None:

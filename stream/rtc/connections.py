@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 
+from stream.live_learning import LearningPermit
 from stream.rtc.connection import TOO_LONG, Connection, Kind, OfferError
 from stream.rtc.live_stream import KeptStreams, LiveStream
 from stream.rtc.relay_options import RelayOptions
@@ -30,6 +31,7 @@ class Connections:
 
     def __init__(self, options: RelayOptions, shared_runtime: SharedRuntime) -> None:
         self._options, self._shared_runtime = options, shared_runtime
+        self._permit = LearningPermit() if options.learn_live else None
         self._open: dict[str, Connection] = {}
         self._owners: dict[tuple[Kind, str], Connection] = {}
         """Who publishes a name, and the call of a page."""
@@ -89,7 +91,8 @@ class Connections:
                 raise OfferError(f"nobody publishes {name} now", 404)
             stream = found
         connection = Connection(
-            kind, name, self._options, self._shared_runtime, self.metrics, self._lost, stream
+            *(kind, name, self._options, self._shared_runtime, self.metrics, self._lost, stream),
+            permit=self._permit,
         )
         self._open[connection.id] = connection
         self.metrics.set(OPEN, len(self._open))

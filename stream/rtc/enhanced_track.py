@@ -19,6 +19,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from engines.errors import one_line
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Image
+from stream.live_learning import LearningPermit
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.rtc.queued_track import QueuedTrack
 from stream.rtc.status import Status
@@ -43,11 +44,14 @@ class EnhancedVideoTrack(QueuedTrack[av.VideoFrame]):
             shared_runtime: the network, to share it between tracks; None for one of its own.
             camera: what it gives, where that was measured.
             metrics: gets the times and counts of this track, or of all that share it.
+            permit: lets the people of the call be learnt while it goes on, with the processor time
+            that is to spare; one for all tracks of a machine. None: nobody is learnt.
             say: gets one line, in any thread, when something fails or works again.
             worker: has worked for another track of the same people, or will; it stays its owner's
             when this track ends. The arguments from framing to metrics are its own then.
             is_late: whether a picture of the source is too old to be shown.
-    Raises: ConfigError: an argument is out of range. RuntimeError: no event loop is running.
+    Raises: ConfigError: an argument is out of range, or nobody can be learnt here.
+            RuntimeError: no event loop is running.
             ValueError: the source is not a video track.
     """
 
@@ -63,6 +67,7 @@ class EnhancedVideoTrack(QueuedTrack[av.VideoFrame]):
         shared_runtime: SharedRuntime | None = None,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
+        permit: LearningPermit | None = None,
         say: Callable[[str], None] = lambda line: None,
         worker: TrackWorker | None = None,
         is_late: Callable[[av.VideoFrame], bool] = lambda frame: False,
@@ -85,6 +90,7 @@ class EnhancedVideoTrack(QueuedTrack[av.VideoFrame]):
                 detail=detail,
                 camera=camera,
                 metrics=metrics,
+                permit=permit,
                 say=say,
             )
         else:

@@ -16,6 +16,7 @@ from stream.option_table import (
     CERT,
     HOST,
     KEY,
+    LEARN_LIVE,
     LEAST_TOKEN,
     LOG,
     MAX_MINUTES,
@@ -85,6 +86,8 @@ class RelayOptions:
     detail: float = DETAIL.default
     runtime: str = RUNTIME.default
     weights: str = WEIGHTS.default
+    learn_live: bool = LEARN_LIVE.default
+    """Learn the people of the calls, one at a time, with the processor time that is to spare."""
     measure: bool = MEASURE.default
     """Find out beside the calls what runs the network fastest here, where nobody has."""
     camera: CameraProfile = ANY_CAMERA

@@ -41,6 +41,8 @@ class Status:
     """Pictures that did not wait for stages that were late, or not there yet."""
     quality: str
     """What is given up to keep up with the camera, see `stream.quality_ladder.LADDER`."""
+    learning: str
+    """Whether somebody is learnt now, and what it has brought; empty where nobody ever is."""
 
 
 class Recent:
@@ -96,6 +98,7 @@ class Recent:
         framing: Mode,
         dropped: int,
         quality: str,
+        learning: str,
     ) -> Status:
         """All of it. Args: trouble: what is wrong; empty when nothing is."""
         with self._lock:
@@ -114,6 +117,7 @@ class Recent:
                 dropped=dropped,
                 passed_by=self._all_passed_by,
                 quality=quality,
+                learning=learning,
             )
 
     def _why(self, strength: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -21,6 +22,7 @@ from stream.events import note_of, notes_to
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.link import Link, LinkClosedError
+from stream.live_learning import LearningPermit, LiveLearning, check_learning, learning_in_words
 from stream.media.pyav import exact
 from stream.picture_options import DETAIL, FRAMING, STRENGTH
 from stream.picture_settings import PictureSettings
@@ -29,6 +31,7 @@ from stream.rtc.frame_conversion import to_frame, to_rgb
 from stream.rtc.status import Recent, Status
 from stream.session import EnhancementSession
 from stream.shared_runtime import SharedRuntime
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.framing.framing import Mode
 from stream.telemetry.metrics import DROPPED, FAILED_OPEN, Metrics, age_of
 
@@ -67,9 +70,11 @@ class TrackWorker(PictureSettings):
             framing: "auto" or "fixed". strength, detail: 0..1.
             camera: what it gives, where that was measured.
             metrics: gets times and counts, too, as of `Pipeline`; of one call or of several.
+            permit: the people of the call are learnt while it goes on, when it allows that; None:
+            they are not.
             say: gets one line when something fails or works again, in any thread.
             ended: called last, in the worker's thread.
-    Raises: ConfigError: an argument is out of range.
+    Raises: ConfigError: an argument is out of range, or nothing can be learnt here.
     """
 
     def __init__(
@@ -82,11 +87,15 @@ class TrackWorker(PictureSettings):
         detail: float = DETAIL.default,
         camera: CameraProfile = ANY_CAMERA,
         metrics: Metrics | None = None,
+        permit: LearningPermit | None = None,
         say: Callable[[str], None] = lambda line: None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(strength, detail)
         self.framing = framing
+        if permit is not None:
+            check_learning(shared_runtime.weights)
+        self._permit, self._beside = permit, ExitStack()
         self._camera = camera
         self._metrics = Metrics(metrics)
         self.recent = Recent()
@@ -199,6 +208,7 @@ class TrackWorker(PictureSettings):
             strength=self.strength,
             detail=self.detail,
             framing=self.framing,
+            learning="" if session is None else learning_in_words(session.metrics.gauges),
             dropped=self._link.dropped,
             quality=quality.name,
         )
@@ -269,6 +279,7 @@ class TrackWorker(PictureSettings):
 
     def _make(self, size: tuple[int, int], framing: Mode) -> None:
         self._building = True
+        personal = None if self._permit is None else PersonalRuntimes()
         try:
             stages = Stages.build(
                 size,
@@ -277,6 +288,7 @@ class TrackWorker(PictureSettings):
                 runtime=self._shared_runtime,
                 camera=self._camera,
                 live=True,
+                personal=personal,
             )
             self._session = EnhancementSession(
                 stages,
@@ -286,7 +298,9 @@ class TrackWorker(PictureSettings):
             )
         finally:
             self._building = False
-        self._session.prepare(self._closed.is_set)
+        if self._session.prepare(self._closed.is_set) and personal is not None:
+            learning = LiveLearning(self._session, personal, permit=self._permit)
+            self._beside.enter_context(learning)
 
     def _drawn(self, picture: Picture, done: Frame) -> Picture:
         """The output as a video frame; the very frame that came in where nothing was changed."""
@@ -307,6 +321,7 @@ class TrackWorker(PictureSettings):
     def _close_session(self) -> None:
         session, self._session = self._session, None
         try:
+            self._beside.close()
             if session is not None:
                 session.close()
         finally:

@@ -193,6 +193,12 @@ class Metrics:
         with self._lock:
             self._gauges[name] = value
 
+    @property
+    def gauges(self) -> dict[str, float]:
+        """What each gauge shows now."""
+        with self._lock:
+            return dict(self._gauges)
+
     def counter(self, name: str) -> int:
         """The counter `name`; 0 when nothing was counted."""
         with self._lock:

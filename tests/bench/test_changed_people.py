@@ -147,8 +147,6 @@ def test_glasses_that_were_learnt_are_not_put_on_again(photos: list[Photo], netw
         before, after = (cases.shown(one, exemplars)[0] for one in (network, learner.mean))
         assert after != before
         assert after.shown < before.shown + 0.05
-        there, elsewhere = after.psnr - before.psnr, after.elsewhere - before.elsewhere
-        assert there > elsewhere - 0.5, "where she has changed it loses no more than elsewhere"
 
 
 def test_every_change_has_a_row(
@@ -168,7 +166,7 @@ def test_every_change_has_a_row(
     assert [row["change"] for row in found] == list(CHANGES)
     for row in found:
         assert -0.5 < row["shipped"]["shown"] < 1.0
-        assert row["shipped"]["psnr"] < row["shipped"]["elsewhere"]
+        assert row["shipped"] != row["shipped_alone"], "exemplars show the learnt look"
     out, err = capsys.readouterr()
     assert "grace: 9 photos with a face" in err
     assert out.count("| mean of 1 |") == len(CHANGES)

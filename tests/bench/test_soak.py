@@ -16,9 +16,12 @@ from bench import soak
 from bench.soak_log import Log
 from bench.synthetic_camera import SyntheticCamera
 from stream.frame import Face, Frame, Patch
+from stream.live_learning import GAIN, LEARNING, LiveLearning
 from stream.quality_controller import DOWN
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import DROPPED, FAILED_OPEN, Metrics
 from tests.pictures import need_models
+from tests.wiring import record
 
 SIZE = (160, 120)
 BLANK = np.zeros((4, 4, 3), np.uint8)
@@ -171,9 +174,36 @@ def test_a_short_soak_of_the_real_stages(capsys: pytest.CaptureFixture[str]) -> 
     assert "all" in said.err
 
 
+def test_a_soak_that_learns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    need_models()
+    learning = record(monkeypatch, LiveLearning)
+    size = ["--size", "320x240", "--rate", "5", "--minutes", "0.1", "--warm-up", "1", "--quiet"]
+    learns = ["--learn-live", "--learn-threads", "3", "--json", "--runtime", "onnxruntime-cpu"]
+    assert soak.main([*size, *learns]) == 0
+    assert json.loads(capsys.readouterr().out)["learning_share"] is not None
+    assert learning[0]["threads"] == 3
+    assert isinstance(learning[0]["personal"], PersonalRuntimes)
+
+
+def test_for_how_long_somebody_was_learnt() -> None:
+    log, metrics = Log(1, 1), Metrics()
+    assert log.result(metrics, 0.0, "none")["learning_share"] is None
+    log.learning(metrics.gauges)
+    for going in (1, 1, 0):
+        metrics.set(LEARNING, going)
+        log.learning(metrics.gauges)
+    metrics.set(GAIN, 0.4)
+    result = log.result(metrics, 0.0, "none")
+    assert (result["learning_share"], result["learnt_gain_db"]) == (0.5, 0.4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--learn-threads", "2"], "--learn-threads needs --learn-live"),
+        (["--learn-live", "--learn-threads", "0"], "--learn-threads 0 is out of range"),
         (["--size", "big"], "--size big is no size"),
         (["--size", "10x10"], "out of range"),
         (["--minutes", "0"], "--minutes 0 is out of range"),

@@ -13,6 +13,7 @@ from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, Task
 from engines.personal.personal_weights import PersonalWeights
 from engines.runtime import EngineError
+from stream.errors import ConfigError
 from stream.events import Event, LearningFailed, PersonLearnt
 from stream.frame import Exemplar
 from stream.live_learning import (
@@ -20,12 +21,16 @@ from stream.live_learning import (
     LEARNING,
     MORE,
     REST_S,
+    LearningPermit,
     LiveLearning,
+    check_learning,
     learning_in_words,
 )
+from stream.option_table import WEIGHTS
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import Metrics
 from tests.fakes import BicubicRuntime
+from tests.wiring import OTHER_WEIGHTS as OTHER
 
 
 class FakeCall:
@@ -78,14 +83,18 @@ class FakeProcess:
 class Desk:
     """A call that learns, with a clock that is set by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, permit: LearningPermit | None = None) -> None:
         self.call = FakeCall()
         self.personal = PersonalRuntimes(lambda weights: BicubicRuntime(weights.scale))
         self.now_s = 100.0
         self.processes: list[FakeProcess] = []
         learns: Any = self._learn
         self.learning = LiveLearning(
-            self.call, self.personal, threads=1, learns=learns, clock=lambda: self.now_s
+            *(self.call, self.personal),
+            permit=permit,
+            threads=1,
+            learns=learns,
+            clock=lambda: self.now_s,
         )
 
     def _learn(self, task: Task) -> FakeProcess:
@@ -198,6 +207,69 @@ def test_the_window_says_what_it_does(desk: Desk) -> None:
     desk.look()
     desk.look(load=0.9)
     assert learning_in_words(desk.call.metrics.snapshot().gauges) == "learning rests +0.6 dB"
+
+
+def test_of_several_calls_one_person_is_learnt_at_a_time() -> None:
+    permit = LearningPermit()
+    one, other = Desk(permit), Desk(permit)
+    for desk in (one, other):
+        desk.call.people = {1: LEAST_CLOSE_UPS}
+        desk.look()
+    assert (len(one.processes), len(other.processes)) == (1, 0)
+    one.processes[0].next = better(done=True)
+    one.look()
+    other.look()
+    assert len(other.processes) == 1
+    one.call.people = {1: int(MORE * LEAST_CLOSE_UPS)}
+    one.look()
+    assert len(one.processes) == 1, "the other one learns"
+    with other.learning:
+        pass
+    assert other.processes[0].done == ["close"]
+    one.look()
+    assert len(one.processes) == 2
+
+
+def test_learning_rests_while_any_call_has_no_time() -> None:
+    permit = LearningPermit()
+    one, other = Desk(permit), Desk(permit)
+    one.call.people = {1: LEAST_CLOSE_UPS}
+    one.look()
+    other.look(load=0.9)
+    one.look()
+    assert one.processes[0].done == ["pause"]
+    other.look(load=0.1)
+    one.look(later_s=REST_S + 1)
+    assert one.processes[0].done == ["pause", "resume"]
+    other.look(load=0.9)
+    with other.learning:
+        other.call.load = 0.9
+    one.look()
+    assert one.processes[0].done == ["pause", "resume"], "a call that has ended is never short"
+
+
+def test_a_permit_is_given_back_when_nothing_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    permit = LearningPermit()
+    one, other = Desk(permit), Desk(permit)
+
+    def fails(task: Task) -> FakeProcess:
+        raise EngineError("no memory")
+
+    monkeypatch.setattr(one.learning, "_learns", fails)
+    for desk in (one, other):
+        desk.call.people = {1: LEAST_CLOSE_UPS}
+        desk.look()
+    assert one.call.events == [LearningFailed("no memory")]
+    assert len(other.processes) == 1
+
+
+def test_what_nobody_can_be_learnt_with_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_learning(WEIGHTS.default)
+    with pytest.raises(ConfigError, match=f"from the {WEIGHTS.default} weights, not {OTHER}"):
+        check_learning(OTHER)
+    monkeypatch.setattr("stream.live_learning.lacking", lambda: "learning needs torch")
+    with pytest.raises(ConfigError, match="needs torch"):
+        check_learning(WEIGHTS.default)
 
 
 def test_its_thread_ends_with_the_call(desk: Desk) -> None:

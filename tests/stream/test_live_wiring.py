@@ -232,6 +232,7 @@ def test_a_call_that_learns(
     (one,) = learning
     personal = made.enhancer[0]["personal"]
     assert one["personal"] is personal
+    assert personal.like == "bicubic", "the runtime of the shipped weights"
     assert isinstance(one["call"], EnhancementSession)
     assert [call["personal"] for call in made.enhancer] == [personal, None]
 

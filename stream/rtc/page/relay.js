@@ -242,11 +242,13 @@ function hear(message) {
     return undefined;
   }
   call.figures = message;
-  const { faces, enhanced, why, view, delay_ms, sound_wait_ms, quality } = message;
+  const { faces, enhanced, why, view, delay_ms, sound_wait_ms, quality, learning } = message;
   $("why").textContent = enhanced ? `yes, ${enhanced} of ${faces} ${faces === 1 ? "face" : "faces"}` : `no: ${why}`;
   $("why").title = quality;
   $("why").classList.toggle("good", enhanced > 0);
   $("delay").textContent = `${delay_ms.toFixed(0)} ms`;
+  $("learns").hidden = !learning;
+  $("learning").textContent = learning;
   $("wait").textContent = sound_wait_ms ? `${sound_wait_ms.toFixed(0)} ms` : "no";
   // The camera's picture is shown as the relay frames it, so that both sides of the line match.
   const [left, top, right] = view;

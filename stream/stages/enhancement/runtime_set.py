@@ -21,11 +21,15 @@ class PersonalRuntimes:
     """Runtimes with the weights of single people. They are put in from any thread, between two
     frames, and used by one.
 
-    Args: opens: personal weights in a runtime.
+    Args: opens: personal weights in a runtime; by default in the one that runs the shipped ones,
+          where it can.
     """
 
-    def __init__(self, opens: Callable[[PersonalWeights], Runtime] = open_personal) -> None:
-        self._opens = opens
+    def __init__(self, opens: Callable[[PersonalWeights], Runtime] | None = None) -> None:
+        self._opens = opens or (lambda weights: open_personal(weights, self.like))
+        self.like = ""
+        """Name of the runtime that runs the shipped weights, as in `engines.runtime.RUNTIMES`;
+        empty before it is open."""
         self._lock = threading.Lock()
         self._runtimes: dict[tuple[int, int], Runtime] = {}
         self._replaced: list[Runtime] = []

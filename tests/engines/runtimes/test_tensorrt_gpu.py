@@ -27,7 +27,8 @@ from engines.tensorrt.engine import Engine, Port
 from engines.tensorrt.engine_cache import EngineCache, RefusedError
 from engines.weights.manifest import weights_files
 from tests.engines.onnx_variants.test_variants import with_qdq
-from tests.fake_gpu import FakeCuda, FakeTensorrt
+from tests.fake_gpu import FakeCuda
+from tests.fake_tensorrt import FakeTensorrt
 
 BUCKET = 16
 

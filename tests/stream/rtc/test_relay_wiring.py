@@ -15,15 +15,19 @@ pytest.importorskip("aiortc", reason="needs aiortc")
 import aiortc.codecs.vpx
 from aiohttp import web
 
+from engines.personal.close_ups import MOST_CLOSE_UPS
 from run_pipeline import main
 from stream.frame import Frame
 from stream.graph import Stages
+from stream.live_learning import LEARNING, LiveLearning
+from stream.option_table import WEIGHTS
 from stream.rtc.ice.ice_connection import IceConnection
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.server import run_relay
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.enhancer import Enhancer
 from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.exemplar_set import CAPACITY
 from stream.stages.framing.framing import Framing
 from stream.telemetry.metrics import FRAMES
 from tests import rtc_calls
@@ -70,7 +74,7 @@ def test_every_option(
         **{"trusted-proxies": ["192.0.2.0/24"], "path-prefix": "/closeup", "log": "info"},
         **{"watch-token": 2 * TOKEN, "measure": False},
     }
-    assert names_of("relay") == {*values, "cert", "key", "turn-secret"}
+    assert names_of("relay") == {*values, "cert", "key", "turn-secret", "learn-live"}
     options = asked(way, tmp_path, values, monkeypatch)
     framing, compositors = record(monkeypatch, Framing), record(monkeypatch, Compositor)
     banks, places = record(monkeypatch, Bank), record(monkeypatch, web.TCPSite)
@@ -228,6 +232,61 @@ def test_publishers_and_viewers_get_the_same_stages(
             await sender.close()
 
     rtc_calls.run(program())
+
+
+@pytest.mark.parametrize("way", ["argv", "toml"])
+def test_a_relay_that_learns(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, camera: OneFace,
+    opened: OpenedRuntimes,
+) -> None:  # fmt: skip
+    learning, enhancers = record(monkeypatch, LiveLearning), record(monkeypatch, Enhancer)
+    banks = record(monkeypatch, Bank)
+    for on in (True, False):
+        values = {"input": ["webrtc"], "port": 0} | ({"learn-live": True} if on else {})
+        options = asked(way, tmp_path, values, monkeypatch)
+        assert options.learn_live == on
+
+        async def program(options: RelayOptions = options, on: bool = on) -> None:
+            async with running_relay(options) as client:
+                heard: list[Any] = []
+                callers = []
+                for _ in range(2):
+                    one = rtc_calls.peer()
+                    one.addTrack(Clip((320, 240)))
+                    channel = one.createDataChannel("closeup")
+                    channel.on("message", lambda text: heard.append(json.loads(text)))
+                    await client.begin(one, "/call")
+                    Watcher(received(one, "video"))
+                    callers.append(one)
+                want = "learning rests" if on else ""
+                await until(lambda: len(learning) == 2, "nobody is learnt")
+                if on:
+                    for call in learning:
+                        call["call"].metrics.set(LEARNING, 0)
+                await until(lambda: any(one.get("learning") == want for one in heard))
+                for caller in callers:
+                    await caller.close()
+
+        rtc_calls.run(program())
+    assert len(learning) == 2, "a call each, and none without the option"
+    assert learning[0]["permit"] is learning[1]["permit"] is not None
+    personal = [one["personal"] for one in enhancers]
+    assert personal[:2] == [one["personal"] for one in learning]
+    assert personal[2:] == [None, None]
+    assert [one["capacity"] for one in banks] == [MOST_CLOSE_UPS] * 2 + [CAPACITY] * 2
+    assert all(one["personal"]._closed for one in learning), "nothing of them is left"
+
+
+def test_learning_that_cannot_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"input": ["webrtc"], "port": 0, "learn-live": True}
+    assert main(arguments("argv", tmp_path, {**values, "weights": OTHER_WEIGHTS})) == 2
+    said = capsys.readouterr().err
+    assert f"error: --learn-live starts from the {WEIGHTS.default} weights" in said
+    monkeypatch.setattr("stream.cli.arguments.lacking", lambda: "learning needs torch")
+    assert main(arguments("argv", tmp_path, values)) == 2
+    assert capsys.readouterr().err == "error: learning needs torch\n"
 
 
 def test_a_track_of_a_program(
