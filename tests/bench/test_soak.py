@@ -18,6 +18,7 @@ from bench.synthetic_camera import SyntheticCamera
 from stream.frame import Face, Frame, Patch
 from stream.live_learning import GAIN, LEARNING, LiveLearning
 from stream.quality_controller import DOWN
+from stream.quality_ladder import LADDER
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.metrics import DROPPED, FAILED_OPEN, Metrics
 from tests.pictures import need_models
@@ -109,7 +110,7 @@ def test_ages_rate_and_slope() -> None:
     assert result["age_ms"]["p50"] == pytest.approx(40 + 3.0 * 5.5, rel=0.02)
     assert result["age_ms"]["max"] < 75.0
     assert (result["frames_dropped"], result["quality_steps_down"]) == (7, 2)
-    assert result["levels"] == {"0 (full quality)": 0.75, "8 (crops of 64 px)": 0.25}
+    assert result["levels"] == {"0 (full quality)": 0.75, f"8 ({LADDER[8].name})": 0.25}
     assert result["frames_until_normal"] == {}
     steady = filled().result(Metrics(), 60.0, "none")
     assert abs(steady["age_slope_ms_per_min"]) < 0.1
