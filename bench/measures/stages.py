@@ -26,7 +26,7 @@ from stream.image.resample import resample
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource
 from stream.stages.compositing import compositor
-from stream.stages.enhancement import enhancer
+from stream.stages.enhancement import face_network
 from stream.stages.enhancement.temporal_filter import TemporalFilter
 
 WINDOW = 1.5
@@ -104,7 +104,7 @@ class StageWatch:
             return made
 
         swapped: list[tuple[Any, str, Callable[..., Image]]] = [
-            (enhancer, "finished", with_detail),
+            (face_network, "finished", with_detail),
             (TemporalFilter, "__call__", filtered),
             (compositor, "back_project", back_project),
         ]

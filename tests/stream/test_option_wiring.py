@@ -260,7 +260,7 @@ def test_an_archive(
     (task,) = here[0]["tasks"]
     assert (task.options.segment, task.options.progress) == (4, "json")
     assert task.options.output == better / "call.mp4"
-    assert task.options.network_files == (("all", "open"),), "named in the output"
+    assert task.options.network_files == (("all", OTHER_WEIGHTS),), "named in the output"
 
     def started(threads: int, runtime: str, weights: str) -> None:
         assert (runtime, weights) == ("onnxruntime-cpu", OTHER_WEIGHTS)

@@ -14,7 +14,7 @@ import torch
 
 from engines import diagram
 from engines.alignment import align
-from engines.hime import curves, train
+from engines.hime import curves, loader, train
 from engines.hime.cases import make_cases
 from engines.hime.checkpoint import load_network, start_from
 from engines.hime.data import (
@@ -120,7 +120,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     monkeypatch.setattr(train, "validate", lambda network, cases: {})
     assert train.main([*arguments(people, tmp_path / "whole", 2), *more]) == 0
     monkeypatch.setattr(
-        train, "Subset", lambda data, steps: torch.utils.data.Subset(data, steps[:1])
+        loader, "Subset", lambda data, steps: torch.utils.data.Subset(data, steps[:1])
     )
     for _ in range(2):  # each stops after one step
         assert train.main([*arguments(people, tmp_path / "parts", 2), *more]) == 0

@@ -60,7 +60,7 @@ def test_the_same_seed_learns_the_same(network: Hime, person: tuple[CloseUp, ...
 def test_what_is_learnt_is_better_for_this_person(
     network: Hime, person: tuple[CloseUp, ...]
 ) -> None:
-    learner = Learner(network, person, 64, seed=0)
+    learner = Learner(network, person, 128, seed=0)
     gains = [progress.gain for progress in learner.steps_made() if progress.gain is not None]
     assert gains[-1] == learner.gain
     learnt, held_out = split(person)
