@@ -8,7 +8,6 @@ from bench.passes import back, early_faces, late, main, window
 from bench.scenes.call import Call
 from bench.scenes.cases import FAR_MOST_PX
 from bench.scenes.synthetic_people import Photo
-from stream.frame import CANDIDATES_PER_FACE
 from stream.media.demo.demo_scene import DemoScene
 from stream.recordings.people.hog_descriptor import HogDescriptor
 from stream.recordings.people.person_index import PersonIndex
@@ -82,7 +81,7 @@ def test_whoever_was_far_is_served_by_the_close_up_of_the_end() -> None:
         replay = Replay(tracks, person_index.number_of)
         for index, picture in pictures.items():
             for face in bank(replay(frame_of(picture, index, 25))).faces:
-                assert 3 <= len(face.exemplars) <= CANDIDATES_PER_FACE
+                assert len(face.exemplars) == 4
                 assert all(one.time_s > 5.0 and one.side_px >= 220 for one in face.exemplars)
                 served.add(index)
     assert len(served) > 0.8 * len(early)
