@@ -23,6 +23,9 @@ from stream.telemetry.metrics import DROPPED, age_of
 WAITING_FRAMES = 4
 """Frames that wait in an ordered link: enough to even out bumps, little enough memory at 4K."""
 
+WORKER = 1
+"""Of the threads: the one that drives the session and closes it."""
+
 
 class Pipeline:
     """Runs one source through a session into sinks.
@@ -64,8 +67,9 @@ class Pipeline:
         self._order = threading.Lock()
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
+        self._begun: list[threading.Event] = []
         self._ended: list[threading.Event] = []
-        """Of each thread: its work is done."""
+        """Of each thread: its work has begun, and is done."""
 
     @property
     def dropped(self) -> int:
@@ -89,6 +93,7 @@ class Pipeline:
         """Start all threads and return.
 
         Raises: RuntimeError: it was started before.
+                KeyboardInterrupt: while they start; nothing runs then, sinks are aborted.
         """
         if self._threads:
             raise RuntimeError("a pipeline runs only once")
@@ -96,8 +101,13 @@ class Pipeline:
         for sink, link in zip(self._sinks, self._finished, strict=True):
             drain = partial(self._drain, sink, link)
             self._threads.append(self._thread(f"sink {sink.name}", drain))
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException as error:
+            self._fail(error)
+            self._abandon()
+            self.wait()
 
     def stop(self) -> None:
         """Let no more frames in; what is on its way is finished. Then `wait`."""
@@ -121,9 +131,13 @@ class Pipeline:
         return Link.latest() if self._source.live else Link.ordered(WAITING_FRAMES)
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
-        ended = threading.Event()
+        begun, ended = threading.Event(), threading.Event()
 
         def watched() -> None:
+            with self._lock:
+                if ended.is_set():  # abandoned
+                    return
+                begun.set()
             try:
                 work()
             except BaseException as error:
@@ -131,8 +145,19 @@ class Pipeline:
             finally:
                 ended.set()
 
+        self._begun.append(begun)
         self._ended.append(ended)
         return threading.Thread(target=watched, name=f"closeup {name}")
+
+    def _abandon(self) -> None:
+        """Let no thread begin any more: Ctrl-C in Thread.start does not tell whether it runs."""
+        with self._lock:
+            for begun, ended in zip(self._begun, self._ended, strict=True):
+                if not begun.is_set():
+                    ended.set()
+            working = self._begun[WORKER].is_set()
+        if not working:
+            self._close_session()
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first error and let every thread meet it."""
@@ -148,7 +173,8 @@ class Pipeline:
             # Python 3.12); and a wait without a time-out does not notice it on every system.
             while not ended.wait(0.1):
                 pass
-            thread.join()
+            if thread.is_alive():
+                thread.join()
 
     def _capture(self) -> None:
         frames = iter(self._source)
@@ -172,12 +198,15 @@ class Pipeline:
                     self._hand_on(self._session.process(frame))
         except BaseException as error:
             self._fail(error)
+        self._close_session()
+        for link in self._finished:
+            link.close()
+
+    def _close_session(self) -> None:
         try:
             self._session.close()
         except BaseException as error:
             self._fail(error)
-        for link in self._finished:
-            link.close()
 
     def _drain(self, sink: Sink, link: Link[Frame]) -> None:
         for frame in link:

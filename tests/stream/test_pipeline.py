@@ -234,6 +234,29 @@ def test_ctrl_c_stops_cleanly() -> None:
     assert sink.end == ["abort"]
 
 
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("at", ["capture", "work", "sink first", "sink second"])
+def test_ctrl_c_while_threads_start(at: str, runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thread.start waits for the thread: Ctrl-C may come before the thread is there, or after."""
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name != f"closeup {at}":
+            return real(thread)
+        if runs:
+            real(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    stage, sinks = Mark(delay_s=0.001), [Keep("first"), Keep("second")]
+    pipeline = Pipeline(Numbers(1_000_000), session(stage), sinks)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run()
+    assert [sink.end for sink in sinks] == [["abort"], ["abort"]]
+    assert len(stage.closed_in) == 1
+    assert not pipeline.running
+
+
 def test_a_pipeline_runs_only_once() -> None:
     pipeline = Pipeline(Numbers(1), session(), [])
     pipeline.run()

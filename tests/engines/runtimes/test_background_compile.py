@@ -49,16 +49,19 @@ def test_each_wish_once_and_in_order() -> None:
 
 
 def test_closing_waits_for_what_is_under_way_and_begins_nothing_more() -> None:
+    before = set(threading.enumerate())
     maker = Maker()
     maker.compiler.want(32)
     maker.compiler.want(64)
     assert maker.begun.wait(PATIENCE_S)
-    threading.Timer(0.2, maker.go.set).start()
+    timer = threading.Timer(0.2, maker.go.set)
+    timer.start()
     maker.compiler.close()
+    timer.join()
     assert maker.made == [32]
     maker.compiler.want(48)
     assert maker.made == [32]
-    assert not any(one.name.startswith("closeup ") for one in threading.enumerate())
+    assert set(threading.enumerate()) == before
 
 
 def test_who_wants_nothing_has_no_thread() -> None:
