@@ -76,7 +76,11 @@ def outputs(
             made.append(_aligned_outputs(network, part, offered, exemplars, fine))
         else:
             stacked = torch.stack([case.given(kind, exemplars) for case in part])
-            made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
+            plain = _run(network, part, stacked if exemplars else stacked[:, :0])
+            if fine and not exemplars:
+                scale = network.config.scale
+                plain = to_tensor([finished(x, scale, [], fine) for x in to_images(plain)])
+            made.append(plain)
     return torch.cat(made)
 
 
