@@ -23,6 +23,8 @@ from tests.batches import write_call
 from tests.pictures import need_models
 
 Run = Callable[..., SimpleNamespace]
+QUICK = ("--scale", "1", "--runtime", "onnxruntime-cpu")
+"""Archives as small as can be: OpenVINO takes seconds to compile each size of crop."""
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
     def run(*arguments: str) -> SimpleNamespace:
         capsys.readouterr()
-        status = run_pipeline.main(arguments)
+        status = run_pipeline.main([*QUICK, *arguments])
         said = capsys.readouterr()
         return SimpleNamespace(returncode=status, stdout=said.out, stderr=said.err)
 
@@ -143,7 +145,7 @@ def test_ctrl_c_while_finished_work_is_removed(
 
     with monkeypatch.context() as patched:
         patched.setattr("stream.recordings.batch.batch.clear_work", broken_off)
-        assert run_pipeline.main(command) == 130
+        assert run_pipeline.main([*QUICK, *command]) == 130
     assert len(list(work_folder(Path("out/a.mp4")).glob("0*"))) == 5
     again = run(*command)
     assert again.returncode == 0, again.stderr
@@ -155,8 +157,8 @@ def test_other_settings_make_it_anew(calls: Path, run: Run) -> None:
     more = ("--input", "calls/a.mp4", "--output", "out/")
     assert run(*more).returncode == 0
     before = files(calls / "out")
-    assert run(*more, "--scale", "1").stdout.startswith("done 1,")
-    assert run(*more, "--scale", "1").stdout.startswith("done 0, unchanged 1,")
+    assert run(*more, "--scale", "1.5").stdout.startswith("done 1,")
+    assert run(*more, "--scale", "1.5").stdout.startswith("done 0, unchanged 1,")
     assert files(calls / "out")["a.mp4"] != before["a.mp4"]
 
 
