@@ -159,7 +159,7 @@ def test_memory_that_grows_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_short_soak_of_the_real_stages(capsys: pytest.CaptureFixture[str]) -> None:
     need_models()
-    size = ["--size", "320x240", "--rate", "10", "--minutes", "0.18", "--warm-up", "3"]
+    size = ["--size", "320x240", "--rate", "10", "--minutes", "0.25", "--warm-up", "3"]
     assert soak.main([*size, "--disturb", "2", "--json", "--runtime", "onnxruntime-cpu"]) == 0
     said = capsys.readouterr()
     result = json.loads(said.out)
@@ -180,7 +180,7 @@ def test_a_soak_that_learns(
 ) -> None:
     need_models()
     learning = record(monkeypatch, LiveLearning)
-    size = ["--size", "320x240", "--rate", "5", "--minutes", "0.07", "--warm-up", "1", "--quiet"]
+    size = ["--size", "320x240", "--rate", "5", "--minutes", "0.1", "--warm-up", "1", "--quiet"]
     learns = ["--learn-live", "--learn-threads", "3", "--json", "--runtime", "onnxruntime-cpu"]
     assert soak.main([*size, *learns]) == 0
     assert json.loads(capsys.readouterr().out)["learning_share"] is not None

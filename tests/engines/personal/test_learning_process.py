@@ -13,6 +13,8 @@ import torch
 from engines.errors import EngineError, UnavailableError
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
+from engines.personal import held_out as held_out_module
+from engines.personal import learner as learner_module
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.gain import Gain
 from engines.personal.held_out import HeldOut
@@ -58,8 +60,11 @@ def test_the_same_seed_learns_the_same(network: Hime, person: tuple[CloseUp, ...
 
 
 def test_what_is_learnt_is_better_for_this_person(
-    network: Hime, person: tuple[CloseUp, ...]
+    network: Hime, person: tuple[CloseUp, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Making pairs and judging are what takes long: fewer of both, and as many steps.
+    monkeypatch.setitem(learner_module.BATCH, 8, 4)
+    monkeypatch.setattr(held_out_module, "MOST_CASES", 12)
     learner = Learner(network, person, 128, seed=0)
     gains = [progress.gain for progress in learner.steps_made() if progress.gain is not None]
     assert gains[-1] == learner.gain
@@ -98,10 +103,10 @@ def until_done(process: LearningProcess) -> list[Learning]:
 
 
 def test_a_process_learns(person: tuple[CloseUp, ...]) -> None:
-    with LearningProcess(Task(person, 8, steps=2, threads=1)) as process:
+    with LearningProcess(Task(person, 8, steps=6, threads=1)) as process:
         told = until_done(process)
         assert told[-1].done
-        assert (told[-1].step, told[-1].steps) == (2, 2)
+        assert (told[-1].step, told[-1].steps) == (6, 6)
         assert process.news(0.1) is None
     weights = [one.weights for one in told if one.weights is not None]
     gain = told[-1].gain
