@@ -91,7 +91,7 @@ class FrameNetwork:
             ends.append(end)
         self._thread.start()
         self._undo.callback(self._stop)
-        self._loop.call_soon_threadsafe(self._join, *ends)
+        self._loop.call_soon_threadsafe(self._join, ends[0], ends[1])
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
