@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-QUEUE_MS = 100
+QUEUE_MS = 150
 """A standing queue of more lowers the estimate."""
+LONG_MS, ROOM_MS = 300, 400
+"""A queue of more does so at once, and one that is longer than the second lowers it further."""
 WINDOW_MS = 200
 """The least delay of such a window is the queue's: jitter disappears in it."""
 BASE_MS = 20_000
@@ -25,14 +27,14 @@ SETTLED_MS, STAYS_MS = 400, 1000
 LESS, DRAINED_MS = 0.6, 50
 """Less than this part of what came then, and a delay that is shorter by less."""
 EVERY_MS = 100
-RATE_MS, QUEUED_RATE_MS = 600, 250
-"""What came lately is measured over so long; while there is a queue packets come steadily."""
-FLOOR, CEILING = 80_000, 30_000_000
+RATE_MS = 600
+"""What came lately is measured over so long."""
+FLOOR, CEILING = 150_000, 30_000_000
 """bits a second"""
 BACK_OFF = 0.85
-FAST, SLOW = 1.0, 0.15
+FAST, SLOW = 1.0, 0.08
 """Growth a second: far below what the network was seen to carry, and near it."""
-DOUBLES_S = 0.6
+DOUBLES_S = 0.7
 """Beyond, it doubles in this time."""
 _WRAP = 1 << 24
 _UNITS_PER_MS = (1 << 18) / 1000
@@ -120,19 +122,18 @@ class BandwidthEstimate:
         assert self._updated_ms is not None
         elapsed_s = min(now_ms - self._updated_ms, 1000) / 1000
         self._updated_ms = now_ms
-        rate = self._rate(now_ms, RATE_MS)
+        rate = 8000.0 / RATE_MS * sum(size for _, size in self._received)
         least_ms = min(one for _, one in self._delays)
         queue_ms = least_ms - min(one for _, one in self._bases) - self.pause_ms
         self._queued = self._queued + 1 if queue_ms > QUEUE_MS else 0
-        if self._queued > 1 or queue_ms > 3 * QUEUE_MS:  # once may be this program's own pause
+        if self._queued > 1 or queue_ms > LONG_MS:  # once may be this program's own pause
             queue = self._queue = self._queue or _Queue(now_ms, rate)
-            rate = self._rate(now_ms, QUEUED_RATE_MS)
             if queue.is_longer_way(now_ms, queue_ms, rate):
                 self._bases, self._queue = deque([(now_ms, least_ms)]), None
                 self._bits, self._carried = max(self._bits, queue.before), 0.0
                 return
             # What came through is what the network carries; a longer queue needs room to drain.
-            lowered = BACK_OFF * rate * min(1.0, 4 * QUEUE_MS / queue_ms)
+            lowered = BACK_OFF * rate * min(1.0, ROOM_MS / queue_ms)
             self._bits = min(self._bits or CEILING, max(lowered, FLOOR))
             self._carried, self._calm_since_ms = rate, now_ms
             return
@@ -142,11 +143,6 @@ class BandwidthEstimate:
         grown = self._bits * (1.0 + self._growth(now_ms) * elapsed_s)
         # Who sends less than it may shows nothing about the network beyond.
         self._bits = min(grown, max(self._bits, 2 * rate, 2 * FLOOR), CEILING)
-
-    def _rate(self, now_ms: int, span_ms: int) -> float:
-        """What came in the last time, bits a second."""
-        return 8000.0 / span_ms * sum(size for came, size in self._received
-                                      if came >= now_ms - span_ms)  # fmt: skip
 
     def _growth(self, now_ms: int) -> float:
         """A second: fast up to what was carried, slow around it, then faster and faster."""
