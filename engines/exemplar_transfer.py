@@ -137,7 +137,7 @@ def raised(picture: Image, scale: int, aligned: list[Image], amount: float) -> I
     return np.asarray(cv2.add(picture, detail, dtype=cv2.CV_8U), np.uint8)
 
 
-def _energy(grey: Image, cells: int) -> Floats:
+def _energy(grey: NDArray[Any], cells: int) -> Floats:
     """Of the detail that the camera could not see, around each of its pixels: float32 (b, b).
 
     Args: grey: uint8 (s b, s b). cells: b.

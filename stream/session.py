@@ -260,7 +260,8 @@ class EnhancementSession:
 
     def _control_quality(self, frame: Frame, worked_s: float) -> None:
         before = self._controller.level
-        self._controller(frame, worked_s)
+        enhancer = self._stages.enhancer
+        self._controller(frame, worked_s, 0.0 if enhancer is None else enhancer.beside_s)
         level, quality = self._controller.level, self.quality.name
         if level > before:
             self._stages.events.add(QualityDegraded(level, quality))

@@ -62,6 +62,8 @@ class Call:
     side: int = 80
     """Of the crops, where the quality level has enough."""
     exemplars: tuple[Exemplar, ...] = ()
+    beside: Cost | None = None
+    """What the network takes beside the frames for a patch, where it does not run in every one."""
     now_s: float = 0.0
     index: int = 0
     metrics: Metrics = field(default_factory=Metrics)
@@ -88,7 +90,11 @@ class Call:
         captured_s = self.index / self.rate
         frame = Frame(BLANK, self.index, 0, Fraction(1, 90), round(captured_s * 1e9), self.shown())
         self.now_s = max(self.now_s, captured_s) + worked_s
-        self.quality_controller(frame, worked_s)
+        beside_s = 0.0
+        if self.beside is not None and self.quality.enhance_every > 1:
+            took_ms = self.beside(self.quality, self.faces, self.index)
+            beside_s = took_ms / 1e3 / self.quality.enhance_every
+        self.quality_controller(frame, worked_s, beside_s)
         self.levels.append(self.quality_controller.level)
         self.index = max(self.index + 1, int(self.now_s * self.rate))
 
@@ -320,3 +326,60 @@ def test_room_while_nobody_is_far_is_none_for_whoever_comes() -> None:
     call.cost = machine(0.1)
     call.run(60.0)
     assert call.quality_controller.level == 0
+
+
+def beside(face_ms: float, frame_ms: float, wanted_px: int = 80) -> Call:
+    """A call of one face on a machine that nobody measured, whose network works beside the frames.
+
+    Args: face_ms: it takes for a crop of 80 px. frame_ms: all else takes.
+    """
+
+    def side(quality: QualityLevel) -> int:
+        return min(wanted_px, quality.largest_px)
+
+    def network(quality: QualityLevel, faces: int, index: int) -> float:
+        return face_ms * (side(quality) / 80) ** 2 * (0.7 if quality.align_every_s else 1.0)
+
+    def frame(quality: QualityLevel, faces: int, index: int) -> float:
+        return frame_ms + (network(quality, faces, index) if quality.enhance_every == 1 else 0.0)
+
+    call = Call(frame, side=wanted_px, beside=network)
+    call.quality_controller.start(first_level(None), 0.012)
+    return call
+
+
+EVERY_OTHER = "the network in every other frame"
+
+
+def test_a_network_beside_the_frames_may_take_all_the_time_there_is_for_it() -> None:
+    call = beside(face_ms=60.0, frame_ms=24.0)
+    call.run((LOOKED_AT + 4) / RATE)
+    assert call.quality_controller.level == step(EVERY_OTHER), "60 of 66 ms, at once"
+    call.run(60.0)
+    assert set(call.levels[LOOKED_AT + 4 :]) == {step(EVERY_OTHER)}
+    assert call.metrics.counter(DOWN) == 0
+
+
+def test_a_network_that_cannot_follow_gets_less_to_do_and_the_frames_keep_what_they_have() -> None:
+    call = beside(face_ms=80.0, frame_ms=20.0)
+    call.run(30.0)
+    assert call.quality.align_every_s > 0.0, "56 of 66 ms with exemplars aligned more seldom"
+    assert call.quality.largest_px >= 80
+    call = beside(face_ms=300.0, frame_ms=20.0)
+    call.run(30.0)
+    assert call.quality.largest_px == FIRST_PX
+
+
+def test_frames_that_are_late_go_down_although_the_network_has_time() -> None:
+    call = beside(face_ms=20.0, frame_ms=30.0)
+    call.run(20.0)
+    assert call.quality.follow_every > 1
+    assert call.quality.enhance_every == 2, "how often it runs beside them is nothing to them"
+
+
+def test_the_network_comes_into_the_frames_only_where_it_fits_there() -> None:
+    call = beside(face_ms=16.0, frame_ms=14.0)
+    assert call.run(60.0) == step(EVERY_OTHER), "30 ms are too much for a frame: not even tried"
+    assert call.metrics.counter(DOWN) == 0
+    call = beside(face_ms=8.0, frame_ms=10.0)
+    assert call.run(60.0) == 0
