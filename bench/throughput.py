@@ -1,7 +1,7 @@
 """Throughput: how fast recordings are enhanced, and whether memory stays flat.
 
     python -m bench.throughput
-    python -m bench.throughput --minutes 30 --roads enhanced --json
+    python -m bench.throughput --minutes 30 --configurations enhanced --json
 
 One recording, the demo's scene over and over, runs in three configurations: decoded and encoded
 alone; all stages but the network; all stages. Exit status: 0 measured, 2 an error that
@@ -46,7 +46,7 @@ from stream.session import EnhancementSession
 from stream.telemetry.metrics import ENHANCED, Metrics
 from stream.telemetry.process_memory import resident_bytes
 
-ROADS = ("codec", "plain", "enhanced")
+CONFIGURATIONS = ("codec", "plain", "enhanced")
 MEMORY_EVERY_S = 0.5
 WARM_UP = 0.25
 """Part of a run that does not count for the slope of memory: models load, caches fill."""
@@ -75,6 +75,7 @@ class Result(TypedDict):
     minutes: float
     runtime: str
     roads: dict[str, Figures]
+    """By configuration; the key keeps its first name, for programs that read it."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Case:
     size: Size
     minutes: float
     scale: float
-    roads: tuple[str, ...]
+    configurations: tuple[str, ...]
     encoding: Encoding
     runtime: str
 
@@ -130,16 +131,16 @@ def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
     recording, written = folder / "call.mkv", folder / "better.mkv"
     say("making the recording")
     make_recording(recording, case.size, case.minutes)
-    roads, runtime = {}, ""
-    for road in case.roads:
-        say(f"configuration {road}")
-        if road == "codec":
-            roads[road] = _codec(recording, written, case)
+    figures, runtime = dict[str, Figures](), ""
+    for name in case.configurations:
+        say(f"configuration {name}")
+        if name == "codec":
+            figures[name] = _codec(recording, written, case)
         else:
-            roads[road], runtime = _whole(recording, written, case, road == "enhanced")
+            figures[name], runtime = _whole(recording, written, case, name == "enhanced")
         written.unlink()
     return Result(
-        size=case.size, scale=case.scale, minutes=case.minutes, runtime=runtime, roads=roads
+        size=case.size, scale=case.scale, minutes=case.minutes, runtime=runtime, roads=figures
     )
 
 
@@ -251,7 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--minutes", type=float, default=0.5, help="of the recording (default 0.5)")
     add("--size", default="1280x720", metavar="WxH", help="of its pictures (default 1280x720)")
     add("--scale", type=float, default=1.0, help="of the canvas (default 1)")
-    add("--roads", default=",".join(ROADS), metavar="LIST", help=f"some of {','.join(ROADS)}")
+    every = ",".join(CONFIGURATIONS)
+    add("--configurations", "--roads", default=every, metavar="LIST", help=f"some of {every}")
     add("--codec", choices=CODECS, default="auto")
     add("--encoder", choices=ENCODERS, default="software")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
@@ -273,13 +275,13 @@ def _case(given: argparse.Namespace) -> Case:
         raise ConfigError(f"--scale {given.scale:g} is out of range; give 1 to 4")
     if not 0.01 <= given.minutes <= 1000.0:
         raise ConfigError(f"--minutes {given.minutes:g} is out of range; give 0.01 to 1000")
-    roads = tuple(given.roads.split(","))
-    if unknown := set(roads) - set(ROADS):
+    configurations = tuple(given.configurations.split(","))
+    if unknown := set(configurations) - set(CONFIGURATIONS):
         raise ConfigError(
-            f"--roads: there is no configuration {unknown.pop()}; there are {', '.join(ROADS)}"
+            f"--configurations: there is no {unknown.pop()}; there are {', '.join(CONFIGURATIONS)}"
         )
     encoding = Encoding(given.codec, None, given.encoder)
-    return Case(size, given.minutes, given.scale, roads, encoding, given.runtime)
+    return Case(size, given.minutes, given.scale, configurations, encoding, given.runtime)
 
 
 def table(result: Result) -> str:
@@ -289,15 +291,15 @@ def table(result: Result) -> str:
     if result["runtime"]:
         lines.append(f"network run by {result['runtime']}")
     lines.append(f"{'runs':<10}{'frames':>8}{'fps':>9}{'enhanced':>10}{'MB':>16}{'MB/minute':>11}")
-    for name, road in result["roads"].items():
-        memory = "{:.0f} to {:.0f}".format(*road["memory_mb"]) if road["memory_mb"] else "-"
-        slope = road["memory_mb_a_minute"]
+    for name, found in result["roads"].items():
+        memory = "{:.0f} to {:.0f}".format(*found["memory_mb"]) if found["memory_mb"] else "-"
+        slope = found["memory_mb_a_minute"]
         lines.append(
-            f"{name:<10}{road['frames']:>8}{road['fps']:>9.1f}{road['faces_enhanced']:>10}"
+            f"{name:<10}{found['frames']:>8}{found['fps']:>9.1f}{found['faces_enhanced']:>10}"
             f"{memory:>16}{'-' if slope is None else format(slope, '.2f'):>11}"
         )
-        if road["stages_ms"]:
-            parts = ", ".join(f"{part} {ms:g}" for part, ms in road["stages_ms"].items())
+        if found["stages_ms"]:
+            parts = ", ".join(f"{part} {ms:g}" for part, ms in found["stages_ms"].items())
             lines.append(f"  ms a frame, median: {parts}")
     return "\n".join(lines)
 

@@ -123,6 +123,27 @@ def test_every_option_is_documented_and_exists() -> None:
     assert documented - options == {"--help"}
 
 
+SYSTEM = {"DISPLAY", "WAYLAND_DISPLAY", "PYTHONPATH"}
+"""Variables that are not ours to explain."""
+
+
+def test_every_environment_variable_is_documented_and_read() -> None:
+    (table,) = re.findall(r"## Environment\n(.*)", text_of(DOCS / "options.md"), re.DOTALL)
+    documented = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    assert documented == variables_read() - SYSTEM
+
+
+def variables_read() -> set[str]:
+    """What our source reads of the environment: by its name, or by a constant with our prefix."""
+    found: set[str] = set()
+    for folder in ("stream", "engines", "bench", "calibration"):
+        for path in ROOT.glob(f"{folder}/**/*.py"):
+            text = text_of(path)
+            found |= set(re.findall(r"\"(CLOSEUP_[A-Z_]+)\"", text))
+            found |= set(re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"(?!\] =)", text))
+    return found
+
+
 @pytest.mark.parametrize("page", LIVING, ids=name_of)
 def test_options_named_anywhere_exist(page: Path) -> None:
     """In some parser of this repository."""

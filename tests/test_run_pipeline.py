@@ -30,11 +30,11 @@ REPO = Path(run_pipeline.__file__).parent
 
 
 @pytest.fixture
-def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def fake_stages(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replaces the real stages, which need models; see `use_fake_stages`."""
-    lay = partial(use_fake_stages, monkeypatch)
-    lay()
-    return lay
+    use = partial(use_fake_stages, monkeypatch)
+    use()
+    return use
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_a_recording_is_enlarged_with_its_sound_and_times(
-    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output, report = recording.with_name("better.mp4"), recording.with_name("report.json")
     assert run_main("--input", recording, "--output", output, "--report", report) == 0
@@ -86,9 +86,9 @@ def test_a_recording_is_enlarged_with_its_sound_and_times(
 
 
 def test_a_recording_without_a_face_passes_through_unchanged(
-    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    road(face=False)
+    fake_stages(face=False)
     output = recording.with_name("better.mp4")
     assert run_main("--input", recording, "--output", output) == 0
     assert output.read_bytes() == recording.read_bytes()
@@ -99,7 +99,7 @@ def test_a_recording_without_a_face_passes_through_unchanged(
 
 
 def test_a_recording_that_ends_early_is_processed_and_says_so(
-    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "call.mp4"
     write_recording(path, pts=range(0, 180_000, 3600), options={"movflags": "faststart"})
@@ -112,7 +112,7 @@ def test_a_recording_that_ends_early_is_processed_and_says_so(
 
 
 def test_the_demo_writes_its_recording_and_its_picture(
-    road: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    fake_stages: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
@@ -126,7 +126,7 @@ def test_the_demo_writes_its_recording_and_its_picture(
 
 
 def test_the_demos_call_is_written_and_read_as_a_recording(
-    road: Callable[..., None], tmp_path: Path
+    fake_stages: Callable[..., None], tmp_path: Path
 ) -> None:
     """As `make demo` does."""
     call, better = tmp_path / "call.mp4", tmp_path / "better.mp4"
@@ -214,40 +214,40 @@ def test_impossible_options(
     "error", [ModelError("the models cannot be fetched"), WeightsError("install a runtime")]
 )
 def test_an_error_of_a_stage_is_one_line_and_leaves_nothing(
-    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str],
+    fake_stages: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str],
     error: Exception, place: str,
 ) -> None:  # fmt: skip
     def fail(frame: Frame) -> None:
         if frame.index == 7:
             raise error
 
-    road(**{place: fail})
+    fake_stages(**{place: fail})
     assert run_main("--input", recording, "--output", recording.with_name("better.mp4")) == 2
     assert str(error) in one_line(capsys)
     assert names(recording.parent) == {"call.mp4"}
 
 
 def test_a_defect_keeps_its_traceback_and_leaves_nothing(
-    road: Callable[..., None], recording: Path
+    fake_stages: Callable[..., None], recording: Path
 ) -> None:
     def fail(frame: Frame) -> None:
         if frame.index == 7:
             raise ZeroDivisionError
 
-    road(meet=fail)
+    fake_stages(meet=fail)
     with pytest.raises(ZeroDivisionError):
         run_main("--input", recording, "--output", recording.with_name("better.mp4"))
     assert names(recording.parent) == {"call.mp4"}
 
 
 def test_a_recording_that_is_still_written_to(
-    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def grow(frame: Frame) -> None:
         if frame.index == 3:
             os.utime(recording, (1.0, 1.0))
 
-    road(meet=grow)
+    fake_stages(meet=grow)
     assert run_main("--input", recording, "--output", recording.with_name("better.mp4")) == 0
     assert "note: call.mp4 was written to meanwhile" in capsys.readouterr().err
 
@@ -261,7 +261,7 @@ def test_a_pipe_goes_in_alone_and_once(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize("place", ["first_pass", "meet"])
 def test_ctrl_c_leaves_nothing(
-    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+    fake_stages: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     def interrupt(frame: Frame) -> None:
         if frame.index == 90:
@@ -269,7 +269,7 @@ def test_ctrl_c_leaves_nothing(
 
     recording = tmp_path / "call.mp4"
     write_recording(recording, pts=range(0, 3_600_000, 3600), sounds=0)
-    road(**{place: interrupt})
+    fake_stages(**{place: interrupt})
     assert run_main("--input", recording, "--output", tmp_path / "better.mp4") == 130
     assert "stopped; no output was written" in capsys.readouterr().err
     assert names(tmp_path) == {"call.mp4"}

@@ -25,8 +25,7 @@ from engines.errors import WeightsError, reported
 from engines.exemplar_transfer import finished
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network, named_weights
-from engines.hime.counts import COUNTS as COUNTS
-from engines.hime.counts import numbers as numbers
+from engines.hime.counts import COUNTS, numbers
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.detail import FACE, Detail, detail
 from engines.hime.identity import Recogniser, missing
@@ -76,7 +75,9 @@ def outputs(
             made.append(_aligned_outputs(network, part, offered, exemplars, fine))
         else:
             stacked = torch.stack([case.given(kind, exemplars) for case in part])
-            made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
+            plain = to_images(_run(network, part, stacked if exemplars else stacked[:, :0]))
+            amount = 0.0 if exemplars else fine
+            made.append(to_tensor([finished(x, network.scale, [], amount) for x in plain]))
     return torch.cat(made)
 
 
@@ -90,8 +91,9 @@ def _aligned_outputs(
         aligned = [align(*three) for three in zip(crops, exemplars, shown, strict=True)]
         made = to_images(_run(network, cases, torch.stack([to_tensor(x) for x in aligned])))
         shown = list(made)
-    scale = network.config.scale
-    return to_tensor([finished(x, scale, y, fine) for x, y in zip(made, aligned, strict=True)])
+    return to_tensor(
+        [finished(x, network.scale, y, fine) for x, y in zip(made, aligned, strict=True)]
+    )
 
 
 def _run(network: Hime, cases: list[Case], exemplars: Tensor) -> Tensor:
@@ -158,7 +160,6 @@ def evaluate(
     truth = torch.stack([c.truth for c in cases])
     side = cases[0].crop.shape[-1]
     parameters = sum(p.numel() for p in network.parameters())
-
     if folder is not None:
         write_pictures(folder / "truth", truth)
         write_pictures(folder / "input", torch.stack([c.crop for c in cases]))

@@ -98,12 +98,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--run", type=Path, required=True, help="folder of a training run")
     parser.add_argument("--val", type=Path, required=True, help="people who were not trained on")
     parser.add_argument("--note", type=Path, required=True, help="JSON: data, licences, time")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument(
+        "--out", type=Path, default=WEIGHTS, help="folder of the files (default: the shipped ones)"
+    )
     parser.add_argument(
         "--weights",
         choices=CHOICES,
         default=RESEARCH,
-        help="open: the run must have had --licences; the model card credits what it used",
+        help="name and licence of the files (default %(default)s); open: the run must have had "
+        "--licences, and the model card credits what it used",
     )
     parser.add_argument(
         "--kind", choices=("call", "clean"), default="call", help="the damage that it is made for"

@@ -28,8 +28,9 @@ from torch import Tensor
 from engines.alignment import align
 from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
+from engines.hime.counts import numbers
 from engines.hime.data import load_people, to_images, to_tensor
-from engines.hime.evaluate import numbers, outputs, scored
+from engines.hime.evaluate import outputs, scored
 from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs
 from engines.hime.model import Hime

@@ -84,8 +84,10 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
             yield Relay(_url(options, runner), connections, shared_runtime)
         finally:
             doorkeeper.close()
-            await connections.close()
-            await runner.cleanup()
+            try:
+                await connections.close()
+            finally:
+                await runner.cleanup()
 
 
 def run_relay(options: RelayOptions, say: Callable[[str], None]) -> None:

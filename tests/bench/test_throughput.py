@@ -71,11 +71,11 @@ def test_the_scene_is_repeated(short: None, tmp_path: Path) -> None:
     assert not np.array_equal(frames[0].image, frames[7].image)
 
 
-def test_every_road_is_measured(short: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_configuration_is_measured(short: None, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="the demo's portrait comes with matplotlib")
     assert main(["--minutes", "0.02", "--size", "160x96", "--scale", "2"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    rows = {words[0]: words[1:] for words in lines if words[0] in throughput.ROADS}
+    rows = {words[0]: words[1:] for words in lines if words[0] in throughput.CONFIGURATIONS}
     assert [row[0] for row in rows.values()] == ["30"] * 3
     assert [row[2] for row in rows.values()] == ["0", "0", "30"]
     assert all(float(row[1]) > 0 for row in rows.values())
@@ -95,7 +95,8 @@ def test_the_slope_of_memory() -> None:
         (["--size", "161x96"], "even sides"),
         (["--scale", "9"], "1 to 4"),
         (["--minutes", "0"], "0.01 to 1000"),
-        (["--roads", "codec,high"], "no configuration high"),
+        (["--configurations", "codec,high"], "--configurations: there is no high"),
+        (["--roads", "codec,high"], "there is no high"),
     ],
 )
 def test_what_cannot_be_measured(

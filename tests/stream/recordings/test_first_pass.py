@@ -18,7 +18,7 @@ from tests.recording_files import picture, times_of, write_recording
 
 
 @pytest.fixture
-def road(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def fake_stages(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replaces the real stages, which need models; see `use_fake_stages`."""
     return partial(use_fake_stages, monkeypatch)
 
@@ -39,9 +39,9 @@ def names(folder: Path) -> set[str]:
 
 
 def test_one_pass_streams(
-    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    road(first_pass=refuse)
+    fake_stages(first_pass=refuse)
     output, report = recording.with_name("better.mp4"), recording.with_name("report.json")
     arguments = ("--input", recording, "--output", output, "--report", report, "--passes", "1")
     assert run_main(*arguments) == 0
@@ -54,7 +54,7 @@ def test_one_pass_streams(
 
 
 def test_both_passes_see_the_same_frames(
-    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a recording with damaged places, too; and what was wrong with it is said once."""
     path = tmp_path / "call.mp4"
@@ -67,7 +67,7 @@ def test_both_passes_see_the_same_frames(
     path.write_bytes(data)
     first: list[int] = []
     second: list[int] = []
-    road(
+    fake_stages(
         first_pass=lambda frame: first.append(frame.pts),
         meet=lambda frame: second.append(frame.pts),
     )
@@ -81,12 +81,15 @@ def test_both_passes_see_the_same_frames(
 
 @pytest.mark.parametrize("passes", [1, 2])
 def test_a_damaged_recording_without_a_face(
-    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], passes: int
+    fake_stages: Callable[..., None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    passes: int,
 ) -> None:
     path, output = tmp_path / "call.mp4", tmp_path / "better.mp4"
     write_recording(path, pts=range(0, 180_000, 3600), options={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    road(face=False)
+    fake_stages(face=False)
     assert run_main("--input", path, "--output", output, "--passes", passes) == 0
     said = capsys.readouterr()
     assert "passed through unchanged" in said.out
@@ -95,9 +98,9 @@ def test_a_damaged_recording_without_a_face(
 
 
 def test_the_second_pass_is_left_out_where_there_is_no_face(
-    road: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    road(face=False, meet=refuse)
+    fake_stages(face=False, meet=refuse)
     output, report = recording.with_name("better.mp4"), recording.with_name("report.json")
     assert run_main("--input", recording, "--output", output, "--report", report) == 0
     assert output.read_bytes() == recording.read_bytes()
@@ -109,7 +112,10 @@ def test_the_second_pass_is_left_out_where_there_is_no_face(
 
 @pytest.mark.parametrize("passes", [1, 2])
 def test_without_a_face_but_into_another_kind(
-    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], passes: int
+    fake_stages: Callable[..., None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    passes: int,
 ) -> None:
     """VP8 has no place in mp4: the picture is converted after all."""
     with av.open(str(tmp_path / "call.mkv"), "w") as container:
@@ -120,7 +126,7 @@ def test_without_a_face_but_into_another_kind(
             frame.pts = index
             container.mux(stream.encode(frame.reformat(format="yuv420p")))
         container.mux(stream.encode(None))
-    road(face=False)
+    fake_stages(face=False)
     output = tmp_path / "better.mp4"
     given = ("--input", tmp_path / "call.mkv", "--output", output, "--passes", passes)
     assert run_main(*given) == 0
@@ -129,17 +135,19 @@ def test_without_a_face_but_into_another_kind(
 
 
 def test_a_canvas_that_is_too_large_is_said_before_the_work(
-    road: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake_stages: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_recording(tmp_path / "call.mp4", size=(2048, 16))
-    road(first_pass=refuse)
+    fake_stages(first_pass=refuse)
     given = ("--input", tmp_path / "call.mp4", "--output", tmp_path / "better.mp4", "--scale", 3)
     assert run_main(*given) == 2
     assert "use --scale 2 or less" in capsys.readouterr().err
 
 
-def test_the_output_is_as_long_as_the_recording(road: Callable[..., None], recording: Path) -> None:
-    road()
+def test_the_output_is_as_long_as_the_recording(
+    fake_stages: Callable[..., None], recording: Path
+) -> None:
+    fake_stages()
     output = recording.with_name("better.mp4")
     assert run_main("--input", recording, "--output", output) == 0
     with FileSource(output) as source:
