@@ -56,7 +56,7 @@ class VideoSender(RTCRtpSender):
         self._rate = SteadyRate()
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
-        encoder = self._RTCRtpSender__encoder
+        encoder: Any = self._RTCRtpSender__encoder
         used = getattr(encoder, "target_bitrate", None)
         await super()._handle_rtcp_packet(packet)
         if used is not None and encoder.target_bitrate != used:
