@@ -15,8 +15,8 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 # what OpenCV loads, and MediaPipe where it detects faces; desktops have them, bare servers and containers may not
 LIBRARIES := libGL.so.1 libgthread-2.0.so.0 libEGL.so.1 libGLESv2.so.2
 DEBIAN := libgl1 libglib2.0-0 libegl1 libgles2
-CLIENTS := chromium firefox-esr gst-inspect-1.0 turnserver nginx
-CLIENT_PACKAGES := chromium firefox-esr coturn nginx-light python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 \
+CLIENTS := chromium firefox-esr gst-inspect-1.0 turnserver nginx ip
+CLIENT_PACKAGES := chromium firefox-esr coturn nginx-light iproute2 python3-gst-1.0 gir1.2-gst-plugins-bad-1.0 \
 	gstreamer1.0-tools gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-good
 
 .PHONY: demo test test-versions format clean system system-test

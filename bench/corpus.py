@@ -42,16 +42,20 @@ LEAST_PSNR_DB = 25.0
 """Of the areas of any picture that was encoded again at the default quality; damage is far
 below."""
 AREA_PX = 8
-OK, NOTED, UNSAID, REFUSED, UNREADABLE, DEFECT = (
+OK, NOTED, UNSAID, REFUSED, DOCUMENTED, UNREADABLE, DEFECT = (
     "as in the input",
     "differs, with a note",
     "DIFFERS WITHOUT A NOTE",
     "REFUSED",
+    "refused as documented",
     "not decoded by FFmpeg either",
     "TRACEBACK",
 )
 FAULTS = (UNSAID, REFUSED, DEFECT)
-EXPECTED = ("is encrypted", "make a smaller copy", "no moving pictures", "streams, at most")
+EXPECTED = (
+    *("is encrypted", "make a smaller copy", "no moving pictures", "streams, at most"),
+    *("a picture and no recording", "too small to work with"),
+)
 """Of reasons to refuse a file that FFmpeg decodes: those that the documents name."""
 
 
@@ -91,7 +95,7 @@ def try_file(path: Path, target: Path) -> Result:
         result.reason = " ".join(str(error).replace(str(path), "FILE").split())
         result.outcome = REFUSED if _decodes(path) else UNREADABLE
         if any(reason in result.reason for reason in EXPECTED):
-            result.outcome = "refused as documented"
+            result.outcome = DOCUMENTED
     except Exception:
         result.outcome, result.reason = DEFECT, traceback.format_exc()[-1500:]
     finally:

@@ -22,6 +22,9 @@ OPTIONS: dict[str, Any] = {
     "NUM_STREAMS": 1,
     "PERFORMANCE_HINT": "LATENCY",
     "INFERENCE_PRECISION_HINT": "f32",
+    # Bound threads all begin at the first core: several networks, and several processes, would
+    # share it, and wait for whatever else runs there, while other cores are idle.
+    "ENABLE_CPU_PINNING": False,
 }
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Self
@@ -125,19 +125,21 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
         session = EnhancementSession(
             stages, live_rate=camera.rate, metrics=metrics, on_event=notes_to(say)
         )
-        preview = None if options.headless else Preview(PreviewControls(session))
-        try:
+        with ExitStack() as begun:
+            begun.callback(session.close)
+            preview = None if options.headless else Preview(PreviewControls(session))
             sinks = open_sinks(camera, stages, preview, options, sound, say)
-        except BaseException:
-            session.close()
-            raise
-        started_s = time.monotonic()
-        with (
-            showing(metrics, options) as advance,
-            Ending() as ending,
-            learning(session, personal if options.learn_live else None),
-        ):
-            watch(Pipeline(camera, session, sinks, advance), preview, camera, ending)
+            for sink in sinks:
+                begun.callback(sink.abort)
+            started_s = time.monotonic()
+            with (
+                showing(metrics, options) as advance,
+                Ending() as ending,
+                learning(session, personal if options.learn_live else None),
+            ):
+                pipeline = Pipeline(camera, session, sinks, advance)
+                begun.pop_all()  # it closes them from now on
+                watch(pipeline, preview, camera, ending)
         outputs = [str(path) for path in options.files]
         outputs += [one.name for one in options.streams]
         outputs += [VIRTUAL_CAMERA] * options.virtual_camera

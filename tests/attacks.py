@@ -1,20 +1,27 @@
-"""Attacks on a relay: each is a coroutine that takes its target and a time."""
+"""Attacks on a relay: each is a coroutine that takes its target and a time.
+
+python -m tests.attacks NAME URL PID SECONDS CALLS → says "ready", begins with a line on stdin, says
+how many requests it made. It gets only the processor time that nobody else wants, as if it ran on
+another machine.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import struct
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import aiohttp
 import av
+import numpy as np
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
@@ -38,9 +45,8 @@ class Target:
     pid: int
     http: aiohttp.ClientSession
     asked: int = 0
+    """Requests and connections so far."""
     calls: int = 100
-    arrivals_s: list[float] = field(default_factory=list)
-    """Of pictures of the honest call."""
 
     def megabytes(self) -> float:
         """Of the relay's process, now."""
@@ -126,6 +132,7 @@ async def slow_connections(target: Target, seconds: float) -> None:
         while time.monotonic() < end_s:
             with suppress(OSError):
                 _, writer = await asyncio.open_connection(host, int(port))
+                target.asked += 1
                 try:
                     for byte in request:
                         writer.write(bytes([byte]))
@@ -203,19 +210,38 @@ async def odd_offers(target: Target, seconds: float) -> None:
 
 
 async def crashed_publishers(target: Target, seconds: float) -> None:
-    """A publisher in a process of its own, which is killed; then the next one of the same name."""
+    """Two publishers in processes of their own fill a relay that takes three connections, and are
+    killed. Then somebody else wants a slot, and the next one of the same name this name.
+    """
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
-        async with child("publish", target.url + "whip/crash") as (process, _):
-            assert process.stdout is not None
-            await process.stdout.readline()  # it sends
+        async with publishing(target, "a"), publishing(target, "b"):
             await asyncio.sleep(2)
-            process.kill()
-        await asyncio.sleep(2.5)
+        killed_s = time.monotonic()
+        while await target.post("whip/c", await template()) != 201:
+            await asyncio.sleep(0.1)
+        slot_s = time.monotonic() - killed_s
+        await target.end(target.place)
+        while await target.post("whip/a", await template()) != 201:
+            await asyncio.sleep(0.1)
+        name_s = time.monotonic() - killed_s
+        await target.end(target.place)
+        print(f"  a slot after {slot_s:.1f} s, the name after {name_s:.1f} s", file=sys.stderr)
+
+
+@asynccontextmanager
+async def publishing(target: Target, name: str) -> AsyncIterator[None]:
+    """A publisher in a process of its own, which is killed at the end."""
+    async with child("publish", f"{target.url}whip/{name}") as (process, _):
+        target.asked += 1
+        assert process.stdout is not None
+        assert await process.stdout.readline(), f"{name} cannot publish"
+        yield
 
 
 async def short_calls(target: Target, seconds: float) -> None:
     """One after another, as many as were asked for; ten pictures each."""
+    held: list[float] = []
     for number in range(target.calls):
         one = peer()
         one.addTrack(far_face())
@@ -225,8 +251,12 @@ async def short_calls(target: Target, seconds: float) -> None:
             await back.recv()
         await target.end(place)
         await one.close()
+        held.append(target.megabytes())
         if number % 10 == 0 or number == target.calls - 1:
-            print(f"  after {number + 1} calls {target.megabytes():.1f} MB", file=sys.stderr)
+            print(f"  after {number + 1} calls {held[-1]:.1f} MB", file=sys.stderr)
+    for name, part in (("all calls", held), ("the second half", held[len(held) // 2 :])):
+        slope = np.polyfit(range(len(part)), part, 1)[0]
+        print(f"  {slope:+.2f} MB a call over {name}", file=sys.stderr)
 
 
 ATTACKS: dict[str, Attack] = {
@@ -237,3 +267,25 @@ ATTACKS: dict[str, Attack] = {
     "crashed publishers": crashed_publishers,
     "short calls": short_calls,
 }
+
+
+async def main(name: str, url: str, pid: int, seconds: float, calls: int) -> None:
+    """The command line."""
+    async with aiohttp.ClientSession() as http:
+        target = Target(url, pid, http, calls=calls)
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        await ATTACKS[name](target, seconds)
+        print(target.asked, flush=True)
+
+
+if __name__ == "__main__":
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    with suppress(ImportError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    given_name, given_url, *numbers = sys.argv[1:]
+    asyncio.run(main(given_name, given_url, int(numbers[0]), float(numbers[1]), int(numbers[2])))

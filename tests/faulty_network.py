@@ -10,8 +10,9 @@ import asyncio
 import random
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 QUEUE_S = 2.0
 """A packet that would wait longer at the slow link is lost."""
@@ -30,13 +31,23 @@ class Faults:
     cut: bool = False
 
 
-class _Direction:
-    """One way: when each packet arrives."""
+class Faulty(Protocol):
+    """A network that has faults now."""
 
-    def __init__(self, network: FaultyNetwork, seed: int) -> None:
+    faults: Faults
+
+
+class Direction:
+    """One way: when each packet arrives. Lives in one event loop.
+
+    Args: network: whose faults it has. seed: of its dice.
+    """
+
+    def __init__(self, network: Faulty, seed: int) -> None:
         self._network, self._dice, self._free_s = network, random.Random(seed), 0.0
 
-    def carry(self, data: bytes, send: Any) -> None:
+    def carry(self, data: bytes, send: Callable[[bytes], object]) -> None:
+        """Send a packet when it is through, unless it is lost."""
         faults, loop = self._network.faults, asyncio.get_running_loop()
         if faults.cut or self._dice.random() < faults.loss:
             return
@@ -106,7 +117,7 @@ class FaultyNetwork:
     async def _open(self, target: int) -> int:
         """A port whose packets reach the target; each client gets a socket of its own there."""
         back: dict[tuple[Any, ...], Any] = {}
-        up, down = _Direction(self, 1), _Direction(self, 2)
+        up, down = Direction(self, 1), Direction(self, 2)
 
         def take(data: bytes, client: tuple[Any, ...]) -> None:
             if client in back:

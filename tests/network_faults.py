@@ -1,12 +1,12 @@
 """A call from Chromium over a faulty network: what it is before, during and after each fault.
 
-python -m tests.network_faults [SECONDS] [plain] [NAME ...] → the table of docs/relay.md;
-plain: with aiortc's own receiver
+python -m tests.network_faults [--seconds 12] [NAME ...] → the table of docs/relay.md: each cell
+with aiortc's own receiver → with the relay's, measured one after the other
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -37,10 +37,9 @@ FAULTS = {
     "300 kbit/s": Faults(bits_per_s=300_000),
     "no network": Faults(cut=True),
 }
-PLAIN = "plain"
 SIZE = (640, 480)
 FPS = 15
-BEFORE_S, AFTER_S = 12.0, 12.0
+SETTLE_S, BEFORE_S, STEP_S = 8.0, 4.0, 5.0
 STATS = """() => closeup.pc.getStats().then((found) => {
   let up = 0, down = 0, frames = 0;
   for (const one of found.values()) {
@@ -190,56 +189,76 @@ def kbits(samples: list[Sample]) -> tuple[float, float, float]:
     return up / seconds, down / seconds, (last.frames - first.frames) / seconds
 
 
-def row(name: str, part: list[Sample], arrivals: Arrivals) -> str:
-    """Of the table: frames a second, longest gap, greatest age, kbit/s."""
-    up, down, fps = kbits(part)
+def cells(part: list[Sample], arrivals: Arrivals) -> list[str]:
+    """Of a part of a call: frames a second up / back, longest gap, greatest age, kbit/s up."""
+    up, _, fps = kbits(part)
     first, last = part[0].time_s, part[-1].time_s
     found = arrivals.between(first, last)
     came = [first, *(one for one, _ in found), last]
     frozen = max(after - before for before, after in pairwise(came))
     rate = (len(came) - 2) / (last - first)
-    age = max((one for _, one in found), default=float("nan"))
-    return f"| {name} | {rate:.1f} / {fps:.1f} | {frozen:.1f} | {age:.2f} | {up:.0f} / {down:.0f} |"
+    age = f"{max(one for _, one in found):.2f}" if found else "none"
+    return [f"{rate:.1f}", f"{fps:.1f}", f"{frozen:.1f}", age, f"{up:.0f}"]
 
 
-def measure(name: str, seconds: float) -> list[str]:
-    """Rows of one fault."""
-    faults = FAULTS[name]
+def measure(faults: Faults, seconds: float) -> dict[str, list[str]]:
+    """The parts of a call with these faults → their cells."""
     with (
         tempfile.TemporaryDirectory() as folder,
         FaultyNetwork() as network,
         noted_arrivals() as arrivals,
         call(network, Path(folder)) as page,
     ):
-        watch(page, BEFORE_S - 4)
-        before = watch(page, 4)
+        watch(page, SETTLE_S)
+        parts = {"before": watch(page, BEFORE_S)}
         network.faults = faults
-        during = watch(page, seconds)
+        parts["during"] = watch(page, seconds)
         network.faults = Faults()
-        after = watch(page, AFTER_S)
-    step = len(after) * 5 // 12
-    parts = {"before": before, "during": during, "0 to 5 s after": after[:step],
-             "5 to 12 s after": after[step:]}  # fmt: skip
-    return [row(f"{name}, {when}", part, arrivals) for when, part in parts.items()]
+        parts["0 to 5 s after"] = watch(page, STEP_S)
+        parts["5 to 10 s after"] = watch(page, STEP_S)
+    return {when: cells(part, arrivals) for when, part in parts.items()}
+
+
+@contextmanager
+def plain_receiver() -> Iterator[None]:
+    """Relays with aiortc's own receiver in the block."""
+    import stream.rtc.peer
+
+    peer: Any = stream.rtc.peer
+    before = peer.VideoReceiver
+    peer.VideoReceiver = lambda transport: RTCRtpReceiver("video", transport)
+    try:
+        yield
+    finally:
+        peer.VideoReceiver = before
+
+
+def rows(name: str, seconds: float) -> list[str]:
+    """Of one fault: aiortc's receiver → the relay's."""
+    with plain_receiver():
+        plain = measure(FAULTS[name], seconds)
+    own = measure(FAULTS[name], seconds)
+    lines = []
+    for when, before in plain.items():
+        pairs = [f"{old} → {new}" for old, new in zip(before, own[when], strict=True)]
+        lines.append(f"| {name}, {when} | " + " | ".join(pairs) + " |")
+    return lines
 
 
 def main() -> None:
     """Print the table."""
     import stream.graph
-    import stream.rtc.peer
 
+    parser = argparse.ArgumentParser(prog="python -m tests.network_faults", description=__doc__)
+    parser.add_argument("names", nargs="*", help=", ".join(FAULTS))
+    parser.add_argument("--seconds", type=float, default=12.0, help="of each fault (12)")
+    given = parser.parse_args()
     stages: Any = stream.graph
     stages.FaceDetector, stages.open_runtime = OneFace, OpenedRuntimes()
-    names = sys.argv[2:] or list(FAULTS)
-    if PLAIN in names:
-        names.remove(PLAIN)
-        peer: Any = stream.rtc.peer
-        peer.VideoReceiver = lambda transport: RTCRtpReceiver("video", transport)
-    print("| fault | frames/s up / back | longest gap s | greatest age s | kbit/s up / down |")
-    print("|---|---|---|---|---|")
-    for name in names or FAULTS:
-        seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 12.0
-        print("\n".join(measure(name, seconds)), flush=True)
+    print("| fault | frames/s up | back | longest gap s | greatest age s | kbit/s up |")
+    print("|---|---|---|---|---|---|")
+    for name in given.names or FAULTS:
+        print("\n".join(rows(name, given.seconds)), flush=True)
 
 
 if __name__ == "__main__":

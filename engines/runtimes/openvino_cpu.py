@@ -104,6 +104,8 @@ class OpenVinoCpu(CpuRuntime):
                 "INFERENCE_NUM_THREADS": threads or default_threads(),
                 "NUM_STREAMS": 1,
                 "PERFORMANCE_HINT": "LATENCY",
+                # As in `engines.small_network`: every process would begin at the first core.
+                "ENABLE_CPU_PINNING": False,
                 # The types in the graph are meant. Left alone, OpenVINO computes in bfloat16
                 # wherever it can, sampling positions included.
                 "INFERENCE_PRECISION_HINT": "dynamic" if precision == "bf16" else "f32",

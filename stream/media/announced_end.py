@@ -121,10 +121,16 @@ def _bytes(file: BinaryIO, box: _Box | None) -> bytes | None:
 
 
 def _element(file: BinaryIO) -> tuple[int, int]:
-    """The number and the size of the next element of a Matroska file. Raises: IndexError."""
+    """The number and the size of the next element of a Matroska file.
+
+    Raises: IndexError: here is none.
+    """
     first = file.read(1)[0]
     kind = int.from_bytes(bytes([first]) + file.read(8 - first.bit_length()), "big")
     first = file.read(1)[0]
     more = 8 - first.bit_length()
+    if more > 7:
+        # No length begins with eight zeros (RFC 8794, 4.1): a file of another kind.
+        raise IndexError("a number of more than eight bytes")
     size = int.from_bytes(bytes([first & ((1 << (7 - more)) - 1)]) + file.read(more), "big")
     return kind, UNKNOWN_SIZE if size == (1 << (7 * (more + 1))) - 1 else size

@@ -19,16 +19,21 @@ from stream.image.resample import Rect, Size
 from stream.media.chroma import PLACES, UNSPECIFIED, is_halved, place_of
 from stream.media.colour import Colour, colour_of
 from stream.media.pyav import exact
+from stream.media.tracks import is_dolby_vision
 from stream.media.transparency import is_transparent
 
 CHROMATICITY_STEPS = 50_000
 LUMINANCE_STEPS = 10_000
 """Of mastering display metadata, per unit and per cd/m² (SMPTE ST 2086)."""
-SIDE_DATA = ("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "STEREO3D")
+SIDE_DATA = (
+    *("DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "STEREO3D"),
+    "SPHERICAL",
+)
 UNKEPT = {
     "SPHERICAL": "the mapping of 360° video",
     "DOVI_METADATA": "the Dolby Vision metadata",
     "DOVI_RPU_BUFFER": "the Dolby Vision metadata",
+    "DOVI_CONF": "the Dolby Vision configuration",
     "DYNAMIC_HDR_PLUS": "the HDR10+ metadata",
     "A53_CC": "captions inside the pictures",
     "alpha_mode": "transparency",
@@ -47,6 +52,8 @@ STEREO_MODES = {
     7: ("col_interleaved_lr", "col_interleaved_rl"),
 }
 """FFmpeg's ways to pack two views into pictures → Matroska's, left or right eye first."""
+_SPHERICAL = struct.Struct("=4i")
+"""FFmpeg's AVSphericalMapping begins with the projection, then yaw, pitch and roll."""
 _MASTERING = struct.Struct("=22i")
 """FFmpeg's AVMasteringDisplayMetadata: ten rationals, and whether they are set."""
 _LIGHT_LEVEL = struct.Struct("=2I")
@@ -122,6 +129,8 @@ class VideoFormat:
     light: Light | None = None
     stereo: str | None = None
     """How two views are packed into a picture, in Matroska's words."""
+    mapping: tuple[int, ...] | None = None
+    """Of 360° video: FFmpeg's number of the projection; yaw, pitch and roll in degrees / 65536."""
     interlaced: bool = False
     chroma: str = PLACES[0]
     """Where the colour samples lie, of 4:2:0: see `stream.media.chroma`."""
@@ -155,6 +164,7 @@ class VideoFormat:
             pixel_aspect=pixel_aspect,
             light=_light(sides),
             stereo=_stereo(sides.get("STEREO3D", b"")),
+            mapping=_mapping(sides.get("SPHERICAL", b"")),
             interlaced=interlaced or frame.interlaced_frame,
             chroma=place_of(frame) if is_halved(frame.format.name) else UNSPECIFIED,
             unkept=tuple(dict.fromkeys(UNKEPT[name] for name in UNKEPT if name in sides)),
@@ -174,6 +184,10 @@ def _stereo(data: bytes) -> str | None:
         return None
     way, flags = _STEREO.unpack_from(data)
     return STEREO_MODES[way][flags & 1] if way in STEREO_MODES else None
+
+
+def _mapping(data: bytes) -> tuple[int, ...] | None:
+    return _SPHERICAL.unpack_from(data) if len(data) >= _SPHERICAL.size else None
 
 
 def _light(sides: Mapping[str, bytes]) -> Light | None:
@@ -200,7 +214,7 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
         data = frame.side_data.get(name)
         if isinstance(data, SideData):
             found[name] = bytes(data)
-    for name in UNKEPT:
+    for name in UNKEPT.keys() - found.keys():
         data = frame.side_data.get(name)
         if isinstance(data, SideData):
             # That it is there is all that is asked of it.
@@ -210,11 +224,15 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
 
 def side_data_of_track(pictures: VideoStream, format_: str) -> dict[str, bytes]:
     """What a track says beside its decoded pictures, of a pixel format by FFmpeg's name: VP8 and
-    VP9 have transparency in pictures of their own, which FFmpeg's own decoders leave out."""
+    VP9 have transparency in pictures of their own, which FFmpeg's own decoders leave out; Dolby
+    Vision is configured in the container."""
     told = {key.lower(): text for key, text in pictures.metadata.items()}
-    return (
-        {"alpha_mode": b""} if told.get("alpha_mode") == "1" and not is_transparent(format_) else {}
-    )
+    sides = {}
+    if told.get("alpha_mode") == "1" and not is_transparent(format_):
+        sides["alpha_mode"] = b""
+    if is_dolby_vision(pictures):
+        sides["DOVI_CONF"] = b""
+    return sides
 
 
 def scaled_matrix(

@@ -60,6 +60,8 @@ class PictureProperties:
         if old.stereo is not None and new.stereo != old.stereo:
             lines.append("the stereo mapping is missing")
         lines += [f"{name} is missing" for name in old.unkept if name not in new.unkept]
+        if old.mapping is not None and new.mapping not in (None, old.mapping):
+            lines.append("360° video is mapped another way")
         if old.turn != new.turn:
             lines.append("the pictures are turned another way")
         if (old.pixel_aspect or 1) != (new.pixel_aspect or 1):

@@ -40,6 +40,9 @@ from stream.telemetry.metrics import Metrics
 
 Kind = Literal["call", "publish", "watch"]
 TOO_LONG = "it lasted as long as it may"
+ENDED = "the session has ended meanwhile"
+MOST_MEDIA = 16
+"""Of an offer: each takes time until it is refused."""
 
 
 class OfferError(Exception):
@@ -83,6 +86,7 @@ class Connection:
         self._options, self._shared_runtime, self._metrics = options, shared_runtime, metrics
         self._lost, self._permit = lost, permit
         self._control: Control | None = None
+        self._ended = False
         self._candidates = 0
         self._mids: dict[str, str] = {}
         self._peer = make_peer(options)
@@ -118,9 +122,13 @@ class Connection:
         """
         if not offer.startswith("v=0"):
             raise OfferError("this is no offer (SDP)", 400)
+        if offer.count("\nm=") > MOST_MEDIA:
+            raise OfferError(f"the offer has more than {MOST_MEDIA} media", 422)
         try:
             self._check(SessionDescription.parse(offer))
             await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            if self._ended:
+                raise OfferError(ENDED, 409)
             self._refuse_others()
             if self.kind == "watch":
                 self._show()
@@ -128,6 +136,8 @@ class Connection:
         except OfferError:
             raise
         except Exception as error:
+            if self._ended:
+                raise OfferError(ENDED, 409) from error
             # aiortc answers bad SDP with whatever its parser stumbles over.
             raise OfferError("the offer cannot be understood", 400) from error
         answer = self._peer.localDescription.sdp
@@ -189,6 +199,7 @@ class Connection:
 
     async def close(self) -> None:
         """End it, and wait until nothing of it but the stream is left."""
+        self._ended = True
         if self._control is not None:
             self._control.close()
         for track in (self.video, self.sound):
@@ -235,13 +246,13 @@ class Connection:
 
     def _take(self, track: MediaStreamTrack) -> None:
         """Somebody sends a track."""
-        if self.kind == "watch":
+        if self.kind == "watch" or self._ended:
             return
         if track.kind == "video" and self.video is None:
             if self.stream.worker is None:
                 self.stream.worker = self._make_worker()
             say = self._say_from_thread()
-            # `python -m tests.network_faults plain` puts aiortc's own receiver in its place.
+            # `tests.network_faults` puts aiortc's own receiver in its place.
             asked = [one.is_late for one in self._peer.getReceivers()
                      if isinstance(one, VideoReceiver) and one.track is track]  # fmt: skip
             self.video = EnhancedVideoTrack(

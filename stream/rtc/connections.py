@@ -7,7 +7,7 @@ import logging
 import time
 
 from stream.live_learning import LearningPermit
-from stream.rtc.connection import TOO_LONG, Connection, Kind, OfferError
+from stream.rtc.connection import ENDED, TOO_LONG, Connection, Kind, OfferError
 from stream.rtc.live_stream import KeptStreams, LiveStream
 from stream.rtc.relay_options import RelayOptions
 from stream.shared_runtime import SharedRuntime
@@ -102,9 +102,11 @@ class Connections:
             self._watching = asyncio.get_running_loop().create_task(self._watch_over())
         try:
             answer = await connection.answer(offer)
+            if connection.id not in self._open:
+                raise OfferError(ENDED, 409)
         except BaseException:
             self.metrics.count(REFUSED)
-            if kept is not None:
+            if kept is not None and connection.id in self._open:
                 connection.stream = LiveStream()
                 self._kept.put_back(kind, name, kept)
             await self.end(connection, "its offer was refused")
@@ -121,7 +123,8 @@ class Connections:
               of faces and with those who watch.
         """
         if connection.id not in self._open:
-            return self._closing[connection.id]
+            ended = self._closing.get(connection.id)
+            return ended or asyncio.get_running_loop().create_task(asyncio.sleep(0))
         del self._open[connection.id]
         self.metrics.set(OPEN, len(self._open))
         kept = False
@@ -164,6 +167,7 @@ class Connections:
             self.end(connection, "the relay ends")
         if self._watching is not None:
             self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await asyncio.gather(*self._closing.values(), return_exceptions=True)
         await asyncio.gather(*(one.stream.close() for one in self._kept.take_all()))
 

@@ -56,7 +56,11 @@ class Stats:
         self._rows = 0
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # Ctrl-C in Thread.start does not tell whether the thread runs
+            self._ended.set()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from PIL import Image
 
 from bench import corpus, corpus_files
-from bench.corpus import DEFECT, OK, REFUSED, UNREADABLE, UNSAID, Result, table, try_file
+from bench.corpus import (
+    DEFECT,
+    DOCUMENTED,
+    OK,
+    REFUSED,
+    UNREADABLE,
+    UNSAID,
+    Result,
+    table,
+    try_file,
+)
 from stream.errors import InputError
 from tests.recording_files import write_recording
 
@@ -25,6 +37,27 @@ def test_a_recording_as_in_the_input(tmp_path: Path) -> None:
 def test_what_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_bytes(b"Dear diary,\n" * 100)
     assert try_file(tmp_path / "text.mp4", tmp_path / "out.mkv").outcome == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("size", "outcome"), [((2, 2), OK), ((3, 5), OK), ((15, 15), OK), ((40, 1), DOCUMENTED)]
+)
+def test_tiny_pictures_pass(tmp_path: Path, size: tuple[int, int], outcome: str) -> None:
+    path = tmp_path / "tiny.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *size, "bgr24"
+        for number in range(3):
+            image = np.full((size[1], size[0], 3), 80 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    for ending in ("mp4", "mkv"):
+        assert try_file(path, tmp_path / f"out.{ending}").outcome == outcome
+    for still in ("a.png", "a.webp"):
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / still)
+        assert try_file(tmp_path / still, tmp_path / "out.mkv").outcome == DOCUMENTED
 
 
 def test_refusals_and_defects_are_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

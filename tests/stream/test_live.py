@@ -146,6 +146,21 @@ def test_ctrl_c_finishes_the_recording(stage: Enlarge, tmp_path: Path, number: i
     assert signal.getsignal(number) == before
 
 
+def test_ctrl_c_between_the_outputs_and_the_pipeline(
+    stage: Enlarge, loopback: type[Loopback], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "showing", interrupt)
+    output = tmp_path / "call.mp4"
+    given = ["--output", output, "--output", "virtualcam", "--headless"]
+    assert call(tmp_path, ENDLESS, *given) == 130
+    assert [one.is_open for one in loopback.opened] == [False]
+    assert stage.closed == 1
+    assert not output.exists()
+
+
 def test_who_insists_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     with Ending() as ending:
         signal.raise_signal(signal.SIGINT)

@@ -25,7 +25,7 @@ from stream.errors import OutputError
 from stream.frame import Frame
 from stream.image.resample import Size
 from stream.media.pyav import copied_sound
-from stream.media.retry_pauses import RetryPauses
+from stream.media.retry_pauses import SERVER_MOST_S, RetryPauses
 from stream.media.sinks.stream_child import (
     CLOCK,
     HEAD,
@@ -120,12 +120,15 @@ class StreamSink:
         self._child: subprocess.Popen[bytes] | None = None
         self._epoch_ns: int | None = None
         self._pts = -1
-        self._pauses, self._again_s = RetryPauses(), 0.0
+        self._pauses, self._again_s = RetryPauses(SERVER_MOST_S), 0.0
         try:
             self._open()
         except StreamLostError as error:
             self.abort()
             raise OutputError(f"{address.name} cannot be written: {error}") from error
+        except BaseException:  # Ctrl-C
+            self.abort()
+            raise
 
     def hear(self, frame: av.AudioFrame, captured_ns: int) -> None:
         """Take a frame of sound; from any thread."""

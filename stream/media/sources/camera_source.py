@@ -28,7 +28,7 @@ from stream.errors import InputError
 from stream.frame import Frame, Image
 from stream.link import LinkClosedError
 from stream.media.pyav import exact
-from stream.media.retry_pauses import RetryPauses
+from stream.media.retry_pauses import SERVER_MOST_S, RetryPauses
 from stream.media.sources.devices import Device, cameras_found
 from stream.media.sources.live_reader import LiveReader
 from stream.media.stream_address import StreamAddress
@@ -76,6 +76,9 @@ class CameraSource:
             raise InputError(f"{device.name} gives no picture{way_out}") from error
         except LinkClosedError as error:
             raise InputError(f"{device.name} has no picture") from error
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
         self._first: tuple[Image, int] | None = first
         self.height, self.width = first[0].shape[:2]
         self.rate = self._reader.rate
@@ -135,12 +138,14 @@ class CameraSource:
     def _reconnect(self, why: str) -> tuple[Image, int] | None:
         """Wait until the camera is back; None when stopped meanwhile."""
         self._say(f"the {self._kind} is lost ({why}); waiting for it")
-        pauses = RetryPauses()
+        pauses = RetryPauses() if self._kind == "camera" else RetryPauses(SERVER_MOST_S)
         self._reader.leave()
         while not self._stopped.wait(pauses.next_s()):
             if self._reader.thread.is_alive():
                 continue  # still inside the driver, which would call us busy ourselves
             self._reader = self._open_reader()
+            if self._stopped.is_set():  # meanwhile, when the reader before was left
+                break
             try:
                 picture = self._reader.pictures.get(OPEN_S)
             except (InputError, LinkClosedError):

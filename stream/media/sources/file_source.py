@@ -25,8 +25,8 @@ from stream.media.brightness import ordinary
 from stream.media.colour import to_rgb
 from stream.media.deinterlacer import Deinterlacer
 from stream.media.pictures_end import end_of
-from stream.media.pyav import READING, exact
-from stream.media.sources.kinds import FORMATS
+from stream.media.pyav import exact
+from stream.media.sources.kinds import FORMATS, is_still, open_as
 from stream.media.video_format import (
     VideoFormat,
     plausible_rate,
@@ -60,17 +60,14 @@ def open_recording(path: Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes); record or copy it again")
-        opened: InputContainer = av.open(
-            f"file:{path.absolute()}",
-            mode="r",
-            options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
-            # Titles in an old encoding are no reason to refuse a recording.
-            **READING,
-        )
-        return opened
+        return open_as(path, FORMATS)
     except PermissionError as error:
         raise InputError(f"{path} cannot be read: permission denied") from error
     except (FFmpegError, OSError, ValueError) as error:
+        if is_still(path):
+            raise InputError(
+                f"{path} is a picture and no recording; give a file with video in it"
+            ) from error
         raise InputError(
             f"{path} is not a recording that can be read: it is of another kind, damaged, or its "
             "end is missing; try to play it, or record or copy it again"

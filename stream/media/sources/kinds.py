@@ -9,6 +9,14 @@ bytes without any mark (rawvideo, data) are no recordings.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from stream.media.pyav import READING
+
 COMMON = (
     *("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpegts", "mpeg"),
     *("flv", "live_flv", "kux", "asf", "asf_o", "ogg", "ivf", "nut", "wtv", "mxf", "gxf", "lxf"),
@@ -19,6 +27,7 @@ BARE = (
     *("h261", "h263", "h264", "hevc", "vvc", "evc", "av1", "obu", "avs2", "avs3", "cavsvideo"),
     *("mpegvideo", "m4v", "mpegtsraw", "vc1", "vc1test", "dirac", "dnxhd", "apv", "ipu"),
     *("mjpeg", "mjpeg_2000", "mpjpeg", "smjpeg", "yuv4mpegpipe", "gif", "apng", "jpegxl_anim"),
+    "webp_anim",
 )
 """Pictures without a container, or next to none."""
 OLD_AND_RARE = (
@@ -33,3 +42,32 @@ OLD_AND_RARE = (
 """Of cameras, games and programs."""
 FORMATS = ",".join((*COMMON, *BARE, *OLD_AND_RARE))
 """FFmpeg's names, as its option `format_whitelist` takes them."""
+STILL = ",".join(
+    f"{one}_pipe" for one in ("bmp", "gif", "jpeg", "jpegxl", "png", "psd", "qoi", "tiff", "webp")
+)
+"""Single pictures, which are refused, but named: FFmpeg reads these without opening other files."""
+
+
+def open_as(path: Path, kinds: str) -> InputContainer:
+    """Open a file, and nothing else that it names.
+
+    Args:   kinds: what it may be, such as `FORMATS`.
+    Raises: FFmpegError, OSError, ValueError: it is of another kind, or cannot be read.
+    """
+    opened: InputContainer = av.open(
+        f"file:{path.absolute()}",
+        mode="r",
+        options={"format_whitelist": kinds, "protocol_whitelist": "file"},
+        # Titles in an old encoding are no reason to refuse a recording.
+        **READING,
+    )
+    return opened
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file is a single picture."""
+    try:
+        with open_as(path, STILL):
+            return True
+    except (FFmpegError, OSError, ValueError):
+        return False

@@ -26,7 +26,11 @@ class LiveReader(ABC):
         self._left = threading.Event()
         # A driver that hangs must not hold up the end of the program.
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except BaseException:  # Ctrl-C in Thread.start does not tell whether the thread runs
+            self.leave()
+            raise
 
     def leave(self) -> None:
         """Close it as soon as possible; from any thread."""
@@ -39,7 +43,8 @@ class LiveReader(ABC):
 
     def _run(self) -> None:
         try:
-            self._read()
+            if not self._left.is_set():
+                self._read()
         except LinkClosedError:
             pass  # left
         except BaseException as error:

@@ -19,6 +19,10 @@ from stream.rtc.relay_options import is_loopback
 
 ANSWER_S = 10.0
 """A server answers a request within this time."""
+REACH_S = 2.0
+"""It can be reached within this time: during an outage the next try comes soon."""
+LEAVE_S = 2.0
+"""It is told of the end for so long."""
 CONNECT_S = 15.0
 """An answered offer becomes a connection within this time."""
 ANSWER_BYTES = 64 * 1024
@@ -42,7 +46,7 @@ async def server_session(
     Args:   token: the bearer token. prepare: adds what is sent, or wanted, to the new peer.
     Raises: ServerError.
     """
-    timeout = aiohttp.ClientTimeout(total=ANSWER_S)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=REACH_S)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         ice = await _ice_servers(http, address, token)
         peer = RelayPeer(ice, loopback=is_loopback(URL(address.url).host or ""))
@@ -55,9 +59,18 @@ async def server_session(
         finally:
             await peer.close()
             if place is not None:
-                with suppress(aiohttp.ClientError, TimeoutError):
-                    async with http.delete(place, headers=_headers(address, token, place)):
-                        pass
+                await _leave(http, address, token, place)
+
+
+async def _leave(
+    http: aiohttp.ClientSession, address: StreamAddress, token: str | None, session: URL
+) -> None:
+    with suppress(aiohttp.ClientError, TimeoutError, OSError):
+        async with (
+            asyncio.timeout(LEAVE_S),
+            http.delete(session, headers=_headers(address, token, session)),
+        ):
+            pass
 
 
 async def lost(peer: RTCPeerConnection) -> None:
@@ -98,9 +111,7 @@ async def _offer(
     try:
         await peer.setRemoteDescription(RTCSessionDescription(body, "answer"))
     except Exception as error:  # aiortc answers bad SDP with whatever its parser stumbles over
-        with suppress(aiohttp.ClientError, TimeoutError):
-            async with http.delete(session, headers=_headers(address, token, session)):
-                pass
+        await _leave(http, address, token, session)
         raise ServerError("its answer (SDP) cannot be understood") from error
     return session
 
@@ -124,10 +135,13 @@ async def _ice_servers(
 ) -> IceOptions:
     """The STUN and TURN servers that it recommends, before the offer is made (RFC 9725, 4.6)."""
     links: Sequence[str] = ()
-    with suppress(aiohttp.ClientError, TimeoutError, OSError):
-        # Who cannot be reached is told about by the offer.
+    try:
         async with http.options(address.url, headers=_headers(address, token)) as answer:
             links = answer.headers.getall("Link", ())
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise ServerError(_unreachable(error)) from error
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        pass  # there are servers that know no OPTIONS
     return ice_options(links)
 
 

@@ -22,7 +22,7 @@ from aiortc import RTCPeerConnection
 from stream.errors import OutputError
 from stream.frame import Frame
 from stream.media.pyav import copied_sound
-from stream.media.retry_pauses import RetryPauses
+from stream.media.retry_pauses import SERVER_MOST_S, RetryPauses
 from stream.media.stream_address import StreamAddress
 from stream.rtc.clients.server_session import ServerError, lost, server_session
 from stream.rtc.peer import media_settings
@@ -100,20 +100,23 @@ class WhipSink:
     ) -> None:
         self._address, self._token, self._say = address, token, say
         self._bit_rate, self._has_sound = bit_rate, sound
-        self._loop = asyncio.new_event_loop()
-        self._ending = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed, self._ending = threading.Event(), asyncio.Event()
         self._tracks: tuple[_Pictures, _Sounds] | None = None
         self._delays_ms: deque[float] = deque(maxlen=RECENT)
         self._sound_late_ms = 0.0
         self._first: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="closeup whip", daemon=True)
-        self._thread.start()
         try:
+            self._thread.start()
             self._first.result(START_S)
         except (ServerError, TimeoutError) as error:
             self.abort()
             why = str(error) or "it does not answer"
             raise OutputError(f"{address.name} cannot be written: {why}") from error
+        except BaseException:  # Ctrl-C, also in Thread.start
+            self.abort()
+            raise
 
     def send(self, frame: Frame) -> None:
         """Show a frame's output, or the camera's picture where there is none."""
@@ -133,9 +136,10 @@ class WhipSink:
 
     def close(self) -> None:
         """End the connection. May be called again."""
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join(START_S)
+        self._closed.set()
+        self._call(self._ending.set)
+        if self._thread.is_alive():
+            self._thread.join(START_S)
 
     abort = close
 
@@ -144,8 +148,14 @@ class WhipSink:
             if self._tracks is not None:
                 self._tracks[which].give(frame)  # type: ignore[arg-type]
 
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(give)
+        self._call(give)
+
+    def _call(self, what: Callable[[], None]) -> None:
+        """In the loop, if there is one."""
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(what)
 
     def _late_ms(self) -> float:
         """How much later than its sound a picture leaves."""
@@ -154,13 +164,15 @@ class WhipSink:
 
     def _run(self) -> None:
         settings = media_settings(self._bit_rate, consent_failures=GONE_CHECKS)
-        with settings, asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._keep())
+        with settings, asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            if not self._closed.is_set():  # who closes it later finds the loop
+                runner.run(self._keep())
 
     async def _keep(self) -> None:
         """Connect, again and again, until the end."""
         ending = asyncio.create_task(self._ending.wait())
-        pauses = RetryPauses()
+        pauses = RetryPauses(SERVER_MOST_S)
         while not ending.done():
             connecting = asyncio.create_task(self._connect())
             await asyncio.wait([connecting, ending], return_when=asyncio.FIRST_COMPLETED)

@@ -19,6 +19,8 @@ from stream.protocols import Stage
 from stream.stages.framing.camera_controller import CameraController
 
 Mode = Literal["auto", "fixed"]
+SMALLEST_PX: dict[Mode, int] = {"auto": 16, "fixed": 2}
+"""Sides: a camera that moves needs room, and no encoder writes 4:2:0 of a single line."""
 
 
 class Framing(Stage):
@@ -36,7 +38,7 @@ class Framing(Stage):
         self, mode: Mode, source_size: Size, scale: float, rate: Fraction, *, odd: bool = False
     ) -> None:
         width, height = source_size
-        if width < 16 or height < 16:
+        if min(width, height) < SMALLEST_PX[mode]:
             raise ConfigError(f"a picture of {width}x{height} is too small to work with")
         API_SCALE.check(scale)
         factor = scale if mode == "fixed" else 1.0

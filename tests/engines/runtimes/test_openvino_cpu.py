@@ -40,6 +40,13 @@ def test_any_number_of_exemplars_shares_the_network_that_encodes(runtime: OpenVi
     assert list(runtime._encoders) == [(16, ANY)]
 
 
+def test_no_thread_is_bound_to_a_core(runtime: OpenVinoCpu) -> None:
+    """All networks of all processes would be bound to the same one."""
+    crop, _ = pictures(16, 4, 1)
+    runtime.enhance(crop, None)
+    assert not runtime._last.get_compiled_model().get_property("ENABLE_CPU_PINNING")
+
+
 def test_pixels_detail_and_confidence_are_exact_in_bf16() -> None:
     """What is shown of exemplars is not rounded; only what the network concludes from them is."""
     try:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
+from stream.media.announced_end import is_cut_off
 from stream.media.picture_comparison import first_difference
 from stream.media.remux import copy_recording
 from stream.media.sandbox.sandboxed_source import open_source
@@ -227,6 +228,19 @@ def test_one_with_sound_that_is_cut_off_ends_early(
         assert last.native is not None
         shown_s = last.native.duration * source.time_base
     assert shown_s < Fraction(1, 2), "not until the end that the file announces"
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        *(b"", b"\0", b"\0" * 20, b"\0\nSMJPEG\0\0", b"\0\0\0\x08wide\0\0\0\x10mdat"),
+        *(b"\0\0\x01\xba\x44\0\x04\0\0\0", b"\x1aE\xdf\xa3", b"\x1aE\xdf\xa3\0\0\0"),
+    ],
+)
+def test_whether_it_is_cut_off_is_asked_of_files_of_any_kind(tmp_path: Path, begin: bytes) -> None:
+    path = tmp_path / "any"
+    path.write_bytes(begin)
+    assert is_cut_off(path) is None
 
 
 @pytest.mark.parametrize("ending", ["ts", "mkv"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import ipaddress
 import sys
 import time
 from fractions import Fraction
@@ -32,9 +33,11 @@ def need_whip() -> None:
         pytest.skip("needs FFmpeg 8 with its WHIP muxer")
 
 
-def write_certificate(folder: Path, kind: str) -> dict[str, str]:
-    """Of "rsa", or "ecdsa" as browsers have it. FFmpeg with GnuTLS makes one of P-224 itself,
-    which the OpenSSL of Python's packages does not know.
+def write_certificate(folder: Path, kind: str, address: str = "127.0.0.1") -> dict[str, str]:
+    """Of "rsa", or "ecdsa" as browsers have it; for a server at an address.
+
+    FFmpeg with GnuTLS makes one of P-224 itself, which the OpenSSL of Python's packages does not
+    know.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -49,6 +52,9 @@ def write_certificate(folder: Path, kind: str) -> dict[str, str]:
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), False
+        )
         .sign(key, hashes.SHA256())
     )
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -183,6 +183,19 @@ def test_mpeg_ts_arrives(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert reader.thread not in threading.enumerate()
 
 
+def test_ctrl_c_while_the_server_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[Any] = []
+
+    def interrupt(sink: StreamSink, limit_s: float) -> str:
+        children.append(sink._child)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StreamSink, "_told", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        sink_to(free_port(), [])
+    assert [child.poll() is not None for child in children] == [True]
+
+
 def test_late_sound_leaves_a_gap_and_early_sound_does_not_overlap() -> None:
     queued = QueuedSound()
 

@@ -21,6 +21,8 @@ from stream.media import retry_pauses
 from stream.media.sources import camera_source
 from stream.media.sources.camera_source import CameraSource
 from stream.media.sources.devices import Device, cameras_found, device_named
+from stream.media.sources.live_reader import LiveReader
+from tests import ctrl_c
 
 WEBCAM = Device("webcam", "v4l2", "/dev/video0")
 HANG = "hang"
@@ -235,3 +237,58 @@ def test_devices_are_listed_in_their_order(tmp_path: Path) -> None:
     for name in ("video10", "video2", "videodev", "null"):
         (tmp_path / name).touch()
     assert cameras_found(tmp_path) == [str(tmp_path / "video2"), str(tmp_path / "video10")]
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_ctrl_c_while_the_thread_starts(
+    drive: Any, monkeypatch: pytest.MonkeyPatch, runs: bool
+) -> None:
+    driver = drive([(64, 48)] * 1000)
+    ctrl_c.in_thread_start(monkeypatch, "closeup camera", runs=runs)
+    with pytest.raises(KeyboardInterrupt):
+        CameraSource(WEBCAM)
+    assert ctrl_c.ended("closeup camera")
+    assert driver.open == 0
+
+
+class Silent(LiveReader):
+    """Gives no picture until it is left."""
+
+    def __init__(self) -> None:
+        super().__init__("closeup silent")
+
+    def _read(self) -> None:
+        self._left.wait(20.0)
+
+
+def test_ctrl_c_while_the_first_picture_is_waited_for() -> None:
+    reader = Silent()
+
+    def interrupt(limit_s: float) -> Any:
+        raise KeyboardInterrupt
+
+    reader.pictures.get = interrupt  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        CameraSource(WEBCAM, open_reader=lambda: reader)
+    assert not reader.thread.is_alive()
+
+
+def test_stop_while_it_is_opened_again(drive: Any) -> None:
+    """The reader that is being opened is not known yet to who stops the source."""
+    drive()
+    readers: list[LiveReader] = []
+
+    def open_reader() -> LiveReader:
+        readers.append(Silent())
+        if len(readers) == 1:
+            readers[0].pictures.put((np.zeros((48, 64, 3), np.uint8), time.monotonic_ns()))
+        else:
+            source.stop()
+        return readers[-1]
+
+    source = CameraSource(WEBCAM, open_reader=open_reader)
+    assert len(list(source)) == 1
+    for reader in readers:
+        reader.thread.join(5.0)
+    assert len(readers) == 2
+    assert not any(reader.thread.is_alive() for reader in readers)

@@ -11,11 +11,12 @@ import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+from PIL import Image
 
 from stream.errors import InputError
 from stream.media.sandbox.sandboxed_source import open_source
 from stream.media.sources.file_source import FileSource
-from stream.media.sources.kinds import FORMATS
+from stream.media.sources.kinds import FORMATS, STILL
 from tests.recording_files import CLOCK, VFR_PTS, picture, write_recording
 
 
@@ -224,13 +225,42 @@ def test_other_containers_are_opened(tmp_path: Path, name: str, codec: str) -> N
 
 def test_kinds_that_open_other_files_stay_closed() -> None:
     known = {name for names in av.formats_available for name in names.split(",")}
-    opened = set(FORMATS.split(","))
-    assert opened <= known
+    opened = {*FORMATS.split(","), *STILL.split(",")}
+    # FFmpeg 9 has gained it.
+    assert opened - {"webp_anim"} <= known
     assert not opened & {
         *("hls", "dash", "concat", "concatf", "imf", "image2", "image2pipe", "sdp", "rtsp", "rtp"),
         *("sap", "lavfi", "mlv", "vobsub", "webm_dash_manifest", "tty", "bin", "xbin", "rawvideo"),
         *("video4linux2", "v4l2", "x11grab", "fbdev", "kmsgrab", "alsa", "oss", "pulse", "dshow"),
     }
+
+
+@pytest.mark.parametrize(
+    "ending", [".png", ".jpg", ".bmp", ".tif", ".webp", pytest.param(".gif", id="moving gif")]
+)
+def test_single_pictures_are_named_as_such(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    frames = [Image.fromarray(picture(step=step)) for step in (0, 60)]
+    if ending == ".gif":
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+        with open_source(path) as source:
+            assert len(list(source)) == 2
+        return
+    frames[0].save(path)
+    with pytest.raises(InputError, match=r"^[^\n]+ is a picture and no recording; give a file"):
+        open_source(path)
+
+
+def test_moving_webp_is_a_recording_where_ffmpeg_decodes_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    frames = [Image.fromarray(picture(step=step)) for step in (0, 60, 120)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=200)
+    if "webp_anim" not in av.formats_available:
+        with pytest.raises(InputError, match="is a picture and no recording"):
+            open_source(path)
+        return
+    with open_source(path) as source:
+        assert len(list(source)) == 3
 
 
 @pytest.mark.parametrize("opener", [FileSource, open_source])

@@ -235,6 +235,8 @@ def test_impossible_options_and_surprising_sizes_are_refused() -> None:
         Framing("fixed", SIZE, 9.0, Fraction(25))
     with pytest.raises(ConfigError, match="too small"):
         Framing("auto", (8, 8), 1.0, Fraction(25))
+    with pytest.raises(ConfigError, match="300x1 is too small"):
+        Framing("fixed", (300, 1), 2.0, Fraction(25))
     with pytest.raises(ValueError, match="in a run of"):
         Framing("auto", (640, 360), 1.0, Fraction(25))(frame_at(0.0, []))
 
