@@ -13,8 +13,6 @@ import torch
 from engines.errors import EngineError, UnavailableError
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
-from engines.personal import held_out as held_out_module
-from engines.personal import learner as learner_module
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.gain import Gain
 from engines.personal.held_out import HeldOut
@@ -60,11 +58,8 @@ def test_the_same_seed_learns_the_same(network: Hime, person: tuple[CloseUp, ...
 
 
 def test_what_is_learnt_is_better_for_this_person(
-    network: Hime, person: tuple[CloseUp, ...], monkeypatch: pytest.MonkeyPatch
+    network: Hime, person: tuple[CloseUp, ...]
 ) -> None:
-    # Making pairs and judging are what takes long: fewer of both, and as many steps.
-    monkeypatch.setitem(learner_module.BATCH, 8, 4)
-    monkeypatch.setattr(held_out_module, "MOST_CASES", 12)
     learner = Learner(network, person, 128, seed=0)
     gains = [progress.gain for progress in learner.steps_made() if progress.gain is not None]
     assert gains[-1] == learner.gain
