@@ -114,6 +114,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                         opener=network.lend(),
                         watch=watch,
                         every=options.every,
+                        behind=options.behind,
                     )
                 }
                 if watch is not None:
@@ -123,6 +124,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                 measured[LEARNED] = run(
                     call, likeness, scale=options.scale, opener=network.lend(),
                     personal=learning.runtimes, every=options.every,
+                    behind=options.behind,
                 )  # fmt: skip
             for kind, notes in measured.items():
                 name = f"{cast.name}{kind}"
@@ -239,6 +241,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of the camera's noise and of the casting")
     add("--every", type=int, default=1, choices=range(1, 5), metavar="N", help="the network "
         "runs in every N-th frame, as on the quality ladder of calls (1)")  # fmt: skip
+    add("--behind", type=int, choices=range(1, 7), metavar="N", help="with --every: it runs beside "
+        "the frames, as in calls, and what it makes is there N frames later")  # fmt: skip
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--stages", action="store_true", help="fine detail of far faces after every stage, too")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")

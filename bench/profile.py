@@ -121,6 +121,7 @@ def profile(
                     size, source.rate, framing="fixed", scale=scale, runtime=runtime,
                     eager=case != "plain",
                 )  # fmt: skip
+                stages.compositor.whole = False
                 if case == "plain":
                     stages.all[:] = [one for one in stages.all if one.name != "enhancer"]
                 session = EnhancementSession(stages, metrics=metrics)

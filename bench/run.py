@@ -3,6 +3,7 @@ beforehand."""
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -12,13 +13,14 @@ from bench.measures.stages import StageWatch
 from bench.scenes.call import Call
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.events import EventLog
-from stream.frame import Frame
+from stream.frame import Frame, Image
 from stream.graph import Opener, Stages
 from stream.protocols import Stage
-from stream.quality_ladder import EVERYBODY
+from stream.quality_ladder import EVERYBODY, LADDER
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.people.person_index import PersonIndex
 from stream.recordings.people_learning import PeopleLearning
+from stream.stages.enhancement.background_network import BackgroundNetwork, Job
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.telemetry.progress import Progress
 
@@ -32,6 +34,7 @@ def run(
     personal: PersonalRuntimes | None = None,
     watch: StageWatch | None = None,
     every: int = 1,
+    behind: int | None = None,
 ) -> Notes:
     """A recording of the call, the whole picture on a canvas `scale` times larger.
 
@@ -41,12 +44,14 @@ def run(
     Args:   opener: of the network, which may serve several calls.
             personal: of people who were learnt, see `learn`.
             watch: sees every stage of what comes after the bank, with the exemplars.
-            every: the network runs in every so many frames.
+            every: the network runs in every so many frames, as on the quality ladder.
+            behind: beside the frames, and what it makes of one is there so many frames later; None:
+            within the frames.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
-    stages = _build(call, scale, opener, personal, every=every)
+    stages = _build(call, scale, opener, personal, every=every, behind=behind)
     try:
-        blind = _build(call, scale, opener, every=every)
+        blind = _build(call, scale, opener, every=every, behind=behind)
     except BaseException:
         stages.close()
         raise
@@ -97,6 +102,7 @@ def _build(
     personal: PersonalRuntimes | None = None,
     *,
     every: int,
+    behind: int | None,
 ) -> Stages:
     stages = Stages.build(
         call.size,
@@ -108,8 +114,39 @@ def _build(
     )
     if every > 1:
         for stage in stages.all:
-            stage.apply(replace(EVERYBODY, enhance_every=every))
+            as_there = LADDER[-1].align_per_cell
+            stage.apply(replace(EVERYBODY, enhance_every=every, align_per_cell=as_there))
+    if behind is not None and stages.enhancer is not None:
+        stages.enhancer.beside = LateNetwork(behind)
     return stages
+
+
+class LateNetwork(BackgroundNetwork):
+    """One whose results are there after a given number of frames, however fast the machine is."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self._frames = frames
+
+    def begin(self, job: Job) -> Future[Image]:
+        """Do it now, and say so in a later frame."""
+        late = _Late(self._frames)
+        try:
+            late.set_result(job.run())
+        except Exception as error:
+            late.set_exception(error)
+        return late
+
+
+class _Late(Future[Image]):
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self._left = frames
+
+    def done(self) -> bool:
+        """Asked once in every frame after the first."""
+        self._left -= 1
+        return self._left <= 0
 
 
 def _through(frame: Frame, stages: list[Stage]) -> Frame:

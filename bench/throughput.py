@@ -179,6 +179,7 @@ def _whole(recording: Path, written: Path, case: Case, enhance: bool) -> tuple[F
             runtime=case.runtime,
             eager=enhance,
         )
+        stages.compositor.whole = False
         sink = _sink(source, stages.output_size, written, case)
         for stage in [one for one in stages.all if one.name == "enhancer" and not enhance]:
             stages.all.remove(stage)

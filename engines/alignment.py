@@ -76,12 +76,19 @@ class SearchPicture:
     """What the camera could see of a picture, as the flow is searched in it.
 
     Args: picture: RGB uint8 (n, n, 3). cells: b, side of the crops that it is compared with.
-          fine: for a guide that knows more than the camera.
+          fine: for a guide that knows more than the camera. per_cell: see `search_side`.
     """
 
-    def __init__(self, picture: Image, cells: int, *, fine: bool = False) -> None:
-        self.cells = cells
-        self.side = search_side(cells)
+    def __init__(
+        self,
+        picture: Image,
+        cells: int,
+        *,
+        fine: bool = False,
+        per_cell: float = SEARCH_PER_CELL,
+    ) -> None:
+        self.cells, self.per_cell = cells, per_cell
+        self.side = search_side(cells, per_cell)
         self.grey = search_picture(picture, cells, self.side, FINE_BLUR_PX if fine else BLUR_PX)
 
 
@@ -92,10 +99,13 @@ class Guide(SearchPicture):
           made: what the network has made of it, (s b, s b, 3), if it has: that shows more than the
           camera does, and the alignment becomes finer (coherence of the detail in the result, 32 px
           x4 in calls: 0.646 from the crop alone, 0.660 with it, by the same weights).
+          per_cell: see `search_side`.
     """
 
-    def __init__(self, crop: Image, made: Image | None = None) -> None:
-        super().__init__(crop, crop.shape[0], fine=made is not None)
+    def __init__(
+        self, crop: Image, made: Image | None = None, per_cell: float = SEARCH_PER_CELL
+    ) -> None:
+        super().__init__(crop, crop.shape[0], fine=made is not None, per_cell=per_cell)
         self.crop = crop
         self.fine = made is not None
         self._finder = _finder(PATCH_CELLS * self.side // self.cells)
@@ -124,7 +134,9 @@ class Guide(SearchPicture):
             confidence(picture, self.crop), picture.shape[:2], interpolation=cv2.INTER_LINEAR
         )
         alpha = np.asarray(sure * 255.0 + 0.5, np.uint8)
-        return Aligned(np.dstack([picture, alpha]), flow)
+        shown = np.empty((*alpha.shape, 4), np.uint8)
+        cv2.mixChannels([picture, alpha], [shown], [0, 0, 1, 1, 2, 2, 3, 3])
+        return Aligned(shown, flow)
 
 
 def align(crop: Image, exemplars: list[Image], made: Image | None = None) -> list[Image]:
@@ -149,9 +161,12 @@ def best_agreeing(crop: Image, exemplars: list[Image], count: int) -> list[Image
     return [exemplars[i] for i in np.argsort(scores, kind="stable")[::-1][:count]]
 
 
-def search_side(cells: int) -> int:
-    """Side of the search pictures for a crop of so many cells, px."""
-    return int(np.clip(SEARCH_PER_CELL * cells, LEAST_SEARCH_PX, MOST_SEARCH_PX))
+def search_side(cells: int, per_cell: float = SEARCH_PER_CELL) -> int:
+    """Side of the search pictures for a crop of so many cells, px.
+
+    Args: per_cell: pixels of theirs for each of the camera's, within the bounds.
+    """
+    return int(np.clip(per_cell * cells, LEAST_SEARCH_PX, MOST_SEARCH_PX))
 
 
 def search_picture(picture: Image, cells: int, side: int, blur_px: float = BLUR_PX) -> Image:

@@ -48,6 +48,10 @@ part: where little agrees it may be somebody else's. Of 169 headshots with the b
 person's eight photos that takes back half of the harm, 16 px x8 -0.17 in place of -0.20 dB against
 none (the network alone: -0.12), and the own ones gain 0.01 dB."""
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # Rec. 601 luma
+_FROM_RGB = np.array([[1 - _RED, -_GREEN, -_BLUE, 0], [-_RED, -_GREEN, 1 - _BLUE, 0]], np.float32)
+"""RGB or RGBA → red and blue without luma."""
+_TO_RGB = np.array([[1, 0], [-_RED / _GREEN, -_BLUE / _GREEN], [0, 1]], np.float32)
+"""And back, without changing luma."""
 
 
 def finished(picture: Image, scale: int, aligned: list[Image], amount: float) -> Image:
@@ -77,29 +81,30 @@ def recoloured(picture: Image, scale: int, aligned: list[Image]) -> Image:
         return picture
     side = picture.shape[0]
     cells, half = side // scale, side // 2
-    small = [np.asarray(_shrunk(one, half), np.uint8) for one in aligned]
-    sure = [np.sqrt(one[..., 3].astype(np.float32) / 255.0) for one in small]
-    total = np.asarray(sum(sure), np.float32)[..., None]
+    small = [_shrunk(one, half) for one in aligned]
+    sure = [cv2.sqrt(cv2.extractChannel(one, 3) * np.float32(1 / 255)) for one in small]
+    total = np.asarray(sum(sure), np.float32)
     if not total.any():
         return picture
-    theirs = sum(k[..., None] * _colour(one) for k, one in zip(sure, small, strict=True))
-    apart = np.asarray((theirs - total * _colour(_shrunk(picture, half))) / (total + 1e-3))
+    theirs = sum(cv2.merge([k, k]) * _colour(one) for k, one in zip(sure, small, strict=True))
+    ours = _colour(_shrunk(picture, half))
+    apart = np.asarray((theirs - cv2.merge([total, total]) * ours), np.float32)
+    apart /= cv2.merge([total, total]) + np.float32(1e-3)
     most = np.square(np.max(sure, axis=0))
     known = cv2.GaussianBlur(_shrunk(most, cells), (0, 0), LIGHT_CELLS)[..., None] + 1e-3
-    light = cv2.GaussianBlur(_shrunk(apart * most[..., None], cells), (0, 0), LIGHT_CELLS) / known
+    both = cv2.merge([most, most])
+    light = cv2.GaussianBlur(_shrunk(apart * both, cells), (0, 0), LIGHT_CELLS) / known
     apart -= cv2.resize(light, (half, half), interpolation=cv2.INTER_LINEAR)
-    share = cv2.GaussianBlur(most, (0, 0), 0.7 * half / cells) ** COLOUR_POWER
-    apart = np.asarray(apart * share[..., None], np.float32)
-    red, blue = cv2.split(cv2.resize(apart, (side, side), interpolation=cv2.INTER_LINEAR))
-    green = (_RED * red + _BLUE * blue) / -_GREEN
-    return np.asarray(np.clip(picture + cv2.merge([red, green, blue]) + 0.5, 0, 255), np.uint8)
+    share = cv2.GaussianBlur(most, (0, 0), 0.7 * half / cells)
+    share = cv2.sqrt(share) if COLOUR_POWER == 0.5 else share**COLOUR_POWER
+    apart *= cv2.merge([share, share])
+    wide = cv2.resize(cv2.transform(apart, _TO_RGB), (side, side), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(picture, wide, dtype=cv2.CV_8U), np.uint8)
 
 
-def _colour(picture: NDArray[Any]) -> Floats:
-    """Red and blue without luma: float32 (n, n, 2)."""
-    wide = picture.astype(np.float32)
-    luma = _RED * wide[..., 0] + _GREEN * wide[..., 1] + _BLUE * wide[..., 2]
-    return np.dstack([wide[..., 0] - luma, wide[..., 2] - luma])
+def _colour(picture: Floats) -> Floats:
+    """Red and blue without luma: float32 (n, n, 2) of float32 (n, n, 3 or 4)."""
+    return np.asarray(cv2.transform(picture, _FROM_RGB[:, : picture.shape[2]]), np.float32)
 
 
 def raised(
@@ -128,10 +133,12 @@ def raised(
         unshown = UNSHOWN * (1.0 - trust) * (1.0 - trust * sure)
         more = np.asarray(RAISED * trust * shown * sure + unshown, np.float32)
         more = np.asarray(cv2.resize(more, (side, side), interpolation=cv2.INTER_LINEAR))
+    more *= np.float32(amount)
     kernel = _low_pass(scale)
     low = cv2.sepFilter2D(picture, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
-    more = amount * more[..., None]
-    return np.asarray(np.clip(picture + (picture - low) * more + 0.5, 0, 255), np.uint8)
+    detail = np.asarray(cv2.subtract(picture, low, dtype=cv2.CV_32F), np.float32)
+    detail *= cv2.merge([more, more, more])
+    return np.asarray(cv2.add(picture, detail, dtype=cv2.CV_8U), np.uint8)
 
 
 def _missing(picture: Image, aligned: list[Image], cells: int) -> tuple[Floats, Floats]:
@@ -140,25 +147,28 @@ def _missing(picture: Image, aligned: list[Image], cells: int) -> tuple[Floats, 
     Args:    see `raised`. cells: b.
     Returns: float32 (b, b), 0 to `MOST_RAISED`, a part of the detail that is there; and 0 to 1.
     """
-    sure = [_shrunk(one[..., 3], cells) / 255.0 for one in aligned]
-    known = [share * _energy(one[..., :3], cells) for share, one in zip(sure, aligned, strict=True)]
-    theirs = sum(known) / (sum(sure) + 1e-3)
-    ours = _energy(picture, cells)
+    sure = [_shrunk(cv2.extractChannel(one, 3), cells) / np.float32(255) for one in aligned]
+    known = [
+        share * _energy(cv2.cvtColor(one, cv2.COLOR_RGBA2GRAY), cells)
+        for share, one in zip(sure, aligned, strict=True)
+    ]
+    theirs = sum(known) / (sum(sure) + np.float32(1e-3))
+    ours = _energy(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cells)
     missing = np.sqrt((theirs + FAINTEST) / (ours + FAINTEST)) * MORE_THAN_THEIRS
     most = np.max(sure, axis=0) ** SURE_POWER
     return np.asarray(np.clip(missing - 1.0, 0.0, MOST_RAISED)), np.asarray(most)
 
 
-def _energy(picture: Image, cells: int) -> Floats:
+def _energy(grey: NDArray[Any], cells: int) -> Floats:
     """Of the detail that the camera could not see, around each of its pixels: float32 (b, b).
 
-    Args: picture: RGB uint8 (s b, s b, 3). cells: b.
+    Args: grey: uint8 (s b, s b). cells: b.
     """
-    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    seen = cv2.resize(_shrunk(grey, cells), grey.shape, interpolation=cv2.INTER_CUBIC)
-    return np.asarray(
-        cv2.GaussianBlur(_shrunk(np.square(grey - seen), cells), (0, 0), AROUND), np.float32
-    )
+    wide = grey.astype(np.float32)
+    seen = cv2.resize(_shrunk(wide, cells), grey.shape, interpolation=cv2.INTER_CUBIC)
+    cv2.subtract(wide, seen, dst=seen)
+    cv2.multiply(seen, seen, dst=seen)
+    return np.asarray(cv2.GaussianBlur(_shrunk(seen, cells), (0, 0), AROUND), np.float32)
 
 
 def _shrunk(picture: NDArray[Any], side: int) -> Floats:

@@ -73,6 +73,8 @@ LIVE = {
     "tensorrt-rtx": "engines.runtimes.tensorrt_gpu:LiveTensorrtRtx",
 }
 """What "auto" opens under a name instead: with the CPU until the engines are built."""
+ON_CPU = ("openvino-cpu", "onnxruntime-cpu")
+"""Those that take a number of threads."""
 BY_NAME_ONLY = ("torch-cuda",)
 """What "auto" leaves alone: a reference, which stops for seconds at each new bucket."""
 
@@ -143,20 +145,23 @@ def open_runtime(
     scale: int = 4,
     precision: str | None = None,
     weights: str = DEFAULT_WEIGHTS,
+    threads: int | None = None,
 ) -> OpenedRuntime:
     """Open a runtime by name, or the best that this machine has.
 
     What `calibration.speed` found to be the fastest comes first, where it still holds.
 
     Args:    name: "auto" or a name of `RUNTIMES`. scale: 4 or 8. precision: None for the best.
-             weights: one of `WEIGHTS`.
+             weights: one of `WEIGHTS`. threads: of a runtime on the CPU; None: as measured, or its
+             own choice.
     Returns: the runtime, already open, and why others were not taken.
     Raises:  UnavailableError: it cannot run here, with the reason and the way out;
              NoRuntimeError with "auto".
              WeightsError: the shipped weights are missing or damaged.
     """
     if name != "auto":
-        return OpenedRuntime(name, _opened(runtime_class(name), scale, precision, weights))
+        threads = threads if name in ON_CPU else None
+        return OpenedRuntime(name, _opened(runtime_class(name), scale, precision, weights, threads))
     passed_over: list[PassedOver] = []
     profile = _profile_state(scale) if precision is None else None
     measured = profile.choice if profile is not None else None
@@ -166,11 +171,13 @@ def open_runtime(
     if measured is not None:  # first; without it as if nothing were measured
         names.insert(0, measured.runtime)
     for known in names:
+        asked = threads if known in ON_CPU else None
         try:
             if measured is not None and known == measured.runtime:
-                runtime = _open(known, scale, measured.precision, weights, measured.threads)
+                asked = asked or measured.threads
+                runtime = _open(known, scale, measured.precision, weights, asked)
             else:
-                runtime = _open(known, scale, precision, weights)
+                runtime = _open(known, scale, precision, weights, asked)
         except WeightsError:  # the same files for all
             raise
         except EngineError as error:

@@ -86,6 +86,10 @@ class LearntCall(Protocol):
         """Of one person."""
         ...
 
+    def person_number(self, track_id: int) -> int:
+        """Another one when they are of somebody else; 0: there are none."""
+        ...
+
     def tell(self, event: Event) -> None:
         """It happened now."""
         ...
@@ -165,6 +169,8 @@ class LiveLearning:
         self._learnt: dict[int, int] = {}
         """By track_id, from how many close-ups."""
         self._used: set[int] = set()
+        self._persons: dict[int, int] = {}
+        """By track_id, `LearntCall.person_number` of who is learnt."""
         self._rest_until_s = 0.0
         self._rest_s = REST_S
         self._ended = threading.Event()
@@ -222,7 +228,10 @@ class LiveLearning:
         return now_s >= self._rest_until_s and load <= (TIGHT if going else ROOM)
 
     def _begin(self) -> None:
-        known = {track_id: self._close_ups(track_id) for track_id in self._call.track_ids}
+        persons = {
+            track_id: self._call.person_number(track_id) for track_id in self._call.track_ids
+        }
+        known = {track_id: self._close_ups(track_id) for track_id in persons}
         wanted = {
             track_id: close_ups
             for track_id, close_ups in known.items()
@@ -233,6 +242,8 @@ class LiveLearning:
         track_id = max(wanted, key=lambda one: len(wanted[one]))
         close_ups = wanted[track_id]
         self._learnt[track_id] = len(close_ups)
+        # read before the close-ups: who changes meanwhile is let go
+        self._persons[track_id] = persons[track_id]
         task = Task(close_ups, 4, ROUND_MINUTES, threads=self._threads, lowest_priority=True)
         try:
             self._running = _Running(track_id, len(close_ups), self._learns(task))
@@ -268,12 +279,15 @@ class LiveLearning:
         self._call.tell(PersonLearnt(track_id, gain.psnr, gain.coherence))
 
     def _let_go(self) -> None:
-        """Of whom no exemplar is kept any more, nothing else is."""
-        kept = set(self._call.track_ids)
+        """Of whom no exemplar is kept any more, nothing else is, also where there are somebody
+        else's already."""
+        persons = self._persons.items()
+        kept = {one for one, number in persons if self._call.person_number(one) == number}
         for track_id in (self._used | self._learnt.keys()) - kept:
             self._personal.remove(track_id)
             self._used.discard(track_id)
             self._learnt.pop(track_id, None)
+            self._persons.pop(track_id, None)
         if self._running is not None and self._running.track_id not in kept:
             self._stop()
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from statistics import median
 
 from engines.runtime import BUCKETS
 from stream.frame import Frame
-from stream.quality_ladder import FIRST_PX, FULL, LADDER, QualityLevel, first_level
+from stream.quality_ladder import FIRST_PX, FULL, LADDER, LARGEST_PX, QualityLevel, first_level
 from stream.telemetry.metrics import Metrics
 
 LEVEL = "quality level"
@@ -35,6 +36,10 @@ DEAR_PART, DEAR = 4, 0.7
 """Where the network does not run in every frame, latency is that of the frames in which it does: of
 the slowest quarter of the frames, `DEAR` of the mean counts as the load where that is more. So they
 may take 1.2 of the time between frames."""
+BESIDE_MOST = 1.0
+"""Of the time there is for it, where the network works beside the frames: none waits for it."""
+BESIDE_ROOM = 0.75
+"""There a larger crop costs the frames themselves next to nothing, so this is room enough."""
 OUTLIERS = 2
 """So many of them, the slowest, do not count: a model that is loaded, another program's burst."""
 LOOKED_AT = 2 * FRAMES
@@ -66,6 +71,7 @@ class QualityController:
         self._metrics = metrics
         self._clock = clock
         self._worked_s: deque[float] = deque(maxlen=FRAMES)
+        self._beside_s: deque[float] = deque(maxlen=FRAMES)
         self._intervals_s: deque[float] = deque(maxlen=FRAMES)
         self._before: Frame | None = None
         self._room_since_s: float | None = None
@@ -98,9 +104,14 @@ class QualityController:
         """What the stages may spend now."""
         return LADDER[self._level]
 
-    def __call__(self, frame: Frame, worked_s: float) -> None:
-        """Take note of a frame and of the time that all stages together took for it."""
+    def __call__(self, frame: Frame, worked_s: float, beside_s: float = 0.0) -> None:
+        """Take note of a frame.
+
+        Args: worked_s: what all stages together took for it. beside_s: what the network took beside
+              it, for a frame; 0 where it works within the frames.
+        """
         self._worked_s.append(worked_s)
+        self._beside_s.append(beside_s)
         if len(self._worked_s) == FRAMES:
             self.load = self._load()
         self._note_interval(frame)
@@ -116,19 +127,22 @@ class QualityController:
                 return
         if len(self._worked_s) < FRAMES // 2:
             return
-        load = self._load()
+        load, beside = self._load(), self._beside()
         if len(self._worked_s) < FRAMES and load < VERY_SLOW:
             return
         now_s = self._clock()
-        if load > TOO_MUCH:
+        room = BESIDE_ROOM if beside else ROOM
+        if load > TOO_MUCH or beside > BESIDE_MOST:
             self._room_since_s = None
-            self._step(self._cheaper(frame), now_s)
-        elif load > ROOM:
+            self._step(self._cheaper(frame, network=load <= TOO_MUCH), now_s)
+        elif load > room:
             self._room_since_s = None
         elif self._room_since_s is None:
             self._room_since_s = now_s
         elif now_s - self._room_since_s >= self._patience_s:
-            self._step(self._dearer(frame, load), now_s)
+            level = self._dearer(frame, load)
+            if not beside or self._fits(level, frame):
+                self._step(level, now_s)
 
     def _note_interval(self, frame: Frame) -> None:
         """Cameras slow down in the dark: then there is more time than their nominal rate says."""
@@ -141,10 +155,29 @@ class QualityController:
         """Time needed over time there is. A mean, since some work falls on some frames only."""
         usual = sorted(self._worked_s)[: len(self._worked_s) - OUTLIERS]
         load_s = sum(usual) / len(usual)
-        if self.quality.enhance_every > 1:
+        if self.quality.enhance_every > 1 and not self._beside():
             dear = usual[-max(1, len(usual) // DEAR_PART) :]
             load_s = max(load_s, DEAR * sum(dear) / len(dear))
         return load_s / self._between_s()
+
+    def _beside(self) -> float:
+        """Time that the network needed beside the last frames over the time there was."""
+        return median(self._beside_s) / self._between_s() if self._beside_s else 0.0
+
+    def _fits(self, level: int, frame: Frame) -> bool:
+        """Whether there is time for the network at another level, as it works beside the frames."""
+        new, beside = LADDER[level], self._beside() * self.quality.enhance_every
+        before = after = 0
+        for face in frame.faces:
+            if face.patch is not None:
+                side = face.patch.box[2] - face.patch.box[0]
+                wanted = next((b for b in BUCKETS[4] if b >= face.headshot_side_px), LARGEST_PX)
+                before += side**2
+                after += max(side, min(wanted, new.largest_px)) ** 2
+        beside *= after / max(before, 1)
+        if new.enhance_every == 1:
+            return self._load() + beside <= TOO_MUCH
+        return self._load() <= TOO_MUCH and beside <= BESIDE_MOST * new.enhance_every
 
     def _between_s(self) -> float:
         if not self._intervals_s:
@@ -153,6 +186,11 @@ class QualityController:
 
     def _choose(self, frame: Frame, crop_s: float) -> None:
         """Go up to the largest crop for which there is time beside what the first frames took."""
+        if self._beside():
+            self._crop_s = None  # this is the last word
+            fit = [n for n in range(self._level) if LADDER[n].enhance_every > 1]
+            self._go_to(next((n for n in fit if self._fits(n, frame)), self._level))
+            return
         sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
         shown = sum(side * side for side in sides)
         room_s = (TOO_MUCH - self._load()) * self._between_s()
@@ -184,20 +222,26 @@ class QualityController:
         self._apply(self.quality)
         # What was measured before belongs to another quality level.
         self._worked_s.clear()
+        self._beside_s.clear()
         self._room_since_s = None
 
-    def _cheaper(self, frame: Frame) -> int:
-        """The next step down that makes this frame cheaper; where none does, the present one."""
+    def _cheaper(self, frame: Frame, *, network: bool) -> int:
+        """The next step down that makes this frame cheaper; where none does, the present one.
+
+        Args: network: what the network needs beside the frames, not the frame itself.
+        """
+        apart = bool(self._beside()) and not network  # how often it runs is nothing to the frames
         sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
         for level in range(self._level + 1, len(LADDER)):
             old, new = LADDER[self._level], LADDER[level]
             if (
-                new.search_every > old.search_every
-                or (new.follow_every > old.follow_every and frame.faces)
+                (new.search_every > old.search_every and not network)
+                or (new.follow_every > old.follow_every and frame.faces and not network)
+                or (new.align_every_s > old.align_every_s and sides and not apart)
                 or len(sides) > new.max_faces
                 or max(sides, default=0) > new.largest_px
                 or sum(side * side for side in sides) > new.pixels
-                or (new.enhance_every > old.enhance_every and sides)
+                or (new.enhance_every > old.enhance_every and sides and not apart)
             ):
                 return level
         return self._level

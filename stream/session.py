@@ -229,6 +229,10 @@ class EnhancementSession:
         """Add an event of what works beside the stages; from any thread."""
         self._stages.events.add(event)
 
+    def person_number(self, track_id: int) -> int:
+        """Another one when somebody else's exemplars are kept, see `Bank.person_number`."""
+        return self._stages.bank.person_number(track_id)
+
     def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
         """The exemplars that are kept of one person, oldest first; from any thread."""
         return self._stages.bank.exemplars_of(track_id)
@@ -260,7 +264,8 @@ class EnhancementSession:
 
     def _control_quality(self, frame: Frame, worked_s: float) -> None:
         before = self._controller.level
-        self._controller(frame, worked_s)
+        enhancer = self._stages.enhancer
+        self._controller(frame, worked_s, 0.0 if enhancer is None else enhancer.beside_s)
         level, quality = self._controller.level, self.quality.name
         if level > before:
             self._stages.events.add(QualityDegraded(level, quality))

@@ -98,8 +98,12 @@ class OpenedRuntimes:
         self.runtimes: list[BicubicRuntime] = []
         self.names: list[str] = []
         self.weights: list[str] = []
+        self.threads: list[int | None] = []
 
-    def __call__(self, name: str, scale: int, *, weights: str) -> OpenedRuntime:
+    def __call__(
+        self, name: str, scale: int, *, weights: str, threads: int | None = None
+    ) -> OpenedRuntime:
+        self.threads.append(threads)
         self.weights.append(weights)
         self.names.append(name)
         self.runtimes.append(BicubicRuntime(scale))

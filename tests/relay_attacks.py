@@ -30,7 +30,7 @@ ROWS = {**{name: name for name in ATTACKS}, FEW_FILES: "slow connections"}
 START_S, SETTLE_S = 180.0, 15.0
 """Until the honest call has a picture; until memory stays as it is, since the models are loaded."""
 STEADY_MB = 2.0
-BEFORE_S, AFTER_S = 10.0, 5.0
+BEFORE_S = 10.0
 HEALTH_S = 10.0
 """`/health` must answer within this time."""
 TOLD = 3000
@@ -182,12 +182,12 @@ async def measure(row: str, given: argparse.Namespace) -> str:
         asked = (await process.stdout.readline()).decode().strip() or "failed"
         ended_s = time.monotonic()
         busy.append((relay.processor_s() - busy_s) / (ended_s - began_s))
-        await asyncio.sleep(AFTER_S)
+        await asyncio.sleep(given.after)
         watching.cancel()
         cells = [row, asked, *(f"{one:.0f}" for one in (before, relay.most_mb, relay.megabytes()))]
         cells += [f"{relay.rate(began_s - BEFORE_S, began_s):.1f}",
                   f"{relay.rate(began_s, ended_s):.1f}",
-                  f"{relay.rate(ended_s, ended_s + AFTER_S):.1f}"]  # fmt: skip
+                  f"{relay.rate(ended_s, ended_s + given.after):.1f}"]  # fmt: skip
         cells += [" → ".join(f"{100 * one:.0f}" for one in busy), f"{relay.health_s:.2f}"]
         cells.append(f"{(relay.logged() - logged) / 1e3:.1f}")
         return "| " + " | ".join(cells) + " |"
@@ -195,8 +195,9 @@ async def measure(row: str, given: argparse.Namespace) -> str:
 
 async def table(given: argparse.Namespace) -> None:
     """Print all rows."""
-    columns = ["attack", "requests", "MB before", "most", "5 s after", "frames/s before", "during",
-               "after", "% of a core, before → during", "`/health` s", "log KB"]  # fmt: skip
+    columns = ["attack", "requests", "MB before", "most", f"{given.after:.0f} s after"]
+    columns += ["frames/s before", "during", "after", "% of a core, before → during"]
+    columns += ["`/health` s", "log KB"]
     print("| " + " | ".join(columns) + " |\n" + len(columns) * "|---" + "|")
     for row in given.names or ROWS:
         print(await measure(row, given), flush=True)
@@ -208,6 +209,7 @@ def main() -> None:
     add = parser.add_argument
     add("names", nargs="*", help=", ".join(ROWS))
     add("--seconds", type=float, default=10.0, help="of each attack (10)")
+    add("--after", type=float, default=5.0, help="so long it is watched after the attack, s (5)")
     add("--calls", type=int, default=100, help="one after another, of `short calls` (100)")
     add("--runtime", default="auto")
     asyncio.run(table(parser.parse_args()))

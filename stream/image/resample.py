@@ -149,15 +149,35 @@ def _glide(image: NDArray[Pixel], rect: Rect, size: Size) -> NDArray[Pixel] | No
     steps = _steps(image, rect, size)
     if steps is None:
         return None
-    whole = _around(image, rect, size)
-    x, y = (math.floor(step + ON_GRID) for step in steps)
+    # Each direction by itself: what is not yet as tall is moved across in a part of the time.
+    made = _part_of(image, rect)
+    for axis, step in enumerate(steps):
+        low = math.floor(step + ON_GRID)
+        made = _glide_along(made, 1 - axis, size[axis], rect[axis + 2] - rect[axis], low, step)
+    return np.ascontiguousarray(made) if made.shape[:2] == (size[1], size[0]) else None
+
+
+def _glide_along(
+    image: NDArray[Pixel], axis: int, size: int, length: float, low: int, step: float
+) -> NDArray[Pixel]:
+    """Enlarged along an axis (0: down), and there what begins `step` px of the result after its
+    edge.
+
+    Args: size: px of the result. length: px of the picture that it shows. low: `step`, rounded off.
+    """
+    zoom = [1.0, 1.0]
+    zoom[1 - axis] = size / length
+    whole = cv2.resize(image, None, fx=zoom[0], fy=zoom[1], interpolation=cv2.INTER_CUBIC)
     # What the filter looks at: one before, two after, as far as there are some.
-    left, top = max(0, x - 1), max(0, y - 1)
-    near = whole[top : y + size[1] + 2, left : x + size[0] + 2]
-    across, down = (_taps(step - low) for step, low in zip(steps, (x, y), strict=True))
-    moved = cv2.sepFilter2D(near, -1, across, down, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)
-    cut = moved[y - top : y - top + size[1], x - left : x - left + size[0]]
-    return np.ascontiguousarray(cut, image.dtype) if cut.shape[:2] == (size[1], size[0]) else None
+    first = max(0, low - 1)
+    near, cut = slice(first, low + size + 2), slice(low - first, low - first + size)
+    taps = _taps(step - low)
+    border = cv2.BORDER_REPLICATE
+    if axis:
+        moved = cv2.filter2D(whole[:, near], -1, taps[None], anchor=(1, 0), borderType=border)
+        return np.asarray(moved[:, cut], image.dtype)
+    moved = cv2.filter2D(whole[near], -1, taps[:, None], anchor=(0, 1), borderType=border)
+    return np.asarray(moved[cut], image.dtype)
 
 
 def _steps(image: NDArray[Pixel], rect: Rect, size: Size) -> list[float] | None:
@@ -175,15 +195,20 @@ def _steps(image: NDArray[Pixel], rect: Rect, size: Size) -> list[float] | None:
 
 def _around(image: NDArray[Pixel], rect: Rect, size: Size) -> NDArray[Pixel]:
     """A rectangle and a little more, enlarged as much, on cv2's grid."""
+    zooms = [size[axis] / (rect[axis + 2] - rect[axis]) for axis in (0, 1)]
+    enlarged = cv2.resize(
+        _part_of(image, rect), None, fx=zooms[0], fy=zooms[1], interpolation=cv2.INTER_CUBIC
+    )
+    return np.asarray(enlarged, image.dtype)
+
+
+def _part_of(image: NDArray[Pixel], rect: Rect) -> NDArray[Pixel]:
+    """A rectangle and a little more, at whole pixels."""
     across, down = (
         slice(_base(rect[axis]), min(image.shape[1 - axis], math.ceil(rect[axis + 2]) + TAPS))
         for axis in (0, 1)
     )
-    zooms = [size[axis] / (rect[axis + 2] - rect[axis]) for axis in (0, 1)]
-    enlarged = cv2.resize(
-        image[down, across], None, fx=zooms[0], fy=zooms[1], interpolation=cv2.INTER_CUBIC
-    )
-    return np.asarray(enlarged, image.dtype)
+    return image[down, across]
 
 
 def _taps(part: float) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stream.frame import Floats
 from stream.image.resample import Rect, Size, resample
+from stream.image.touched import Box
 from stream.media.chroma import PLACES, UNSPECIFIED
 from stream.media.colour import Colour
 
@@ -20,8 +21,6 @@ Samples = NDArray[Any]
 """uint8 or uint16 (H, W)."""
 QUARTER = 0.25
 """Of a chroma sample: half a luma sample."""
-Box = tuple[int, int, int, int]
-"""Integer xyxy px."""
 
 
 @dataclass(frozen=True)

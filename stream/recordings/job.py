@@ -162,6 +162,7 @@ def enhance(
     Raises: CloseupError, EngineError: as `run_recording`.
     """
     stages = build_stages(source, options, first_pass, collector, opener, personal)
+    stages.compositor.whole = collector is not None or options.badge
     provenance = provenance_of(options, adapted=bool(personal))
     stream_copy = CopiedStreams(source.path)
     make_sink = partial(

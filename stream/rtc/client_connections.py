@@ -21,6 +21,8 @@ MOST = 1000
 LEAST = 16
 EVERY_S = 0.5
 MOST_AT_ONCE = 128
+WAITING = 4096
+"""Connections that the system keeps until they are accepted; it may have a lower limit."""
 SAY_S = 10.0
 NO_FILES = (errno.EMFILE, errno.ENFILE)
 _log = logging.getLogger("closeup.relay")
@@ -42,6 +44,19 @@ def accepted_at_once() -> int:
     asyncio accepts a whole backlog at once; with few files that alone would be too many.
     """
     return min(MOST_AT_ONCE, most_connections() // 4)
+
+
+def let_wait(server: asyncio.Server) -> None:
+    """Let the system keep clients that are not accepted yet.
+
+    asyncio gives it the same number as it accepts at once. Where that is small, a burst fills the
+    system's queue, and who comes then is answered after 1, 3 or 7 s.
+
+    Args: server: listens already.
+    """
+    for one in server.sockets:
+        with one.dup() as listening:
+            listening.listen(WAITING)
 
 
 def say_seldom(loop: asyncio.AbstractEventLoop) -> None:
@@ -73,6 +88,8 @@ class ClientConnections:
         self._server, self._limits = server, limits
         self._most = most_connections()
         self._idle_since_s: dict[Any, float] = {}
+        self._ended: set[Any] = set()
+        """Closed here, and in the server's list until the event loop has closed them, too."""
         self._made = server.connection_made
         server.connection_made = self._admit
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -84,8 +101,9 @@ class ClientConnections:
     def _admit(self, handler: Any, transport: asyncio.Transport) -> None:
         self._made(handler, transport)
         self._idle_since_s[handler] = time.monotonic()
-        if len(self._server.connections) > self._most:
-            idle = [one for one in self._server.connections if self._idle(one)]
+        left = set(self._server.connections) - self._ended
+        if len(left) > self._most:
+            idle = [one for one in left if self._idle(one)]
             self._end(min(idle, key=lambda one: self._idle_since_s.get(one, 0.0), default=handler))
 
     def _idle(self, handler: Any) -> bool:
@@ -93,6 +111,7 @@ class ClientConnections:
 
     def _end(self, handler: Any) -> None:
         self._idle_since_s.pop(handler, None)
+        self._ended.add(handler)
         if handler.transport is not None:
             handler.transport.abort()
 
@@ -100,7 +119,8 @@ class ClientConnections:
         while True:
             await asyncio.sleep(EVERY_S)
             now_s = time.monotonic()
-            open_now = set(self._server.connections)
+            self._ended &= set(self._server.connections)
+            open_now = set(self._server.connections) - self._ended
             idle = {one for one in open_now if self._idle(one)}
             self._idle_since_s = {one: self._idle_since_s.get(one, now_s) for one in idle}
             for handler, since_s in list(self._idle_since_s.items()):

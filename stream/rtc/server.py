@@ -15,7 +15,12 @@ from aiohttp import web
 
 from stream.errors import ConfigError, InputError
 from stream.rtc.access_control import AccessControl, Handler
-from stream.rtc.client_connections import ClientConnections, accepted_at_once, say_seldom
+from stream.rtc.client_connections import (
+    ClientConnections,
+    accepted_at_once,
+    let_wait,
+    say_seldom,
+)
 from stream.rtc.connections import Connections
 from stream.rtc.page_controls import with_controls
 from stream.rtc.peer import media_settings
@@ -76,6 +81,8 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
             )
             try:
                 await site.start()
+                assert isinstance(site._server, asyncio.Server)
+                let_wait(site._server)
             except OSError as error:
                 place = f"{options.host}:{options.port}"
                 raise InputError(

@@ -69,6 +69,11 @@ def test_threads_and_precision_are_handed_on(monkeypatch: pytest.MonkeyPatch) ->
     opened = open_runtime("auto", 4, "fp32")
     with opened.runtime:
         assert opened.profile is None
+    given.clear()
+    for name in ("auto", "onnxruntime-cpu"):
+        with open_runtime(name, 4, threads=2).runtime:
+            pass
+    assert given == [("fp32", 2), (None, 2)], "nor is a number of threads that is asked for"
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ class FakeCall:
         self.metrics = Metrics()
         self.load = 0.2
         self.people: dict[int, int] = {}
+        self.others = 0
         self.events: list[Event] = []
 
     @property
@@ -50,6 +51,9 @@ class FakeCall:
         picture = np.zeros((8, 8, 3), np.uint8)
         number = self.people.get(track_id, 0)
         return tuple(Exemplar(picture, 240, (0.0, 0.0), 1.0, float(k)) for k in range(number))
+
+    def person_number(self, track_id: int) -> int:
+        return self.others + 1 if self.people.get(track_id) else 0
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
@@ -186,6 +190,21 @@ def test_who_is_forgotten_is_not_learnt_any_more(desk: Desk) -> None:
     desk.look()
     assert desk.processes[0].done == ["close"]
     assert desk.personal.get(1, 4) is None
+
+
+def test_somebody_else_in_the_same_place_does_not_get_what_was_learnt(desk: Desk) -> None:
+    desk.look()
+    desk.processes[0].next = better()
+    desk.look()
+    assert desk.personal.get(1, 4) is not None
+    desk.call.others += 1  # with as many close-ups, before anybody has looked
+    desk.look()
+    assert desk.processes[0].done == ["close"]
+    assert desk.personal.get(1, 4) is None
+    assert len(desk.processes) == 2, "who is there now is learnt"
+    desk.processes[1].next = better()
+    desk.look()
+    assert desk.personal.get(1, 4) is not None
 
 
 def test_what_fails_is_said_once_and_the_call_goes_on(desk: Desk) -> None:

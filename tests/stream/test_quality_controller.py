@@ -62,6 +62,8 @@ class Call:
     side: int = 80
     """Of the crops, where the quality level has enough."""
     exemplars: tuple[Exemplar, ...] = ()
+    beside: Cost | None = None
+    """What the network takes beside the frames for a patch, where it does not run in every one."""
     now_s: float = 0.0
     index: int = 0
     metrics: Metrics = field(default_factory=Metrics)
@@ -88,7 +90,11 @@ class Call:
         captured_s = self.index / self.rate
         frame = Frame(BLANK, self.index, 0, Fraction(1, 90), round(captured_s * 1e9), self.shown())
         self.now_s = max(self.now_s, captured_s) + worked_s
-        self.quality_controller(frame, worked_s)
+        beside_s = 0.0
+        if self.beside is not None and self.quality.enhance_every > 1:
+            took_ms = self.beside(self.quality, self.faces, self.index)
+            beside_s = took_ms / 1e3 / self.quality.enhance_every
+        self.quality_controller(frame, worked_s, beside_s)
         self.levels.append(self.quality_controller.level)
         self.index = max(self.index + 1, int(self.now_s * self.rate))
 

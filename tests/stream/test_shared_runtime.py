@@ -24,9 +24,9 @@ def test_two_recordings_open_the_network_once(
     need_models()
     opened: list[int] = []
 
-    def counted(name: str, scale: int, *, weights: str) -> OpenedRuntime:
+    def counted(name: str, scale: int, *, weights: str, threads: int | None) -> OpenedRuntime:
         opened.append(scale)
-        return open_runtime(name, scale, weights=weights)
+        return open_runtime(name, scale, weights=weights, threads=threads)
 
     monkeypatch.setattr(stream.graph, "open_runtime", counted)
     call, empty = tmp_path / "call.mp4", tmp_path / "empty.mp4"

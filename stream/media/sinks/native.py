@@ -7,18 +7,18 @@ bits stay 10 bits.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import av
 from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
-from stream.frame import Floats, Frame, Image
-from stream.image.resample import Rect, Size, resample
+from stream.frame import Floats, Frame
+from stream.image.resample import Rect, Size
+from stream.image.touched import Box, plain_part, touched
 from stream.media.brightness import coded
 from stream.media.colour import BT709, to_format
-from stream.media.planes import Box, Layout, add, show
+from stream.media.planes import Layout, add, show
 from stream.media.transparency import ALPHA, Transparency, opaque
 from stream.media.video_format import VideoFormat
 
@@ -93,44 +93,13 @@ def changes(frame: Frame, transfer: int = BT709) -> Iterator[tuple[Box, Floats]]
         return
     high, wide = frame.output.shape[:2]
     rect = (0.0, 0.0, float(wide), float(high)) if frame.view is None else frame.view.rect
-    zoom_x, zoom_y = wide / (rect[2] - rect[0]), high / (rect[3] - rect[1])
-    for x0, y0, x1, y1 in touched(frame, rect, (wide, high)):
-        place = (
-            rect[0] + x0 / zoom_x,
-            rect[1] + y0 / zoom_y,
-            rect[0] + x1 / zoom_x,
-            rect[1] + y1 / zoom_y,
-        )
-        plain = _plain(frame, place, (x1 - x0, y1 - y0))
+    size = (wide, high)
+    for x0, y0, x1, y1 in touched(frame, rect, size):
+        plain = plain_part(frame, rect, size, (x0, y0, x1, y1))
         drawn = frame.output[y0:y1, x0:x1]
         difference = coded(drawn, transfer) - coded(plain, transfer)
         if difference.any():
             yield (x0, y0, x1, y1), difference
-
-
-def touched(frame: Frame, rect: Rect, size: Size) -> list[Box]:
-    """The parts of an output into which patches were drawn, grown to whole chroma samples.
-
-    Args: rect: what the output shows, xyxy px of the frame. size: (width, height) of the output.
-    """
-    zoom_x, zoom_y = size[0] / (rect[2] - rect[0]), size[1] / (rect[3] - rect[1])
-    boxes: list[Box] = []
-    for face in frame.faces:
-        if face.patch is None or face.patch.weight <= 0.0:
-            continue
-        left, top, right, bottom = face.patch.box
-        # Two more on each side: chroma is an average of neighbours.
-        box = (
-            max(0, _down((left - rect[0]) * zoom_x) - 2),
-            max(0, _down((top - rect[1]) * zoom_y) - 2),
-            min(size[0], _up((right - rect[0]) * zoom_x) + 2),
-            min(size[1], _up((bottom - rect[1]) * zoom_y) + 2),
-        )
-        if box[0] < box[2] and box[1] < box[3]:
-            boxes = _joined(boxes, box)
-    for mark in frame.marks:
-        boxes = _joined(boxes, mark)
-    return boxes
 
 
 def _part(rect: Rect, size: Size, kept: Size) -> Rect:
@@ -144,37 +113,3 @@ def _within(box: Box, difference: Floats, size: Size) -> tuple[Box, Floats]:
     x0, y0, x1, y1 = box
     x1, y1 = min(x1, size[0]), min(y1, size[1])
     return (x0, y0, x1, y1), difference[: max(0, y1 - y0), : max(0, x1 - x0)]
-
-
-def _plain(frame: Frame, place: Rect, size: Size) -> Image:
-    """What the output would be without patches."""
-    x0, y0, x1, y1 = (round(edge) for edge in place)
-    off_grid = abs(place[0] - x0) + abs(place[1] - y0)
-    if off_grid == 0.0 and size == (x1 - x0, y1 - y0):
-        return frame.image[y0:y1, x0:x1]
-    return resample(frame.image, place, size)
-
-
-def _joined(boxes: list[Box], box: Box) -> list[Box]:
-    """With one more; those that overlap become one."""
-    apart: list[Box] = []
-    for other in boxes:
-        if box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]:
-            box = (
-                min(box[0], other[0]),
-                min(box[1], other[1]),
-                max(box[2], other[2]),
-                max(box[3], other[3]),
-            )
-            # Grown, it may reach one that it missed before.
-            return _joined([one for one in boxes if one is not other], box)
-        apart.append(other)
-    return [*apart, box]
-
-
-def _down(length: float) -> int:
-    return 2 * math.floor(length / 2)
-
-
-def _up(length: float) -> int:
-    return 2 * math.ceil(length / 2)

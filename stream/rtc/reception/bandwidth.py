@@ -2,7 +2,9 @@
 
 aiortc's estimate (1.16) takes jitter for a queue, and what it has lowered it raises by about 8 % a
 second at most. Here only a delay that even the fastest packets have counts as a queue, as in LEDBAT
-(RFC 6817), and growth accelerates with the time since the last queue, as in CUBIC (RFC 9438).
+(RFC 6817), and growth accelerates with the time since the last queue, as in CUBIC (RFC 9438). A
+queue that stays although less and less comes is none: the way has become longer. Behind a queue
+packets come as fast as the link carries them, however few are sent.
 Telling the sender when each packet came (transport-wide feedback) was tried and was worse: a busy
 event loop notes packets late, and senders take that for a queue, too.
 """
@@ -10,14 +12,21 @@ event loop notes packets late, and senders take that for a queue, too.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
-QUEUE_MS = 100
+QUEUE_MS = 150
 """A standing queue of more lowers the estimate."""
-WINDOW_MS = 300
+LONG_MS, ROOM_MS = 300, 400
+"""A queue of more does so at once, and one that is longer than the second lowers it further."""
+WINDOW_MS = 200
 """The least delay of such a window is the queue's: jitter disappears in it."""
 BASE_MS = 20_000
 """The least delay of so long is that of the empty network."""
-EVERY_MS = 200
+SETTLED_MS, STAYS_MS = 400, 1000
+"""A queue's first packets came before it filled the link; it is looked at again after so long."""
+LESS, DRAINED_MS = 0.6, 50
+"""Less than this part of what came then, and a delay that is shorter by less."""
+EVERY_MS = 100
 RATE_MS = 600
 """What came lately is measured over so long."""
 FLOOR, CEILING = 150_000, 30_000_000
@@ -29,6 +38,27 @@ DOUBLES_S = 0.7
 """Beyond, it doubles in this time."""
 _WRAP = 1 << 24
 _UNITS_PER_MS = (1 << 18) / 1000
+
+
+@dataclass
+class _Queue:
+    """What looks like one."""
+
+    since_ms: int
+    before: float
+    """What the network carried when it began, bits a second."""
+    settled: tuple[float, float] | None = None
+    """Its length (ms) and what came, a moment later."""
+
+    def is_longer_way(self, now_ms: int, queue_ms: float, rate: float) -> bool:
+        """Whether its length has stayed while less and less came."""
+        age_ms = now_ms - self.since_ms
+        if self.settled is None:
+            if age_ms >= SETTLED_MS:
+                self.settled = queue_ms, rate
+            return False
+        was_ms, came = self.settled
+        return age_ms >= STAYS_MS and was_ms - queue_ms < DRAINED_MS and rate < LESS * came
 
 
 class BandwidthEstimate:
@@ -45,6 +75,7 @@ class BandwidthEstimate:
         self._calm_since_ms = 0
         self._queued = 0
         self._carried = 0.0
+        self._queue: _Queue | None = None
         self.late_ms = 0.0
         """How much later than the fastest one of late the last packet came."""
         self.pause_ms = 0.0
@@ -92,15 +123,21 @@ class BandwidthEstimate:
         elapsed_s = min(now_ms - self._updated_ms, 1000) / 1000
         self._updated_ms = now_ms
         rate = 8000.0 / RATE_MS * sum(size for _, size in self._received)
-        queue_ms = min(one for _, one in self._delays) - min(one for _, one in self._bases)
-        queue_ms -= self.pause_ms
+        least_ms = min(one for _, one in self._delays)
+        queue_ms = least_ms - min(one for _, one in self._bases) - self.pause_ms
         self._queued = self._queued + 1 if queue_ms > QUEUE_MS else 0
-        if self._queued > 1 or queue_ms > 3 * QUEUE_MS:  # once may be this program's own pause
+        if self._queued > 1 or queue_ms > LONG_MS:  # once may be this program's own pause
+            queue = self._queue = self._queue or _Queue(now_ms, rate)
+            if queue.is_longer_way(now_ms, queue_ms, rate):
+                self._bases, self._queue = deque([(now_ms, least_ms)]), None
+                self._bits, self._carried = max(self._bits, queue.before), 0.0
+                return
             # What came through is what the network carries; a longer queue needs room to drain.
-            lowered = BACK_OFF * rate * min(1.0, 4 * QUEUE_MS / queue_ms)
+            lowered = BACK_OFF * rate * min(1.0, ROOM_MS / queue_ms)
             self._bits = min(self._bits or CEILING, max(lowered, FLOOR))
             self._carried, self._calm_since_ms = rate, now_ms
             return
+        self._queue = None
         if self._bits == 0.0:
             self._bits = max(2 * rate, FLOOR)
         grown = self._bits * (1.0 + self._growth(now_ms) * elapsed_s)

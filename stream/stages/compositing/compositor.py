@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Face, Floats, Frame, Image, Patch, View
 from stream.image.resample import aligned, cut_square, resample
+from stream.image.touched import plain_part, touched
 from stream.picture_options import STRENGTH
 from stream.protocols import Stage
 
@@ -70,6 +71,9 @@ class Compositor(Stage):
         self, strength: float = STRENGTH.default, camera: CameraProfile = ANY_CAMERA
     ) -> None:
         self.strength = STRENGTH.check(strength)
+        self.whole = True
+        """Whether the output is drawn where nothing is enhanced, too. A recording's own pictures
+        are written there, so that nobody looks at it: then it is black."""
         self._camera = camera
 
     def __call__(self, frame: Frame) -> Frame:
@@ -83,7 +87,7 @@ class Compositor(Stage):
         height, width = frame.image.shape[:2]
         if not view.moving:
             view = replace(view, rect=aligned(view.rect, view.size, (width, height)))
-        output = resample(frame.image, view.rect, view.size)
+        output = self._canvas(frame, view)
         patched = [f for f in frame.faces if f.is_enhanced and self.strength > 0.0]
         if patched and output is frame.image:
             output = output.copy()
@@ -94,6 +98,18 @@ class Compositor(Stage):
             matched = back_project(face.patch.image, crop, self._camera)
             _draw(output, matched, face, face.patch, view, self.strength)
         return replace(frame, view=view, output=output)
+
+    def _canvas(self, frame: Frame, view: View) -> Image:
+        """The output before any patch is drawn."""
+        height, width = frame.image.shape[:2]
+        same = view.rect == (0.0, 0.0, width, height) and view.size == (width, height)
+        if self.whole or frame.native is None or same:
+            return resample(frame.image, view.rect, view.size)
+        # Memory that nobody writes to costs nothing.
+        canvas = np.zeros((view.size[1], view.size[0], 3), np.uint8)
+        for x0, y0, x1, y1 in touched(frame, view.rect, view.size):
+            canvas[y0:y1, x0:x1] = plain_part(frame, view.rect, view.size, (x0, y0, x1, y1))
+        return canvas
 
     def replay(self, frame: Frame) -> Frame:
         """The same frame: no drawing depends on an earlier one."""

@@ -17,6 +17,11 @@ NONE, ALL = 0.1, 0.4
 """Agreement up to which nothing of the detail is shown, and from which on all of it: 19 and 12
 levels of difference. A codec's damage alone is some levels: in proportion to the agreement, detail
 came and went in every other frame (the bench's `walk`, a webcam: flicker 5.29, and 4.09 so)."""
+SEARCH_PER_CELL = 1.5
+"""Pixels of the search pictures for each of the camera's: from picture to picture of one face noise
+and a codec are what misleads the flow, and coarser patches see less of them. A headshot of 48 px,
+moved, turned and enlarged a little, with noise and JPEG: with 3, 35.7 dB in 8.3 ms of one core;
+with 2, 36.1 dB in 4.4 ms; with 1.5, 36.8 dB in 3.1 ms; with 1, 36.3 dB in 2.0 ms."""
 MOST_MOVE = 0.25
 """A crop that jumped by more than this part of its side shows too little of the same."""
 
@@ -47,8 +52,8 @@ class DetailCarrier:
         if cells != self._cells or np.abs(moved).max() > MOST_MOVE * cells:
             return None
         if self._searched is None:
-            self._searched = SearchPicture(self._image, cells)
-        guide = Guide(crop)
+            self._searched = SearchPicture(self._image, cells, per_cell=SEARCH_PER_CELL)
+        guide = Guide(crop, per_cell=SEARCH_PER_CELL)
         start = np.empty((guide.side, guide.side, 2), np.float32)
         start[...] = moved * (guide.side / cells)
         carried = warp(self._image, guide.flow(self._searched, start))

@@ -17,6 +17,7 @@ from stream.frame import Face, Frame, Image, Patch, View
 from stream.picture_options import DETAIL
 from stream.protocols import FaceState, Stage
 from stream.quality_ladder import FULL, QualityLevel
+from stream.stages.enhancement.background_network import BackgroundNetwork, CarriedPatch
 from stream.stages.enhancement.crop_selector import (
     LEAVE,
     STEPS_PER_OCTAVE,
@@ -49,9 +50,15 @@ class _Track:
     weight: float = 0.0
     wanted: bool = False
     selector: CropSelector = field(default_factory=CropSelector)
-    carrier: DetailCarrier | None = field(default=None, repr=False)
-    """Of the network's last patch, where patches are used for more than one frame."""
+    carried: CarriedPatch = field(default_factory=CarriedPatch, repr=False)
+    """Where patches are used for more than one frame."""
     temporal_filter: TemporalFilter = field(default_factory=TemporalFilter, repr=False)
+
+    def forget_patches(self) -> None:
+        """The next patch takes nothing over from the last ones."""
+        self.carried.forget()  # first: it may be using the network
+        self.temporal_filter.forget()
+        self.network.forget()
 
 
 class Enhancer(Stage):
@@ -62,6 +69,7 @@ class Enhancer(Stage):
             detail: 0 shows what is surest, 1 is about as sharp as the truth.
             waits: while the network is made ready for another size of crop, as recordings do; a
             call takes a size that is ready meanwhile, or shows the face as it is.
+            beside: where the network does not run in every frame, no frame waits for it.
             personal: runtimes of people whose weights were learnt; for a face that has exemplars,
             for in doubt whose it is it has none. Closed with the stage.
     """
@@ -76,6 +84,7 @@ class Enhancer(Stage):
         *,
         detail: float = DETAIL.default,
         waits: bool = True,
+        beside: bool = False,
         personal: PersonalRuntimes | None = None,
     ) -> None:
         self._runtimes = RuntimeSet(open_runtime, personal)
@@ -83,6 +92,8 @@ class Enhancer(Stage):
         self.detail = detail
         """0..1; may be set from any thread, for the next frame."""
         self._waits = waits
+        self.beside = BackgroundNetwork() if beside else None
+        """Runs the network there; None: within the frames, always."""
         self._quality = FULL
         self._forgetting = threading.Event()
         """Somebody has asked for it; done with the next frame, in its thread."""
@@ -91,6 +102,8 @@ class Enhancer(Stage):
         self._last_s: float | None = None
         self.encodes = 0
         """How often exemplars were encoded so far."""
+        self.beside_s = 0.0
+        """Seconds that the network has worked beside each of the last frames; 0: it did not."""
 
     def warm_up(self, scale: int = 4) -> None:
         """Open the runtime of a scale now, not with the first far face: it may take seconds, which
@@ -140,6 +153,8 @@ class Enhancer(Stage):
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
+        if self.beside is not None:
+            self.beside.close()
         self._tracks.clear()
         self._runtimes.close()
 
@@ -153,6 +168,7 @@ class Enhancer(Stage):
             for track in self._tracks.values():
                 track.network.forget_exemplars()
         self._frames += 1
+        self.beside_s = 0.0
         now_s = frame.time_s
         step_s = self._nominal_s if self._last_s is None else now_s - self._last_s
         step_s = self._nominal_s if step_s <= 0.0 else min(step_s, FADE_S)
@@ -185,9 +201,7 @@ class Enhancer(Stage):
                 track.selector.put(face, *size)
                 size = None
             if size is None:
-                track.carrier = None
-                track.temporal_filter.forget()
-                track.network.forget()
+                track.forget_patches()
             patch = self._patch(frame, face, size, step_s) if size else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
@@ -199,9 +213,7 @@ class Enhancer(Stage):
     def _forget_patches(self) -> None:
         """The next patches take nothing over from the last ones."""
         for track in self._tracks.values():
-            track.carrier = None
-            track.temporal_filter.forget()
-            track.network.forget()
+            track.forget_patches()
 
     def _gains(self, face: Face, view: View, was: bool) -> bool:
         """Whether the viewer will see a difference."""
@@ -247,7 +259,7 @@ class Enhancer(Stage):
             if track_id in present:
                 continue
             track.weight = _towards(track.weight, 0.0, step_s / FADE_S)
-            track.carrier = None
+            track.carried.forget()
             track.temporal_filter.forget()
             if not 0.0 <= now_s - track.last_s <= FORGET_S:
                 del self._tracks[track_id]
@@ -271,38 +283,36 @@ class Enhancer(Stage):
         track = self._tracks[face.track_id]
         track.selector.put(face, *size)
         crop = track.selector.cut(frame.image)
-        image = self._carried(face, crop) if track.carrier is not None else None
-        is_made = image is None
-        if image is None:
-            image = self._made(crop, face, frame.time_s, step_s)
-        image = track.temporal_filter(image, crop.box, crop.image)
-        if is_made and self._quality.enhance_every > 1:
-            track.carrier = DetailCarrier(image, crop.image, crop.corner)
-        return Patch(image, crop.box, crop.scale, track.weight)
-
-    def _carried(self, face: Face, crop: Crop) -> Image | None:
-        """What the network made of an earlier crop, as it would look now; None: it is to make
-        another patch of this one.
-        """
-        track, every = self._tracks[face.track_id], self._quality.enhance_every
-        # Several faces take turns.
-        if every == 1 or (self._frames + face.track_id) % every == 0:
-            track.carrier = None
-            return None
-        assert track.carrier is not None
-        return track.carrier(crop.image, crop.corner)
-
-    def _made(self, crop: Crop, face: Face, now_s: float, step_s: float) -> Image:
-        track = self._tracks[face.track_id]
-        return track.network.enhance(
-            crop,
-            face,
-            now_s,
-            step_s,
+        make = partial(
+            track.network.enhance,
+            *(crop, face, frame.time_s, step_s),
             shown=track.weight > step_s / APPEAR_S,
             detail=self.detail,
             every_s=self._quality.align_every_s,
+            per_cell=self._quality.align_per_cell,
         )
+        every = self._quality.enhance_every
+        if every > 1 and self.beside is not None:
+            image = track.carried.beside(self.beside, crop, make, self._frames, every)
+            self.beside_s = max(self.beside_s, track.carried.beside_s / every)
+            image = track.temporal_filter(image, crop.box, crop.image)
+        else:
+            image = self._within(track, crop, make, (self._frames + face.track_id) % every == 0)
+        return Patch(image, crop.box, crop.scale, track.weight)
+
+    def _within(self, track: _Track, crop: Crop, make: Callable[[], Image], due: bool) -> Image:
+        """What the network makes of this crop, or, unless it is due, made of an earlier one, as it
+        would look now."""
+        track.carried.finish()
+        carrier = None if due else track.carried.carrier
+        carried = None if carrier is None else carrier(crop.image, crop.corner)
+        image = make() if carried is None else carried
+        image = track.temporal_filter(image, crop.box, crop.image)
+        if self._quality.enhance_every == 1:
+            track.carried.carrier = None
+        elif carried is None:
+            track.carried.carrier = DetailCarrier(image, crop.image, crop.corner)
+        return image
 
 
 def _towards(value: float, target: float, step: float) -> float:

@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from engines.alignment import Aligned, Floats, Guide, SearchPicture, agreement, agrees, warp
+from engines.alignment import (
+    SEARCH_PER_CELL,
+    Aligned,
+    Floats,
+    Guide,
+    SearchPicture,
+    agreement,
+    agrees,
+    warp,
+)
 from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Image
 
 SAME_LEVELS = 0.35
@@ -50,10 +59,13 @@ class _Candidate:
     agrees: float | None = None
     """0..1, how much of the face it shows as the camera sees it now; None: not tried yet."""
 
-    def search_picture(self, cells: int, fine: bool) -> SearchPicture:
-        """What the camera could see of it."""
+    def search_picture(self, guide: Guide) -> SearchPicture:
+        """What the camera could see of it, for such guides."""
+        fine = guide.fine
         if fine not in self.searched:
-            self.searched[fine] = SearchPicture(self.picture, cells, fine=fine)
+            self.searched[fine] = SearchPicture(
+                self.picture, guide.cells, fine=fine, per_cell=guide.per_cell
+            )
         return self.searched[fine]
 
     def judge(self, aligned: Aligned) -> None:
@@ -79,6 +91,7 @@ class ExemplarAlignment:
         self._candidates: list[_Candidate] = []
         """Those in use first."""
         self._placement: Placement | None = None
+        self._per_cell: float = SEARCH_PER_CELL
         self._tried_s = -math.inf
         self._corner = (0, 0)
         self._crop: Image | None = None
@@ -121,16 +134,18 @@ class ExemplarAlignment:
         placement: Placement,
         now_s: float,
         every_s: float = 0.0,
+        per_cell: float = SEARCH_PER_CELL,
     ) -> list[Image]:
         """Align the exemplars to the crop of one frame.
 
         Args:    exemplars: at least one, best first as far as is known. crop: RGB uint8 (b, b, 3).
                  corner: its top left, px of the frame. placement: what they are placed for.
                  now_s: of the frame. every_s: while the crop stays in its place, not more often.
+                 per_cell: see `engines.alignment.search_side`.
         Returns: RGBA uint8 (s b, s b, 4) each; the same list while nothing has changed.
         """
-        if placement != self._placement:
-            self._place(exemplars, placement)
+        if placement != self._placement or per_cell != self._per_cell:
+            self._place(exemplars, placement, per_cell)
         moved = [a - b for a, b in zip(corner, self._corner, strict=True)]
         if self._crop is not None and not any(moved):
             waits = self._due_s - every_s <= now_s < self._due_s
@@ -146,7 +161,7 @@ class ExemplarAlignment:
             start = one.flow
             if start is not None and any(moved):
                 start = _shifted(start, moved, per_px)
-            flow = guide.flow(one.search_picture(guide.cells, guide.fine), start)
+            flow = guide.flow(one.search_picture(guide), start)
             if start is not None:
                 flow = steadied(flow, start, AGREE_PX * per_px)
             found = guide.warped(one.picture, flow)
@@ -170,7 +185,7 @@ class ExemplarAlignment:
         self._tried_s = now_s
         one = (unknown or others)[0]
         one.agrees = None
-        flow = guide.flow(one.search_picture(guide.cells, guide.fine))
+        flow = guide.flow(one.search_picture(guide))
         one.judge(guide.warped(one.picture, flow))
         others = [*(other for other in others if other is not one), one]
         worst = min(used, key=_agreement)
@@ -182,21 +197,25 @@ class ExemplarAlignment:
 
     def _guide(self, crop: Image) -> Guide:
         """The face as it is known: by the camera now, and by the network a frame ago."""
-        plain = Guide(crop)
+        plain = Guide(crop, per_cell=self._per_cell)
         if self._made is None or self._crop is None:
             return plain
-        motion = plain.flow(SearchPicture(self._crop, plain.cells))
+        motion = plain.flow(SearchPicture(self._crop, plain.cells, per_cell=self._per_cell))
         carried = warp(self._made, motion)
         side = carried.shape[0]
         same = cv2.resize(agreement(carried, crop), (side, side), interpolation=cv2.INTER_LINEAR)
         seen = np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
-        return Guide(crop, np.asarray(cv2.blendLinear(carried, seen, same, 1.0 - same), np.uint8))
+        known = np.asarray(cv2.blendLinear(carried, seen, same, 1.0 - same), np.uint8)
+        return Guide(crop, known, self._per_cell)
 
-    def _place(self, exemplars: tuple[Exemplar, ...], placement: Placement) -> None:
+    def _place(
+        self, exemplars: tuple[Exemplar, ...], placement: Placement, per_cell: float
+    ) -> None:
         side, canvas = placement[3], placement[1] * placement[2]
         known = {id(one.exemplar): one for one in self._candidates}
         in_use = {id(one) for one in self.used}
-        same_grid = self._placement is not None and self._placement[1:3] == placement[1:3]
+        grid = (*placement[1:3], per_cell)
+        same_grid = self._placement and (*self._placement[1:3], self._per_cell) == grid
         # those in use stay so, and keep their flow: a new one beside them does not make them jump
         order = sorted(exemplars, key=lambda one: id(one) not in in_use)
         self._candidates = []
@@ -206,7 +225,8 @@ class ExemplarAlignment:
                 candidate.agrees = before.agrees
                 candidate.flow = before.flow if same_grid else None
             self._candidates.append(candidate)
-        self._placement, self._crop, self._made, self._done = placement, None, None, []
+        self._placement, self._per_cell = placement, per_cell
+        self._crop, self._made, self._done = None, None, []
 
 
 def _agreement(one: _Candidate) -> float:

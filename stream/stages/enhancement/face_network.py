@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from engines.alignment import SEARCH_PER_CELL
 from engines.exemplar_transfer import finished
 from engines.runtime import Features, Runtime
 from stream.frame import Face, Image
@@ -58,12 +59,14 @@ class FaceNetwork:
         shown: bool,
         detail: float,
         every_s: float,
+        per_cell: float = SEARCH_PER_CELL,
     ) -> Image:
         """Run the network, with the exemplars as far as they pay; both ways to find that out.
 
         Args:    now_s: of the frame. step_s: since the one before. shown: whether patches of the
                  face were shown before. detail: see `Enhancer`. every_s: while the crop stays in
-                 its place, exemplars are not aligned and encoded more often.
+                 its place, exemplars are not aligned and encoded more often. per_cell: see
+                 `engines.alignment.search_side`.
         Returns: RGB uint8 (s b, s b, 3).
         """
         shipped = self._runtimes.shipped(crop.scale)
@@ -77,7 +80,7 @@ class FaceNetwork:
         with_them = without = None
 
         def informed() -> Image:
-            features = self._features_for(runtime, crop, face, now_s, every_s)
+            features = self._features_for(runtime, crop, face, now_s, every_s, per_cell)
             return runtime.enhance(crop.image, features)
 
         if gate.is_due(now_s):
@@ -100,7 +103,13 @@ class FaceNetwork:
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
     def _features_for(
-        self, runtime: Runtime, crop: Crop, face: Face, now_s: float, every_s: float
+        self,
+        runtime: Runtime,
+        crop: Crop,
+        face: Face,
+        now_s: float,
+        every_s: float,
+        per_cell: float,
     ) -> Features:
         aligned = self._alignment.align(
             face.exemplars,
@@ -114,6 +123,7 @@ class FaceNetwork:
             ),
             now_s,
             every_s,
+            per_cell,
         )
         encoded = (self._alignment.aligned, runtime)
         if self._features is None or self._encoded != encoded:

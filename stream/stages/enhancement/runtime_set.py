@@ -74,10 +74,16 @@ class PersonalRuntimes:
         """
         self._asked[track_id, scale] = bucket
 
-    def get(self, track_id: int, scale: int) -> Runtime | None:
-        """The runtime for a person, in the thread that uses it; None: nothing was learnt."""
+    def get(self, track_id: int, scale: int, *, used: bool = True) -> Runtime | None:
+        """The runtime for a person; None: nothing was learnt.
+
+        Args: used: this is the thread that runs the network: none of those that were replaced is
+              running now, and they are freed.
+        """
         with self._lock:
-            replaced, self._replaced = self._replaced, []
+            replaced: list[Runtime] = []
+            if used:
+                replaced, self._replaced = self._replaced, replaced
             found = self._runtimes.get((track_id, scale))
             if found is None and track_id == self._known:
                 found = self._runtimes.get((KNOWN, scale))
@@ -138,9 +144,14 @@ class RuntimeSet:
             self._shipped[scale] = self._opened.enter_context(self._open_shipped(scale))
         return self._shipped[scale]
 
-    def of(self, track_id: int, scale: int) -> Runtime:
-        """With the weights of a person, if there are some. Raises: EngineError: as `shipped`."""
-        own = None if self._personal is None else self._personal.get(track_id, scale)
+    def of(self, track_id: int, scale: int, *, used: bool = True) -> Runtime:
+        """With the weights of a person, if there are some.
+
+        Args:   used: see `PersonalRuntimes.get`.
+        Raises: EngineError: as `shipped`.
+        """
+        personal = self._personal
+        own = None if personal is None else personal.get(track_id, scale, used=used)
         return self.shipped(scale) if own is None else own
 
     def at_once(self, track_id: int, scale: int, bucket: int, *, soon: bool = False) -> bool:
@@ -153,7 +164,7 @@ class RuntimeSet:
         if self._personal is not None:
             self._personal.make_ready(scale, bucket)
             self._personal.ask(track_id, scale, bucket)
-        asked = {self.shipped(scale), self.of(track_id, scale)}
+        asked = {self.shipped(scale), self.of(track_id, scale, used=False)}
         # a list: every one of them is to hear of it
         return all([one.at_once(bucket, soon=soon) for one in asked])  # noqa: C419
 

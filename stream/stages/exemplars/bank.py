@@ -6,6 +6,7 @@ overwritten with zeros when a person has been gone for a minute, at `forget` and
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -63,6 +64,7 @@ STRANGER_S = 5.0
 @dataclass
 class _Person:
     exemplars: Exemplars
+    number: int
     picked: tuple[Exemplar, ...] = ()
     version: int = 0
     picked_s: float = -math.inf
@@ -110,6 +112,7 @@ class Bank(Stage):
         self.harvested = 0
         """How many exemplars were taken in so far."""
         self._people: dict[int, _Person] = {}
+        self._numbers = itertools.count(1)
         self._version = 0
         # `forget` is a user's wish and may come from another thread.
         self._lock = threading.Lock()
@@ -133,6 +136,13 @@ class Bank(Stage):
         with self._lock:
             return tuple(one for one, person in self._people.items() if len(person.exemplars))
 
+    def person_number(self, track_id: int) -> int:
+        """Another one when the exemplars of a track are another person's, or anew after they were
+        forgotten; 0: nothing is kept. From any thread."""
+        with self._lock:
+            person = self._people.get(track_id)
+            return person.number if person and len(person.exemplars) else 0
+
     def exemplars_of(self, track_id: int) -> tuple[Exemplar, ...]:
         """What is kept of one person, oldest first; empty when nothing is."""
         with self._lock:
@@ -152,7 +162,9 @@ class Bank(Stage):
         """
         with self._lock:
             self._complete = True
-            self._people = {one: _Person(exemplars) for one, exemplars in people.items()}
+            self._people = {
+                one: _Person(exemplars, next(self._numbers)) for one, exemplars in people.items()
+            }
 
     def forget(self) -> None:
         """Wipe everything: pictures are overwritten with zeros. New ones may come after it.
@@ -178,7 +190,8 @@ class Bank(Stage):
     def _serve(self, face: Face, frame: Frame) -> Face:
         person = self._people.get(face.track_id)
         if person is None:
-            person = self._people[face.track_id] = _Person(self._nothing())
+            person = _Person(self._nothing(), next(self._numbers))
+            self._people[face.track_id] = person
         person.seen_s = frame.time_s
         if self._known is not None and self._known.meets(face, frame):
             for one in self._known.exemplars():
@@ -242,6 +255,7 @@ class Bank(Stage):
             return False
         self._set_picked(person, ())
         person.exemplars.wipe()
+        person.number = next(self._numbers)
         self._forget_known(track_id)
         person.like_s = time_s
         return True

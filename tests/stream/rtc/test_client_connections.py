@@ -11,8 +11,13 @@ import pytest
 
 pytest.importorskip("aiohttp", reason="the relay needs: pip install 'closeup[webrtc]'")
 
-from stream.rtc.client_connections import accepted_at_once, most_connections, say_seldom
-from tests.rtc_calls import run
+from stream.rtc.client_connections import (
+    ClientConnections,
+    accepted_at_once,
+    most_connections,
+    say_seldom,
+)
+from tests.rtc_calls import run, until
 from tests.rtc_relays import relay
 
 pytestmark = pytest.mark.usefixtures("camera", "opened")
@@ -68,6 +73,35 @@ def test_health_answers_while_others_hold_all_connections(monkeypatch: pytest.Mo
                 writer.close()
 
     run(program())
+
+
+def test_a_burst_of_connections_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are closed for a new one stay in the server's list for some turns of the loop."""
+    monkeypatch.setattr("stream.rtc.client_connections.most_connections", lambda: 20)
+    held: list[int] = []
+    admit = ClientConnections._admit
+
+    def note(self: ClientConnections, handler: Any, transport: asyncio.Transport) -> None:
+        admit(self, handler, transport)
+        transports = [one.transport for one in self._server.connections]
+        held.append(sum(one is not None and not one.is_closing() for one in transports))
+
+    monkeypatch.setattr(ClientConnections, "_admit", note)
+
+    async def program() -> None:
+        async with relay(limits={"body_s": 30.0}) as client:
+            place = urlsplit(client.relay.url)
+            connecting = (asyncio.open_connection(place.hostname, place.port) for _ in range(100))
+            made = await asyncio.gather(*connecting)
+            ends = [asyncio.create_task(ended(reader)) for reader, _ in made]
+            await until(lambda: sum(one.done() for one in ends) == 80)
+            for _, writer in made:
+                writer.close()
+            await asyncio.gather(*ends)
+
+    run(program())
+    assert len(held) >= 100
+    assert max(held) == 20
 
 
 def test_a_connection_that_is_used_stays() -> None:

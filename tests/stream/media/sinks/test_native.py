@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from stream.frame import Face, Frame, Image, Patch, View
 from stream.image.resample import resample
+from stream.image.touched import touched
 from stream.media.colour import Colour, ToYuv
 from stream.media.planes import Layout, planes_of
 from stream.media.sinks.encoder import CodecName, Encoding
 from stream.media.sinks.file_sink import FileSink
-from stream.media.sinks.native import Native, changes, touched
+from stream.media.sinks.native import Native, changes
 from stream.media.sources.file_source import FileSource
 from stream.media.video_format import Turn, VideoFormat
 from stream.stages.compositing.compositor import Compositor

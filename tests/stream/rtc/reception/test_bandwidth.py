@@ -23,7 +23,14 @@ class Network:
         self.dice = random.Random(3)
         self.under_way: list[tuple[float, int]] = []
 
-    def run(self, seconds: float, link: float, jitter_ms: float = 0.0, loss: float = 0.0) -> float:
+    def run(
+        self,
+        seconds: float,
+        link: float,
+        jitter_ms: float = 0.0,
+        loss: float = 0.0,
+        way_ms: float = 50.0,
+    ) -> float:
         """Returns the estimate in the end, bits a second."""
         end_ms = self.now_ms + 1000 * seconds
         arrivals = self.under_way
@@ -33,7 +40,7 @@ class Network:
             self.queue_ms = self.free_ms - self.now_ms
             if self.dice.random() < loss:
                 continue
-            arrives = self.free_ms + 50 + self.dice.uniform(-jitter_ms, jitter_ms)
+            arrives = self.free_ms + way_ms + self.dice.uniform(-jitter_ms, jitter_ms)
             sent = int(self.now_ms / 1000 * (1 << 18)) % (1 << 24)
             arrivals.append((arrives, sent))
             arrivals.sort()
@@ -62,6 +69,22 @@ def test_it_yields_to_a_slow_link_and_comes_back() -> None:
         assert FLOOR <= allowed < 600_000
         worst = max(worst, network.queue_ms)
     assert worst < 1000
+    assert network.run(5, link=10_000_000) > 1_000_000
+
+
+def test_a_queue_is_gone_soon() -> None:
+    network = Network(wanted=1_000_000)
+    network.run(10, link=10_000_000)
+    network.run(4, link=300_000)
+    assert network.queue_ms < 300
+
+
+def test_a_way_that_becomes_longer_is_no_queue() -> None:
+    network = Network(wanted=1_000_000)
+    network.run(10, link=10_000_000)
+    network.run(5, link=10_000_000, way_ms=250.0, jitter_ms=50)
+    for _ in range(10):
+        assert network.run(0.5, link=10_000_000, way_ms=250.0, jitter_ms=50) > 1_000_000
     assert network.run(5, link=10_000_000) > 1_000_000
 
 

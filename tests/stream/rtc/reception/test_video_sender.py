@@ -12,9 +12,10 @@ import pytest
 pytest.importorskip("aiortc", reason="needs aiortc")
 
 from aiortc import RTCRtpSender
-from aiortc.rtp import RtpPacket
+from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 
-from stream.rtc.reception.video_sender import OLD, VideoSender
+from stream.rtc.reception.video_sender import OLD, SteadyRate, VideoSender
 from tests.rtc_calls import run, until
 from tests.rtc_relays import relay, watched
 
@@ -63,8 +64,59 @@ def test_a_packet_of_more_than_a_second_ago_is_answered_with_a_key_frame() -> No
 def test_the_parts_of_aiortc_that_the_sender_replaces_are_there() -> None:
     """Where this fails, a new aiortc has changed: look whether it still lacks what we add."""
     source = inspect.getsource(RTCRtpSender)
-    for part in ("self.__rtp_history.get(", "self.__rtp_timestamp = ", "await self._retransmit("):
+    for part in ("self.__rtp_history.get(", "self.__rtp_timestamp = ", "await self._retransmit(",
+                 "self.__encoder.target_bitrate = bitrate"):  # fmt: skip
         assert part in source, part
+    assert "self.codec.bit_rate\n            > 0.1" in inspect.getsource(Vp8Encoder)
+    assert "self.codec = None" in inspect.getsource(Vp8Encoder), "it can change its rate by now"
+
+
+def test_an_encoder_changes_its_rate_in_few_steps() -> None:
+    rate, used, steps = SteadyRate(), 900_000, list[tuple[float, int]]()
+    for tick in range(200):
+        # The line becomes slow after 5 s; the receiver's estimate falls, and grows by 8 % a second.
+        now_s = tick / 10
+        offered = 900_000 if now_s < 5 else round(250_000 * 1.08 ** (now_s - 5))
+        chosen = rate.choose(used, offered, now_s)
+        if chosen != used:
+            steps.append((now_s, chosen))
+        used = chosen
+    assert steps[0] == (5.0, 250_000), "it yields at once"
+    assert 4 <= len(steps) <= 6, "each is a key frame"
+    assert used > 900_000 / 1.5
+
+
+def test_an_encoder_yields_at_once_to_a_line_that_gets_slower_still() -> None:
+    rate = SteadyRate()
+    assert rate.choose(900_000, 600_000, 10.0) == 600_000
+    assert rate.choose(600_000, 300_000, 10.2) == 600_000
+    assert rate.choose(600_000, 300_000, 10.5) == 300_000
+    assert rate.choose(300_000, 280_000, 20.0) == 300_000
+    assert rate.choose(300_000, 380_000, 20.0) == 300_000
+
+
+@pytest.mark.usefixtures("camera", "opened")
+def test_what_the_receiver_can_take_reaches_the_encoder() -> None:
+    async def program() -> None:
+        async with relay() as client:
+            sender, watching, watcher = await watched(client)
+            (connection,) = [one for one in client.relay.connections.open if one.kind == "watch"]
+            (sending,) = connection._peer.getSenders()
+            assert isinstance(sending, VideoSender)
+            inner: Any = sending
+            encoder = inner._RTCRtpSender__encoder
+            for offered, used in ((400_000, 400_000), (420_000, 400_000), (200_000, 200_000)):
+                inner._rate._changed_s = float("-inf")
+                fci = pack_remb_fci(offered, [inner._ssrc])
+                packet = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci)
+                await sending._handle_rtcp_packet(packet)
+                assert abs(encoder.target_bitrate - used) < 1000
+            count = len(watcher.frames)
+            await until(lambda: len(watcher.frames) > count + 10)
+            for one in (sender, watching):
+                await one.close()
+
+    run(program())
 
 
 @pytest.mark.usefixtures("camera", "opened")

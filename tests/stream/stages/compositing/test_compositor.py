@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from stream.errors import ConfigError
 from stream.frame import Face, Frame, Image, Patch, View
 from stream.image.resample import resample
+from stream.image.touched import touched
+from stream.media.sinks.native import changes
 from stream.stages.compositing.compositor import Compositor, back_project, noise_level
 
 SIZE = (320, 180)
@@ -86,6 +89,31 @@ def test_regions_without_a_patch_are_never_altered(view: View) -> None:
     if view.zoom >= 2.0:  # in place, the checkerboard averages out
         assert changed.any()
     assert ((x > 128) & (x < 192) & (y > 66) & (y < 130)).all()
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS.keys())
+def test_where_a_recordings_own_pictures_are_written_nothing_is_drawn(view: View) -> None:
+    native = av.VideoFrame(*SIZE, format="yuv420p")
+    frame = replace(with_patch(smooth_picture(), view, 40), native=native)
+    stage = Compositor()
+    everything = stage(frame)
+    stage.whole = False
+    parts = stage(frame)
+    assert everything.output is not None
+    assert parts.output is not None
+    assert parts.view is not None
+    assert parts.output.shape == everything.output.shape
+    for x0, y0, x1, y1 in touched(parts, parts.view.rect, parts.view.size):
+        assert np.array_equal(parts.output[y0:y1, x0:x1], everything.output[y0:y1, x0:x1]), (
+            "as far as anybody looks"
+        )
+    for one, other in zip(changes(parts), changes(everything), strict=True):
+        assert one[0] == other[0]
+        assert np.array_equal(one[1], other[1])
+    if view.size != SIZE:
+        assert (parts.output == 0).all(axis=2).mean() > 0.3
+    nobody = stage(replace(frame, faces=()))
+    assert not list(changes(nobody))
 
 
 def test_there_is_no_seam_at_the_border_of_a_patch() -> None:

@@ -105,3 +105,19 @@ def test_what_a_known_person_will_need_is_made_ready_before() -> None:
     assert runtimes.at_once(1, 4, 48), "nobody waits for it"
     assert asked == [(48, True)]
     runtimes.close()
+
+
+def test_asking_what_is_ready_frees_nothing_that_may_be_running() -> None:
+    personal = PersonalRuntimes(lambda weights: BicubicRuntime(weights.scale))
+    personal.put(1, PersonalWeights(4, {}, ()))
+    runtimes = RuntimeSet(BicubicRuntime, personal)
+    running = runtimes.of(1, 4)
+    personal.put(1, PersonalWeights(4, {}, ()))
+    assert runtimes.at_once(1, 4, 48)
+    assert isinstance(running, BicubicRuntime)
+    assert running.is_open, "the thread of the network may be using it"
+    own = [running, runtimes.of(1, 4)]
+    assert [isinstance(one, BicubicRuntime) and one.is_open for one in own] == [False, True], (
+        "it is that thread which has just asked for another"
+    )
+    runtimes.close()

@@ -305,12 +305,20 @@ def test_a_far_face_that_was_never_like_them_is_never_given_any() -> None:
 def test_close_ups_of_two_people_are_never_kept_together() -> None:
     call = Call()
     call.come_close()
-    first = call.bank.exemplars_of(1)
+    first, person = call.bank.exemplars_of(1), call.bank.person_number(1)
     strange = other_scene(200)
     call.show(face(200), image=strange, frames=100)
     assert call.bank.exemplars_of(1) == first, "in doubt nothing is taken in"
+    assert call.bank.person_number(1) == person > 0
     call.show(face(200), image=strange, frames=150)
     second = call.bank.exemplars_of(1)
     assert second
     assert not {id(one) for one in first} & {id(one) for one in second}
     assert not any(one.image.any() for one in first), "wiped"
+    other = call.bank.person_number(1)
+    assert other not in (0, person), "what was made of the first one's is not the second's"
+    call.bank.forget()
+    assert call.bank.person_number(1) == 0
+    call.show(face(200), image=strange, frames=20)
+    assert call.bank.exemplars_of(1)
+    assert call.bank.person_number(1) not in (0, person, other)

@@ -1,0 +1,64 @@
+"""QualityController where the network works beside the frames: each part gives way for itself."""
+
+from __future__ import annotations
+
+from stream.quality_controller import DOWN, LOOKED_AT
+from stream.quality_ladder import FIRST_PX, QualityLevel, first_level
+from tests.stream.test_quality_controller import RATE, Call, step
+
+
+def beside(face_ms: float, frame_ms: float, wanted_px: int = 80) -> Call:
+    """A call of one face on a machine that nobody measured, whose network works beside the frames.
+
+    Args: face_ms: it takes for a crop of 80 px. frame_ms: all else takes.
+    """
+
+    def side(quality: QualityLevel) -> int:
+        return min(wanted_px, quality.largest_px)
+
+    def network(quality: QualityLevel, faces: int, index: int) -> float:
+        return face_ms * (side(quality) / 80) ** 2 * (0.7 if quality.align_every_s else 1.0)
+
+    def frame(quality: QualityLevel, faces: int, index: int) -> float:
+        return frame_ms + (network(quality, faces, index) if quality.enhance_every == 1 else 0.0)
+
+    call = Call(frame, side=wanted_px, beside=network)
+    call.quality_controller.start(first_level(None), 0.012)
+    return call
+
+
+EVERY_OTHER = "the network in every other frame"
+
+
+def test_a_network_beside_the_frames_may_take_all_the_time_there_is_for_it() -> None:
+    call = beside(face_ms=60.0, frame_ms=24.0)
+    call.run((LOOKED_AT + 4) / RATE)
+    assert call.quality_controller.level == step(EVERY_OTHER), "60 of 66 ms, at once"
+    call.run(60.0)
+    assert set(call.levels[LOOKED_AT + 4 :]) == {step(EVERY_OTHER)}
+    assert call.metrics.counter(DOWN) == 0
+
+
+def test_a_network_that_cannot_follow_gets_less_to_do_and_the_frames_keep_what_they_have() -> None:
+    call = beside(face_ms=80.0, frame_ms=20.0)
+    call.run(30.0)
+    assert call.quality.align_every_s > 0.0, "56 of 66 ms with exemplars aligned more seldom"
+    assert call.quality.largest_px >= 80
+    call = beside(face_ms=300.0, frame_ms=20.0)
+    call.run(30.0)
+    assert call.quality.largest_px == FIRST_PX
+
+
+def test_frames_that_are_late_go_down_although_the_network_has_time() -> None:
+    call = beside(face_ms=20.0, frame_ms=30.0)
+    call.run(20.0)
+    assert call.quality.follow_every > 1
+    assert call.quality.enhance_every == 2, "how often it runs beside them is nothing to them"
+
+
+def test_the_network_comes_into_the_frames_only_where_it_fits_there() -> None:
+    call = beside(face_ms=16.0, frame_ms=14.0)
+    assert call.run(60.0) == step(EVERY_OTHER), "30 ms are too much for a frame: not even tried"
+    assert call.metrics.counter(DOWN) == 0
+    call = beside(face_ms=8.0, frame_ms=10.0)
+    assert call.run(60.0) == 0
