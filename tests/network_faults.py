@@ -250,7 +250,8 @@ def main() -> None:
     import stream.graph
 
     parser = argparse.ArgumentParser(prog="python -m tests.network_faults", description=__doc__)
-    parser.add_argument("names", nargs="*", help=", ".join(FAULTS))
+    faults = ", ".join(FAULTS).replace("%", "%%")  # argparse would format them
+    parser.add_argument("names", nargs="*", help=faults)
     parser.add_argument("--seconds", type=float, default=12.0, help="of each fault (12)")
     given = parser.parse_args()
     stages: Any = stream.graph
