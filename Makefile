@@ -9,6 +9,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := stream engines calibration bench examples tests run_pipeline.py
 
+# Files whole, because tests of one share what is expensive to make; in the order of tests/conftest.py.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
 # what OpenCV loads, and MediaPipe where it detects faces; desktops have them, bare servers and containers may not
 LIBRARIES := libGL.so.1 libgthread-2.0.so.0 libEGL.so.1 libGLESv2.so.2
 DEBIAN := libgl1 libglib2.0-0 libegl1 libgles2
@@ -27,8 +30,8 @@ test: .venv/installed-test | system-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not real_time" -n 2 --dist loadfile
-	$(BIN)/pytest -m real_time
+	$(BIN)/pytest -m "not real_time" -n 2 $(BY_FILE)
+	$(BIN)/pytest -m real_time -n 3 $(BY_FILE)
 
 test-versions: .venv/installed-test
 	$(BIN)/python -m tests.dependency_versions $(VERSIONS)

@@ -129,7 +129,7 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
         show_demo(told(options))
     elif options.input == Path(STDIN):
         # Before all of it is read, which may take an hour.
-        check_output(options.output, options.overwrite, None, options.encoding)
+        check_output(options.output, options.overwrite)
         with spooled(options.output) as recording:
             run_one(replace(options, input=recording), STDIN)
     else:
@@ -199,7 +199,7 @@ def check_files(options: Options) -> None:
 
     Raises: OutputError, ConfigError: it cannot.
     """
-    check_output(options.output, options.overwrite, options.input, options.encoding)
+    check_output(options.output, options.overwrite, options.input)
     if options.input is None:
         check_place(sheet_path(options), options.overwrite)
     check_report(options, [options.output, options.input, sheet_path(options)])

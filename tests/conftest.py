@@ -22,7 +22,21 @@ REAL_TIME = (
     *("stream/media/sources/test_camera_source", "stream/media/sinks/test_preview"),
 )
 """Tests that work by the clock: calls, cameras, signals. `make test` runs them after all others.
-They wait more than they compute, so two processes do not slow each other down."""
+They wait more than they compute, so three processes do not slow each other down on two cores."""
+NOT_REAL_TIME = (
+    *("stream/rtc/test_relay_options", "stream/rtc/ice/test_ice_options"),
+    *("stream/rtc/reception/test_bandwidth", "stream/rtc/reception/test_frame_buffer"),
+    *("stream/rtc/reception/test_missing_packets", "stream/rtc/reception/test_picture_header"),
+)
+"""Those beside them that have a clock of their own, or none."""
+LONGEST = (
+    *("stream/rtc/test_page_network", "stream/rtc/test_relay_page", "stream/test_live_start"),
+    *("bench/test_soak", "stream/rtc/reception/test_video_receiver"),
+    *("engines/personal/test_learning", "stream/recordings/batch", "bench/test_changed_people"),
+    *("calibration/quantisation/test_quantisation", "stream/recordings/resume", "bench/test_bench"),
+)
+"""Files that take longest begin first, so that no process is still busy with one when the others
+have nothing left."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -43,11 +57,23 @@ def pytest_runtest_setup() -> None:
 
 def is_real_time(path: Path) -> bool:
     """Whether the tests of a file work by the clock."""
-    return path.relative_to(Path(__file__).parent).as_posix().startswith(REAL_TIME)
+    place = place_of(path)
+    return place.startswith(REAL_TIME) and not place.startswith(NOT_REAL_TIME)
+
+
+def place_of(path: Path) -> str:
+    """A path below `tests`."""
+    return path.relative_to(Path(__file__).parent).as_posix()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that work in real time."""
+    """Mark the tests that work in real time; put the files that take longest first."""
+
+    def turn(item: pytest.Item) -> int:
+        found = [n for n, one in enumerate(LONGEST) if place_of(item.path).startswith(one)]
+        return min(found, default=len(LONGEST))
+
+    items.sort(key=turn)
     for item in items:
         if is_real_time(item.path):
             item.add_marker(pytest.mark.real_time)

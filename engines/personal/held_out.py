@@ -81,7 +81,7 @@ class HeldOut:
         self, shipped: Hime, held_out: Sequence[CloseUp], learnt: Sequence[CloseUp]
     ) -> None:
         scale = shipped.config.scale
-        cases = make_cases(held_out, learnt, scale, nearer=NEARER)
+        cases = make_cases(held_out, learnt, scale, MOST_CASES, NEARER)
         self._scale = scale
         self._places = [k % len(held_out) for k in range(len(cases))]
         self._truth = torch.stack([case.truth for case in cases])

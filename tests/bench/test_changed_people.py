@@ -18,6 +18,7 @@ from engines.hime.checkpoint import load_network
 from engines.hime.data import to_tensor
 from engines.hime.model import Hime
 from engines.personal import changed_cases
+from engines.personal import learner as learner_module
 from engines.personal.changed_cases import ChangedCases, Look, Shown
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.learner import Learner
@@ -135,7 +136,10 @@ def test_how_much_of_the_learnt_look_is_shown(monkeypatch: pytest.MonkeyPatch) -
         ChangedCases([Look(now, now)], [CloseUp(now, 0.0)] * 3, 8, 1)
 
 
-def test_glasses_that_were_learnt_are_not_put_on_again(photos: list[Photo], network: Hime) -> None:
+def test_glasses_that_were_learnt_are_not_put_on_again(
+    photos: list[Photo], network: Hime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(learner_module.BATCH, 8, 4)  # making pairs is what takes long
     looks = looks_of(photos, "glasses off")
     worn = [one.learnt for one in looks if one.learnt is not None]
     close_ups = [CloseUp(picture, float(k)) for k, picture in enumerate(worn[:7])]

@@ -95,6 +95,7 @@ def test_a_call(
     assert ports == [9123]
     assert capsys.readouterr().err.count("figures for Prometheus") == 1, "say reaches everybody"
     assert made.detector.made_later == [True]
+    assert not made.framing[-1]["odd"], "players and virtual cameras want even sides"
     session = made.session[-1]
     assert session["live_rate"] == 30
     assert session["stages"].whole.size == (192, 144)

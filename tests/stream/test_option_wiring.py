@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 import run_pipeline
 from engines.personal.close_ups import MOST_CLOSE_UPS
 from run_pipeline import main
+from stream.cli.arguments import parse
+from stream.errors import OutputError
 from stream.media.demo.demo_source import DemoSource
 from stream.media.encoded_sound import EncodedSound
 from stream.media.sandbox.sandboxed_source import open_source
@@ -19,6 +22,7 @@ from stream.media.sinks.c2pa_signing import C2paSigner
 from stream.media.sinks.encoder import Encoding
 from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
+from stream.options import Options
 from stream.picture_options import DETAIL
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
@@ -96,6 +100,7 @@ def test_a_recording(
     assert set(opened.names) == {"onnxruntime-cpu"}
     assert [type(one) for one in made.stages].count(Badge) == 1
     assert len(made.bank) == 1, "nothing was looked through first"
+    assert made.framing[-1]["odd"], "a picture keeps its size where nothing is enlarged"
     (sink,) = made.file
     with FileSource(recording) as source:
         assert (sink["rate"], sink["time_base"]) == (source.rate, source.time_base)
@@ -153,6 +158,19 @@ def test_learning_looks_first(recording: Path, capsys: pytest.CaptureFixture[str
     assert main(arguments("argv", recording.parent, values)) == 2
     assert "leave out --passes 1" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_a_codec_that_an_output_cannot_hold_is_refused_before_the_work(
+    made: Made, recording: Path
+) -> None:
+    """The command line has checked it for one output; those of an archive differ."""
+    output = recording.with_name("better.mkv")
+    options = parse(["--input", str(recording), "--output", str(output), "--codec", "av1"])
+    assert isinstance(options, Options)
+    options = replace(options, output=output.with_suffix(".mov"))
+    with open_source(recording) as source, pytest.raises(OutputError, match="av1"):
+        run_recording(source, options)
+    assert not made.session, "nothing was looked through"
 
 
 @pytest.mark.parametrize("passes", [1, 2])

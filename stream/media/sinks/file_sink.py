@@ -127,10 +127,10 @@ class FileSink:
                 encoder has no odd ones.
                 rate: frames per second on average, for the encoder's decisions only.
                 time_base: of the frames' pts, seconds.
-                format: of the recording that the frames come from: its pixel format, colours,
+                video_format: of the recording that the frames come from: its pixel format, colours,
                 orientation and pixel aspect are kept. Left out: yuv420p, BT.709, upright.
                 encoding: how to encode; H.264 when left out.
-                copied streams: sound and titles; closed by the sink.
+                stream_copy: sound and titles; closed by the sink.
                 provenance: what the file says when a face was enhanced.
         Raises: OutputError: see `check_output`, `choose_encoder`.
                 ValueError: the size is below 2 px a side.

@@ -19,7 +19,7 @@ from engines.personal.close_ups import MOST_CLOSE_UPS
 from run_pipeline import main
 from stream.frame import Frame
 from stream.graph import Stages
-from stream.live_learning import LEARNING, LiveLearning
+from stream.live_learning import LEARNING, LearningPermit, LiveLearning
 from stream.option_table import WEIGHTS
 from stream.rtc.ice.ice_connection import IceConnection
 from stream.rtc.relay_options import RelayOptions
@@ -317,6 +317,26 @@ def test_a_track_of_a_program(
             assert track._worker._session.detail == 0.2
             track._worker._tell("a line")
             assert said == ["a line"]
+            track.stop()
+            await track.closed()
+
+    rtc_calls.run(program())
+
+
+def test_a_track_that_learns(
+    monkeypatch: pytest.MonkeyPatch, camera: OneFace, opened: OpenedRuntimes
+) -> None:
+    from stream.rtc import SharedRuntime
+
+    learning, permit = record(monkeypatch, LiveLearning), LearningPermit()
+
+    async def program() -> None:
+        with SharedRuntime("onnxruntime-cpu") as shared_runtime:
+            clip = Clip((320, 240))
+            track = rtc_calls.track_class()(clip, shared_runtime=shared_runtime, permit=permit)
+            Watcher(track)
+            await until(lambda: learning, "nobody is learnt")
+            assert learning[0]["permit"] is permit
             track.stop()
             await track.closed()
 

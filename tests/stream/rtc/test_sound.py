@@ -107,7 +107,7 @@ def test_picture_and_sound_stay_together(monkeypatch: pytest.MonkeyPatch) -> Non
             await until(lambda: connection.sound is not None and connection.sound.wait_ms > 150.0)
             await asyncio.sleep(2.0)
             pictures, sounds = len(picture.frames), len(sound.frames)
-            await asyncio.sleep(8.0)
+            await asyncio.sleep(5.0)
             shown = zip(picture.numbers[pictures:], picture.times_s[pictures:], strict=True)
             late_picture_s = float(np.median([time_s - born[n] for n, time_s in shown]))
             beeps = [time_s % 1.0 for time_s in starts(sound, sounds)]

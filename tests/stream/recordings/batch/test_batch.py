@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +19,26 @@ from stream.recordings.batch.task import Task, perform
 from stream.recordings.resume.work_dir import work_folder
 from stream.shared_runtime import SharedRuntime
 from stream.telemetry.progress import Progress
-from tests.batches import run_program, write_call
+from tests.batches import write_call
 from tests.pictures import need_models
+
+Run = Callable[..., SimpleNamespace]
+QUICK = ("--scale", "1", "--runtime", "onnxruntime-cpu")
+"""Archives as small as can be: OpenVINO takes seconds to compile each size of crop."""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process; workers have processes of their own. What it returns
+    is named as by `subprocess.run`."""
+
+    def run(*arguments: str) -> SimpleNamespace:
+        capsys.readouterr()
+        status = run_pipeline.main([*QUICK, *arguments])
+        said = capsys.readouterr()
+        return SimpleNamespace(returncode=status, stdout=said.out, stderr=said.err)
+
+    return run
 
 
 @pytest.fixture
@@ -47,8 +67,8 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_an_archive_and_again(calls: Path) -> None:
-    first = run_program("--input", "calls", "--output", "out")
+def test_an_archive_and_again(calls: Path, run: Run) -> None:
+    first = run("--input", "calls", "--output", "out")
     assert first.returncode == 1, first.stderr
     errors = [line for line in first.stderr.splitlines() if line.startswith("error")]
     assert len(errors) == 1
@@ -68,7 +88,7 @@ def test_an_archive_and_again(calls: Path) -> None:
     (calls / "calls" / "c.mp4").unlink()
     (calls / "out" / "2024" / "b.mkv").unlink()  # missing
     shutil.copy(calls / "calls" / "a.mp4", calls / "calls" / "empty.mp4")  # changed
-    again = run_program("--input", "calls", "--output", "out")
+    again = run("--input", "calls", "--output", "out")
     assert again.returncode == 0, again.stderr
     assert again.stdout == "done 2, unchanged 1, failed 0, skipped 0\n"
     assert [line["output"] for line in manifest(calls / "out")[4:]] == ["empty.mp4", "2024/b.mkv"]
@@ -95,25 +115,25 @@ def test_a_defect_of_ours_costs_one_recording_and_is_called_one(
     assert "(test_batch.py:" in record.error
 
 
-def test_what_is_not_ours_is_never_replaced(calls: Path) -> None:
+def test_what_is_not_ours_is_never_replaced(calls: Path, run: Run) -> None:
     for name in ("calls/c.mp4", "calls/empty.mp4", "calls/2024/b.mkv"):
         (calls / name).unlink()
     (calls / "out").mkdir()
     (calls / "out" / "a.mp4").write_bytes(b"mine")
-    refused = run_program("--input", "calls", "--output", "out")
+    refused = run("--input", "calls", "--output", "out")
     assert refused.returncode == 1
     assert "is not of this archive; add --overwrite" in refused.stderr
     assert (calls / "out" / "a.mp4").read_bytes() == b"mine"
-    assert run_program("--input", "calls", "--output", "out", "--overwrite").returncode == 0
+    assert run("--input", "calls", "--output", "out", "--overwrite").returncode == 0
     assert (calls / "out" / "a.mp4").stat().st_size > 1000
     (calls / "out" / "a.mp4").write_bytes(b"mine again")
-    changed = run_program("--input", "calls", "--output", "out", "--strength", "0.5")
+    changed = run("--input", "calls", "--output", "out", "--strength", "0.5")
     assert "was changed by others; add --overwrite" in changed.stderr
     assert (calls / "out" / "a.mp4").read_bytes() == b"mine again"
 
 
 def test_ctrl_c_while_finished_work_is_removed(
-    calls: Path, monkeypatch: pytest.MonkeyPatch
+    calls: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("calls/c.mp4", "calls/empty.mp4", "calls/2024/b.mkv"):
         (calls / name).unlink()
@@ -125,25 +145,25 @@ def test_ctrl_c_while_finished_work_is_removed(
 
     with monkeypatch.context() as patched:
         patched.setattr("stream.recordings.batch.batch.clear_work", broken_off)
-        assert run_pipeline.main(command) == 130
+        assert run_pipeline.main([*QUICK, *command]) == 130
     assert len(list(work_folder(Path("out/a.mp4")).glob("0*"))) == 5
-    again = run_program(*command)
+    again = run(*command)
     assert again.returncode == 0, again.stderr
     assert again.stdout == "done 0, unchanged 1, failed 0, skipped 0\n"
     assert not work_folder(Path("out/a.mp4")).exists()
 
 
-def test_other_settings_make_it_anew(calls: Path) -> None:
+def test_other_settings_make_it_anew(calls: Path, run: Run) -> None:
     more = ("--input", "calls/a.mp4", "--output", "out/")
-    assert run_program(*more).returncode == 0
+    assert run(*more).returncode == 0
     before = files(calls / "out")
-    assert run_program(*more, "--scale", "1").stdout.startswith("done 1,")
-    assert run_program(*more, "--scale", "1").stdout.startswith("done 0, unchanged 1,")
+    assert run(*more, "--scale", "1.5").stdout.startswith("done 1,")
+    assert run(*more, "--scale", "1.5").stdout.startswith("done 0, unchanged 1,")
     assert files(calls / "out")["a.mp4"] != before["a.mp4"]
 
 
-def test_progress_for_programs(calls: Path) -> None:
-    result = run_program("--input", "calls", "--output", "out", "--progress", "json")
+def test_progress_for_programs(calls: Path, run: Run) -> None:
+    result = run("--input", "calls", "--output", "out", "--progress", "json")
     events = [json.loads(line) for line in result.stdout.splitlines()]
     states = [(e["input"], e["state"]) for e in events if e["event"] == "recording"]
     last = {Path(name).name: state for name, state in states}
@@ -152,7 +172,7 @@ def test_progress_for_programs(calls: Path) -> None:
         **{"event": "archive", "state": "done", "recordings": 4, "finished": 4, "failed": 1},
         "left_s": 0.0,
     }
-    one = run_program("--input", "calls/a.mp4", "--output", "a.mp4", "--progress", "json")
+    one = run("--input", "calls/a.mp4", "--output", "a.mp4", "--progress", "json")
     lines = [json.loads(line) for line in one.stdout.splitlines()]
     assert (lines[-1]["frames"], lines[-1]["frames_total"]) == (12, 12)
     assert "faces seen" in one.stderr

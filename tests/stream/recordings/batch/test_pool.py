@@ -19,7 +19,7 @@ from tests.pictures import need_models
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
-COMMAND = ["--input", "calls", "--output", "out", "--scale", "1", "--segment", "8"]
+COMMAND = ["--input", "calls", "--output", "out", "--scale", "1", "--segment", "6"]
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     need_models()
     (tmp_path / "calls").mkdir()
-    write_call(tmp_path / "calls" / "a.mp4", frames=40)
-    write_call(tmp_path / "calls" / "b.mp4", frames=24)
+    write_call(tmp_path / "calls" / "a.mp4", frames=24)
+    write_call(tmp_path / "calls" / "b.mp4", frames=18)
     return tmp_path
 
 
@@ -116,7 +116,7 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(calls: Path) -> None
     assert again.returncode == 0, again.stderr
     lines = (calls / "out" / "manifest.jsonl").read_text(encoding="ascii").splitlines()
     figures = {json.loads(line)["output"]: json.loads(line)["figures"] for line in lines}
-    assert figures["a.mp4"]["frames"] == 40
+    assert figures["a.mp4"]["frames"] == 24
 
 
 def test_workers_end_with_a_parent_that_is_killed(calls: Path) -> None:

@@ -1,4 +1,4 @@
-"""The cluster: a worker is killed in the middle, and every recording is done once."""
+"""The cluster: what is asked of Ray, and a worker that is killed in the middle."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from stream.cli.arguments import parse
 from stream.errors import ConfigError
-from stream.options import BatchOptions
+from stream.options import BatchOptions, Options
+from stream.recordings.batch import ray_cluster
+from stream.recordings.batch.ray_cluster import Cluster, perform_on
+from stream.recordings.batch.task import Task, perform
 from stream.recordings.resume.work_dir import work_folder
 from tests.batches import PROGRAM, write_call
 from tests.pictures import need_models
+from tests.wiring import OTHER_WEIGHTS, stand_in
 
 NAMES = ("a.mp4", "b.mp4", "c.mp4", "d.mp4")
 
@@ -86,6 +93,82 @@ def test_a_worker_is_killed_and_every_recording_is_done_once(
     assert {record["input"] for record in records} == {f"calls/{name}" for name in NAMES}
     assert {record["figures"]["frames"] for record in records} == {24, 25, 26, 27}
     assert {path.name for path in Path("out").iterdir()} == {*NAMES, "manifest.jsonl"}
+
+
+class Ray:
+    """Stands in for Ray, at the functions that are used of it: one machine with 4 CPUs and a card,
+    which does every task at once."""
+
+    def __init__(self) -> None:
+        self.exceptions = SimpleNamespace(RayError=OSError)
+        self.joined: dict[str, Any] = {}
+        self.resources: dict[str, Any] = {}
+        self._done: dict[int, Any] = {}
+
+    def init(self, **how: Any) -> None:
+        self.joined = how
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": {"CPU": 4.0, "GPU": 1.0}}]
+
+    def remote(self, **resources: Any) -> Callable[[Callable[..., Any]], SimpleNamespace]:
+        self.resources = resources
+
+        def start(work: Callable[..., Any], *given: Any) -> int:
+            self._done[len(self._done)] = work(*given)
+            return len(self._done) - 1
+
+        return lambda work: SimpleNamespace(remote=lambda *given: start(work, *given))
+
+    def wait(self, waiting: list[int], timeout: float) -> tuple[list[int], list[int]]:
+        return waiting, []
+
+    def get(self, one: int) -> Any:
+        return self._done[one]
+
+    def shutdown(self) -> None:
+        pass
+
+
+class Queue:
+    """Stands in for Ray's queue."""
+
+    def __init__(self, actor_options: dict[str, Any]) -> None:
+        assert actor_options == {"num_cpus": 0}
+
+    def size(self) -> int:
+        return 0
+
+    def get_nowait_batch(self, number: int) -> Sequence[Any]:
+        return ()
+
+
+def test_options_reach_the_cluster_and_its_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = Ray()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.util", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "ray.util.queue", SimpleNamespace(Queue=Queue))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    monkeypatch.chdir(tmp_path)
+    words = ["--input", "a.mp4", "--output", "b.mp4", "--runtime", "onnxruntime-cpu"]
+    options = parse([*words, "--weights", OTHER_WEIGHTS])
+    assert isinstance(options, Options)
+    task = Task(options=options, place="b.mp4", settings="", model="")
+    place = "stream.recordings.batch.ray_cluster.perform"
+    performed = stand_in(monkeypatch, place, perform, task.failed("not tried"))
+    ray_cluster._shared_runtime.cache_clear()
+    ((number, record),) = perform_on(Cluster("10.0.0.1:6379", 2.0, 0.5), [task])
+    assert (number, record) == (0, task.failed("not tried"))
+    assert ray.joined["address"] == "10.0.0.1:6379"
+    assert (ray.resources["num_cpus"], ray.resources["num_gpus"]) == (2.0, 0.5)
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    (asked,) = performed
+    assert asked["task"].options.input == tmp_path / "a.mp4"
+    assert asked["task"].options.output == tmp_path / "b.mp4"
+    opener = asked["shared_runtime"]
+    assert (opener.name, opener.weights) == ("onnxruntime-cpu", OTHER_WEIGHTS)
 
 
 def test_options_of_the_cluster() -> None:

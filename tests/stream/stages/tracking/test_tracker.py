@@ -283,7 +283,7 @@ def test_real_a_walk_from_near_to_far_is_one_person(real: Tracker) -> None:
 def test_real_a_still_far_face_is_steady(real: Tracker) -> None:
     centers, widths = [], []
     for i in range(40):
-        scene = scene_with_face(40, at=(640.4, 360.6), noise=5, seed=i)
+        scene = scene_with_face(40, (640, 360), at=(320.4, 180.6), noise=5, seed=i)
         (face,) = real(frame_of(scene, i)).faces
         centers.append(face.center)
         widths.append(face.width_px)
