@@ -31,10 +31,11 @@ FAINTEST = 0.5
 """Energy, squared levels, that is noise."""
 SURE_POWER = 0.25
 """Of the confidence: detail is raised, too, where exemplars agree only in part."""
-UNSHOWN = 1.1
+UNSHOWN = {4: 1.1, 8: 0.5}
 """How far the network's own detail is raised with an amount of 1, where no exemplar agrees with the
-face: of 84 headshots on other days than their exemplars', 32 px x4, an amount of 0.65 brings
-sharpness from 0.22 to 0.38, with the same coherence (0.36) and 0.12 dB less."""
+face, by scale: at x8 less of it is true. Of 84 headshots on other days than their exemplars', 32 px
+x4, an amount of 0.65 brings sharpness from 0.22 to 0.38, with the same coherence (0.36) and 0.12 dB
+less."""
 COLOUR_POWER = 0.5
 """Of the confidence, for colour: it changes slowly over a face, so exemplars have it right where
 their detail is not. Of 169 headshots in calls, 32 px x4, colour brings 0.43 dB with 1, 0.50 with a
@@ -127,10 +128,10 @@ def raised(
         return picture
     side = picture.shape[0]
     if not aligned or trust <= 0.0:
-        more = np.full((side, side), UNSHOWN, np.float32)
+        more = np.full((side, side), UNSHOWN[scale], np.float32)
     else:
         shown, sure = _missing(picture, aligned, side // scale)
-        unshown = UNSHOWN * (1.0 - trust) * (1.0 - trust * sure)
+        unshown = UNSHOWN[scale] * (1.0 - trust) * (1.0 - trust * sure)
         more = np.asarray(RAISED * trust * shown * sure + unshown, np.float32)
         more = np.asarray(cv2.resize(more, (side, side), interpolation=cv2.INTER_LINEAR))
     more *= np.float32(amount)

@@ -34,7 +34,8 @@ def test_what_no_exemplar_shows_is_raised_alike(scale: int) -> None:
     before = detail(soft, truth, scale)
     alone = raised(soft, scale, [], 0.5)
     after = detail(alone, truth, scale)
-    most = (1.0 + 0.5 * UNSHOWN) ** 2  # less near the Nyquist frequency, where the filter begins
+    # Less near the Nyquist frequency, where the filter begins.
+    most = (1.0 + 0.5 * UNSHOWN[scale]) ** 2
     assert 0.7 * most < after.sharpness / before.sharpness < most
     assert after.coherence == pytest.approx(before.coherence, abs=0.02)
     assert np.array_equal(finished(soft, scale, [], 0.5), alone)
