@@ -2,7 +2,7 @@
 
 Two things the network leaves to them. Colour: a codec halves its resolution and spends hardly any
 bits on it, and the exemplars still have it. And the strength of fine detail: the best picture by
-PSNR shows detail weaker the less sure it is, and weakest where no exemplar shows it.
+PSNR shows detail weaker the less sure it is.
 
 Pictures are RGB uint8. Crop side b px, scale s, pictures of side s b; exemplars come as
 `engines.alignment.Aligned.picture`, RGBA, A the confidence.
@@ -31,11 +31,6 @@ FAINTEST = 0.5
 """Energy, squared levels, that is noise."""
 SURE_POWER = 0.25
 """Of the confidence: detail is raised, too, where exemplars agree only in part."""
-UNSHOWN = {4: 1.1, 8: 0.5}
-"""How far the network's own detail is raised with an amount of 1, where no exemplar agrees with the
-face, by scale: at x8 less of it is true. Of 84 headshots on other days than their exemplars', 32 px
-x4, an amount of 0.65 brings sharpness from 0.22 to 0.38, with the same coherence (0.36) and 0.12 dB
-less."""
 COLOUR_POWER = 0.5
 """Of the confidence, for colour: it changes slowly over a face, so exemplars have it right where
 their detail is not. Of 169 headshots in calls, 32 px x4, colour brings 0.43 dB with 1, 0.50 with a
@@ -64,12 +59,12 @@ def finished(picture: Image, scale: int, aligned: list[Image], amount: float) ->
     Returns: RGB uint8 (s b, s b, 3).
     """
     trust = min(max(map(agrees, aligned), default=0.0) / TRUSTED, 1.0)
-    coloured = picture
-    if trust > 0.0:
-        coloured = recoloured(picture, scale, aligned)
-    if 0.0 < trust < 1.0:
+    if trust <= 0.0:
+        return picture
+    coloured = recoloured(picture, scale, aligned)
+    if trust < 1.0:
         coloured = np.asarray(cv2.addWeighted(coloured, trust, picture, 1.0 - trust, 0), np.uint8)
-    return raised(coloured, scale, aligned, amount, trust)
+    return raised(coloured, scale, aligned, trust * amount)
 
 
 def recoloured(picture: Image, scale: int, aligned: list[Image]) -> Image:
@@ -108,33 +103,25 @@ def _colour(picture: Floats) -> Floats:
     return np.asarray(cv2.transform(picture, _FROM_RGB[:, : picture.shape[2]]), np.float32)
 
 
-def raised(
-    picture: Image, scale: int, aligned: list[Image], amount: float, trust: float = 1.0
-) -> Image:
+def raised(picture: Image, scale: int, aligned: list[Image], amount: float) -> Image:
     """Give fine detail the energy back that averaging has taken from it.
 
     The best picture by PSNR shows detail weaker the less sure it is: its energy is the truth's
     times the square of its coherence. How strong it is in truth, the exemplars show. So what lies
     above the camera's Nyquist frequency is raised towards theirs, where they agree with the camera;
-    of a face that they do not show, by `UNSHOWN`. What the camera saw stays.
+    what the camera saw stays.
 
     Args:    picture: RGB uint8 (s b, s b, 3), from the network. scale: s.
              aligned: what it was given, RGBA uint8 (s b, s b, 4) each; see `Aligned`.
              amount: 0, as the network made it, to 1, sharper than the exemplars.
-             trust: in the exemplars, 0 to 1; none if there are none.
     Returns: RGB uint8 (s b, s b, 3).
     """
-    if amount <= 0.0:
+    if amount <= 0.0 or not aligned:
         return picture
     side = picture.shape[0]
-    if not aligned or trust <= 0.0:
-        more = np.full((side, side), UNSHOWN[scale], np.float32)
-    else:
-        shown, sure = _missing(picture, aligned, side // scale)
-        unshown = UNSHOWN[scale] * (1.0 - trust) * (1.0 - trust * sure)
-        more = np.asarray(RAISED * trust * shown * sure + unshown, np.float32)
-        more = np.asarray(cv2.resize(more, (side, side), interpolation=cv2.INTER_LINEAR))
-    more *= np.float32(amount)
+    shown, sure = _missing(picture, aligned, side // scale)
+    more = np.asarray(cv2.resize(shown * sure, (side, side), interpolation=cv2.INTER_LINEAR))
+    more *= np.float32(RAISED * amount)
     kernel = _low_pass(scale)
     low = cv2.sepFilter2D(picture, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
     detail = np.asarray(cv2.subtract(picture, low, dtype=cv2.CV_32F), np.float32)

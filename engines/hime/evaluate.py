@@ -75,9 +75,7 @@ def outputs(
             made.append(_aligned_outputs(network, part, offered, exemplars, fine))
         else:
             stacked = torch.stack([case.given(kind, exemplars) for case in part])
-            plain = to_images(_run(network, part, stacked if exemplars else stacked[:, :0]))
-            amount = 0.0 if exemplars else fine
-            made.append(to_tensor([finished(x, network.scale, [], amount) for x in plain]))
+            made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
     return torch.cat(made)
 
 

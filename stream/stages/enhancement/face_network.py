@@ -73,7 +73,7 @@ class FaceNetwork:
         if not face.exemplars:
             self._encoded = self._features = None
             self._gate = ExemplarGate()
-            return finished(shipped.enhance(crop.image, None), crop.scale, [], detail)
+            return shipped.enhance(crop.image, None)
         runtime = self._runtimes.of(face.track_id, crop.scale)
         gate = self._gate
         gate.meet(face.exemplars_version, face.headshot_side_px)
@@ -91,8 +91,6 @@ class FaceNetwork:
             with_them = informed()
         if share < 1.0 and without is None:
             without = shipped.enhance(crop.image, None)
-        if without is not None:
-            without = finished(without, runtime.scale, [], detail)
         if with_them is None or share <= 0.0:
             assert without is not None
             return without
