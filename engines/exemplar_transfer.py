@@ -120,8 +120,8 @@ def raised(picture: Image, scale: int, aligned: list[Image], amount: float) -> I
         return picture
     side = picture.shape[0]
     shown, sure = _missing(picture, aligned, side // scale)
-    more = np.asarray(cv2.resize(shown * sure, (side, side), interpolation=cv2.INTER_LINEAR))
-    more *= np.float32(RAISED * amount)
+    more = cv2.resize(shown * sure, (side, side), interpolation=cv2.INTER_LINEAR)
+    more = np.asarray(more * np.float32(RAISED * amount), np.float32)
     kernel = _low_pass(scale)
     low = cv2.sepFilter2D(picture, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
     detail = np.asarray(cv2.subtract(picture, low, dtype=cv2.CV_32F), np.float32)
