@@ -92,7 +92,7 @@ def recoloured(picture: Image, scale: int, aligned: list[Image]) -> Image:
     light = cv2.GaussianBlur(_shrunk(apart * both, cells), (0, 0), LIGHT_CELLS) / known
     apart -= cv2.resize(light, (half, half), interpolation=cv2.INTER_LINEAR)
     share = cv2.GaussianBlur(most, (0, 0), 0.7 * half / cells)
-    share = cv2.sqrt(share) if COLOUR_POWER == 0.5 else share**COLOUR_POWER
+    share = cv2.pow(share, COLOUR_POWER)
     apart *= cv2.merge([share, share])
     wide = cv2.resize(cv2.transform(apart, _TO_RGB), (side, side), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.add(picture, wide, dtype=cv2.CV_8U), np.uint8)
