@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from stream.media.announced_end import ShownUntil
+from stream.media.converted_sound import lacks_header
 from stream.media.pictures_end import MATROSKA_TICK, PicturesEnd
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
@@ -41,7 +42,14 @@ class _Span:
 
     @property
     def lasting(self) -> Fraction | None:
-        return None if self.first is None or self.end is None else self.end - self.first
+        if self.first is None or self.end is None or not self.timed:
+            return None
+        return self.end - self.first
+
+    @property
+    def timed(self) -> bool:
+        """Whether times tell anything: some files give all packets of a sound the same one."""
+        return self.packets < 2 or self.first != self.last
 
     def add(self, start: Fraction | None, duration: Fraction = Fraction(0)) -> None:
         self.packets += 1
@@ -55,7 +63,7 @@ class _Span:
 
     @property
     def dated(self) -> bool:
-        return self.packets > 0 and self.undated == 0
+        return self.packets > 0 and self.undated == 0 and self.timed
 
 
 @dataclass
@@ -159,7 +167,8 @@ def _content(path: Path) -> _Content:
             track = _kind(stream)
             found.tracks[track] = found.tracks.get(track, 0) + 1
             if stream.type == "audio":
-                sounds[stream.index] = _Span(codec=codec_of(stream))
+                bare = " without a header" if lacks_header(stream, path) else ""
+                sounds[stream.index] = _Span(codec=codec_of(stream) + bare)
         found.sounds = list(sounds.values())
         read = [recording.streams[index] for index in sounds]
         if main is not None:

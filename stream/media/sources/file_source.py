@@ -26,6 +26,7 @@ from stream.media.colour import to_rgb
 from stream.media.deinterlacer import Deinterlacer
 from stream.media.pictures_end import end_of
 from stream.media.pyav import exact
+from stream.media.sample_entry import completed, sides_in_entry
 from stream.media.sources.kinds import FORMATS, is_still, open_as
 from stream.media.video_format import (
     VideoFormat,
@@ -203,7 +204,8 @@ class FileSource:
 
     def _video_format(self, first: av.VideoFrame) -> VideoFormat:
         aspect = exact(self._stream.sample_aspect_ratio) or Fraction(1)
-        self.sides = side_data_of(first) | side_data_of_track(self._stream, first.format.name)
+        sides = side_data_of(first) | side_data_of_track(self._stream, first.format.name)
+        self.sides = completed(sides, sides_in_entry(self.path, self._stream.id))
         return VideoFormat.of(first, aspect, sides=self.sides)
 
     def _decode(self) -> Iterator[av.VideoFrame]:

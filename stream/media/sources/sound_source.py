@@ -83,6 +83,7 @@ class SoundSource:
             self.close()
             raise
         self._first: av.AudioFrame | None = first
+        self._last_s: float | None = None
 
     def __iter__(self) -> Iterator[SoundPart]:
         """The samples in order; a change of rate or channels inside the track is evened out."""
@@ -113,6 +114,8 @@ class SoundSource:
         if frame is not None:
             if frame.pts is not None:
                 time_s = float(frame.pts * (exact(frame.time_base) or 0))
+                # Some files give many packets, or all, the same time: then it says nothing.
+                self._last_s, time_s = time_s, None if time_s == self._last_s else time_s
             frame.pts = None
         for made in resampler.resample(frame):
             size = made.samples * self.format.bytes_each
