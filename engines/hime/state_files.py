@@ -70,5 +70,6 @@ def follow(ema: nn.Module, network: nn.Module, step: int, keep: float) -> None:
     """
     # the average of a young run should not be made of its first values
     keep = min(keep, (1 + step) / (10 + step))
-    average = get_ema_multi_avg_fn(keep)  # on a GPU one launch for all, not one for each
+    # on a GPU one launch for all, not one for each
+    average = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
     average(list(ema.parameters()), list(network.parameters()), 0)
