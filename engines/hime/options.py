@@ -8,8 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import torch
-
+from engines.hime.devices import DEFAULT
 from engines.hime.licences import licence_list
 from engines.hime.model import AGGREGATIONS, ALIGNMENTS
 from engines.hime.network_sizes import FULL, SIZES
@@ -159,7 +158,7 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument(
         "--workers", type=int, default=1, help="makers of batches; each holds all photos in memory"
     )
-    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--device", default=DEFAULT)
     return p
 
 

@@ -40,6 +40,7 @@ from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
 from engines.hime.data import Batch, load_people
+from engines.hime.devices import device_of
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
 from engines.hime.face_features import FaceFeatures, load_features
@@ -143,7 +144,7 @@ def begin(args: argparse.Namespace) -> Run:
     """
     if args.perceptual and not args.features:
         raise ValueError("--perceptual needs --features, a file with the weights of a network")
-    device = torch.device(args.device)
+    device = device_of(args.device)
     torch.manual_seed(args.seed)
     network = Hime(configured(args))
     if args.flow:
