@@ -159,12 +159,12 @@ class Reconstruction(nn.Module):
         doublings = 1 if config.direct else config.scale.bit_length() - 1
         given = config.up_channels[: doublings - 1]
         widths = (c, *given, *[c] * (doublings - 1 - len(given)))
-        self.ups = nn.ModuleList(nn.Conv2d(a, 4 * b, 3, padding=1) for a, b in pairwise(widths))
+        ups = [nn.Conv2d(a, 4 * b, 3, padding=1) for a, b in pairwise(widths)]
+        self.ups = nn.ModuleList(ups)
         # the last doubling makes the picture directly: no layer runs at the output's resolution
         self.last = nn.Conv2d(widths[-1], 3 * self.step**2, 3, padding=1)
-        for conv in self.ups:
-            icnr_(conv.weight, 2)
-        icnr_(self.last.weight, self.step)
+        for conv, factor in (*((up, 2) for up in ups), (self.last, self.step)):
+            icnr_(conv.weight, factor)
         if config.alignment == "pixels":
             self.gain = nn.Conv2d(c, config.scale**2, 3, padding=1)
             nn.init.zeros_(self.gain.weight)

@@ -28,7 +28,7 @@ def gmacs(config: Config) -> float:
     crop, exemplars = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 4, 64, 64)
     with FlopCounterMode(display=False) as counter:
         network(crop, exemplars, torch.ones(1, 3))
-    return counter.get_total_flops() / 2e9
+    return float(counter.get_total_flops()) / 2e9
 
 
 def test_each_kind_of_network_shrinks_along_the_table() -> None:
