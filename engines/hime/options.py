@@ -11,6 +11,7 @@ from pathlib import Path
 from engines.hime.devices import DEFAULT
 from engines.hime.licences import licence_list
 from engines.hime.model import AGGREGATIONS, ALIGNMENTS
+from engines.hime.network_sizes import FULL, SIZES
 from engines.hime.variations import VARIATIONS
 
 
@@ -67,6 +68,12 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--alignment", choices=ALIGNMENTS, default=ALIGNMENTS[0], help="table 2")
     p.add_argument("--aggregation", choices=AGGREGATIONS, default=AGGREGATIONS[0], help="table 3")
+    p.add_argument(
+        "--size",
+        choices=SIZES,
+        default=FULL,
+        help="of the network: engines.hime.network_sizes (default %(default)s)",
+    )
     p.add_argument(
         "--paper",
         action="store_true",

@@ -55,6 +55,7 @@ from engines.hime.losses import (
 )
 from engines.hime.memory import keep_memory
 from engines.hime.model import Config, Hime
+from engines.hime.network_sizes import FULL, sized_config
 from engines.hime.options import parse
 from engines.hime.origins import allowed_origins, permit_of
 from engines.hime.paper_sizes import paper_config
@@ -127,7 +128,10 @@ def configured(args: argparse.Namespace) -> Config:
     Raises: ValueError: they do not fit together.
     """
     if not args.paper:
-        return Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+        kind = Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+        return sized_config(kind, args.size)
+    if args.size != FULL:
+        raise ValueError("--paper has its own sizes: leave out --size")
     if args.alignment == "pixels":
         raise ValueError("--paper needs --alignment deformable, flow or none")
     return paper_config(args.scale, args.alignment, args.aggregation)
