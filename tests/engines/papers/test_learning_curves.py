@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from engines import diagram
 from engines.hime import curves
 from engines.papers import learning_curves
 
@@ -36,11 +37,10 @@ def test_a_line_for_each_network_that_has_a_log(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = {}
-    real = learning_curves.panel
 
     def panel(title: str, lines: dict[str, learning_curves.Curve], across: str) -> object:
         drawn[title] = list(lines)
-        return real(title, lines, across)
+        return diagram.panel(title, lines, across)
 
     monkeypatch.setattr(learning_curves, "panel", panel)
     out = runs / "curves.png"
