@@ -1,7 +1,7 @@
 """The ablation studies of HIME: tables 2, 3 and 6 and figure 8, with HIME-small at 16 px x8.
 
-    python -m engines.papers.ablations --study table6 --data PEOPLE --val OTHERS --out runs/parts
-    python -m engines.papers.ablations --study table6 --val OTHERS --out runs/parts --measure
+    python -m engines.papers.ablation_study --study table6 --data PEOPLE --val OTHERS --out runs
+    python -m engines.papers.ablation_study --study table6 --val OTHERS --out runs --measure
 
 table2 trains without alignment, with the deformable one, and with the flow-guided one of
 HIME-large; table3 with the average, the maximum and the similarity of the exemplars' features.
@@ -179,7 +179,7 @@ def cells(row: Row, samples: int | None) -> tuple[str, ...]:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="python -m engines.papers.ablations",
+        prog="python -m engines.papers.ablation_study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
