@@ -1,10 +1,13 @@
-"""The ablation studies of HIME: tables 2, 3 and 6 and figure 8, with HIME-small at 16 px x8.
+"""The ablation studies of HIME and its supplement, with HIME-small at 16 px x8.
 
     python -m engines.papers.ablation_study --study table6 --data PEOPLE --val OTHERS --out runs
     python -m engines.papers.ablation_study --study table6 --val OTHERS --out runs --measure
 
 table2 trains without alignment, with the deformable one, and with the flow-guided one of
-HIME-large; table3 with the average, the maximum and the similarity of the exemplars' features.
+HIME-large; table3 with the average, the maximum and the similarity of the exemplars' features;
+table4 with no exemplar, one and three, and measures with as many. supplement2 trains with people of
+four photos or more, and with everybody; supplement4 mirrors nothing, crop or exemplars alone, or
+both alike.
 table6 trains with the reconstruction loss alone, with the correlation loss beside it, and, from
 the second, with the adversarial and perceptual losses, without and with correlation. figure8 trains
 with the correlation loss alone and goes on from the reconstruction loss with both, for windows of
@@ -51,6 +54,8 @@ class Variant:
     start: str | None = None
     """The variant whose weights it goes on from."""
     network: str = SMALL
+    exemplars: int = 3
+    """It is measured with so many."""
 
 
 def _weights(**given: float) -> tuple[str, ...]:
@@ -73,6 +78,21 @@ def table3() -> list[Variant]:
         Variant("maximum", ("--aggregation", "maximum")),
         Variant("deformable", ()),
     ]
+
+
+def table4() -> list[Variant]:
+    """The three lines of table 4."""
+    return [Variant(f"exemplars-{n}", ("--slots", f"{n}:1"), exemplars=n) for n in (0, 1, 3)]
+
+
+def supplement2() -> list[Variant]:
+    """The thresholds of the supplement's table 2."""
+    return [Variant(f"photos-{n}", ("--least-photos", str(n))) for n in (4, 1)]
+
+
+def supplement4() -> list[Variant]:
+    """The three lines of the supplement's table 4."""
+    return [Variant(f"flip-{kind}", ("--flip", kind)) for kind in ("none", "one", "both")]
 
 
 def table6(features: Path | None) -> list[Variant]:
@@ -113,8 +133,11 @@ def figure8(windows: tuple[int, ...] = WINDOWS) -> list[Variant]:
 STUDIES: dict[str, Callable[[argparse.Namespace], list[Variant]]] = {
     "table2": lambda args: table2(),
     "table3": lambda args: table3(),
+    "table4": lambda args: table4(),
     "table6": lambda args: table6(args.features),
     "figure8": lambda args: figure8(),
+    "supplement2": lambda args: supplement2(),
+    "supplement4": lambda args: supplement4(),
 }
 
 
@@ -162,8 +185,8 @@ def measure(variants: list[Variant], args: argparse.Namespace) -> list[tuple[Row
     rows = []
     for variant in variants:
         trained = networks.load(checkpoint(variant, args))
-        made = pictures(trained.network, cases, 3)
-        rows.append((scored(Row(variant.name, 3), made, truth, 8), trained.samples))
+        made = pictures(trained.network, cases, variant.exemplars)
+        rows.append((scored(Row(variant.name, variant.exemplars), made, truth, 8), trained.samples))
     return rows
 
 

@@ -1,8 +1,9 @@
-"""Tables 2, 3 and 6 and figure 8: what each training has, and a study from end to end."""
+"""The ablation studies: what each training has, and a study from end to end."""
 
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 
@@ -59,6 +60,18 @@ def test_each_training_has_the_losses_of_its_line(tmp_path: Path) -> None:
     alone, tuned = windows[:5], windows[6:]
     assert alone == [(k, 0, 1) for k in (1, 3, 5, 7, 9)]
     assert tuned == [(k, 1, 0.1) for k in (1, 3, 5, 7, 9)]
+
+
+def test_each_training_has_the_samples_of_its_line(tmp_path: Path) -> None:
+    args = ablation_study.parse(arguments(tmp_path, tmp_path, "table4"))
+
+    def found(variants: list[ablation_study.Variant]) -> list[Namespace]:
+        return [parse_hime("", ablation_study.command(variant, args)) for variant in variants]
+
+    assert [o.slots for o in found(ablation_study.table4())] == [{0: 1}, {1: 1}, {3: 1}]
+    assert [v.exemplars for v in ablation_study.table4()] == [0, 1, 3]
+    assert [o.least_photos for o in found(ablation_study.supplement2())] == [4, 1]
+    assert [o.flip for o in found(ablation_study.supplement4())] == ["none", "one", "both"]
 
 
 def test_a_study_trains_measures_and_tells(
