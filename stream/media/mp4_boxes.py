@@ -21,7 +21,12 @@ class Box(NamedTuple):
 
 
 def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, Box]]:
-    """Name, and where the content is, of the boxes side by side. Raises: struct.error."""
+    """The boxes side by side.
+
+    Args:    begin, end: bytes from the beginning of the file.
+    Returns: name, and where the content is, of each.
+    Raises:  struct.error: the file ends within one.
+    """
     for _ in range(MOST_BOXES):
         if begin + 8 > end:
             return
@@ -39,7 +44,11 @@ def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, Box]]:
 
 
 def only(file: BinaryIO, place: Box | None, *names: bytes) -> Box | None:
-    """The first box of a name in another one, and in it the next name's. Raises: struct.error."""
+    """The first box of a name in another one, in it the first of the next name, and so on.
+
+    Args:   place: in which they are. names: from the outermost on.
+    Raises: struct.error: the file ends within one.
+    """
     for name in names:
         if place is None:
             return None
@@ -51,7 +60,7 @@ def only(file: BinaryIO, place: Box | None, *names: bytes) -> Box | None:
 def content(file: BinaryIO, box: Box | None, least: int) -> bytes | None:
     """All that is in a box; None where there is none, or where it is no size that it can have.
 
-    Args: least: bytes that it must have.
+    Args: box: of the file. least: bytes that it must have.
     """
     if box is None or not least <= box.end - box.begin <= MOST_BYTES:
         return None
@@ -60,7 +69,11 @@ def content(file: BinaryIO, box: Box | None, least: int) -> bytes | None:
 
 
 def track(file: BinaryIO, moov: Box, number: int) -> Box | None:
-    """The track of a number. Raises: struct.error."""
+    """Where a track is.
+
+    Args:   moov: the box of all. number: its own (`tkhd`).
+    Raises: struct.error: the file ends within one.
+    """
     for name, box in boxes(file, *moov):
         told = content(file, only(file, box, b"tkhd"), LEAST_HEADER) if name == b"trak" else None
         if told is not None:
