@@ -26,6 +26,10 @@ WEIGHTS = (RESEARCH, OPEN)
 pictures alone."""
 DEFAULT_WEIGHTS = OPEN
 """Those that everything takes where nobody says which: the only place that says so."""
+FULL, SMALL = "full", "small"
+NETWORKS = (FULL, SMALL)
+"""Sizes in which weights are shipped: the best, and one that a call takes on a CPU that has no time
+for it. There is the second for some scales and weights only."""
 SCALES = (4, 8)
 BUCKETS = {4: (32, 48, 64, 80, 96, 112, 128, 160), 8: (16, 24, 32)}
 """Sides of the crops that are asked for, px, by scale; multiples of 8, as the network wants them.
@@ -120,12 +124,14 @@ class RuntimeClass(Protocol):
         *,
         threads: int | None = None,
         weights: str = DEFAULT_WEIGHTS,
+        files: Halves | None = None,
     ) -> Runtime:
         """Open it.
 
         Args:   precision: None for the best that this machine has.
                 threads: of the processor; left out for what computes on a card.
-                weights: one of `WEIGHTS`.
+                weights: one of `WEIGHTS`. files: another network, of this precision; left out for
+                what takes none.
         Raises: UnavailableError: it cannot run here, or not in this precision. WeightsError.
         """
         ...

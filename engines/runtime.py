@@ -14,7 +14,10 @@ from typing import Any
 from engines.contract import (
     BUCKETS,
     DEFAULT_WEIGHTS,
+    FULL,
+    NETWORKS,
     SCALES,
+    SMALL,
     WEIGHTS,
     Features,
     Image,
@@ -25,15 +28,24 @@ from engines.contract import (
 )
 from engines.errors import EngineError, UnavailableError, WeightsError
 from engines.speed_profile import Choice, ProfileError, load
-from engines.weights.manifest import installed, quantised_files, weights_used
+from engines.weights.manifest import (
+    has_small,
+    installed,
+    quantised_files,
+    weights_files,
+    weights_used,
+)
 
 __all__ = [
     "BUCKETS",
     "BY_NAME_ONLY",
     "DEFAULT_WEIGHTS",
+    "FULL",
     "LIVE",
+    "NETWORKS",
     "RUNTIMES",
     "SCALES",
+    "SMALL",
     "WEIGHTS",
     "EngineError",
     "Features",
@@ -51,6 +63,7 @@ __all__ = [
     "measured_choice",
     "measured_largest",
     "open_runtime",
+    "open_small",
     "runtime_class",
     "scales_in_int8",
     "weights_in_words",
@@ -188,6 +201,26 @@ def open_runtime(
         _log.info("%s runs x%d", known, scale)
         return OpenedRuntime(known, runtime, tuple(passed_over), profile)
     raise NoRuntimeError(tuple(passed_over), profile)
+
+
+def open_small(
+    like: OpenedRuntime, scale: int, weights: str, threads: int | None = None
+) -> Runtime | None:
+    """The small network in the runtime that runs the full one.
+
+    Args:    like: the runtime of the full one. scale: 4 or 8. weights: one of `WEIGHTS`.
+             threads: as of `open_runtime`.
+    Returns: None: none is shipped, or the full one runs on something faster than a CPU.
+    Raises:  UnavailableError, WeightsError: as `open_runtime`.
+    """
+    if like.name not in ON_CPU or not has_small(scale, weights=weights):
+        return None
+    measured = like.profile.choice if like.profile is not None else None
+    files = weights_files(scale, weights=weights, network=SMALL)
+    threads = threads or (measured.threads if measured is not None else None)
+    more: dict[str, Any] = {"threads": threads} if threads else {}
+    # in the best precision: INT8 weights are made of the full network alone
+    return runtime_class(like.name)(scale, None, files=files, **more)
 
 
 def measured_choice() -> str:

@@ -9,7 +9,16 @@ from functools import partial
 
 from engines.machine import cores
 from engines.personal.close_ups import MOST_CLOSE_UPS
-from engines.runtime import SCALES, OpenedRuntime, Runtime, measured_largest, open_runtime
+from engines.runtime import (
+    FULL,
+    SCALES,
+    SMALL,
+    OpenedRuntime,
+    Runtime,
+    measured_largest,
+    open_runtime,
+    open_small,
+)
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.events import (
     EventLog,
@@ -46,12 +55,18 @@ class Opener:
 
     Args: name: "auto" or a name of `engines.runtime.RUNTIMES`. weights: one of its `WEIGHTS`.
           threads: of a runtime on the CPU; None: as measured, or its own choice.
+          network: which may be asked for, see `stream.option_table.NETWORK`.
     """
 
     def __init__(
-        self, name: str = "auto", weights: str = WEIGHTS.default, threads: int | None = None
+        self,
+        name: str = "auto",
+        weights: str = WEIGHTS.default,
+        threads: int | None = None,
+        network: str = FULL,
     ) -> None:
         self.name, self.weights, self._threads = name, weights, threads
+        self.network = network
         self.opened: OpenedRuntime | None = None
         """The last one; None before the first."""
 
@@ -59,6 +74,13 @@ class Opener:
         """The runtime for a scale, 4 or 8. Raises: EngineError."""
         self.opened = open_runtime(self.name, scale, weights=self.weights, threads=self._threads)
         return self.opened
+
+    def small(self, scale: int) -> Runtime | None:
+        """The small network in the runtime that was opened last; None: there is none, or it is not
+        to be used. Raises: EngineError."""
+        if self.network == FULL or self.opened is None:
+            return None
+        return open_small(self.opened, scale, self.weights, self._threads)
 
 
 @dataclass(frozen=True)
@@ -110,6 +132,7 @@ class Stages:
         detail: float = DETAIL.default,
         runtime: str | Opener = RUNTIME.default,
         weights: str = WEIGHTS.default,
+        network: str = FULL,
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
         live: bool = False,
@@ -127,7 +150,7 @@ class Stages:
                 the truth.
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
-                weights: of the network, where `runtime` is a name.
+                weights, network: see `Opener`, where `runtime` is a name.
                 live: for a call: what takes long is left to `to_load`, no frame waits for the
                 network to be compiled, and as many faces are followed and enhanced as a call has
                 time for. Else all, up to `stream.quality_ladder.MOST_RECORDED`.
@@ -144,7 +167,9 @@ class Stages:
         """
         frame = Framing(framing, size, scale, rate, odd=odd)
         threads = 1 if live and cores() <= FEW_CORES else None
-        opener = runtime if isinstance(runtime, Opener) else Opener(runtime, weights, threads)
+        opener = (
+            runtime if isinstance(runtime, Opener) else Opener(runtime, weights, threads, network)
+        )
         events = EventLog()
 
         def open_scale(scale: int) -> Runtime:
@@ -155,7 +180,14 @@ class Stages:
             return opened.runtime
 
         enhancer = Enhancer(
-            open_scale, rate, detail=detail, waits=not live, beside=live, personal=personal
+            open_scale,
+            rate,
+            detail=detail,
+            waits=not live,
+            beside=live,
+            personal=personal,
+            open_small=opener.small,
+            always_small=opener.network == SMALL,
         )
         bank = Bank(
             camera,

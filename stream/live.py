@@ -116,6 +116,7 @@ def run_call(options: LiveOptions, say: Callable[[str], None]) -> Report:
             detail=options.detail,
             runtime=options.runtime,
             weights=options.weights,
+            network=options.network,
             camera=options.camera,
             live=True,
             known=called.face if called else None,

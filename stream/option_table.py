@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES
+from engines.runtime import DEFAULT_WEIGHTS, NETWORKS, RUNTIMES
 from engines.runtime import WEIGHTS as NETWORK_WEIGHTS
 from stream.declared_option import ALL, RECORDINGS, DeclaredOption, Use
 from stream.media.sinks.encoder import CODECS, ENCODERS, CodecName, EncoderName
@@ -263,6 +263,11 @@ WEIGHTS = DeclaredOption[str](
     help="open: trained on openly licensed pictures alone, for products; research: also on "
     "footage that allows research use only (default {default})",
 )
+NETWORK = DeclaredOption[str](
+    name="network", default="auto", choices=("auto", *NETWORKS), uses=_CALL | _RELAY, group=_MORE,
+    help="full: the best; small: a faster one, on a CPU alone; auto: the full one for as long as "
+    "the machine keeps up with it (default {default}); recordings always have the full one",
+)
 MEASURE = DeclaredOption[bool](
     name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,
     help="measure once what runs the network fastest on this machine, unless that is known: "
@@ -277,5 +282,5 @@ OPTIONS: tuple[DeclaredOption[Any], ...] = (
     *(HOST, PORT, TOKEN, WATCH_TOKEN, ORIGIN, CERT, KEY, MAX_SESSIONS, MAX_MINUTES, BIT_RATE),
     *(STUN, TURN, TURN_USER, TURN_PASSWORD, TURN_SECRET, UDP_PORTS, PUBLIC_ADDRESS, CANDIDATES),
     *(TRUSTED_PROXIES, PATH_PREFIX, LOG),
-    *(REPORT, RUNTIME, WEIGHTS, MEASURE),
+    *(REPORT, RUNTIME, WEIGHTS, NETWORK, MEASURE),
 )

@@ -21,6 +21,7 @@ from stream.option_table import (
     LEARN,
     LEARN_LIVE,
     MEASURE,
+    NETWORK,
     PROGRESS,
     RESUME,
     RUNTIME,
@@ -116,6 +117,8 @@ class LiveOptions(Common):
     output_token: str | None = field(default=None, repr=False)
     bit_rate: int = 1000 * BIT_RATE.default
     """The most that the picture takes on its way to a server, bits a second."""
+    network: str = NETWORK.default
+    """Full, small, or the full one for as long as the machine keeps up with it."""
     headless: bool = HEADLESS.default
     """No preview window."""
     person: str | None = None

@@ -38,6 +38,9 @@ the slowest quarter of the frames, `DEAR` of the mean counts as the load where t
 may take 1.2 of the time between frames."""
 BESIDE_MOST = 1.0
 """Of the time there is for it, where the network works beside the frames: none waits for it."""
+FULL_OVER_SMALL = 2.0
+"""What is done beside the frames for a face takes so many times as long with the full network as
+with the small one: aligning and finishing detail stay (80 px, two cores: 42 and 25 ms)."""
 BESIDE_ROOM = 0.75
 """There a larger crop costs the frames themselves next to nothing, so this is room enough."""
 OUTLIERS = 2
@@ -81,16 +84,26 @@ class QualityController:
         self._level = 0
         self.load = 1.0
         """Time that the last frames took over the time between frames; 1 while nobody knows."""
+        self._has_small = self._has_beside = False
         self._first_left = 0
         self._crop_s: float | None = None
         metrics.set(LEVEL, 0)
 
-    def start(self, level: int, crop_s: float | None = None) -> None:
+    def start(
+        self,
+        level: int,
+        crop_s: float | None = None,
+        *,
+        small: bool = False,
+        beside: bool = False,
+    ) -> None:
         """Begin at this step of the ladder; that is no step down.
 
         Args: crop_s: what the network takes for a crop of `FIRST_PX`, where the level is not that
-              of a measurement: the first frames choose it.
+              of a measurement: the first frames choose it. small, beside: whether there is a
+              small network, and a thread for the network, for the levels that have them.
         """
+        self._has_small, self._has_beside = small, beside
         self._go_to(level)
         self._first_left, self._crop_s = LOOKED_AT if crop_s else 0, crop_s
 
@@ -175,7 +188,9 @@ class QualityController:
                 before += side**2
                 after += max(side, min(wanted, new.largest_px)) ** 2
         beside *= after / max(before, 1)
-        if new.enhance_every == 1:
+        if self._has_small and self.quality.small and not new.small:
+            beside *= FULL_OVER_SMALL
+        if not new.beside:
             return self._load() + beside <= TOO_MUCH
         return self._load() <= TOO_MUCH and beside <= BESIDE_MOST * new.enhance_every
 
@@ -188,7 +203,7 @@ class QualityController:
         """Go up to the largest crop for which there is time beside what the first frames took."""
         if self._beside():
             self._crop_s = None  # this is the last word
-            fit = [n for n in range(self._level) if LADDER[n].enhance_every > 1]
+            fit = [n for n in range(self._level) if LADDER[n].beside]
             self._go_to(next((n for n in fit if self._fits(n, frame)), self._level))
             return
         sides = [face.patch.box[2] - face.patch.box[0] for face in frame.faces if face.patch]
@@ -242,6 +257,8 @@ class QualityController:
                 or max(sides, default=0) > new.largest_px
                 or sum(side * side for side in sides) > new.pixels
                 or (new.enhance_every > old.enhance_every and sides and not apart)
+                or (new.beside > old.beside and sides and self._has_beside)
+                or (new.small > old.small and sides and self._has_small and not apart)
             ):
                 return level
         return self._level
@@ -269,6 +286,8 @@ class QualityController:
                 or (new.max_faces > old.max_faces and len(frame.faces) > old.max_faces)
                 or (new.largest_px > old.largest_px and max(sides, default=0) >= old.largest_px)
                 or new.enhance_every < old.enhance_every
+                or (new.small < old.small and self._has_small)
+                or (new.beside < old.beside and self._has_beside)
             ):
                 return level
             if sides:

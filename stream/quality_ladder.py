@@ -52,6 +52,10 @@ class QualityLevel:
     pixels: int = MOST_FACES * LARGEST_PX**2
     """Of all crops of a frame together, by which the network's time grows; where they have more,
     the largest become smaller."""
+    beside: bool = False
+    """No frame waits for the network, where there is a thread for it."""
+    small: bool = False
+    """The small network runs, where there is one."""
     enhance_every: int = 1
     """The network runs for a face in every so many frames; between them its detail moves along."""
     align_per_cell: float = SEARCH_PER_CELL
@@ -83,7 +87,9 @@ def _ladder() -> tuple[QualityLevel, ...]:
     steps = [FULL]
     for name, change in (
         ("large faces share", {"pixels": MOST_FACES * TYPICAL_PX**2}),
-        ("the network in every other frame", {"enhance_every": 2, "align_per_cell": 2.0}),
+        ("the network beside the frames", {"beside": True, "align_per_cell": 2.0}),
+        ("the small network", {"small": True}),
+        ("the network in every other frame", {"enhance_every": 2}),
         ("faces followed in every other frame", {"follow_every": 2, "search_every": 2}),
         ("crops of 128 px", {"largest_px": 128}),
         ("crops of 96 px", {"largest_px": TYPICAL_PX}),

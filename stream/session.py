@@ -260,7 +260,11 @@ class EnhancementSession:
         return FailOpen(stages.all, self.metrics, stages.whole, stages.events.add, self._clock)
 
     def _begin(self) -> None:
-        self._controller.start(*self._stages.first_quality())
+        level, crop_s = self._stages.first_quality()
+        enhancer = self._stages.enhancer
+        small = enhancer is not None and enhancer.has_small
+        beside = enhancer is not None and enhancer.beside is not None
+        self._controller.start(level, crop_s, small=small, beside=beside)
 
     def _control_quality(self, frame: Frame, worked_s: float) -> None:
         before = self._controller.level

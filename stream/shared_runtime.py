@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Self, TypeVar
 
-from engines.runtime import EngineError, Features, Image, OpenedRuntime, Runtime
+from engines.runtime import FULL, EngineError, Features, Image, OpenedRuntime, Runtime
 from stream.graph import Opener
 from stream.option_table import WEIGHTS
 
@@ -23,12 +23,16 @@ class SharedRuntime(Opener):
     """Opens each scale once for all callers. From any thread; a context manager.
 
     Args: runtime: "auto" or a name of `engines.runtime.RUNTIMES`. weights: one of its `WEIGHTS`.
+          network: see `stream.graph.Opener`.
     """
 
-    def __init__(self, runtime: str = "auto", weights: str = WEIGHTS.default) -> None:
-        super().__init__(runtime, weights)
+    def __init__(
+        self, runtime: str = "auto", weights: str = WEIGHTS.default, network: str = FULL
+    ) -> None:
+        super().__init__(runtime, weights, network=network)
         self._owner = ThreadPoolExecutor(1, "closeup shared runtime")
         self._runtimes: dict[int, OpenedRuntime] = {}
+        self._small: dict[int, Runtime | None] = {}
         self._closed = False
 
     def __call__(self, scale: int) -> OpenedRuntime:
@@ -38,6 +42,11 @@ class SharedRuntime(Opener):
         """
         opened = self.ask(lambda: self._open(scale))
         return replace(opened, runtime=_Shared(self, opened.runtime))
+
+    def small(self, scale: int) -> Runtime | None:
+        """See `Opener.small`: one more way to the one that is open."""
+        runtime = self.ask(lambda: self._open_small(scale))
+        return None if runtime is None else _Shared(self, runtime)
 
     def lend(self) -> Opener:
         """For one recording: its own record of what it took."""
@@ -73,20 +82,36 @@ class SharedRuntime(Opener):
             self._runtimes[scale] = opened
         return self._runtimes[scale]
 
+    def _open_small(self, scale: int) -> Runtime | None:
+        if scale not in self._small:
+            opened = super().small(scale)
+            self._small[scale] = None if opened is None else opened.__enter__()
+        return self._small[scale]
+
     def _free(self) -> None:
+        for small in self._small.values():
+            if small is not None:
+                small.__exit__(None, None, None)
+        self._small.clear()
         while self._runtimes:
             self._runtimes.popitem()[1].runtime.__exit__(None, None, None)
 
 
 class _Lent(Opener):
     def __init__(self, shared_runtime: SharedRuntime) -> None:
-        super().__init__(shared_runtime.name, shared_runtime.weights)
+        super().__init__(
+            shared_runtime.name, shared_runtime.weights, network=shared_runtime.network
+        )
         self._shared_runtime = shared_runtime
 
     def __call__(self, scale: int) -> OpenedRuntime:
         """See `SharedRuntime`."""
         self.opened = self._shared_runtime(scale)
         return self.opened
+
+    def small(self, scale: int) -> Runtime | None:
+        """See `SharedRuntime`."""
+        return self._shared_runtime.small(scale)
 
 
 class _Shared:

@@ -41,12 +41,31 @@ def load_network(path: Path) -> Hime:
     if config is None:
         # s^2 pixels of luma, and the confidence where exemplars come aligned in pixels
         scale = round(int(head.shape[1]) ** 0.5)
-        alignment = "pixels" if head.shape[1] > scale**2 else "deformable"
-        config = Config(scale=scale, alignment=alignment)
+        in_pixels = head.shape[1] > scale**2
+        config = _sized(scale, state) if in_pixels else Config(scale, alignment="deformable")
     network = Hime(config)
     wanted = network.state_dict().keys()
     network.load_state_dict({name: state[name] for name in wanted})
     return network.eval()
+
+
+def _sized(scale: int, state: dict[str, Tensor]) -> Config:
+    """The product's kind of network, in the size that the parameters have."""
+
+    def count(body: str) -> int:
+        return len({name.split(".")[-3] for name in state if name.startswith(body)})
+
+    return Config(
+        scale,
+        channels=int(state["hr_features.head.weight"].shape[0]),
+        lr_blocks=count("lr_features.body."),
+        hr_blocks=count("hr_features.body."),
+        rec_blocks=count("reconstruction.body."),
+        offset_blocks=count("transfer.body."),
+        aggregation="similarity" if "aggregation.g1.weight" in state else "average",
+        refined=int(state["transfer.out.weight"].shape[0]) > scale**2,
+        direct=int(state["reconstruction.last.weight"].shape[0]) == 3 * scale**2,
+    )
 
 
 def named_weights(given: str, scale: int) -> Path:

@@ -61,6 +61,8 @@ SIZES: dict[str, dict[str, Any]] = {
     },
 }
 """Name → what differs from the defaults of `Config`, the largest first."""
+SHIPPED_SMALL = "small"
+"""The one that is shipped beside the full one: `engines.contract.SMALL`."""
 
 
 def sized_config(config: Config, size: str) -> Config:

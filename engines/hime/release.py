@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engines.contract import OPEN, RESEARCH
+from engines.contract import FULL, OPEN, RESEARCH, SMALL
 from engines.contract import WEIGHTS as CHOICES
 from engines.errors import reported
 from engines.files import replacing
@@ -25,6 +25,8 @@ from engines.hime.evaluate import evaluate
 from engines.hime.export import export
 from engines.hime.licences import CC_BY_4, merged, refused
 from engines.hime.licences import OPEN as ALLOWED
+from engines.hime.model import Config
+from engines.hime.network_sizes import SHIPPED_SMALL, sized_config
 from engines.hime.state_files import read_state
 from engines.hime.tables import Table, plain
 from engines.weights.manifest import MANIFEST, WEIGHTS, network_name, sha256
@@ -70,6 +72,21 @@ def scores(weights: Path, val: Path) -> dict[str, Any]:
     return result
 
 
+def size_of(config: Config) -> str:
+    """Under which of `engines.contract.NETWORKS` a network is shipped.
+
+    Raises: ValueError: it has neither size.
+    """
+    known = {FULL: Config(config.scale), SMALL: sized_config(Config(config.scale), SHIPPED_SMALL)}
+    for name, one in known.items():
+        if config == one:
+            return name
+    raise ValueError(
+        f"shipped are networks of the sizes {FULL} and {SHIPPED_SMALL} of "
+        "engines.hime.network_sizes, not this one"
+    )
+
+
 def open_data(checkpoint: Path) -> list[dict[str, Any]]:
     """What a run used, as `licences.Credits.rows`.
 
@@ -88,7 +105,8 @@ def credit(card: Path, networks: dict[str, Any]) -> str:
 
     Raises: ValueError: it has no place for that. OSError.
     """
-    data = [one["training"]["data"] for name, one in networks.items() if name.endswith(f"_{OPEN}")]
+    endings = (f"_{OPEN}", f"_{OPEN}_{SMALL}")
+    data = [one["training"]["data"] for name, one in networks.items() if name.endswith(endings)]
     return credited(card.read_text(encoding="utf-8"), merged(*data))
 
 
@@ -116,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
         checkpoint = args.run / "checkpoint.pt"
         samples = read_state(checkpoint)["samples"]
         network = load_network(checkpoint)
-        name = network_name(network.config.scale, args.kind, args.weights)
+        name = network_name(network.config.scale, args.kind, args.weights, size_of(network.config))
         manifest = args.out / MANIFEST
         old = json.loads(manifest.read_text()) if manifest.exists() else {"networks": {}}
         note, card = json.loads(args.note.read_text()), ""

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from engines.contract import DEFAULT_WEIGHTS, RESEARCH, SCALES
+from engines.contract import DEFAULT_WEIGHTS, FULL, RESEARCH, SCALES, SMALL
 from engines.contract import WEIGHTS as CHOICES
 from engines.errors import WeightsError
 
@@ -36,13 +36,16 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     return manifest
 
 
-def network_name(scale: int, kind: str = "call", weights: str = DEFAULT_WEIGHTS) -> str:
+def network_name(
+    scale: int, kind: str = "call", weights: str = DEFAULT_WEIGHTS, network: str = FULL
+) -> str:
     """Name of the shipped network: made for calls (the default), or for "clean" shrinking.
 
-    Args: weights: one of `engines.contract.WEIGHTS`.
+    Args: weights: one of `engines.contract.WEIGHTS`. network: one of `engines.contract.NETWORKS`.
     """
     name = f"hime_x{scale}" if kind == "call" else f"hime_x{scale}_{kind}"
-    return name if weights == RESEARCH else f"{name}_{weights}"
+    name = name if weights == RESEARCH else f"{name}_{weights}"
+    return name if network == FULL else f"{name}_{network}"
 
 
 def best_weights(scale: int, kind: str, folder: Path = WEIGHTS) -> Path:
@@ -56,18 +59,20 @@ def best_weights(scale: int, kind: str, folder: Path = WEIGHTS) -> Path:
 
 
 def weights_files(
-    scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS
+    scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS, network: str = FULL
 ) -> tuple[Path, Path]:
     """Paths of the encode and enhance halves, after their checksums have been compared.
 
-    Args:   weights: one of `engines.contract.WEIGHTS`.
+    Args:   weights: one of `engines.contract.WEIGHTS`. network: one of its `NETWORKS`.
     Raises: WeightsError: a file is missing or is not the one that the manifest names.
             ValueError: no network of this scale exists.
     """
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {SCALES}, not {scale}")
-    name = network_name(scale, weights=weights)
+    name = network_name(scale, weights=weights, network=network)
     entry = read_manifest(folder)["networks"].get(name)
+    if entry is None and network != FULL:
+        raise WeightsError(f"no {network} network for {weights} weights, x{scale}, is installed")
     if entry is None:
         known = installed(scale, folder)
         way_out = f"there are: {', '.join(known)}" if known else "install Closeup again"
@@ -87,6 +92,11 @@ def installed(scale: int, folder: Path = WEIGHTS) -> list[str]:
     """Those of `engines.contract.WEIGHTS` that there are. Raises: WeightsError: no manifest."""
     known = read_manifest(folder)["networks"]
     return [one for one in CHOICES if network_name(scale, weights=one) in known]
+
+
+def has_small(scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS) -> bool:
+    """Whether weights are shipped in the small size, too. Raises: WeightsError: no manifest."""
+    return network_name(scale, weights=weights, network=SMALL) in read_manifest(folder)["networks"]
 
 
 def weights_used(

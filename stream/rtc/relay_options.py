@@ -22,6 +22,7 @@ from stream.option_table import (
     MAX_MINUTES,
     MAX_SESSIONS,
     MEASURE,
+    NETWORK,
     ORIGIN,
     PATH_PREFIX,
     PORT,
@@ -86,6 +87,8 @@ class RelayOptions:
     detail: float = DETAIL.default
     runtime: str = RUNTIME.default
     weights: str = WEIGHTS.default
+    network: str = NETWORK.default
+    """Full, small, or the full one for as long as the machine keeps up with it."""
     learn_live: bool = LEARN_LIVE.default
     """Learn the people of the calls, one at a time, with the processor time that is to spare."""
     measure: bool = MEASURE.default

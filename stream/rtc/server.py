@@ -55,7 +55,7 @@ async def running(options: RelayOptions) -> AsyncIterator[Relay]:
     """
     tls = _tls(options)
     with (
-        SharedRuntime(options.runtime, options.weights) as shared_runtime,
+        SharedRuntime(options.runtime, options.weights, options.network) as shared_runtime,
         media_settings(options.bit_rate),
     ):
         # Now, and not while somebody waits for a picture.

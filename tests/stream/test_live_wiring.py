@@ -75,6 +75,7 @@ def test_a_call(
         **{
             "runtime": "onnxruntime-cpu",
             "weights": WEIGHTS.default,
+            "network": "small",
             "person": "Ada",
             "measure": False,
         },
@@ -102,6 +103,7 @@ def test_a_call(
     assert session["stages"].to_load, "the models are loaded while the camera's picture is shown"
     assert session["metrics"] is stats[0]["metrics"]
     assert not made.enhancer[-1]["waits"]
+    assert made.enhancer[-1]["always_small"]
     assert wired[0]["person"].name == "Ada"
     assert isinstance(made.enhancer[-1]["personal"], PersonalRuntimes)
     known = made.bank[-1]["known"]

@@ -129,6 +129,7 @@ def test_it_settles_quickly_where_the_machine_keeps_up(speed: float, faces: int)
 def test_it_goes_down_in_the_stated_order_past_what_changes_nothing() -> None:
     three = Call(lambda quality, faces, index: 200.0, faces=3, side=160)
     three.exemplars = (Exemplar(BLANK, 200, (0.0, 0.0), 1.0, 0.0),)
+    three.quality_controller.start(0, small=True, beside=True)
     assert three.run(60.0) == len(LADDER) - 1
     assert sorted(set(three.levels)) == list(range(len(LADDER)))
     one = Call(lambda quality, faces, index: 200.0, faces=1, side=160)

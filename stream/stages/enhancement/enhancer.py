@@ -70,6 +70,8 @@ class Enhancer(Stage):
             waits: while the network is made ready for another size of crop, as recordings do; a
             call takes a size that is ready meanwhile, or shows the face as it is.
             beside: where the network does not run in every frame, no frame waits for it.
+            open_small: opens the small network of a scale, or says that there is none; asked after
+            the full one is open. always_small: where there is one, whatever the quality level.
             personal: runtimes of people whose weights were learnt; for a face that has exemplars,
             for in doubt whose it is it has none. Closed with the stage.
     """
@@ -86,8 +88,11 @@ class Enhancer(Stage):
         waits: bool = True,
         beside: bool = False,
         personal: PersonalRuntimes | None = None,
+        open_small: Callable[[int], Runtime | None] = lambda scale: None,
+        always_small: bool = False,
     ) -> None:
-        self._runtimes = RuntimeSet(open_runtime, personal)
+        self._runtimes = RuntimeSet(open_runtime, personal, open_small)
+        self._always_small = self._runtimes.small_first = always_small
         self._nominal_s = float(1 / rate)
         self.detail = detail
         """0..1; may be set from any thread, for the next frame."""
@@ -111,7 +116,12 @@ class Enhancer(Stage):
 
         Raises: EngineError: it cannot be opened.
         """
-        self._runtimes.shipped(scale)
+        self._runtimes.open(scale)
+
+    @property
+    def has_small(self) -> bool:
+        """Whether a quality level can have the small network: it is open, and not always used."""
+        return self._runtimes.has_small and not self._always_small
 
     def try_out(self, scale: int = 4) -> float:
         """Seconds that the network of a scale takes for a face, see `network_timing`.
@@ -134,6 +144,7 @@ class Enhancer(Stage):
     def apply(self, quality: QualityLevel) -> None:
         """See `Stage.apply`."""
         self._quality = quality
+        self._runtimes.small_first = quality.small or self._always_small
 
     def forget(self) -> None:
         """Let go of exemplars and patches with the next frame; from any thread."""
@@ -292,7 +303,7 @@ class Enhancer(Stage):
             per_cell=self._quality.align_per_cell,
         )
         every = self._quality.enhance_every
-        if every > 1 and self.beside is not None:
+        if (every > 1 or self._quality.beside) and self.beside is not None:
             image = track.carried.beside(self.beside, crop, make, self._frames, every)
             self.beside_s = max(self.beside_s, track.carried.beside_s / every)
             image = track.temporal_filter(image, crop.box, crop.image)

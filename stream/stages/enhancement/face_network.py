@@ -69,12 +69,13 @@ class FaceNetwork:
                  `engines.alignment.search_side`.
         Returns: RGB uint8 (s b, s b, 3).
         """
-        shipped = self._runtimes.shipped(crop.scale)
+        side = crop.image.shape[0]
+        shipped = self._runtimes.chosen(crop.scale, side)
         if not face.exemplars:
             self._encoded = self._features = None
             self._gate = ExemplarGate()
             return shipped.enhance(crop.image, None)
-        runtime = self._runtimes.of(face.track_id, crop.scale)
+        runtime = self._runtimes.of(face.track_id, crop.scale, side)
         gate = self._gate
         gate.meet(face.exemplars_version, face.headshot_side_px)
         with_them = without = None

@@ -125,14 +125,22 @@ class RuntimeSet:
 
     Args: open_shipped: opens the runtime of a scale; called once for each, when first needed.
           personal: of people whose weights were learnt.
+          open_small: opens the small network of a scale; None: there is none.
     """
 
     def __init__(
-        self, open_shipped: Callable[[int], Runtime], personal: PersonalRuntimes | None = None
+        self,
+        open_shipped: Callable[[int], Runtime],
+        personal: PersonalRuntimes | None = None,
+        open_small: Callable[[int], Runtime | None] = lambda scale: None,
     ) -> None:
         self._open_shipped = open_shipped
         self._personal = personal
+        self._open_small = open_small
         self._shipped: dict[int, Runtime] = {}
+        self._small: dict[int, Runtime] = {}
+        self.small_first = False
+        """Whether the small network is taken where there is one; from any thread."""
         self._opened = ExitStack()
 
     def __contains__(self, scale: int) -> bool:
@@ -144,15 +152,40 @@ class RuntimeSet:
             self._shipped[scale] = self._opened.enter_context(self._open_shipped(scale))
         return self._shipped[scale]
 
-    def of(self, track_id: int, scale: int, *, used: bool = True) -> Runtime:
-        """With the weights of a person, if there are some.
+    def open(self, scale: int) -> None:
+        """Open what there is of a scale. Raises: EngineError: it cannot be opened."""
+        self.shipped(scale)
+        if scale not in self._small and (small := self._open_small(scale)) is not None:
+            self._small[scale] = self._opened.enter_context(small)
+
+    @property
+    def has_small(self) -> bool:
+        """Whether a small network is open."""
+        return bool(self._small)
+
+    def chosen(self, scale: int, bucket: int) -> Runtime:
+        """With the shipped weights, in the size that is to be used now: while it is made ready for
+        crops of this side, the other one, if that is ready.
+
+        Args:   scale: 4 or 8. bucket: side of the crop, px.
+        Raises: EngineError: as `shipped`.
+        """
+        full, small = self.shipped(scale), self._small.get(scale)
+        if small is None:
+            return full
+        first, second = (small, full) if self.small_first else (full, small)
+        ready = first.at_once(bucket, soon=True) or not second.at_once(bucket)
+        return first if ready else second
+
+    def of(self, track_id: int, scale: int, bucket: int, *, used: bool = True) -> Runtime:
+        """With the weights of a person, if there are some, else as `chosen`.
 
         Args:   used: see `PersonalRuntimes.get`.
         Raises: EngineError: as `shipped`.
         """
         personal = self._personal
         own = None if personal is None else personal.get(track_id, scale, used=used)
-        return self.shipped(scale) if own is None else own
+        return self.chosen(scale, bucket) if own is None else own
 
     def at_once(self, track_id: int, scale: int, bucket: int, *, soon: bool = False) -> bool:
         """See `Runtime.at_once`: of all that a face may be enhanced by, with its exemplars and
@@ -164,13 +197,14 @@ class RuntimeSet:
         if self._personal is not None:
             self._personal.make_ready(scale, bucket)
             self._personal.ask(track_id, scale, bucket)
-        asked = {self.shipped(scale), self.of(track_id, scale, used=False)}
+        asked = {self.chosen(scale, bucket), self.of(track_id, scale, bucket, used=False)}
         # a list: every one of them is to hear of it
         return all([one.at_once(bucket, soon=soon) for one in asked])  # noqa: C419
 
     def close(self) -> None:
         """Close all of them."""
         self._shipped.clear()
+        self._small.clear()
         if self._personal is not None:
             self._personal.close()
         self._opened.close()

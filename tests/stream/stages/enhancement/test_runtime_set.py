@@ -75,17 +75,17 @@ def test_a_known_person_has_the_weights_from_the_decision_on_and_nobody_else() -
     personal.put(KNOWN, PersonalWeights(4, {}, ()))
     runtimes = RuntimeSet(BicubicRuntime, personal)
     shipped = runtimes.shipped(4)
-    assert runtimes.of(1, 4) is shipped
+    assert runtimes.of(1, 4, 48) is shipped
     personal.known_is(1)
-    own = runtimes.of(1, 4)
+    own = runtimes.of(1, 4, 48)
     assert own is not shipped
-    assert runtimes.of(2, 4) is shipped
-    assert runtimes.of(1, 8) is runtimes.shipped(8), "learnt for one scale"
+    assert runtimes.of(2, 4, 48) is shipped
+    assert runtimes.of(1, 8, 48) is runtimes.shipped(8), "learnt for one scale"
     personal.put(1, PersonalWeights(4, {}, ()))
-    assert runtimes.of(1, 4) not in (own, shipped), "learnt in this call"
+    assert runtimes.of(1, 4, 48) not in (own, shipped), "learnt in this call"
     personal.remove(1)
     personal.known_is(None)
-    assert runtimes.of(1, 4) is shipped
+    assert runtimes.of(1, 4, 48) is shipped
     runtimes.close()
     assert isinstance(own, BicubicRuntime)
     assert not own.is_open
@@ -111,12 +111,12 @@ def test_asking_what_is_ready_frees_nothing_that_may_be_running() -> None:
     personal = PersonalRuntimes(lambda weights: BicubicRuntime(weights.scale))
     personal.put(1, PersonalWeights(4, {}, ()))
     runtimes = RuntimeSet(BicubicRuntime, personal)
-    running = runtimes.of(1, 4)
+    running = runtimes.of(1, 4, 48)
     personal.put(1, PersonalWeights(4, {}, ()))
     assert runtimes.at_once(1, 4, 48)
     assert isinstance(running, BicubicRuntime)
     assert running.is_open, "the thread of the network may be using it"
-    own = [running, runtimes.of(1, 4)]
+    own = [running, runtimes.of(1, 4, 48)]
     assert [isinstance(one, BicubicRuntime) and one.is_open for one in own] == [False, True], (
         "it is that thread which has just asked for another"
     )
