@@ -32,7 +32,15 @@ from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK
 from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
 from engines.errors import reported
-from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, WEIGHTS, EngineError
+from engines.runtime import (
+    DEFAULT_WEIGHTS,
+    FULL,
+    NETWORKS,
+    RUNTIMES,
+    WEIGHTS,
+    EngineError,
+    check_network,
+)
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
 from stream.shared_runtime import SharedRuntime
@@ -97,7 +105,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     index: dict[str, dict[str, float]] = {}
     stages: list[Totals] = []
     started_s = time.monotonic()
-    with FaceDetector() as detector, SharedRuntime(options.runtime, options.weights) as network:
+    with FaceDetector() as detector, _network(options) as network:
         likeness = None if options.no_identity else Likeness(detector)
         if likeness is not None and likeness.lacks:
             print(f"note: no figures of identity: {likeness.lacks}", file=sys.stderr)
@@ -188,6 +196,12 @@ def casting(
         turn += needed
 
 
+def _network(options: argparse.Namespace) -> SharedRuntime:
+    """Raises: WeightsError: there is no such network: the full one would be measured instead."""
+    check_network(options.network, options.weights)
+    return SharedRuntime(options.runtime, options.weights, options.network)
+
+
 def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[SyntheticPerson]:
     if cast.clips:
         return [Clip(path, detector) for path in cast.clips]
@@ -241,12 +255,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of the camera's noise and of the casting")
     add("--every", type=int, default=1, choices=range(1, 5), metavar="N", help="the network "
         "runs in every N-th frame, as on the quality ladder of calls (1)")  # fmt: skip
-    add("--behind", type=int, choices=range(1, 7), metavar="N", help="with --every: it runs beside "
+    add("--behind", type=int, choices=range(1, 7), metavar="N", help="it runs beside "
         "the frames, as in calls, and what it makes is there N frames later")  # fmt: skip
     add("--no-identity", action="store_true", help="leave out what takes longest")
     add("--stages", action="store_true", help="fine detail of far faces after every stage, too")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--weights", choices=WEIGHTS, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)")
+    add("--network", choices=NETWORKS, default=FULL, help="of these weights (%(default)s)")
     add("--learn", type=float, metavar="MINUTES", help="measure every call a second time, after so "
         "many minutes of training on each of its people (extra learn)")  # fmt: skip
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")

@@ -112,10 +112,11 @@ def _build(
         runtime=opener,
         personal=personal,
     )
-    if every > 1:
+    if every > 1 or behind is not None:
+        beside = behind is not None
+        as_there = replace(EVERYBODY, align_per_cell=LADDER[-1].align_per_cell, beside=beside)
         for stage in stages.all:
-            as_there = LADDER[-1].align_per_cell
-            stage.apply(replace(EVERYBODY, enhance_every=every, align_per_cell=as_there))
+            stage.apply(replace(as_there, enhance_every=every))
     if behind is not None and stages.enhancer is not None:
         stages.enhancer.beside = LateNetwork(behind)
     return stages

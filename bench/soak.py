@@ -23,7 +23,7 @@ from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
 from engines.errors import reported
-from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, EngineError
+from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, EngineError, check_network
 from stream.errors import CloseupError, ConfigError
 from stream.events import notes_to
 from stream.frame import Frame
@@ -31,6 +31,7 @@ from stream.graph import Stages
 from stream.image.resample import Size
 from stream.live import Ending
 from stream.live_learning import LiveLearning, check_learning
+from stream.option_table import NETWORK
 from stream.pipeline import Pipeline
 from stream.protocols import Stage
 from stream.quality_ladder import LADDER, QualityLevel
@@ -57,6 +58,7 @@ class Case:
     """Seconds between disturbances; None for none."""
     disturb_ms: float
     runtime: str
+    network: str = NETWORK.default
     learns: bool = False
     """The people of the call are learnt, as with `--learn-live`."""
     learning_threads: int | None = None
@@ -146,6 +148,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
         *(case.size, case.rate),
         framing="auto",
         runtime=case.runtime,
+        network=case.network,
         live=True,
         personal=personal,
     )
@@ -198,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--disturb", type=float, metavar="S", help="every S seconds a stage sleeps")
     add("--disturb-ms", type=float, default=200.0, metavar="MS", help="for so long (default 200)")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
+    add("--network", choices=NETWORK.choices, default=NETWORK.default, help="see closeup --help")
     add("--learn-live", action="store_true", help="learn the people meanwhile (extra learn)")
     add("--learn-threads", type=int, metavar="N", help="of the process that learns "
         "(default: all cores but two)")  # fmt: skip
@@ -215,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _case(given: argparse.Namespace) -> Case:
     """Raises: ConfigError: a number is out of range."""
     size = parse_size(given.size, even=False)
+    check_network(given.network, DEFAULT_WEIGHTS)
     if given.learn_live:
         check_learning(DEFAULT_WEIGHTS)
     elif given.learn_threads is not None:
@@ -238,6 +243,7 @@ def _case(given: argparse.Namespace) -> Case:
         disturb_s=given.disturb,
         disturb_ms=given.disturb_ms,
         runtime=given.runtime,
+        network=given.network,
         learns=given.learn_live,
         learning_threads=given.learn_threads,
     )

@@ -60,6 +60,7 @@ __all__ = [
     "WeightsError",
     "check_crop",
     "check_exemplars",
+    "check_network",
     "measured_choice",
     "measured_largest",
     "open_runtime",
@@ -221,6 +222,11 @@ def open_small(
     more: dict[str, Any] = {"threads": threads} if threads else {}
     # in the best precision: INT8 weights are made of the full network alone
     return runtime_class(like.name)(scale, None, files=files, **more)
+
+
+def check_network(network: str, weights: str) -> None:
+    """Raises: WeightsError: no such network is shipped, for x4 and these weights."""
+    weights_files(SCALES[0], weights=weights, network=FULL if network == "auto" else network)
 
 
 def measured_choice() -> str:

@@ -116,7 +116,7 @@ class Enhancer(Stage):
 
         Raises: EngineError: it cannot be opened.
         """
-        self._runtimes.open(scale)
+        self._runtimes.shipped(scale)
 
     @property
     def has_small(self) -> bool:

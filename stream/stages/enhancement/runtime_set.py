@@ -147,16 +147,15 @@ class RuntimeSet:
         return scale in self._shipped
 
     def shipped(self, scale: int) -> Runtime:
-        """With the shipped weights. Raises: EngineError: it cannot be opened."""
+        """With the shipped weights, full; the small one is opened with it.
+
+        Raises: EngineError: it cannot be opened.
+        """
         if scale not in self._shipped:
             self._shipped[scale] = self._opened.enter_context(self._open_shipped(scale))
+            if (small := self._open_small(scale)) is not None:
+                self._small[scale] = self._opened.enter_context(small)
         return self._shipped[scale]
-
-    def open(self, scale: int) -> None:
-        """Open what there is of a scale. Raises: EngineError: it cannot be opened."""
-        self.shipped(scale)
-        if scale not in self._small and (small := self._open_small(scale)) is not None:
-            self._small[scale] = self._opened.enter_context(small)
 
     @property
     def has_small(self) -> bool:
