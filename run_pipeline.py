@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engines.errors import reported
-from engines.runtime import EngineError, scales_in_int8
+from engines.runtime import EngineError, check_network, scales_in_int8
 from engines.self_measurement import measure_first, measuring_beside
 from engines.weights.manifest import weights_used
 from stream.cli.arguments import parse
@@ -115,6 +115,7 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
     """
     if not isinstance(options, Options):
         weights_used(weights=options.weights)  # a call would go on without them
+        check_network(options.network, options.weights)
     beside = measuring_beside if measures(options) else nullcontext
     if isinstance(options, RelayOptions):
         with beside():

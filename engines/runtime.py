@@ -225,8 +225,14 @@ def open_small(
 
 
 def check_network(network: str, weights: str) -> None:
-    """Raises: WeightsError: no such network is shipped, for x4 and these weights."""
-    weights_files(SCALES[0], weights=weights, network=FULL if network == "auto" else network)
+    """Whether the network that a call may take is there and whole, for x4.
+
+    Args:   network: of `NETWORKS`, or "auto": both where there are both. weights: of `WEIGHTS`.
+    Raises: WeightsError: it is not.
+    """
+    if network == "auto":
+        network = SMALL if has_small(SCALES[0], weights=weights) else FULL
+    weights_files(SCALES[0], weights=weights, network=network)
 
 
 def measured_choice() -> str:

@@ -1,9 +1,9 @@
 """Quality ladder: what the stages of a call may spend on a frame, from everything to the least.
 
 When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
-dearest and seen least, the size that several large faces share and the network in every frame; then
-large crops, how often faces are looked
-for, how many are enhanced, and how much around a face. Recordings, which wait, always have
+dearest and seen least, the size that several large faces share, frames that wait for the network,
+the full network and that it runs in every frame; then large crops, how often faces are looked for,
+how many are enhanced, and how much around a face. Recordings, which wait, always have
 `EVERYBODY`.
 """
 

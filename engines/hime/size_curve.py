@@ -50,18 +50,18 @@ class Point:
     gmacs: float
     """For a crop of the middle side and three exemplars."""
     ms: tuple[float, ...]
-    """Of encode and enhance together, for each side."""
+    """Of encode and enhance together, for each runtime and side."""
     quality: Gains
 
 
 def measure(
-    given: dict[str, Path], val: Path, runtime: str, threads: int | None, turns: int
+    given: dict[str, Path], val: Path, runtimes: list[str], threads: int | None, turns: int
 ) -> list[Point]:
     """All points of the curve.
 
     Args:   given: name → file, all of one scale. val: people who were not trained on.
-            runtime: of `engines.runtime.ON_CPU`. threads: None for its own choice. turns: of each
-            network, for each side.
+            runtimes: of `engines.runtime.ON_CPU`. threads: None for their own choice. turns: of
+            each network, for each runtime and side.
     Raises: ValueError: not one scale, no people, or a network that cannot be exported.
             EngineError: the runtime cannot run here. OSError.
     """
@@ -73,15 +73,18 @@ def measure(
     side = SCORED[scale]
     cases = make_cases(load_people(val, scale * side), scale, side, "call", limit=HEADSHOTS)
     ms: dict[str, list[float]] = {name: [] for name in networks}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
-        runtimes = {}
-        for name, path in given.items():
-            files = _halves(path, networks[name], Path(folder))
-            one = runtime_class(runtime)(scale, None, threads=threads, files=files)
-            runtimes[name] = opened.enter_context(one)
-        for px in SIDES[scale]:
-            for name, taken in _in_turns(runtimes, *pictures(px, scale, SLOTS), turns).items():
-                ms[name].append(taken)
+    with tempfile.TemporaryDirectory() as folder:
+        halves = {name: _halves(path, networks[name], Path(folder)) for name, path in given.items()}
+        for runtime in runtimes:
+            with ExitStack() as opened:
+                running = {}
+                for name, files in halves.items():
+                    one = runtime_class(runtime)(scale, None, threads=threads, files=files)
+                    running[name] = opened.enter_context(one)
+                for px in SIDES[scale]:
+                    crop, exemplars = pictures(px, scale, SLOTS)
+                    for name, taken in _in_turns(running, crop, exemplars, turns).items():
+                        ms[name].append(taken)
     middle = SIDES[scale][1]
     return [
         Point(
@@ -117,14 +120,14 @@ def _in_turns(
     return {name: median(times) for name, times in taken.items()}
 
 
-def table(points: list[Point]) -> str:
+def table(points: list[Point], runtimes: list[str]) -> str:
     """The curve as a Markdown table."""
     sides = SIDES[points[0].scale]
     head = [
         "network",
         "parameters",
         f"GMACs, {sides[1]} px",
-        *(f"ms, {side} px" for side in sides),
+        *(f"{runtime} ms, {side} px" for runtime in runtimes for side in sides),
         "over bicubic, dB",
         "over no exemplars, dB",
         "sharpness",
@@ -158,8 +161,8 @@ def main(argv: list[str] | None = None) -> int:
     add("--weights", nargs="+", required=True, help="networks: files, or names of shipped weights")
     add("--scale", type=int, choices=SCALES, default=SCALES[0], help="of shipped weights")
     add("--val", type=Path, required=True, help="people who were not trained on")
-    add("--runtime", choices=ON_CPU, default=ON_CPU[0], help="default %(default)s")
-    add("--threads", type=int, help="of the runtime (default: its own choice)")
+    add("--runtimes", nargs="+", choices=ON_CPU, default=[ON_CPU[0]], help="(%(default)s)")
+    add("--threads", type=int, help="of the runtimes (default: their own choice)")
     add("--turns", type=int, default=20, help="of each network, for each side (%(default)s)")
     add("--markdown", type=Path, help="write the table to this file, too")
     args = parser.parse_args(argv)
@@ -170,8 +173,8 @@ def main(argv: list[str] | None = None) -> int:
         short = [path.name.removesuffix(EXPORTED) for path in files]
         names = short if len(set(short)) == len(short) else [str(path) for path in files]
         given = dict(zip(names, files, strict=True))
-        points = measure(given, args.val, args.runtime, args.threads, args.turns)
-        text = table(points)
+        points = measure(given, args.val, args.runtimes, args.threads, args.turns)
+        text = table(points, args.runtimes)
         print(text)
         if args.markdown:
             with replacing(args.markdown) as part:

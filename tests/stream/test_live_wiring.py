@@ -220,6 +220,9 @@ def test_a_call_takes_the_weights_that_were_asked_for(
         (name,) = learning
         said = capsys.readouterr().err
         assert f"error: --{name} starts from the {WEIGHTS.default} weights" in said
+    assert main(arguments(way, tmp_path, {**values, "network": "small"})) == 2
+    said = capsys.readouterr().err
+    assert said == f"error: no small network for {OTHER_WEIGHTS} weights, x4, is installed\n"
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])

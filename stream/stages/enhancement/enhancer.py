@@ -69,7 +69,8 @@ class Enhancer(Stage):
             detail: 0 shows what is surest, 1 is about as sharp as the truth.
             waits: while the network is made ready for another size of crop, as recordings do; a
             call takes a size that is ready meanwhile, or shows the face as it is.
-            beside: where the network does not run in every frame, no frame waits for it.
+            beside: at quality levels that say so, or where the network does not run in every frame,
+            no frame waits for it.
             open_small: opens the small network of a scale, or says that there is none; asked after
             the full one is open. always_small: where there is one, whatever the quality level.
             personal: runtimes of people whose weights were learnt; for a face that has exemplars,

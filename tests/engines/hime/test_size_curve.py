@@ -12,8 +12,9 @@ import torch
 from engines.hime import size_curve
 from engines.hime.model import Config, Hime
 from engines.hime.network_sizes import sized_config
-from tests.noise_people import make_people
+from engines.runtime import ON_CPU
 from tests.fakes import BicubicRuntime
+from tests.noise_people import make_people
 
 
 class Turns(BicubicRuntime):
@@ -54,12 +55,13 @@ def test_every_network_gets_its_row(
     exported: list[Path] = []
 
     def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
-        exported.append(folder / name)
-        return folder, folder
+        path = folder / f"{name}_{len(exported)}"
+        exported.append(path)
+        return path, path
 
-    def opens(scale: int, precision: None, *, threads: int, files: object) -> Turns:
+    def opens(scale: int, precision: None, *, threads: int, files: tuple[Path, Path]) -> Turns:
         assert threads == 1
-        return Turns(scale, len(exported) - 1)
+        return Turns(scale, exported.index(files[1]))
 
     Turns.asked.clear()
     monkeypatch.setattr(size_curve, "export", export)
@@ -70,11 +72,12 @@ def test_every_network_gets_its_row(
     ]
     out = tmp_path / "curve.md"
     argv = ["--weights", *files, "--val", str(people), "--threads", "1", "--turns", "3"]
+    argv += ["--runtimes", *ON_CPU]
     assert size_curve.main([*argv, "--markdown", str(out)]) == 0
-    assert Turns.asked == [0, 1] * 3 * 4, "in turns, after one for warming up, for every side"
+    assert Turns.asked == [0, 1] * 2 * 3 * 4, "in turns, after one for warming up, for every side"
     head, _, *rows = out.read_text(encoding="utf-8").splitlines()
-    assert head.count("|") == 12
-    assert "ms, 80 px" in head
+    assert head.count("|") == 15
+    assert all(f"{runtime} ms, 80 px" in head for runtime in ON_CPU)
     assert [row.split(" | ")[0] for row in rows] == [f"| {file}" for file in files]
     full, tiny = (float(row.split(" | ")[2]) for row in rows)
     assert full == pytest.approx(6.38, abs=0.01)

@@ -114,6 +114,51 @@ def test_the_time_it_needs_is_told_while_it_works_and_afterwards(call: Call) -> 
     assert call.stage.beside_s == 0.0, "it works within the frames"
 
 
+def test_it_can_work_beside_every_frame(call: Call) -> None:
+    call.stage.apply(replace(FULL, beside=True))
+    call.show()
+    call.runtime.free.clear()
+    for _ in range(4):
+        assert call.show() is not None, "none waits for it"
+    assert len(call.runtime.enhanced) == 1
+    call.runtime.free.set()
+    for number in range(1, 8):
+        call.stage._tracks[1].carried.finish()
+        call.show()
+        assert len(call.runtime.enhanced) >= number
+    assert call.stage.beside_s > 0.0
+    assert threading.get_ident() not in call.runtime.threads
+
+
+def test_the_quality_level_chooses_the_network() -> None:
+    full, small = HeldRuntime(4), HeldRuntime(4)
+    stage = Enhancer(lambda scale: full, Fraction(RATE), open_small=lambda scale: small)
+    before = stage.has_small
+    stage.warm_up()
+    assert (before, stage.has_small) == (False, True)
+
+    def show(index: int) -> None:
+        stage(Frame(SCENE, index, index, Fraction(1, RATE), 0, (face(60.0),), WHOLE_X2))
+
+    show(0)
+    stage.apply(replace(FULL, small=True))
+    show(1)
+    show(2)
+    stage.apply(FULL)
+    show(3)
+    assert (len(full.enhanced), len(small.enhanced)) == (2, 2)
+    stage.close()
+    always = Enhancer(
+        lambda scale: full, Fraction(RATE), open_small=lambda scale: small, always_small=True
+    )
+    always.warm_up()
+    assert not always.has_small, "no level changes it"
+    always.apply(FULL)
+    always(Frame(SCENE, 0, 0, Fraction(1, RATE), 0, (face(60.0),), WHOLE_X2))
+    assert len(small.enhanced) == 3
+    always.close()
+
+
 def test_a_crop_that_jumped_is_waited_for(call: Call) -> None:
     call.show()
     call.show()

@@ -91,6 +91,52 @@ def test_a_known_person_has_the_weights_from_the_decision_on_and_nobody_else() -
     assert not own.is_open
 
 
+class Compiling(BicubicRuntime):
+    """Has sizes compiled when it is asked to."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__(scale)
+        self.ready: set[int] = set()
+        self.wanted: set[int] = set()
+
+    def at_once(self, bucket: int, *, soon: bool = False) -> bool:
+        if soon and bucket not in self.ready:
+            self.wanted.add(bucket)
+        return bucket in self.ready
+
+
+def test_the_other_size_of_network_helps_out_while_one_is_compiled() -> None:
+    full, small = Compiling(4), Compiling(4)
+    runtimes = RuntimeSet(lambda scale: full, open_small=lambda scale: small)
+    before = runtimes.has_small
+    assert runtimes.shipped(4) is full
+    assert (before, runtimes.has_small) == (False, True), "opened with the full one"
+    assert runtimes.chosen(4, 48) is full, "neither is ready: the one that is to be used"
+    assert not runtimes.at_once(1, 4, 48)
+    full.ready = {48}
+    runtimes.small_first = True
+    assert runtimes.chosen(4, 48) is full, "in place of the small one, which is not ready"
+    assert runtimes.at_once(1, 4, 48)
+    assert small.wanted == {48}
+    small.ready = {48, 64}
+    assert runtimes.chosen(4, 48) is small
+    runtimes.small_first = False
+    assert runtimes.chosen(4, 64) is small, "in place of the full one"
+    assert runtimes.chosen(4, 48) is full
+    assert full.wanted == {48, 64}
+    runtimes.close()
+    assert not full.is_open
+    assert not small.is_open
+
+
+def test_without_a_small_network_there_is_the_full_one() -> None:
+    runtimes = RuntimeSet(BicubicRuntime)
+    runtimes.small_first = True
+    assert runtimes.chosen(4, 48) is runtimes.shipped(4)
+    assert not runtimes.has_small
+    runtimes.close()
+
+
 def test_what_a_known_person_will_need_is_made_ready_before() -> None:
     asked: list[tuple[int, bool]] = []
 
