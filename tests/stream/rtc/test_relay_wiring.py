@@ -66,7 +66,7 @@ def test_every_option(
         **{
             "runtime": "onnxruntime-cpu",
             "weights": OTHER_WEIGHTS,
-            "network": "small",
+            "network": "full",
             "turn": ["turn:turn.example"],
             "turn-user": "closeup",
         },
@@ -146,7 +146,7 @@ def test_every_option(
             await until(lambda: strengths, "nothing went through the stages")
             assert (framing[0]["mode"], framing[0]["source_size"]) == ("fixed", (320, 240))
             assert (strengths[0], details[0]) == (0.4, 0.2)
-            assert enhancers[0]["always_small"]
+            assert enhancers[0]["open_small"].__self__.network == "full"
             assert banks[0]["camera"] == compositors[0]["camera"] == CAMERA
             assert client.relay.connections.metrics.counter(FRAMES) > 0
             channel.send('{"strength": 0.7, "detail": 0.9, "framing": "auto"}')
