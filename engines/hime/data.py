@@ -115,6 +115,11 @@ class Batch:
     truth: Tensor
     """(B, 3, s b, s b)"""
 
+    def to(self, device: torch.device) -> Batch:
+        """The same there."""
+        parts = (self.crop, self.exemplars, self.validity, self.truth)
+        return Batch(*(part.to(device) for part in parts))
+
 
 class Batches(Dataset[Batch]):
     """Batch number `index` of a training run."""

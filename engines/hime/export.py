@@ -27,10 +27,12 @@ from torch import Tensor, nn
 from engines.errors import reported
 from engines.files import replacing
 from engines.hime.checkpoint import load_network
-from engines.hime.model import Config, Features, Hime
+from engines.hime.model import Features, Hime
 
 OPSET = 19  # 20 spells some modes in a way that TensorRT's parser misreads
 PREFIX = "network."
+KINDS = (("pixels", "similarity"), ("pixels", "average"))
+"""Alignment and aggregation of the networks that the runtimes know, of any size."""
 
 
 class Encode(nn.Module):
@@ -66,11 +68,11 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
 
     Args:   folder: where to write. name: of the files, without endings.
     Raises: ValueError: an exported half differs from the network by more than float32 rounding, or
-            the network is an ablation: the runtimes know one network only.
+            the network is an ablation that the runtimes do not know.
     """
-    if network.config != Config(scale=network.config.scale):
+    if (network.config.alignment, network.config.aggregation) not in KINDS:
         raise ValueError(
-            f"only the default network is exported, not one with alignment "
+            f"only the product's kind of network is exported, not one with alignment "
             f'"{network.config.alignment}" and aggregation "{network.config.aggregation}"'
         )
     network = network.eval()

@@ -24,6 +24,7 @@ from torch import Tensor
 from engines.errors import reported
 from engines.files import replacing
 from engines.hime.data import Rng, shrink_bicubic, to_tensor
+from engines.hime.devices import DEFAULT, device_of
 from engines.hime.people import Person, cut, load_people
 from engines.hime.spynet import SIDE, SpyNet, warp
 
@@ -36,10 +37,10 @@ RATE = 3e-4
 """Falls to a tenth in the last third of the samples."""
 
 
-def motion(count: int, side: int, rng: Rng) -> Tensor:
+def motion(count: int, side: int, rng: Rng, device: torch.device | None = None) -> Tensor:
     """Smooth random flows: (count, 2, side, side), px, (x, y).
 
-    Args: count: how many. side: px. rng: decides.
+    Args: count: how many. side: px. rng: decides. device: where they are made.
     """
     middle = (side - 1) / 2
     y, x = np.mgrid[:side, :side] - middle
@@ -52,26 +53,34 @@ def motion(count: int, side: int, rng: Rng) -> Tensor:
         flow[1] = s * x + c * y - y + dy
     knots = rng.normal(0, BEND * side, (count, 2, KNOTS, KNOTS)).astype(np.float32)
     bend = F.interpolate(
-        torch.from_numpy(knots), size=(side, side), mode="bicubic", align_corners=True
+        torch.from_numpy(knots).to(device), size=(side, side), mode="bicubic", align_corners=True
     )
-    return torch.from_numpy(flows) + bend
+    return torch.from_numpy(flows).to(device) + bend
 
 
-def pairs(people: list[Person], count: int, scale: int, size: int, rng: Rng) -> tuple[Tensor, ...]:
+def pairs(
+    people: list[Person],
+    count: int,
+    scale: int,
+    size: int,
+    rng: Rng,
+    device: torch.device | None = None,
+) -> tuple[Tensor, ...]:
     """Crops, moved pictures (count, 3, size, size), and the flow in px of `SIDE`.
 
     Args: people: whose photos. count: how many. scale, size: of the crops. rng: decides.
+          device: where they are made; only the photos are cut on the CPU.
     """
     big = scale * size
     photos = []
     for _ in range(count):
         own = people[int(rng.integers(len(people)))].photos
         photos.append(cut(own[int(rng.integers(len(own)))], big, 1.0, (0.0, 0.0)))
-    still = to_tensor(photos)
-    flow = motion(count, big, rng)
+    still = to_tensor(photos).to(device)
+    flow = motion(count, big, rng, device)
     # warped, it shows at p what the photo has at p + flow(p): the photo is the exemplar
     crop = shrink_bicubic(warp(still, flow), scale)
-    light = torch.from_numpy(rng.normal(1, 0.06, (count, 1, 1, 1)).astype(np.float32))
+    light = torch.from_numpy(rng.normal(1, 0.06, (count, 1, 1, 1)).astype(np.float32)).to(device)
     shrunk = F.avg_pool2d((still * light).clamp(0, 1), scale)
     seen = F.interpolate(flow, size=(SIDE, SIDE), mode="area") * (SIDE / big)
     return crop, shrunk, seen
@@ -93,20 +102,22 @@ def end_point_error(flows: list[Tensor], truth: Tensor) -> Tensor:
 def learn(
     network: SpyNet, people: list[Person], samples: int, scale: int, size: int, seed: int
 ) -> tuple[float, float]:
-    """Train in place.
+    """Train in place, on the device of the network.
 
     Args:    samples: how many. scale, size: of the crops. seed: of the motions.
     Returns: end-point error of the last level over the last tenth of the samples, and what it
              would be for a flow of zero; px of `SIDE`.
     """
     rng = np.random.default_rng(seed)
+    device = next(network.parameters()).device
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     steps = max(1, samples // BATCH)
-    found, still = [], []
+    found: list[Tensor] = []
+    still: list[Tensor] = []
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = RATE * (0.1 if step > steps * 2 // 3 else 1.0)
-        crop, moved, truth = pairs(people, BATCH, scale, size, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        crop, moved, truth = pairs(people, BATCH, scale, size, rng, device)
+        with torch.autocast(device.type, torch.bfloat16):
             flows = network.pyramid(crop, moved)
         loss = end_point_error(flows, truth)
         optimiser.zero_grad(set_to_none=True)
@@ -114,9 +125,10 @@ def learn(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         if step >= steps * 9 // 10:
-            found.append(float((flows[-1].detach() - truth).norm(dim=1).mean()))
-            still.append(float(truth.norm(dim=1).mean()))
-    return float(np.mean(found)), float(np.mean(still))
+            # numbers leave the device at the end only: to ask for one would halt it
+            found.append((flows[-1].detach() - truth).norm(dim=1).mean())
+            still.append(truth.norm(dim=1).mean())
+    return float(torch.stack(found).mean()), float(torch.stack(still).mean())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -128,13 +140,14 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--size", type=int, default=16, help="side of the crops, px (default 16)")
     p.add_argument("--samples", type=int, default=20_000)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--device", default=DEFAULT)
     args = p.parse_args(argv)
     try:
         if args.samples < BATCH or args.size < 8:
             raise ValueError(f"--samples must be {BATCH} or more, --size 8 or more")
         people = load_people(args.data, args.scale * args.size)
         torch.manual_seed(args.seed)
-        network = SpyNet()
+        network = SpyNet().to(device_of(args.device))
         start = time.monotonic()
         found, still = learn(network, people, args.samples, args.scale, args.size, args.seed)
         with replacing(args.out) as part:

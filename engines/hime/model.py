@@ -62,6 +62,12 @@ class Config:
     """Residual blocks for the crop's half of g() alone; likewise."""
     up_channels: tuple[int, ...] = ()
     """Channels after each doubling but the last; those that are not given have `channels`."""
+    refined: bool = True
+    """Whether a residual flow refines the alignment of each exemplar's detail; else it stays where
+    it is, and g() only weighs it. Sampling costs a narrow network as much as a wide one."""
+    direct: bool = False
+    """Whether the enlarged picture is made in one step from the grid of the crop, not by
+    doublings."""
 
 
 class Features(NamedTuple):
@@ -149,14 +155,16 @@ class Reconstruction(nn.Module):
         c = config.channels
         self.scale = config.scale
         self.body = blocks(config.rec_blocks, c)
-        doublings = config.scale.bit_length() - 1
+        self.step = config.scale if config.direct else 2
+        doublings = 1 if config.direct else config.scale.bit_length() - 1
         given = config.up_channels[: doublings - 1]
         widths = (c, *given, *[c] * (doublings - 1 - len(given)))
-        self.ups = nn.ModuleList(nn.Conv2d(a, 4 * b, 3, padding=1) for a, b in pairwise(widths))
+        ups = [nn.Conv2d(a, 4 * b, 3, padding=1) for a, b in pairwise(widths)]
+        self.ups = nn.ModuleList(ups)
         # the last doubling makes the picture directly: no layer runs at the output's resolution
-        self.last = nn.Conv2d(widths[-1], 12, 3, padding=1)
-        for conv in (*self.ups, self.last):
-            icnr_(conv.weight, 2)
+        self.last = nn.Conv2d(widths[-1], 3 * self.step**2, 3, padding=1)
+        for conv, factor in (*((up, 2) for up in ups), (self.last, self.step)):
+            icnr_(conv.weight, factor)
         if config.alignment == "pixels":
             self.gain = nn.Conv2d(c, config.scale**2, 3, padding=1)
             nn.init.zeros_(self.gain.weight)
@@ -181,7 +189,7 @@ class Reconstruction(nn.Module):
             shown = F.pixel_shuffle(2 * torch.sigmoid(self.gain(x)) * merged, self.scale)
         for up in self.ups:
             x = F.leaky_relu(F.pixel_shuffle(up(x), 2), 0.1)
-        made = self.enlarge(crop) + F.pixel_shuffle(self.last(x), 2).to(crop.dtype)
+        made = self.enlarge(crop) + F.pixel_shuffle(self.last(x), self.step).to(crop.dtype)
         return made if shown is None else made + shown.to(crop.dtype)
 
 
@@ -205,7 +213,9 @@ class Hime(nn.Module):
         weighted = config.aggregation == "similarity"
         self.aggregation = Aggregation(c) if weighted else Pooling(config.aggregation == "maximum")
         self.transfer = (
-            DetailTransfer(c, config.scale, config.offset_blocks) if self.in_pixels else None
+            DetailTransfer(c, config.scale, config.offset_blocks, config.refined)
+            if self.in_pixels
+            else None
         )
         self.reconstruction = Reconstruction(config)
         self.register_buffer("luma", torch.tensor(LUMA).view(1, 3, 1, 1), persistent=False)

@@ -8,10 +8,10 @@ import sys
 import tomllib
 from pathlib import Path
 
-import torch
-
+from engines.hime.devices import DEFAULT
 from engines.hime.licences import licence_list
 from engines.hime.model import AGGREGATIONS, ALIGNMENTS
+from engines.hime.network_sizes import FULL, SIZES
 from engines.hime.variations import VARIATIONS
 
 
@@ -68,6 +68,12 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--alignment", choices=ALIGNMENTS, default=ALIGNMENTS[0], help="table 2")
     p.add_argument("--aggregation", choices=AGGREGATIONS, default=AGGREGATIONS[0], help="table 3")
+    p.add_argument(
+        "--size",
+        choices=SIZES,
+        default=FULL,
+        help="of the network: engines.hime.network_sizes (default %(default)s)",
+    )
     p.add_argument(
         "--paper",
         action="store_true",
@@ -152,7 +158,7 @@ def options(description: str) -> argparse.ArgumentParser:
     p.add_argument(
         "--workers", type=int, default=1, help="makers of batches; each holds all photos in memory"
     )
-    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--device", default=DEFAULT)
     return p
 
 

@@ -102,7 +102,8 @@ class SpyNet(nn.Module):
         flow = F.interpolate(
             flow, size=(h, w), mode="bilinear", align_corners=False, antialias=True
         )
-        return flow * flow.new_tensor((w / SIDE, h / SIDE)).view(1, 2, 1, 1)
+        # no tensor of the two factors: to copy one to a GPU would halt it
+        return torch.cat((flow[:, :1] * (w / SIDE), flow[:, 1:] * (h / SIDE)), dim=1)
 
 
 def load_flow(path: Path) -> dict[str, Tensor]:

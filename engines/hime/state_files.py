@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from engines.files import replacing
 
@@ -69,5 +70,6 @@ def follow(ema: nn.Module, network: nn.Module, step: int, keep: float) -> None:
     """
     # the average of a young run should not be made of its first values
     keep = min(keep, (1 + step) / (10 + step))
-    for mean, value in zip(ema.parameters(), network.parameters(), strict=True):
-        mean.lerp_(value, 1 - keep)
+    # on a GPU one launch for all, not one for each
+    average = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+    average(list(ema.parameters()), list(network.parameters()), 0)

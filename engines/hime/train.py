@@ -40,6 +40,7 @@ from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
 from engines.hime.data import Batch, load_people
+from engines.hime.devices import device_of
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
 from engines.hime.face_features import FaceFeatures, load_features
@@ -54,6 +55,7 @@ from engines.hime.losses import (
 )
 from engines.hime.memory import keep_memory
 from engines.hime.model import Config, Hime
+from engines.hime.network_sizes import FULL, sized_config
 from engines.hime.options import parse
 from engines.hime.origins import allowed_origins, permit_of
 from engines.hime.paper_sizes import paper_config
@@ -126,7 +128,10 @@ def configured(args: argparse.Namespace) -> Config:
     Raises: ValueError: they do not fit together.
     """
     if not args.paper:
-        return Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+        kind = Config(args.scale, alignment=args.alignment, aggregation=args.aggregation)
+        return sized_config(kind, args.size)
+    if args.size != FULL:
+        raise ValueError("--paper has its own sizes: leave out --size")
     if args.alignment == "pixels":
         raise ValueError("--paper needs --alignment deformable, flow or none")
     return paper_config(args.scale, args.alignment, args.aggregation)
@@ -139,7 +144,7 @@ def begin(args: argparse.Namespace) -> Run:
     """
     if args.perceptual and not args.features:
         raise ValueError("--perceptual needs --features, a file with the weights of a network")
-    device = torch.device(args.device)
+    device = device_of(args.device)
     torch.manual_seed(args.seed)
     network = Hime(configured(args))
     if args.flow:

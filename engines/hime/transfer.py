@@ -44,18 +44,16 @@ def resample(packed: Tensor, offset: Tensor, kernel: Tensor, scale: int) -> Tens
     with torch.autocast(packed.device.type, enabled=False):
         wide = F.pad(offset.float(), (2, 2, 2, 2), mode="replicate")
         fine = F.conv2d(wide, kernel.repeat(2, 1, 1, 1), groups=2)
-        fine = F.pixel_shuffle(fine, scale)
-        height, width = scale * h, scale * w
-        x = torch.arange(width, device=packed.device, dtype=torch.float32).view(1, 1, width)
-        y = torch.arange(height, device=packed.device, dtype=torch.float32).view(1, height, 1)
         # align_corners=False: pixel i has its centre at (2 i + 1) / size - 1
-        grid = torch.stack(
-            ((2 * (x + fine[:, 0]) + 1) / width - 1, (2 * (y + fine[:, 1]) + 1) / height - 1),
-            dim=-1,
-        )
+        across, down = torch.eye(2, device=packed.device).view(2, 1, 2, 1, 1)
+        # no tensor of two numbers: a copy to a card halts it, and no CUDA graph can record one
+        size = across * (scale * w) + down * (scale * h)
+        y, x = (torch.arange(scale * n, device=packed.device) for n in (h, w))
+        place = across * x + down * y.unsqueeze(1)  # (1, 2, s h, s w)
+        grid = (2 * (F.pixel_shuffle(fine, scale) + place) + 1) / size - 1
         sampled = F.grid_sample(
             F.pixel_shuffle(packed.float(), scale),
-            grid,
+            grid.permute(0, 2, 3, 1),
             mode="bilinear",
             padding_mode="zeros",
             align_corners=False,
@@ -66,17 +64,19 @@ def resample(packed: Tensor, offset: Tensor, kernel: Tensor, scale: int) -> Tens
 class DetailTransfer(nn.Module):
     """Refines the alignment of each exemplar's detail, and merges the detail of all."""
 
-    def __init__(self, channels: int, scale: int, offset_blocks: int) -> None:
+    def __init__(self, channels: int, scale: int, offset_blocks: int, refined: bool = True) -> None:
         super().__init__()
         c, cells = channels, scale**2
-        self.scale = scale
+        self.scale, self.refined = scale, refined
         self.from_exemplar = nn.Conv2d(c, c, 3, padding=1)
         self.from_crop = nn.Conv2d(c, c, 3, padding=1, bias=False)
-        self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
-        self.body = blocks(offset_blocks, c)
-        self.up = nn.Conv2d(c, 4 * c, 3, padding=1)
+        if offset_blocks:
+            self.down = nn.Conv2d(c, c, 3, stride=2, padding=1)
+            self.body = blocks(offset_blocks, c)
+            self.up = nn.Conv2d(c, 4 * c, 3, padding=1)
+        self.coarse = offset_blocks > 0
         self.refine = ResidualBlock(c)
-        self.out = nn.Conv2d(c, 2 + cells, 3, padding=1)
+        self.out = nn.Conv2d(c, 2 * refined + cells, 3, padding=1)
         self.merge = nn.Conv2d(cells, c, 3, padding=1, bias=False)  # no exemplar, no change
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(bias_of(self.out))
@@ -96,11 +96,17 @@ class DetailTransfer(nn.Module):
         b, n = query.shape[:2]
         key = self.from_crop(low).unsqueeze(1)
         wide = F.leaky_relu((query + key).flatten(0, 1), 0.1)
-        deep = self.body(F.leaky_relu(self.down(wide), 0.1))
-        x = self.refine(wide + F.pixel_shuffle(self.up(deep), 2))
-        offset, score = self.out(x).split((2, self.scale**2), dim=1)
-        offset = REACH_PX * torch.tanh(offset.float())
-        moved = resample(detail.flatten(0, 1), offset, kernel, self.scale)
+        x = self.refine(wide + self._from_afar(wide) if self.coarse else wide)
+        moved, score = detail.float(), self.out(x)
+        if self.refined:
+            offset, score = score.split((2, self.scale**2), dim=1)
+            offset = REACH_PX * torch.tanh(offset.float())
+            sampled = resample(detail.flatten(0, 1), offset, kernel, self.scale)
+            moved = torch.unflatten(sampled, 0, (b, n))
         share = torch.unflatten(torch.sigmoid(score.float()), 0, (b, n)) * weight
-        moved = torch.unflatten(moved, 0, (b, n))
         return (share * moved).sum(dim=1) / (share.sum(dim=1) + FADE)
+
+    def _from_afar(self, wide: Tensor) -> Tensor:
+        """What the blocks at half resolution see, (N, C, h, w)."""
+        deep = self.body(F.leaky_relu(self.down(wide), 0.1))
+        return F.pixel_shuffle(self.up(deep), 2)

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from engines.alignment import align
 from engines.errors import reported
-from engines.hime.cases import SLOTS, Case, make_cases
+from engines.hime.cases import Case, make_cases
 from engines.hime.counts import numbers
 from engines.hime.data import load_people, to_images, to_tensor
 from engines.hime.evaluate import outputs, scored
@@ -220,14 +220,14 @@ def markdown(rows: list[tuple[str, ...]], titles: tuple[str, ...]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def sheet(found: dict[str, Trained], cases: list[Case], path: Path) -> None:
+def sheet(found: dict[str, Trained], cases: list[Case], exemplars: int, path: Path) -> None:
     """Save some faces, evenly over all people, a column for each network.
 
-    Args: found: by name. cases: headshots. path: .png or .jpg.
+    Args: found: by name. cases: headshots. exemplars: how many each has. path: .png or .jpg.
     """
     some = [cases[int(i)] for i in spread(len(cases), SHEET)]
     columns = {"input": torch.stack([case.crop for case in some]), "bicubic": bicubic(some)}
-    columns |= {name: pictures(trained.network, some, SLOTS) for name, trained in found.items()}
+    columns |= {n: pictures(trained.network, some, exemplars) for n, trained in found.items()}
     write_sheet(path, columns | {"truth": torch.stack([case.truth for case in some])})
 
 
@@ -276,8 +276,7 @@ def tell_quality(args: argparse.Namespace) -> None:
     side, counts = SIDES[args.scale], numbers(args.counts)
     found, absent = available(args.runs, args.weights, args.scale)
     people = load_people(args.data, side * args.scale)
-    slots = max(SLOTS, *counts)
-    cases = make_cases(people, args.scale, side, "clean", args.limit, slots, least=8)
+    cases = make_cases(people, args.scale, side, "clean", args.limit, max(counts), least=8)
     rows = compare(found, cases, counts, Recogniser() if args.identity else None)
     title = f"{len(cases)} headshots, {side} px x{args.scale}, clean"
     table = markdown([row.cells() for row in rows], TITLES)
@@ -291,7 +290,7 @@ def tell_quality(args: argparse.Namespace) -> None:
     if args.markdown:
         args.markdown.write_text(f"### {title}\n\n{table}\n{left_out}")
     if args.sheet:
-        sheet(found, cases, args.sheet)
+        sheet(found, cases, max(counts), args.sheet)
 
 
 def main(argv: list[str] | None = None) -> int:

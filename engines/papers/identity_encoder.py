@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from engines.errors import reported
 from engines.files import replacing
 from engines.hime.data import Rng, to_tensor
+from engines.hime.devices import DEFAULT, device_of
 from engines.hime.people import Person, cut, load_people
 from engines.hime.state_files import read_state
 
@@ -121,26 +122,28 @@ def pairs(people: list[Person], count: int, side: int, rng: Rng) -> tuple[Tensor
 
 
 def learn(network: IdentityEncoder, people: list[Person], samples: int, seed: int) -> float:
-    """Train in place.
+    """Train in place, on the device of the network.
 
     Args:    people: with two photos or more. samples: pairs. seed: decides which.
     Returns: share of right answers over the last quarter.
     """
     rng = np.random.default_rng(seed)
+    device = next(network.parameters()).device
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     steps = max(1, samples // BATCH)
-    right = []
+    right: list[Tensor] = []
     for step in range(steps):
-        one, other, same = pairs(people, BATCH, network.config.side, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        drawn = pairs(people, BATCH, network.config.side, rng)
+        one, other, same = (part.to(device) for part in drawn)
+        with torch.autocast(device.type, torch.bfloat16):
             told = network.same(one, other)
         loss = F.binary_cross_entropy_with_logits(told.float(), same)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step >= steps * 3 // 4:
-            right.append(float(((told > 0) == (same > 0.5)).float().mean()))
-    return float(np.mean(right))
+            right.append(((told > 0) == (same > 0.5)).float().mean())
+    return float(torch.stack(right).mean())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -150,6 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--out", type=Path, required=True, help="the weights (.pt)")
     p.add_argument("--samples", type=int, default=20_000, help="pairs of headshots")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--device", default=DEFAULT)
     args = p.parse_args(argv)
     try:
         if args.samples < BATCH:
@@ -159,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         if len(people) < 2:
             raise ValueError(f"{args.data}: needs two people of two photos or more")
         torch.manual_seed(args.seed)
-        network = IdentityEncoder(config)
+        network = IdentityEncoder(config).to(device_of(args.device))
         start = time.monotonic()
         right = learn(network, people, args.samples, args.seed)
         with replacing(args.out) as part:

@@ -110,5 +110,7 @@ def run(network: Network, crop: Tensor, exemplars: Tensor) -> Tensor:
 
     Args: crop: (B, 3, h, w). exemplars: (B, S, 3 or 4, s h, s w), all valid.
     """
-    made: Tensor = network(crop, exemplars, torch.ones(exemplars.shape[:2]))
-    return made.float().clamp(0, 1)
+    device = next(network.parameters()).device
+    validity = torch.ones(exemplars.shape[:2], device=device)
+    made: Tensor = network(crop.to(device), exemplars.to(device), validity)
+    return made.float().clamp(0, 1).cpu()

@@ -110,14 +110,16 @@ class Duel:
 
 
 def begin(network: Gwainet | Pwave, steps: int, adversarial: bool) -> Duel:
-    """A training from the first step.
+    """A training from the first step, on the device of the network.
 
-    Args: steps: of the whole training. adversarial: with a critic at the end.
+    Args: network: on its device already. steps: of the whole training. adversarial: with a
+          critic at the end.
     """
     critic: nn.Module | None = None
     if adversarial:
         side = SIDES[network.scale] * network.scale
         critic = Cnet(side) if isinstance(network, Gwainet) else Discriminator()
+        critic = critic.to(next(network.parameters()).device)
     betas = (0.5, 0.9) if isinstance(network, Gwainet) else (0.0, 0.99)
     opponent = torch.optim.Adam(critic.parameters(), betas=betas) if critic is not None else None
     ema = copy.deepcopy(network).eval().requires_grad_(False)
@@ -127,7 +129,7 @@ def begin(network: Gwainet | Pwave, steps: int, adversarial: bool) -> Duel:
 def _made(duel: Duel, batch: Batch) -> tuple[Tensor, Losses]:
     """The pictures and the content losses."""
     network, given = duel.network, (batch.crop, batch.exemplars, batch.validity)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(batch.crop.device.type, torch.bfloat16):
         if isinstance(network, Gwainet):
             picture = network(*given)
             return picture, {"content": F.l1_loss(picture, batch.truth)}
@@ -140,7 +142,7 @@ def _made(duel: Duel, batch: Batch) -> tuple[Tensor, Losses]:
 def _warped(network: Gwainet, batch: Batch) -> Losses:
     """The first stage of GWAInet: the guide, laid over the crop, against the truth."""
     guide, weight = chosen(batch.exemplars, batch.validity)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(guide.device.type, torch.bfloat16):
         moved = network.warp(batch.crop, guide)
     return {"warp": ((moved - batch.truth).abs() * weight).mean()}
 
@@ -148,9 +150,11 @@ def _warped(network: Gwainet, batch: Batch) -> Losses:
 def learn(duel: Duel, batch: Batch, rate: float) -> Losses:
     """One step of training; returns the losses, unweighted.
 
-    Args: batch: of crops with exemplars as they are. rate: of learning, for this step.
+    Args: batch: of crops with exemplars as they are, on any device. rate: of learning, for this
+          step.
     """
     stage, network = duel.stage, duel.network
+    batch = batch.to(next(network.parameters()).device)
     for group in duel.optimiser.param_groups:
         group["lr"] = rate * group.get("share", 1.0)
         if isinstance(network, Gwainet) and stage == "adversarial":

@@ -17,17 +17,18 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import sys
 import time
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from engines.errors import reported
 from engines.hime import train as hime_train
 from engines.hime.cases import Case, make_cases
-from engines.hime.data import Batch, load_people
+from engines.hime.data import load_people
+from engines.hime.devices import DEFAULT, device_of
 from engines.hime.loader import batches
 from engines.hime.measures import psnr
 from engines.hime.memory import keep_memory
@@ -76,6 +77,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--save", type=float, default=240, help="seconds between checkpoints")
     p.add_argument("--workers", type=int, default=1)
+    p.add_argument(
+        "--made",
+        type=float,
+        default=0.0,
+        help="share of exemplars that are made from the photo itself; above 0, those of people "
+        "with one photo all are (default 0)",
+    )
+    p.add_argument("--device", default=DEFAULT)
     args = p.parse_args(argv)
     if args.batch < 4 or args.batch % 4 or args.samples < args.batch:
         p.error("--batch must be a multiple of 4, and --samples at least as many")
@@ -102,7 +111,8 @@ def for_hime(args: argparse.Namespace) -> list[str]:
     words += ["--val", str(args.val), "--out", str(args.out), "--scale", str(min(args.scale, 8))]
     words += ["--steps", str(args.samples // args.batch), "--sizes", f"{side}:1"]
     words += [f"--batch={args.batch * side**2 // 32**2 or 1}", "--clean=1", f"--seed={args.seed}"]
-    words += [f"--save={args.save}", f"--workers={args.workers}", "--device=cpu"]
+    words += [f"--save={args.save}", f"--workers={args.workers}", f"--device={args.device}"]
+    words += [f"--made={args.made}"]
     words += ["--warmup", str(min(200, args.samples // args.batch // 10))]
     words += [f"--alignment={aligned}", "--lr", str(args.lr or 7e-4)]
     if args.network in (SMALL, LARGE):
@@ -137,11 +147,15 @@ def gain(network: Gwainet | Pwave, cases: list[Case], exemplars: int) -> float:
 def report(duel: recipes.Duel, out: Path, cases: list[Case], losses: list[recipes.Losses]) -> None:
     """Save the checkpoint, measure, and add to the log and the screen.
 
-    Args: out: the run's folder. cases: held-out ones. losses: since the last report.
+    Args:   out: the run's folder. cases: held-out ones. losses: since the last report.
+    Raises: ValueError: a loss is no number, the training has diverged; the last checkpoint stays.
     """
-    duel.save(out / "checkpoint.pt")
+    # numbers leave the device here only: to ask for one in every step would halt it
     names = sorted({name for one in losses for name in one})
     means = {n: float(torch.stack([x[n] for x in losses if n in x]).mean()) for n in names}
+    if not all(map(math.isfinite, means.values())):
+        raise ValueError(f"diverged before step {duel.step}; a smaller --lr may help")
+    duel.save(out / "checkpoint.pt")
     three, none = (gain(duel.ema, cases, n) for n in (3, 0))
     with (out / "log.csv").open("a", newline="") as log:
         writer = csv.writer(log)
@@ -161,10 +175,11 @@ def train(args: argparse.Namespace) -> None:
     people = load_people(args.val, side * args.scale)
     cases = make_cases(people, args.scale, side, "clean", CASES, least=8)
     torch.manual_seed(args.seed)
+    device = device_of(args.device)
     network = build(args.network, args.scale, args.average)
     assert isinstance(network, Gwainet | Pwave)
-    duel = recipes.begin(network, steps, not args.no_critic)
-    duel.identity = load_encoder(args.identity) if args.identity else None
+    duel = recipes.begin(network.to(device), steps, not args.no_critic)
+    duel.identity = load_encoder(args.identity).to(device) if args.identity else None
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
     if checkpoint.exists():
@@ -176,24 +191,12 @@ def train(args: argparse.Namespace) -> None:
     losses: list[recipes.Losses] = []
     start = time.monotonic()
     for batch in batches(shared, duel.step):
-        losses.append(learn_one(duel, batch, hime_train.rate(duel.step, shared)))
+        losses.append(recipes.learn(duel, batch, hime_train.rate(duel.step, shared)))
         if time.monotonic() - start > args.save:
             report(duel, args.out, cases, losses)
             losses, start = [], time.monotonic()
     if losses:
         report(duel, args.out, cases, losses)
-
-
-def learn_one(duel: recipes.Duel, batch: Batch, rate: float) -> dict[str, Tensor]:
-    """One step; a loss that is no number ends the training, and the last checkpoint stays.
-
-    Args:   batch, rate: as of `recipes.learn`.
-    Raises: ValueError: the training has diverged.
-    """
-    told = recipes.learn(duel, batch, rate)
-    if not all(bool(torch.isfinite(value)) for value in told.values()):
-        raise ValueError(f"diverged in step {duel.step}; a smaller --lr may help")
-    return told
 
 
 def main(argv: list[str] | None = None) -> int:

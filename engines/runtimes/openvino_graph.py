@@ -149,17 +149,27 @@ def _mean_nodes(model: Any) -> list[Any]:
 
 
 def _sampling(model: Any) -> set[str]:
-    """Names of the nodes from the bounded offsets over the sampler to the merged detail.
+    """Names of the nodes from the bounded offsets over the sampler to the merged detail; where no
+    detail is sampled, those that merge it.
 
     Raises: ValueError: the file holds another network.
     """
+    merged = [mean for mean in _mean_nodes(model) if "hr" not in _inputs(mean)]
+    if len(merged) != 1:
+        raise ValueError("the detail is not merged as in HIME")
+    if not any(node.get_type_name() == "GridSample" for node in model.get_ordered_ops()):
+        shares = [n for n in _upstream(merged[0]).values() if n.get_type_name() == "Sigmoid"]
+        return _sources(merged[0]).difference(*(_sources(share) for share in shares))
     sampler = _only(model, "GridSample")
-    merged = [mean for mean in _mean_nodes(model) if mean.get_name() in _readers(sampler)]
-    if not merged:
-        raise ValueError("the sampled detail is not merged as in HIME")
     between = _readers(sampler) & _sources(merged[0])
     positions = _sources(sampler) - _sources_of_offsets(sampler)
     return between | positions
+
+
+def _inputs(node: Any) -> set[str]:
+    """Names of the model's inputs that a node depends on."""
+    found = _upstream(node).values()
+    return {n.get_friendly_name() for n in found if n.get_type_name() == "Parameter"}
 
 
 def _enlarging_pad(model: Any) -> Any:

@@ -9,14 +9,12 @@ whether all of it is there (RFC 9559, 6.2).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-MOST_BYTES = 1 << 20
-"""Of a box that is read as a whole; those that are needed are far smaller."""
-MOST_BOXES = 10_000
+from stream.media.mp4_boxes import LEAST_HEADER, Box, content, only, track
+
 SEGMENT, EBML = 0x18538067, 0x1A45DFA3
 UNKNOWN_SIZE = (1 << 56) - 1
 """Of an element that was written before its end was known (RFC 8794, 6.2)."""
@@ -33,7 +31,7 @@ def edit_list_end(path: Path, track_id: int) -> ShownUntil | None:
     """Of a track of an mp4 or mov, by its number there; None where no edit list says so."""
     try:
         with path.open("rb") as file:
-            moov = _only(file, 0, path.stat().st_size, b"moov")
+            moov = only(file, Box(0, path.stat().st_size), b"moov")
             return None if moov is None else _end_in(file, moov, track_id)
     except (OSError, struct.error):
         return None
@@ -54,30 +52,16 @@ def is_cut_off(path: Path) -> bool | None:
         return None
 
 
-class _Box(NamedTuple):
-    begin: int
-    end: int
-
-
-def _end_in(file: BinaryIO, moov: _Box, track_id: int) -> ShownUntil | None:
-    header = _bytes(file, _only(file, *moov, b"mvhd"))
+def _end_in(file: BinaryIO, moov: Box, track_id: int) -> ShownUntil | None:
+    header = content(file, only(file, moov, b"mvhd"), LEAST_HEADER)
     # Of fragments the edit list does not know how many there will be.
-    if header is None or _only(file, *moov, b"mvex"):
+    if header is None or only(file, moov, b"mvex"):
         return None
     (scale,) = struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)
-    for name, track in _boxes(file, *moov):
-        if name != b"trak":
-            continue
-        told = _bytes(file, _only(file, *track, b"tkhd"))
-        edits = _only(file, *track, b"edts")
-        if told is None or edits is None:
-            continue
-        (number,) = struct.unpack_from(">I", told, 20 if told[0] == 1 else 12)
-        listed = _bytes(file, _only(file, *edits, b"elst"))
-        if number == track_id and listed is not None and scale:
-            lasting = _sum_of(listed)
-            return ShownUntil(Fraction(lasting, scale), Fraction(1, scale)) if lasting else None
-    return None
+    edits = only(file, track(file, moov, track_id), b"edts", b"elst")
+    listed = content(file, edits, LEAST_HEADER)
+    lasting = _sum_of(listed) if listed is not None and scale else None
+    return ShownUntil(Fraction(lasting, scale), Fraction(1, scale)) if lasting else None
 
 
 def _sum_of(edits: bytes) -> int | None:
@@ -89,35 +73,6 @@ def _sum_of(edits: bytes) -> int | None:
         return None
     durations = [struct.unpack_from(kind, edits, 8 + size * one)[0] for one in range(count)]
     return sum(durations) if all(durations) else None
-
-
-def _only(file: BinaryIO, begin: int, end: int, name: bytes) -> _Box | None:
-    return next((box for found, box in _boxes(file, begin, end) if found == name), None)
-
-
-def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, _Box]]:
-    """Name, and where the content is, of the boxes side by side. Raises: struct.error."""
-    for _ in range(MOST_BOXES):
-        if begin + 8 > end:
-            return
-        file.seek(begin)
-        size, name = struct.unpack(">I4s", file.read(8))
-        head = 8
-        if size == 1:
-            (size,) = struct.unpack(">Q", file.read(8))
-            head = 16
-        size = size or end - begin
-        if size < head:
-            return
-        yield name, _Box(begin + head, min(end, begin + size))
-        begin += size
-
-
-def _bytes(file: BinaryIO, box: _Box | None) -> bytes | None:
-    if box is None or not 16 <= box.end - box.begin <= MOST_BYTES:
-        return None
-    file.seek(box.begin)
-    return file.read(box.end - box.begin)
 
 
 def _element(file: BinaryIO) -> tuple[int, int]:

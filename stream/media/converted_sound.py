@@ -14,12 +14,15 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
 from stream.errors import InputError
 from stream.media.sandbox.sandboxed_sound import open_sound
+from stream.media.sources.file_source import open_recording
 from stream.media.sources.sound_source import SoundFormat
+from stream.media.tracks import codec_of
 
 AAC_BITS_A_CHANNEL = 128_000
 """A second: next to no audible loss."""
@@ -101,6 +104,27 @@ class ConvertedSound:
         frame.pts = self._position
         self._position = (self._position or 0) + samples.shape[1]
         return frame
+
+
+def lacks_header(stream: Stream, path: Path) -> bool:
+    """Whether it is AAC that says neither in the file's header (AudioSpecificConfig, ISO 14496-3)
+    nor in its packets (ADTS) how it is coded: .mkv refuses such packets, and nobody plays an .mp4
+    that FFmpeg makes of them.
+
+    Args:   path: of its recording.
+    Raises: InputError: it cannot be opened.
+    """
+    if codec_of(stream) != "aac" or not isinstance(stream, AudioStream):
+        return False
+    if stream.codec_context is None or stream.codec_context.extradata:
+        return False
+    with open_recording(path) as again:
+        try:
+            packets = again.demux(again.streams[stream.index])
+            first = next((bytes(one) for one in packets if one.size), b"")
+        except (FFmpegError, OSError):
+            return False
+    return not (first[:1] == b"\xff" and first[1:2] >= b"\xf0")
 
 
 def _added(container: OutputContainer, told: SoundFormat) -> AudioStream:

@@ -16,13 +16,15 @@ from av.video.stream import VideoStream
 
 from stream.errors import InputError, OutputError
 from stream.media import titles
-from stream.media.converted_sound import ConvertedSound
+from stream.media.converted_sound import ConvertedSound, lacks_header
 from stream.media.covers import add_cover
 from stream.media.packet_times import PacketTimes
 from stream.media.pyav import exact
+from stream.media.sample_entry import sides_in_entry
 from stream.media.shown_times import ShownTimes
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.subtitles import ConvertedSubtitles
+from stream.media.time_jumps import TimeJumps
 from stream.media.tracks import (
     TIMECODE,
     codec_of,
@@ -31,6 +33,7 @@ from stream.media.tracks import (
     is_made_by_the_file,
     is_timecode,
 )
+from stream.media.video_format import stereo_mode
 
 StreamT = TypeVar("StreamT", bound=Stream)
 
@@ -71,6 +74,7 @@ class CopiedStreams:
         # A second time, beside the one that decodes its pictures.
         self._path = path
         self._container = open_recording(path)
+        self._jumps = TimeJumps.of(path, self._container)
         self._copies: dict[int, Stream] = {}
         self._converted: dict[int, ConvertedSubtitles] = {}
         self._sounds: list[ConvertedSound] = []
@@ -190,7 +194,7 @@ class CopiedStreams:
         elif is_made_by_the_file(stream):
             # mp4 and mov make these tracks out of the chapters and the time code.
             return
-        elif fits(stream, container):
+        elif fits(stream, container) and not lacks_header(stream, self._path):
             self._copy(stream, container)
         elif not self._convert(stream, container):
             self.left_out.append(f"{stream.type} {codec_of(stream)}")
@@ -208,6 +212,10 @@ class CopiedStreams:
         if isinstance(copy, VideoStream) and (aspect := _pixel_aspect_of(stream)):
             # Not every codec has it in its own data.
             copy.codec_context.sample_aspect_ratio = aspect
+        if isinstance(copy, VideoStream) and container.format.name == "matroska":
+            told = sides_in_entry(self._path, stream.id).get("STEREO3D", b"")
+            if (views := stereo_mode(told)) is not None:
+                copy.metadata["stereo_mode"] = views
         self._copies[stream.index] = copy
         shown = self._shown.get(stream.index)
         self._times[stream.index] = PacketTimes(stream, copy, container, shown)
@@ -264,6 +272,7 @@ class CopiedStreams:
             if packet.size == 0 and packet.dts is None:
                 # FFmpeg's mark for the end of a track.
                 continue
+            self._jumps(packet)
             self._times[packet.stream.index](packet)
             return packet
 

@@ -163,7 +163,7 @@ class VideoFormat:
             display_matrix=None if numbers is None else tuple(int(n) for n in numbers),
             pixel_aspect=pixel_aspect,
             light=_light(sides),
-            stereo=_stereo(sides.get("STEREO3D", b"")),
+            stereo=stereo_mode(sides.get("STEREO3D", b"")),
             mapping=_mapping(sides.get("SPHERICAL", b"")),
             interlaced=interlaced or frame.interlaced_frame,
             chroma=place_of(frame) if is_halved(frame.format.name) else UNSPECIFIED,
@@ -179,7 +179,8 @@ def _turn(matrix: NDArray[np.int32]) -> Turn:
     return Turn(True, flip_x=c < 0, flip_y=b < 0)
 
 
-def _stereo(data: bytes) -> str | None:
+def stereo_mode(data: bytes) -> str | None:
+    """How two views are packed, in Matroska's words, by the side data; None where it is unsaid."""
     if len(data) < _STEREO.size:
         return None
     way, flags = _STEREO.unpack_from(data)
@@ -203,7 +204,8 @@ def _light(sides: Mapping[str, bytes]) -> Light | None:
     data = sides.get("CONTENT_LIGHT_LEVEL")
     if data is not None and len(data) >= _LIGHT_LEVEL.size:
         most, average = _LIGHT_LEVEL.unpack_from(data)
-        levels = (int(most), int(average))
+        # 0 of both says that they are unknown (CTA-861.3).
+        levels = (int(most), int(average)) if most or average else None
     return Light(mastering, levels) if mastering or levels else None
 
 

@@ -13,9 +13,11 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from stream.media.announced_end import ShownUntil
+from stream.media.converted_sound import lacks_header
 from stream.media.pictures_end import MATROSKA_TICK, PicturesEnd
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
+from stream.media.time_jumps import TimeJumps
 from stream.media.tracks import codec_of, is_made_by_the_file
 from stream.recordings.picture_properties import PictureProperties
 from stream.telemetry.check import Check
@@ -41,7 +43,14 @@ class _Span:
 
     @property
     def lasting(self) -> Fraction | None:
-        return None if self.first is None or self.end is None else self.end - self.first
+        if self.first is None or self.end is None or not self.timed:
+            return None
+        return self.end - self.first
+
+    @property
+    def timed(self) -> bool:
+        """Whether times tell anything: some files give all packets of a sound the same one."""
+        return self.packets < 2 or self.first != self.last
 
     def add(self, start: Fraction | None, duration: Fraction = Fraction(0)) -> None:
         self.packets += 1
@@ -55,7 +64,7 @@ class _Span:
 
     @property
     def dated(self) -> bool:
-        return self.packets > 0 and self.undated == 0
+        return self.packets > 0 and self.undated == 0 and self.timed
 
 
 @dataclass
@@ -159,14 +168,15 @@ def _content(path: Path) -> _Content:
             track = _kind(stream)
             found.tracks[track] = found.tracks.get(track, 0) + 1
             if stream.type == "audio":
-                sounds[stream.index] = _Span(codec=codec_of(stream))
+                bare = " without a header" if lacks_header(stream, path) else ""
+                sounds[stream.index] = _Span(codec=codec_of(stream) + bare)
         found.sounds = list(sounds.values())
         read = [recording.streams[index] for index in sounds]
         if main is not None:
             read.append(main)
         ticks = [exact(stream.time_base) or Fraction(0) for stream in read]
         found.tick = MATROSKA_TICK if "matroska" in kind else max(ticks, default=Fraction(0))
-        packets = recording.demux(*read) if read else iter(())
+        packets, jumps = recording.demux(*read) if read else iter(()), TimeJumps.of(path, recording)
         while True:
             try:
                 packet = next(packets, None)
@@ -175,6 +185,7 @@ def _content(path: Path) -> _Content:
                 break
             if packet is None:
                 break
+            jumps(packet)
             is_picture = packet.stream is main
             # Pictures that an mp4 says not to show are not in the output.
             if packet.size == 0 or (is_picture and packet.is_discard):

@@ -15,6 +15,7 @@ from av.error import FFmpegError
 from stream.errors import InputError
 from stream.media.pyav import exact
 from stream.media.sources.file_source import open_recording
+from stream.media.time_jumps import TimeJumps
 
 PACKED = {
     **dict.fromkeys(("u8", "u8p", "s16", "s16p"), "s16"),
@@ -83,6 +84,7 @@ class SoundSource:
             self.close()
             raise
         self._first: av.AudioFrame | None = first
+        self._last_s: float | None = None
 
     def __iter__(self) -> Iterator[SoundPart]:
         """The samples in order; a change of rate or channels inside the track is evened out."""
@@ -113,6 +115,8 @@ class SoundSource:
         if frame is not None:
             if frame.pts is not None:
                 time_s = float(frame.pts * (exact(frame.time_base) or 0))
+                # Some files give many packets, or all, the same time: then it says nothing.
+                self._last_s, time_s = time_s, None if time_s == self._last_s else time_s
             frame.pts = None
         for made in resampler.resample(frame):
             size = made.samples * self.format.bytes_each
@@ -124,11 +128,14 @@ class SoundSource:
         if not isinstance(stream, AudioStream) or stream.codec_context is None:
             return
         packets, barren = self._container.demux(stream), 0
+        jumps = TimeJumps.of(self._path, self._container)
         while True:
             try:
                 packet = next(packets, None)
             except (FFmpegError, OSError):
                 packet = None
+            if packet is not None:
+                jumps(packet)
             try:
                 frames = stream.decode(packet)
             except EOFError:

@@ -106,6 +106,10 @@ def test_discriminator_learns_to_tell_noise_from_smooth_pictures() -> None:
 
 
 def test_blurring_down_keeps_flat_pictures_and_does_not_alias() -> None:
+    point = torch.zeros(1, 1, 8, 8)
+    point[..., 4, 4] = 64
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    torch.testing.assert_close(blur(point, 3)[0, 0, 3:7, 3:7], torch.outer(taps, taps))
     flat = blur(torch.ones(1, 2, 16, 16), 3)
     assert flat.shape == (1, 2, 17, 17)
     torch.testing.assert_close(flat[..., 3:-3, 3:-3], torch.ones(1, 2, 11, 11))

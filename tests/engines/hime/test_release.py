@@ -101,8 +101,10 @@ def test_export_keeps_the_weights(released: Path) -> None:
 
 
 def test_export_says_what_it_is_not(tmp_path: Path) -> None:
-    for config in (Config(aggregation="average"), Config(alignment="deformable")):
-        with pytest.raises(ValueError, match=r"^only the default network is exported, not .*$"):
+    for config in (Config(aggregation="maximum"), Config(alignment="deformable")):
+        with pytest.raises(
+            ValueError, match=r"^only the product's kind of network is exported, not .*$"
+        ):
             export(Hime(config), tmp_path, "other")
     assert not list(tmp_path.glob("other*"))
 

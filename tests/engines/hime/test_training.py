@@ -213,7 +213,7 @@ def test_the_papers_network_can_be_trained_and_measured_but_not_exported(
     assert outputs(network, cases, 3).shape == (len(cases), 3, 64, 64)
     assert main(["--weights", str(out / "checkpoint.pt"), "--out", str(out)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: only the default network is exported")
+    assert error.startswith("error: only the product's kind of network is exported")
     assert error.count("\n") == 1
 
 

@@ -31,7 +31,8 @@ def write_call(
     """Pictures, and a tone that begins after half a second. Args: pause: the second half second of
     the sound is not there at all."""
     with av.open(str(path), "w") as container:
-        pictures = container.add_stream("flv" if path.suffix == ".flv" else "mpeg4", rate=25)
+        codecs = {".flv": "flv", ".rm": "rv10"}
+        pictures = container.add_stream(codecs.get(path.suffix, "mpeg4"), rate=25)
         assert isinstance(pictures, VideoStream)
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream(codec, rate=rate_hz)
@@ -104,6 +105,20 @@ def test_what_does_not_fit_is_converted_in_step(
     ]
     assert loudness[1] == pytest.approx(loudness[0], rel=0.05)
     assert check_recording(source, target)["same"]
+
+
+@pytest.mark.parametrize(("ending", "made"), [("mkv", "flac"), ("mp4", "aac")])
+def test_aac_that_nothing_describes_is_converted(tmp_path: Path, ending: str, made: str) -> None:
+    """RealMedia as FFmpeg writes it, where all packets of the sound have one time, too."""
+    source, target = tmp_path / "call.rm", tmp_path / f"better.{ending}"
+    write_call(source, "aac", 44_100)
+    assert process(source, target).converted == [f"sound aac to {made}"]
+    assert check_recording(source, target)["same"]
+    codec, rate_hz, samples = heard(target)
+    assert codec == made
+    level = [float(np.std(part)) for part in np.split(samples[: 2 * rate_hz], 20)]
+    assert max(level[:4]) < 0.02
+    assert min(level[6:19]) > 0.3
 
 
 def test_flac_loses_nothing(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def described(path: Path, what: str) -> PictureProperties:
     ("what", "ending"),
     [
         *((what, "mkv") for what in DESCRIBED),
-        *((what, "mp4") for what in ("360", "dolby vision 5", "dolby vision 8.4")),
+        *((what, "mp4") for what in DESCRIBED),
         ("360", "mov"),
     ],
 )
@@ -70,29 +70,40 @@ def test_what_the_container_says_of_the_pictures_is_copied(
 
 
 TURNED = "360° video is mapped another way"
+TURNED_NOTE = ([f"not all could be copied: {TURNED}"], [TURNED])
 FLAT = "the stereo mapping is missing"
 PLAIN = "the Dolby Vision configuration is missing"
 
 
 @pytest.mark.parametrize(
-    ("what", "ending", "lost"),
+    ("what", "lost"),
     [
-        *(("360 turned", ending, TURNED) for ending in ("mp4", "mov")),
-        *(("stereo", ending, FLAT) for ending in ("mp4", "mov")),
-        *(("360 stereo", ending, FLAT) for ending in ("mp4", "mov")),
-        *((f"dolby vision {profile}", "mov", PLAIN) for profile in ("5", "8.4")),
+        ("360 turned", TURNED),
+        *((what, FLAT) for what in ("stereo", "360 stereo")),
+        *((f"dolby vision {profile}", PLAIN) for profile in ("5", "8.4")),
     ],
 )
-def test_what_ffmpeg_does_not_write_is_noted(
-    tmp_path: Path, what: str, ending: str, lost: str
-) -> None:
-    """Into .mov and .mp4 it writes QuickTime's boxes, without angles and how views are packed; in
-    .mp4 they hide the others, which it writes, too."""
+def test_what_ffmpeg_does_not_write_is_noted(tmp_path: Path, what: str, lost: str) -> None:
+    """Into .mov it writes Apple's boxes alone, without angles and how views are packed."""
     source = tmp_path / "a.m4v"
     described(source, what)
-    notes, differences = copied(source, tmp_path / f"b.{ending}")
+    notes, differences = copied(source, tmp_path / "b.mov")
     assert differences == [lost]
     assert notes == [f"not all could be copied: {lost}"]
+
+
+@pytest.mark.parametrize("what", ["stereo", "360 stereo", "360 turned"])
+def test_what_apples_boxes_hide_is_read(tmp_path: Path, what: str) -> None:
+    """An .mp4 that FFmpeg has written has both kinds of boxes, and FFmpeg reads Apple's."""
+    first, both, again = tmp_path / "a.m4v", tmp_path / "b.mp4", tmp_path / "c.mkv"
+    before = described(first, what).format
+    copied(first, both)
+    assert b"vexu" in both.read_bytes()
+    read = PictureProperties.read(both)
+    assert read is not None
+    assert (read.format.mapping, read.format.stereo) == (before.mapping, before.stereo)
+    after = copied(both, again)
+    assert after == (TURNED_NOTE if what == "360 turned" else ([], []))
 
 
 def test_an_unmarked_recording_has_none(tmp_path: Path) -> None:

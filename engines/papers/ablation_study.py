@@ -1,13 +1,19 @@
-"""What each loss of HIME does: table 6 and figure 8, with HIME-small at 16 px x8.
+"""The ablation studies of HIME and its supplement, with HIME-small at 16 px x8.
 
-    python -m engines.papers.loss_study --study table6 --data PEOPLE --val OTHERS --out runs/losses
-    python -m engines.papers.loss_study --study figure8 --data PEOPLE --val OTHERS --out runs/losses
+    python -m engines.papers.ablation_study --study table6 --data PEOPLE --val OTHERS --out runs
+    python -m engines.papers.ablation_study --study table6 --val OTHERS --out runs --measure
 
+table2 trains without alignment, with the deformable one, and with the flow-guided one of
+HIME-large; table3 with the average, the maximum and the similarity of the exemplars' features;
+table4 with no exemplar, one and three, and measures with as many. supplement2 trains with people of
+four photos or more, and with everybody; supplement4 mirrors nothing, crop or exemplars alone, or
+both alike.
 table6 trains with the reconstruction loss alone, with the correlation loss beside it, and, from
 the second, with the adversarial and perceptual losses, without and with correlation. figure8 trains
 with the correlation loss alone and goes on from the reconstruction loss with both, for windows of
-1, 3, 5, 7 and 9 px. All see the same samples; a run that is in the folder already goes on, or is
-only measured. LPIPS cannot be had: HaarPSI and the detail's sharpness and coherence stand for it.
+1, 3, 5, 7 and 9 px. All see the same samples; a run that is in the folder already goes on.
+--measure trains nothing and measures what is there. LPIPS cannot be had: HaarPSI and the detail's
+sharpness and coherence stand for it.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,8 +31,9 @@ from engines.errors import reported
 from engines.hime import train as hime_train
 from engines.hime.cases import make_cases
 from engines.hime.data import load_people
+from engines.hime.devices import DEFAULT
 from engines.hime.evaluate import scored
-from engines.hime.paper_sizes import SMALL
+from engines.hime.paper_sizes import LARGE, SMALL
 from engines.hime.tables import Row
 from engines.papers import networks
 from engines.papers.compare import markdown, pictures
@@ -45,10 +53,46 @@ class Variant:
     """Of `engines.hime.train`, after those that all share."""
     start: str | None = None
     """The variant whose weights it goes on from."""
+    network: str = SMALL
+    exemplars: int = 3
+    """It is measured with so many."""
 
 
 def _weights(**given: float) -> tuple[str, ...]:
     return tuple(word for name, value in given.items() for word in (f"--{name}", str(value)))
+
+
+def table2() -> list[Variant]:
+    """The three lines of table 2."""
+    return [
+        Variant("none", ("--alignment", "none")),
+        Variant("deformable", ()),
+        Variant("flow", (), network=LARGE),
+    ]
+
+
+def table3() -> list[Variant]:
+    """The three lines of table 3."""
+    return [
+        Variant("average", ("--aggregation", "average")),
+        Variant("maximum", ("--aggregation", "maximum")),
+        Variant("deformable", ()),
+    ]
+
+
+def table4() -> list[Variant]:
+    """The three lines of table 4."""
+    return [Variant(f"exemplars-{n}", ("--slots", f"{n}:1"), exemplars=n) for n in (0, 1, 3)]
+
+
+def supplement2() -> list[Variant]:
+    """The thresholds of the supplement's table 2."""
+    return [Variant(f"photos-{n}", ("--least-photos", str(n))) for n in (4, 1)]
+
+
+def supplement4() -> list[Variant]:
+    """The three lines of the supplement's table 4."""
+    return [Variant(f"flip-{kind}", ("--flip", kind)) for kind in ("none", "one", "both")]
 
 
 def table6(features: Path | None) -> list[Variant]:
@@ -86,16 +130,43 @@ def figure8(windows: tuple[int, ...] = WINDOWS) -> list[Variant]:
     return [*alone, Variant("rec", _weights(correlation=0)), *tuned]
 
 
+STUDIES: dict[str, Callable[[argparse.Namespace], list[Variant]]] = {
+    "table2": lambda args: table2(),
+    "table3": lambda args: table3(),
+    "table4": lambda args: table4(),
+    "table6": lambda args: table6(args.features),
+    "figure8": lambda args: figure8(),
+    "supplement2": lambda args: supplement2(),
+    "supplement4": lambda args: supplement4(),
+}
+
+
+def checkpoint(variant: Variant, args: argparse.Namespace) -> Path:
+    """What its training writes.
+
+    Args: args: of the program.
+    """
+    path: Path = args.out / variant.name / "checkpoint.pt"
+    return path
+
+
 def command(variant: Variant, args: argparse.Namespace) -> list[str]:
     """The command line of its training.
 
     Args: args: of the program.
     """
-    words = ["--network", SMALL, "--val", str(args.val), "--out", str(args.out / variant.name)]
+    words = [
+        "--network",
+        variant.network,
+        "--val",
+        str(args.val),
+        "--out",
+        str(args.out / variant.name),
+    ]
     for source in args.data:
         words += ["--data", str(source)]
-    words += ["--samples", str(args.samples), "--batch", str(args.batch)]
-    words += ["--workers", str(args.workers)]
+    words += ["--samples", str(args.samples), "--batch", str(args.batch), "--made", str(args.made)]
+    words += ["--workers", str(args.workers), "--device", args.device]
     if variant.start:
         words += ["--init", str(args.out / variant.start / "checkpoint.pt"), "--lr", "1e-4"]
     # what is given last counts
@@ -113,9 +184,9 @@ def measure(variants: list[Variant], args: argparse.Namespace) -> list[tuple[Row
     truth = torch.stack([case.truth for case in cases])
     rows = []
     for variant in variants:
-        trained = networks.load(args.out / variant.name / "checkpoint.pt")
-        made = pictures(trained.network, cases, 3)
-        rows.append((scored(Row(variant.name, 3), made, truth, 8), trained.samples))
+        trained = networks.load(checkpoint(variant, args))
+        made = pictures(trained.network, cases, variant.exemplars)
+        rows.append((scored(Row(variant.name, variant.exemplars), made, truth, 8), trained.samples))
     return rows
 
 
@@ -131,34 +202,46 @@ def cells(row: Row, samples: int | None) -> tuple[str, ...]:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="python -m engines.papers.loss_study",
+        prog="python -m engines.papers.ablation_study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--study", choices=("table6", "figure8"), required=True)
-    p.add_argument("--data", type=Path, action="append", required=True)
+    p.add_argument("--study", choices=tuple(STUDIES), required=True)
+    p.add_argument("--data", type=Path, action="append", help="a folder for each person")
     p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
     p.add_argument("--out", type=Path, required=True, help="gets a run for each variant")
+    p.add_argument("--measure", action="store_true", help="train nothing, measure what is there")
     p.add_argument("--samples", type=int, default=100_000, help="of each training")
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--features", type=Path, help="for the perceptual loss, see engines.hime.train")
     p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--made", type=float, default=0.0, help="see engines.papers.train_network")
+    p.add_argument("--device", default=DEFAULT)
     p.add_argument("--limit", type=int, help="measure on about this many headshots")
     p.add_argument("--json", type=Path, help="write the rows here")
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    if not args.measure and not args.data:
+        p.error("--data is needed, or --measure")
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     args = parse(argv)
-    variants = table6(args.features) if args.study == "table6" else figure8()
-    for variant in variants:
+    variants = STUDIES[args.study](args)
+    for variant in () if args.measure else variants:
         print(f"== {variant.name}", flush=True)
         if status := hime_train.main(command(variant, args)):
             return status
     try:
-        rows = measure(variants, args)
+        there = [v for v in variants if checkpoint(v, args).exists()]
+        absent = [v.name for v in variants if v not in there]
+        if not there:
+            raise ValueError(f"{args.out} has no run of {', '.join(absent)}")
+        rows = measure(there, args)
         print(markdown([cells(*row) for row in rows], TITLES), end="")
+        if absent:
+            print(f"left out, not trained: {', '.join(absent)}")
         if args.json:
             told = [asdict(row) | {"samples": samples} for row, samples in rows]
             args.json.write_text(json.dumps(told, indent=1) + "\n")
