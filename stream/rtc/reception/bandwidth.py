@@ -192,4 +192,4 @@ class BandwidthEstimate:
         if self._bits < BACK_OFF * self._carried:
             return FAST
         calm_s = (now_ms - self._calm_since_ms) / 1000
-        return min(FAST, SLOW * 2.0 ** (calm_s / DOUBLES_S - 2))
+        return min(FAST, SLOW * float(2.0 ** (calm_s / DOUBLES_S - 2)))

@@ -37,7 +37,7 @@ class FittedEncoder:
         made: tuple[list[bytes], int] = self._encoder.encode(self._fitted(frame), force_keyframe)
         return made
 
-    def pack(self, packet: av.Packet) -> tuple[list[bytes], int]:
+    def pack(self, packet: Any) -> tuple[list[bytes], int]:
         """The same of one that is encoded already."""
         made: tuple[list[bytes], int] = self._encoder.pack(packet)
         return made

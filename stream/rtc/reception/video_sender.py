@@ -84,18 +84,17 @@ class VideoSender(RTCRtpSender):
         await super()._send_rtcp(packets)
 
     async def _next_encoded_frame(self, codec: Any) -> Any:
-        if self._RTCRtpSender__encoder is None:
-            self._RTCRtpSender__encoder = FittedEncoder(get_encoder(codec))
-        fitted = self._RTCRtpSender__encoder
-        if isinstance(fitted, FittedEncoder):
-            fitted.is_slow = self._rate.is_less_than_usual
+        encoder: Any = self._RTCRtpSender__encoder  # type: ignore[has-type]
+        if encoder is None:
+            encoder = FittedEncoder(get_encoder(codec))
+            self._RTCRtpSender__encoder = encoder
+        encoder.is_slow = self._rate.is_less_than_usual
         try:
             return await super()._next_encoded_frame(codec)
         except FFmpegError as error:
             _log.warning("a picture cannot be encoded (%s)", error.strerror)
-            self._RTCRtpSender__encoder = (
-                None  # the next one gets a new encoder, and is a key frame
-            )
+            # The next picture gets a new encoder, and is a key frame.
+            self._RTCRtpSender__encoder = None
             return None
 
     async def _retransmit(self, sequence_number: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 
@@ -52,7 +53,7 @@ def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: object) -> None:
         raise OSError(name)
 
-    monkeypatch.setattr(process_memory.ctypes, "CDLL", missing)
+    monkeypatch.setattr(ctypes, "CDLL", missing)
     process_memory.use_few_arenas()
     process_memory.give_back()
     assert resident_bytes() is None or (resident_bytes() or 0) > 0

@@ -22,7 +22,7 @@ class Encoder:
         self.frames.append((frame, force_keyframe))
         return [b"data"], 3
 
-    def pack(self, packet: av.Packet) -> Any:
+    def pack(self, packet: Any) -> Any:
         return [bytes(packet)], 5
 
 
