@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.image.headshot import SIDE_PER_WIDTH
 from stream.quality_controller import DOWN, LOOKED_AT
 from stream.quality_ladder import FIRST_PX, QualityLevel, first_level
 from tests.stream.test_quality_controller import RATE, Call, step
@@ -20,10 +21,10 @@ def beside(face_ms: float, frame_ms: float, wanted_px: int = 80) -> Call:
         return face_ms * (side(quality) / 80) ** 2 * (0.7 if quality.align_every_s else 1.0)
 
     def frame(quality: QualityLevel, faces: int, index: int) -> float:
-        return frame_ms + (network(quality, faces, index) if quality.enhance_every == 1 else 0.0)
+        return frame_ms + (0.0 if quality.beside else network(quality, faces, index))
 
-    call = Call(frame, side=wanted_px, beside=network)
-    call.quality_controller.start(first_level(None), 0.012)
+    call = Call(frame, side=wanted_px, box_px=wanted_px / SIDE_PER_WIDTH, beside=network)
+    call.quality_controller.start(first_level(None), 0.012, beside=True)
     return call
 
 
@@ -58,7 +59,8 @@ def test_frames_that_are_late_go_down_although_the_network_has_time() -> None:
 
 def test_the_network_comes_into_the_frames_only_where_it_fits_there() -> None:
     call = beside(face_ms=16.0, frame_ms=14.0)
-    assert call.run(60.0) == step(EVERY_OTHER), "30 ms are too much for a frame: not even tried"
+    every = step("the network beside the frames")
+    assert call.run(60.0) == every, "30 ms are too much for a frame: not even tried"
     assert call.metrics.counter(DOWN) == 0
     call = beside(face_ms=8.0, frame_ms=10.0)
     assert call.run(60.0) == 0

@@ -61,6 +61,8 @@ class Call:
     rate: float = RATE
     side: int = 80
     """Of the crops, where the quality level has enough."""
+    box_px: float = 0.0
+    """Width of the face boxes, which says what their crops want to be."""
     exemplars: tuple[Exemplar, ...] = ()
     beside: Cost | None = None
     """What the network takes beside the frames for a patch, where it does not run in every one."""
@@ -99,7 +101,8 @@ class Call:
         self.index = max(self.index + 1, int(self.now_s * self.rate))
 
     def shown(self) -> tuple[Face, ...]:
-        box, keypoints = np.zeros(4, np.float32), np.zeros((6, 2), np.float32)
+        box = np.array([0.0, 0.0, self.box_px, self.box_px], np.float32)
+        keypoints = np.zeros((6, 2), np.float32)
         side = min(self.side, self.quality.largest_px)
         patch = Patch(BLANK, (0, 0, side, side), 4)
         faces = [Face(n, box, keypoints, 1.0, self.exemplars) for n in range(self.faces)]

@@ -25,6 +25,8 @@ def test_each_step_keeps_the_economies_of_those_before() -> None:
         assert below.largest_px <= above.largest_px
         assert below.pixels <= above.pixels
         assert below.enhance_every >= above.enhance_every
+        assert below.beside >= above.beside
+        assert below.small >= above.small
 
 
 def test_a_budget_bounds_faces_and_crops() -> None:
