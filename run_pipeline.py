@@ -52,8 +52,8 @@ from stream.cli.console import lenient_console
 from stream.cli.doctor import examine, format_findings, healthy
 from stream.cli.people_commands import COMMANDS, KEPT_AS_IT_WAS
 from stream.cli.provenance_options import shows_faces
-from stream.cli.stopping import EXIT_STATUS, StoppedError, stopped_by_signals
-from stream.errors import CloseupError, ConfigError
+from stream.cli.stopping import EXIT_STATUS, stopped_by_signals
+from stream.errors import CloseupError, ConfigError, StoppedError, heed
 from stream.live import run_call
 from stream.media.demo.demo_sheet import DemoSheet
 from stream.media.demo.demo_source import DemoSource
@@ -102,6 +102,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     except (CloseupError, EngineError) as error:
         return reported(error)
     except KeyboardInterrupt as interrupt:
+        heed(interrupt)
         print(stopped, file=sys.stderr)
         number = interrupt.number if isinstance(interrupt, StoppedError) else signal.SIGINT
         return EXIT_STATUS + number

@@ -6,7 +6,11 @@ multiplications and takes a core from the video.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+import threading
+import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,24 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+SHARED_BY = 4
+"""So many users of the same file share its compiled form (10 MB of each of the two that detect
+faces). It runs for one at a time; more would wait for each other."""
+
+
+@dataclass(eq=False)
+class _Compiled:
+    """A compiled network and how many use it."""
+
+    model: Any
+    users: int = 0
+
+
+_lock = threading.RLock()  # a network may be forgotten, and freed, while it is held
+_compiled: dict[bytes, list[_Compiled]] = {}
+"""By the SHA-256 of the file; guarded by the lock."""
+
+
 class SmallNetwork:
     """One network, compiled. Not for use by several threads at once.
 
@@ -43,18 +65,13 @@ class SmallNetwork:
         except (ImportError, OSError) as error:
             raise UnavailableError(f"OpenVINO cannot be loaded ({error})") from error
         try:
-            core = graph.open_core()
-            # It reads this kind of file from a disk alone, and may still need it to compile.
-            with tempfile.TemporaryDirectory(prefix="closeup-") as folder:
-                path = Path(folder) / "network.tflite"
-                path.write_bytes(data)
-                model = core.read_model(path)
-                compiled = core.compile_model(model, "CPU", OPTIONS)
-            self._request: Any = compiled.create_infer_request()
-            self.input: Array = np.zeros(tuple(model.input().shape), np.float32)
+            compiled = _take(graph, data)
+            self._let_go = weakref.finalize(self, _leave, compiled)
+            self._request: Any = compiled.model.create_infer_request()
+            self.input: Array = np.zeros(tuple(compiled.model.input().shape), np.float32)
             """What the network is given; write into it before `run`."""
             self._request.set_input_tensor(graph.share(self.input))
-            self._outputs = len(model.outputs)
+            self._outputs = len(compiled.model.outputs)
         except Exception as error:  # the binding raises classes of its own
             raise UnavailableError(
                 f"OpenVINO {graph.VERSION} cannot run the network ({first_line(error)})"
@@ -66,6 +83,42 @@ class SmallNetwork:
         return [self._request.get_output_tensor(index).data for index in range(self._outputs)]
 
     def close(self) -> None:
-        """Free it, and the picture of faces in its memory. May be called twice."""
-        self._request = None
+        """Free it, and the picture of faces in its memory. May be called again."""
         self.input.fill(0.0)
+        if self._request is not None:
+            self._request.infer()  # others may go on with the compiled network
+        self._request = None
+        self._let_go()
+
+
+def _take(graph: Any, data: bytes) -> _Compiled:
+    """The compiled form of a file, for one more user."""
+    with _lock:
+        known = _compiled.setdefault(hashlib.sha256(data).digest(), [])
+        for one in known:
+            if one.users < SHARED_BY:
+                break
+        else:
+            one = _Compiled(_compile(graph, data))
+            known.append(one)
+        one.users += 1
+        return one
+
+
+def _compile(graph: Any, data: bytes) -> Any:
+    core = graph.open_core()
+    # It reads this kind of file from a disk alone, and may still need it to compile.
+    with tempfile.TemporaryDirectory(prefix="closeup-") as folder:
+        path = Path(folder) / "network.tflite"
+        path.write_bytes(data)
+        return core.compile_model(core.read_model(path), "CPU", OPTIONS)
+
+
+def _leave(compiled: _Compiled) -> None:
+    """One user less; the last one frees it."""
+    with _lock:
+        compiled.users -= 1
+        if not compiled.users:
+            for known in _compiled.values():
+                if compiled in known:
+                    known.remove(compiled)

@@ -6,10 +6,14 @@
     ├── ConfigError         options that cannot be met together or are out of range
     └── ModelError          a model file cannot be fetched, or is not the one it should be
 
+    StoppedError            a signal asked for the end: a KeyboardInterrupt, and no error
+
 Anything else that escapes is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
+
+import threading
 
 
 class CloseupError(Exception):
@@ -30,3 +34,20 @@ class ConfigError(CloseupError):
 
 class ModelError(CloseupError):
     """A model file cannot be fetched, or its checksum is wrong."""
+
+
+class StoppedError(KeyboardInterrupt):
+    """A signal asked for the end; `number` says which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.heeded = threading.Event()
+        """See `heed`."""
+
+
+def heed(interrupt: KeyboardInterrupt) -> None:
+    """Say that it was understood, by who catches it: otherwise it counts as lost and is raised once
+    more."""
+    if isinstance(interrupt, StoppedError):
+        interrupt.heeded.set()

@@ -30,7 +30,7 @@ from stream.telemetry.metrics import Metrics
 
 TICK_S = 0.5
 ROUND_MINUTES = 8.0
-"""Of one learning, in which it is judged eight times; then it begins anew with what has come."""
+"""Of one learning, which is judged again and again; then it begins anew with what has come."""
 MORE = 1.5
 """A person is learnt again with so many times as many close-ups."""
 LEAST_SIDE_PX = 110

@@ -45,8 +45,9 @@ def resample(packed: Tensor, offset: Tensor, kernel: Tensor, scale: int) -> Tens
         wide = F.pad(offset.float(), (2, 2, 2, 2), mode="replicate")
         fine = F.conv2d(wide, kernel.repeat(2, 1, 1, 1), groups=2)
         # align_corners=False: pixel i has its centre at (2 i + 1) / size - 1
-        size = torch.tensor((scale * w, scale * h), device=packed.device).view(1, 2, 1, 1)
         across, down = torch.eye(2, device=packed.device).view(2, 1, 2, 1, 1)
+        # no tensor of two numbers: a copy to a card halts it, and no CUDA graph can record one
+        size = across * (scale * w) + down * (scale * h)
         y, x = (torch.arange(scale * n, device=packed.device) for n in (h, w))
         place = across * x + down * y.unsqueeze(1)  # (1, 2, s h, s w)
         grid = (2 * (F.pixel_shuffle(fine, scale) + place) + 1) / size - 1

@@ -7,7 +7,9 @@ the enlarged camera picture stay in float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 OnDevice = tuple["Tensor", "Tensor"]
 
+_RECORDING = threading.Lock()
+"""One graph at a time: CUDA refuses to wait for a card, as every recording does before it begins,
+while another thread records on it (CUDA C++ Programming Guide, prohibited operations of stream
+capture)."""
+
 
 class TorchCuda:
     """See `engines.contract.Runtime`.
@@ -29,7 +36,8 @@ class TorchCuda:
     Args:   precision: "fp16", which is None too, or "fp32" (without TF32).
             weights: one of `engines.contract.WEIGHTS`.
             device: "cuda", "cuda:1"; "cpu" computes the same without graphs, for tests.
-    Raises: UnavailableError: PyTorch is missing, or sees no card. WeightsError.
+    Raises: UnavailableError: PyTorch is missing, sees no card or not this one, or the card is full
+            or fails. WeightsError.
     """
 
     name = "torch-cuda"
@@ -57,21 +65,42 @@ class TorchCuda:
             ) from error
         self.scale, self.precision = scale, precision or self.precisions[0]
         self._torch, self._encoded = torch, Encoded
-        self._device = torch.device(device)
+        self._device = self._checked(device)
         self._graphs = self._device.type == "cuda"
-        if self._graphs and not torch.cuda.is_available():
+        self._network = load_network(files[1])
+        with self._card_errors(UnavailableError):
+            self._halve(self._network, torch.float16 if self.precision == "fp16" else torch.float32)
+            self._network.to(self._device)
+        self._features: FeatureCache[OnDevice] = FeatureCache()
+        self._runs: dict[tuple[int, int], _Run] = {}
+
+    def _checked(self, name: str) -> Any:
+        """The device of this name. Raises: UnavailableError: there is none."""
+        torch = self._torch
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise UnavailableError(f'PyTorch knows no device "{name}"') from error
+        if device.type == "cuda" and not torch.cuda.is_available():
             build = (
                 "this PyTorch is built for" if torch.version.cuda else "PyTorch is built without"
             )
             raise UnavailableError(f"PyTorch sees no NVIDIA card; {build} CUDA")
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise UnavailableError(
+                f"there is no NVIDIA card number {device.index}; cards: {torch.cuda.device_count()}"
+            )
+        return device
+
+    @contextmanager
+    def _card_errors(self, kind: type[EngineError] = EngineError) -> Iterator[None]:
+        """What the card's errors are told as: one line of a `kind`."""
         try:
-            self._network = load_network(files[1])
-            self._halve(self._network, torch.float16 if self.precision == "fp16" else torch.float32)
-            self._network.to(self._device)
-        except torch.OutOfMemoryError as error:
-            raise UnavailableError(f"the card is full: {str(error).splitlines()[0]}") from error
-        self._features: FeatureCache[OnDevice] = FeatureCache()
-        self._runs: dict[tuple[int, int], _Run] = {}
+            yield
+        except RuntimeError as error:  # of CUDA, cuDNN and cuBLAS, which has no class of its own
+            full = isinstance(error, self._torch.OutOfMemoryError)
+            what = (str(error).splitlines() or [type(error).__name__])[0]
+            raise kind(f"the card {'is full' if full else 'failed'}: {what}") from error
 
     @staticmethod
     def _halve(network: Any, dtype: Any) -> None:
@@ -88,14 +117,14 @@ class TorchCuda:
             extractor.register_forward_pre_hook(cast)
 
     def encode(self, exemplars: list[Image]) -> Features:
-        """See `Runtime.encode`."""
+        """See `Runtime.encode`. Raises: EngineError: the card failed."""
         check_exemplars(exemplars, self.scale)
-        pictures = self._picture(self._torch.from_numpy(np.stack(exemplars)).to(self._device))
-        with self._exact():
-            made = self._network.encode(pictures.unsqueeze(0))
-        # detail and confidence were computed in float32, and have made all of `query` that
-        on_device = made.hr, made.query.to(made.hr.dtype)
-        hr, query = (part[0].float().cpu().numpy() for part in on_device)
+        given = self._torch.from_numpy(np.stack(exemplars))
+        with self._card_errors(), self._exact():
+            made = self._network.encode(self._picture(given.to(self._device)).unsqueeze(0))
+            # detail and confidence were computed in float32, and have made all of `query` that
+            on_device = made.hr, made.query.to(made.hr.dtype)
+            hr, query = (part[0].float().cpu().numpy() for part in on_device)
         self._features.put((hr, query), on_device)
         return hr, query
 
@@ -105,25 +134,15 @@ class TorchCuda:
 
     def enhance(self, crop: Image, features: Features | None) -> Image:
         """See `Runtime.enhance`. Raises: EngineError: the card failed."""
-        torch = self._torch
         side = check_crop(crop)
-        given: OnDevice | None = None
-        if features is not None:
-            if features[0].shape[2:] != (side, side):
-                raise ValueError(
-                    f"features for a crop of {features[0].shape[2]} px, crop of {side} px"
-                )
-            given = self._on_device(features)
+        if features is not None and features[0].shape[2:] != (side, side):
+            raise ValueError(f"features for a crop of {features[0].shape[2]} px, crop of {side} px")
         key = (side, 0 if features is None else len(features[0]))
-        try:
-            with self._exact():
-                if key not in self._runs:
-                    self._runs[key] = _Run(self._enhance, crop, given, self._device, self._graphs)
-                return self._runs[key](crop, given)
-        except torch.AcceleratorError as error:
-            raise EngineError(f"the card failed: {str(error).splitlines()[0]}") from error
-        except torch.OutOfMemoryError as error:
-            raise EngineError(f"the card is full: {str(error).splitlines()[0]}") from error
+        with self._card_errors(), self._exact():
+            given = None if features is None else self._on_device(features)
+            if key not in self._runs:
+                self._runs[key] = _Run(self._enhance, crop, given, self._device, self._graphs)
+            return self._runs[key](crop, given)
 
     def _on_device(self, features: Features) -> OnDevice:
         found = self._features.get(features)
@@ -167,6 +186,11 @@ class TorchCuda:
         # features and buffers are faces: they leave the card with the runtime
         self._features.clear()
         self._runs.clear()
+        if (
+            self._graphs
+        ):  # what PyTorch keeps for later, too; a card that failed has nothing to give
+            with _RECORDING, suppress(RuntimeError):
+                self._torch.cuda.empty_cache()
 
 
 class _Run:
@@ -186,22 +210,29 @@ class _Run:
         self._given = None if given is None else (given[0].clone(), given[1].clone())
         self._resident = given
         self._graph: Any = None
+        self._work = work
         if graphs:
             self._pinned = self._pinned.pin_memory()
         self._pixels = self._pinned.to(device)
-        self._work: Callable[[], Tensor] = lambda: work(self._pixels, self._given)
-        if not graphs:
-            return
+        if graphs:
+            with _RECORDING, torch.cuda.device(device):
+                self._record(device)
+
+    def _record(self, device: Any) -> None:
+        """Make the graph. Raises: EngineError: it makes another picture than its recording."""
+        import torch
+
         cuda: Any = torch.cuda  # typed in part only
+        # for the recording, too: PyTorch's own is one for all, on the card that came first
         side = cuda.Stream(device)
         side.wait_stream(cuda.current_stream(device))
-        with cuda.device(device), cuda.stream(side):
+        with cuda.stream(side):
             for _ in range(3):  # libraries choose their kernels and take their memory
-                eager = self._work()
+                eager = self._work(self._pixels, self._given)
         cuda.current_stream(device).wait_stream(side)
         self._graph = cuda.CUDAGraph()
-        with cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._made = self._work()
+        with cuda.graph(self._graph, stream=side, capture_error_mode="thread_local"):
+            self._made = self._work(self._pixels, self._given)
         self._made.zero_()  # an empty graph would leave it so
         self._graph.replay()
         cuda.synchronize(device)
@@ -216,7 +247,7 @@ class _Run:
             self._given[1].copy_(given[1])
             self._resident = given
         if self._graph is None:
-            self._made = self._work()
+            self._made = self._work(self._pixels, self._given)
         else:
             self._graph.replay()
         # waits for the card; a copy even where device and host are one

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stream.errors import ConfigError
+from stream.errors import ConfigError, heed
 from stream.events import EventLog
 from stream.frame import Exemplar, Floats, Frame, Image
 from stream.graph import Stages
@@ -98,8 +98,8 @@ class CloseUpCollector:
                     enough = index.harvested >= ENOUGH or time.monotonic() >= end_s
                     if enough or keys.pressed() == QUIT:
                         break
-            except KeyboardInterrupt:
-                pass
+            except KeyboardInterrupt as interrupt:
+                heed(interrupt)
             finally:
                 progress.finish()
 

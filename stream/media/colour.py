@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import av
+import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
@@ -81,13 +82,20 @@ def colour_of(frame: av.VideoFrame) -> Colour:
     matrix = int(frame.colorspace)
     if matrix not in SWSCALE_MATRICES:
         matrix = assumed
+    silent = int(frame.color_range) == ColorRange.UNSPECIFIED
     full = int(frame.color_range) == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    full = full or (silent and is_grey(frame.format.name))
     return Colour(
         matrix=matrix,
         primaries=_specified(int(frame.color_primaries), matrix),
         transfer=_specified(int(frame.color_trc), matrix),
         full_range=full,
     )
+
+
+def is_grey(name: str) -> bool:
+    """Whether a pixel format, by FFmpeg's name, has no colour; FFmpeg takes it for full range."""
+    return name.startswith(("gray", "ya8", "ya16"))
 
 
 def to_rgb(
@@ -98,17 +106,25 @@ def to_rgb(
     Args:    size: (width, height) px of the result; the picture is resized when it differs.
     Returns: RGB uint8 (height, width, 3), a new array.
     """
+    # Of 4:2:0 FFmpeg makes planes of red, green and blue in half the time, to the same samples.
+    in_planes = bool(frame.format.chroma_height(2) == 1)
     rgb = reformatter.reformat(
         frame,
         width=size[0],
         height=size[1],
-        format="rgb24",
+        format="gbrp" if in_planes else "rgb24",
         interpolation=ACCURATE,
         src_colorspace=SWSCALE_MATRICES[colour.matrix],
         src_color_range=colour.range_tag,
         dst_color_range=int(ColorRange.JPEG),
     )
-    return np.ascontiguousarray(rgb.to_ndarray(), dtype=np.uint8)
+    if not in_planes:
+        return np.ascontiguousarray(rgb.to_ndarray(), dtype=np.uint8)
+    green, blue, red = (
+        np.asarray(memoryview(plane)).reshape(-1, plane.line_size)[: size[1], : size[0]]
+        for plane in rgb.planes
+    )
+    return np.asarray(cv2.merge((red, green, blue)), np.uint8)
 
 
 def to_format(

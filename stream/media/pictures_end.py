@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from stream.media.announced_end import ShownUntil, edit_list_end
 from stream.media.pyav import exact
+from stream.media.time_jumps import TimeJumps
 
 MATROSKA_TICK = Fraction(1, 1000)
 """FFmpeg writes the times of Matroska in milliseconds, whatever they were."""
@@ -37,6 +38,7 @@ class PicturesEnd:
 
     def __init__(self, path: Path, container: InputContainer, pictures: VideoStream) -> None:
         self._path, self._container, self._pictures = path, container, pictures
+        self._joined = TimeJumps.of(path, container).count > 0
         self._begins_s: Fraction | None = None
         self._last_s: Fraction | None = None
         self._said_s = Fraction(0)
@@ -82,6 +84,9 @@ class PicturesEnd:
 
     def _of_the_track(self) -> Iterator[ShownUntil]:
         kind, summed = self._container.format.name, None
+        if self._joined:
+            # FFmpeg takes the difference of times that do not belong together.
+            return
         if "matroska" in kind:
             # What FFmpeg gives for the track's duration there is the file's.
             if (tagged_s := self._tagged_s()) is not None:
@@ -112,7 +117,7 @@ class PicturesEnd:
 
     def _of_the_file(self) -> Iterator[ShownUntil]:
         container, tick = self._container, max(self._tick_s, MATROSKA_TICK)
-        if not container.duration:
+        if self._joined or not container.duration:
             return
         end_s = ((container.start_time or 0) + container.duration) * MICROSECOND
         # Rounded, it may be the end of a sound as well.
@@ -127,6 +132,8 @@ def end_of(path: Path, container: InputContainer, pictures: VideoStream) -> int 
     """
     end = PicturesEnd(path, container, pictures)
     with suppress(FFmpegError, OSError):
+        jumps = TimeJumps.of(path, container)
         for packet in container.demux():
+            jumps(packet)
             end.see(packet)
     return end.ticks

@@ -19,6 +19,7 @@ from av.packet import Packet
 from stream.media.decoding_times import last_packet
 from stream.media.pictures_end import PicturesEnd
 from stream.media.sources.file_source import open_recording
+from stream.media.time_jumps import TimeJumps
 
 
 class ShownTimes:
@@ -51,7 +52,9 @@ class ShownTimes:
             seen = {one.index: _Seen(PicturesEnd(path, container, one)) for one in pictures}
             # All packets: the end of the others may be the end of the file.
             with suppress(FFmpegError, OSError):
+                jumps = TimeJumps.of(path, container)
                 for packet in container.demux():
+                    jumps(packet)
                     for index, track in seen.items():
                         track.see(packet, is_own=packet.stream.index == index)
             found = {index: (track.times, track.end.ticks) for index, track in seen.items()}

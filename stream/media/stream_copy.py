@@ -24,6 +24,7 @@ from stream.media.sample_entry import sides_in_entry
 from stream.media.shown_times import ShownTimes
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
 from stream.media.subtitles import ConvertedSubtitles
+from stream.media.time_jumps import TimeJumps
 from stream.media.tracks import (
     TIMECODE,
     codec_of,
@@ -73,6 +74,7 @@ class CopiedStreams:
         # A second time, beside the one that decodes its pictures.
         self._path = path
         self._container = open_recording(path)
+        self._jumps = TimeJumps.of(path, self._container)
         self._copies: dict[int, Stream] = {}
         self._converted: dict[int, ConvertedSubtitles] = {}
         self._sounds: list[ConvertedSound] = []
@@ -270,6 +272,7 @@ class CopiedStreams:
             if packet.size == 0 and packet.dts is None:
                 # FFmpeg's mark for the end of a track.
                 continue
+            self._jumps(packet)
             self._times[packet.stream.index](packet)
             return packet
 

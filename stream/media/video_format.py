@@ -204,7 +204,8 @@ def _light(sides: Mapping[str, bytes]) -> Light | None:
     data = sides.get("CONTENT_LIGHT_LEVEL")
     if data is not None and len(data) >= _LIGHT_LEVEL.size:
         most, average = _LIGHT_LEVEL.unpack_from(data)
-        levels = (int(most), int(average))
+        # 0 of both says that they are unknown (CTA-861.3).
+        levels = (int(most), int(average)) if most or average else None
     return Light(mastering, levels) if mastering or levels else None
 
 

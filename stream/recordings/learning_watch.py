@@ -7,6 +7,7 @@ from collections.abc import Callable
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess
 from engines.personal.personal_weights import PersonalWeights
+from stream.errors import heed
 from stream.telemetry.keys import Keys
 from stream.telemetry.progress import MakeMeter, Meter
 
@@ -47,7 +48,8 @@ class LearningWatch:
                 if self._keys.pressed() == QUIT:
                     self._stop(process)
                 news = process.news(WAIT_S)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as interrupt:
+                heed(interrupt)
                 if self.stopped:
                     raise
                 self._stop(process)

@@ -17,6 +17,7 @@ from stream.media.converted_sound import lacks_header
 from stream.media.pictures_end import MATROSKA_TICK, PicturesEnd
 from stream.media.pyav import exact
 from stream.media.sources.file_source import is_cover, open_recording, pictures_of
+from stream.media.time_jumps import TimeJumps
 from stream.media.tracks import codec_of, is_made_by_the_file
 from stream.recordings.picture_properties import PictureProperties
 from stream.telemetry.check import Check
@@ -175,7 +176,7 @@ def _content(path: Path) -> _Content:
             read.append(main)
         ticks = [exact(stream.time_base) or Fraction(0) for stream in read]
         found.tick = MATROSKA_TICK if "matroska" in kind else max(ticks, default=Fraction(0))
-        packets = recording.demux(*read) if read else iter(())
+        packets, jumps = recording.demux(*read) if read else iter(()), TimeJumps.of(path, recording)
         while True:
             try:
                 packet = next(packets, None)
@@ -184,6 +185,7 @@ def _content(path: Path) -> _Content:
                 break
             if packet is None:
                 break
+            jumps(packet)
             is_picture = packet.stream is main
             # Pictures that an mp4 says not to show are not in the output.
             if packet.size == 0 or (is_picture and packet.is_discard):

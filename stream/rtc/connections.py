@@ -12,6 +12,7 @@ from stream.rtc.live_stream import KeptStreams, LiveStream
 from stream.rtc.relay_options import RelayOptions
 from stream.shared_runtime import SharedRuntime
 from stream.telemetry.metrics import Metrics
+from stream.telemetry.process_memory import give_back
 
 LOOK_S = 1.0
 OPEN = "open sessions"
@@ -38,6 +39,8 @@ class Connections:
         self._kept = KeptStreams()
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._has_ended = False
+        """Whether memory of something that has ended was not given back yet."""
         self.draining = False
         self.metrics = Metrics()
         """Of all sessions together."""
@@ -179,6 +182,7 @@ class Connections:
         await connection.close()
         if connection.kind != "watch" and not kept:
             await connection.stream.close()
+        self._has_ended = True
 
     def _lost(self, connection: Connection, why: str) -> None:
         if connection.id in self._open:
@@ -197,9 +201,19 @@ class Connections:
     async def _watch_over(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            for connection in self.open:
-                if why := connection.overdue():
-                    self.end(connection, why, keep=why != TOO_LONG)
-            for name, stream in self._kept.overdue():
-                self._end_viewers(name)
-                await stream.close()
+            self._end_overdue()
+            await self._close_overdue()
+            if self._has_ended and not self._closing:
+                self._has_ended = False
+                await asyncio.to_thread(give_back)
+
+    def _end_overdue(self) -> None:
+        for connection in self.open:
+            if why := connection.overdue():
+                self.end(connection, why, keep=why != TOO_LONG)
+
+    async def _close_overdue(self) -> None:
+        for name, stream in self._kept.overdue():
+            self._end_viewers(name)
+            await stream.close()
+            self._has_ended = True

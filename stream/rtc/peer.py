@@ -17,6 +17,7 @@ from OpenSSL import SSL
 
 from stream.rtc.ice.ice_connection import IceConnection
 from stream.rtc.ice.ice_options import IceOptions
+from stream.rtc.reception.sending_rate import LEAST
 from stream.rtc.reception.sound_receiver import SoundReceiver
 from stream.rtc.reception.video_receiver import VideoReceiver
 from stream.rtc.reception.video_sender import VideoSender
@@ -26,7 +27,6 @@ START_BITS = 1_500_000
 """A browser begins with 300 kbit/s, and a 720p call with 640x360 therefore, unless it is told."""
 CONSENT_FAILURES = 9
 """Of a peer of the relay; aiortc gives up after 6."""
-LEAST_BITS = 150_000
 SENT_PACKETS = 1024
 """So many are kept to be sent again; aiortc keeps 128, of 4 Mbit/s a third of a second."""
 CIPHERS = ":".join(
@@ -99,7 +99,7 @@ def media_settings(bit_rate: int, consent_failures: int = CONSENT_FAILURES) -> I
     encoders: tuple[Any, ...] = (aiortc.codecs.vpx, aiortc.codecs.h264)
     before = [(one.DEFAULT_BITRATE, one.MIN_BITRATE, one.MAX_BITRATE) for one in encoders]
     for one in encoders:
-        one.MIN_BITRATE = min(LEAST_BITS, bit_rate)
+        one.MIN_BITRATE = min(LEAST, bit_rate)
         one.DEFAULT_BITRATE = min(START_BITS, bit_rate)
         one.MAX_BITRATE = bit_rate
     ice: Any = aioice.ice

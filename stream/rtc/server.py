@@ -27,6 +27,7 @@ from stream.rtc.peer import media_settings
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.whip import Whip
 from stream.shared_runtime import SharedRuntime
+from stream.telemetry.process_memory import keep_for_good, use_few_arenas
 from stream.telemetry.prometheus import CONTENT_TYPE_LATEST, Exposition
 
 INDEX = "index.html"
@@ -103,6 +104,7 @@ def run_relay(options: RelayOptions, say: Callable[[str], None]) -> None:
     Args:   say: gets the lines for the one who started it.
     Raises: as `running`.
     """
+    use_few_arenas()
     with _logging(options.log):
         asyncio.run(_serve(options, say))
 
@@ -134,6 +136,7 @@ async def _serve(options: RelayOptions, say: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, ask)
     try:
         async with running(options) as relay:
+            keep_for_good()
             say(f"the relay is at {relay.url}")
             if options.token is not None:
                 say("for people: put #token=... with the token behind it")

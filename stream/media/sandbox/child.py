@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -35,12 +36,9 @@ from stream.media.sandbox.sandbox_protocol import (
     send,
 )
 from stream.media.sandbox.shared_planes import Bytes, needed_bytes, without_palette, write_planes
-from stream.media.sources.file_source import (
-    FileSource,
-    open_recording,
-    pictures_of,
-    refuse_encrypted,
-)
+from stream.media.sources.file_source import FileSource, open_recording, pictures_of
+from stream.media.sources.kinds import refuse_encrypted
+from stream.media.time_jumps import TimeJumps
 
 MAX_STREAMS = 64
 MAX_THREADS = 4
@@ -113,7 +111,7 @@ def survey(path: Path, connection: Connection) -> int | None:
             )
         pictures = pictures_of(container)
         end = None if pictures is None else PicturesEnd(path, container, pictures)
-        packets, read = container.demux(), 0
+        packets, read, jumps = container.demux(), 0, TimeJumps.of(path, container)
         while True:
             try:
                 packet = next(packets, None)
@@ -122,6 +120,7 @@ def survey(path: Path, connection: Connection) -> int | None:
                 packet = None
             if packet is None:
                 return None if end is None else end.ticks
+            jumps(packet)
             if end is not None:
                 end.see(packet)
             refuse_encrypted(path, packet)
@@ -153,6 +152,7 @@ def decode(path: Path, connection: Connection, memory: int, until: int | None) -
                 timed_s = time.monotonic()
                 more_time()
         end = {name: getattr(source, name) for name in ("damaged", "broke_off", "deinterlaced")}
+        end |= {"findings": asdict(source.findings)}
         send(connection, {"end": end})
 
 

@@ -44,6 +44,7 @@ from stream.media.sandbox.shared_planes import Bytes, read_planes
 from stream.media.sandbox.spawn import death, spawn
 from stream.media.sources import file_source
 from stream.media.sources.file_source import FileSource
+from stream.media.sources.picture_changes import Findings
 from stream.media.video_format import VideoFormat
 
 PATIENCE_S = 90.0
@@ -140,6 +141,7 @@ class SandboxedSource(FileSource):
                     self.damaged = said(end, "damaged", int)
                     self.deinterlaced = said(end, "deinterlaced", int)
                     self.broke_off = said(end, "broke_off", bool)
+                    self.findings = _findings(said(end, "findings", dict))
                     return
                 if "grow" in message:
                     self._grow(said(message, "grow", int))
@@ -228,6 +230,12 @@ class SandboxedSource(FileSource):
         for name, tag in told.tags.items():
             setattr(frame, name, tag)
         return frame
+
+
+def _findings(told: Message) -> Findings:
+    """Raises: ValueError: these are none."""
+    lines = tuple(one_line(str(one)) for one in said(told, "changes", list))
+    return Findings(lines, said(told, "missing_s", float), said(told, "joints", int))
 
 
 def _anonymous_memory() -> int:

@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from engines.files import LONGEST_NAME, discard, give_name, grows, part_path
 from stream.errors import CloseupError, OutputError
 from stream.frame import Frame, Image
-from stream.media.colour import Colour, ToYuv
+from stream.media.colour import Colour, ToYuv, is_grey
 from stream.media.decoding_times import last_packet
 from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose_encoder, holds
 from stream.media.sinks.native import Native
@@ -270,12 +270,8 @@ class FileSink:
         options = {} if self._stream_copy is None else self._stream_copy.options(kind)
         options |= muxer_options(kind, self._time_base)
         grows(part_path(self.path))
-        container = av.open(
-            f"file:{part_path(self.path).absolute()}",
-            mode="w",
-            format=kind,
-            options=options,
-        )
+        address = f"file:{part_path(self.path).absolute()}"
+        container = av.open(address, mode="w", format=kind, options=options)
         self._container = container
         add_pictures = partial(self._add_pictures, container, frame.native is not None)
         if self._stream_copy is None:
@@ -297,9 +293,10 @@ class FileSink:
         stream.width, stream.height = self._coded
         stream.pix_fmt = encoder.format
         context.time_base = self._time_base
-        # What players assume of silent recordings depends on the size: at another one they are
-        # told.
+        # What players assume of silent recordings depends on the size, and silent grey has full
+        # range, until a decoder gives it as YUV: where either becomes another, they are told.
         kept = native and self._coded == video_format.size and encoder.planar == video_format.format
+        kept = kept and not is_grey(video_format.format)
         tags = video_format.tags if kept else _tags(video_format.colour)
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = tags
         if video_format.pixel_aspect is not None:

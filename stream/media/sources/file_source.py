@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import av
 from av.codec import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -27,7 +26,9 @@ from stream.media.deinterlacer import Deinterlacer
 from stream.media.pictures_end import end_of
 from stream.media.pyav import exact
 from stream.media.sample_entry import completed, sides_in_entry
-from stream.media.sources.kinds import FORMATS, is_still, open_as
+from stream.media.sources.kinds import FORMATS, is_still, open_as, refuse_encrypted
+from stream.media.sources.picture_changes import Findings, PictureChanges
+from stream.media.time_jumps import TimeJumps
 from stream.media.video_format import (
     VideoFormat,
     plausible_rate,
@@ -95,6 +96,8 @@ class FileSource:
         """Places in what was read so far that could not be decoded."""
         self.deinterlaced = 0
         """Pictures of two fields in it, which were made whole."""
+        self.findings = Findings()
+        """What was noticed of pictures and times so far."""
         self.broke_off = False
         """Whether reading ended with an error."""
         self.sides: dict[str, bytes] = {}
@@ -165,9 +168,8 @@ class FileSource:
     @property
     def intact(self) -> int | None:
         """How many pictures were read, from the first to the last; None if some could not be."""
-        return (
-            None if self.damaged or self.broke_off or not self._frames_read else self._frames_read
-        )
+        whole = not (self.damaged or self.broke_off)
+        return self._frames_read or None if whole else None
 
     def facts(self, describe: Callable[[InputContainer, VideoStream], Facts]) -> Facts:
         """What somebody wants to know of the open file."""
@@ -176,7 +178,7 @@ class FileSource:
     @property
     def losses(self) -> tuple[str, ...]:
         """What an output that is encoded anew does not have, a line each."""
-        lines = []
+        lines = list(self.findings.changes)
         if self.deinterlaced:
             lines.append(f"{self.deinterlaced} interlaced pictures were made whole (bwdif)")
         if self.video_format.unkept:
@@ -186,7 +188,7 @@ class FileSource:
     @property
     def note(self) -> str | None:
         """What was wrong with the recording, one line; None when nothing was."""
-        found = []
+        found = self.findings.wrong(1.0 / float(self.rate))
         if self._ended_early():
             total = f" of about {self.frames_total}" if self.frames_total else ""
             found.append(f"ends early: {self._frames_read}{total} frames could be read")
@@ -218,6 +220,7 @@ class FileSource:
     def _coded(self) -> Iterator[av.VideoFrame]:
         """Every picture that can be decoded; a damaged packet costs only itself."""
         packets, barren = self._container.demux(self._stream), 0
+        changes = PictureChanges(TimeJumps.of(self.path, self._container))
         while True:
             try:
                 packet = next(packets, None)
@@ -226,6 +229,7 @@ class FileSource:
                 packet = None
             if packet is not None:
                 refuse_encrypted(self.path, packet)
+                changes.read(packet)
             try:
                 # None at the end: what is still inside the decoder comes out.
                 frames = self._stream.decode(packet)
@@ -240,9 +244,13 @@ class FileSource:
             if barren > MAX_BARREN:
                 raise InputError(f"{self.path} has {barren} packets in a row without a picture")
             for frame in frames:
-                self.damaged += int(frame.is_corrupt)
+                self.damaged += frame.is_corrupt
+                changes.see(frame, self._stream)
+                self.findings = changes.findings
                 yield frame
             if packet is None or (packet.dts is None and packet.size == 0):
+                # Of those that were cut off there may be no picture.
+                self.damaged += changes.unseen
                 return
 
     def _pts(self, frame: av.VideoFrame) -> int:
@@ -262,6 +270,8 @@ class FileSource:
 
     def _end_pts(self) -> int | None:
         """Where the pictures should end, in `time_base`, as far as the file says so."""
+        if self.findings.joints:
+            return None
         if self._stream.duration:
             return (self._stream.start_time or 0) + self._stream.duration
         only_pictures = all(stream is self._stream for stream in self._container.streams)
@@ -306,12 +316,6 @@ class FileSource:
         complete = self._stream.frames and self._frames_read >= self._stream.frames
         complete = complete or self._is_cut_off() is False
         return missing_s > LOST_END_S and not complete
-
-
-def refuse_encrypted(path: Path, packet: Packet[Any]) -> None:
-    """Raises: InputError: a packet is encrypted; decoded it would be noise."""
-    if packet.has_sidedata("encryption_info"):
-        raise InputError(f"{path} is encrypted; give a copy that plays without a key")
 
 
 def pictures_of(container: InputContainer) -> VideoStream | None:

@@ -10,11 +10,14 @@ bytes without any mark (rawvideo, data) are no recordings.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 
+from stream.errors import InputError
 from stream.media.pyav import READING
 
 COMMON = (
@@ -71,3 +74,9 @@ def is_still(path: Path) -> bool:
             return True
     except (FFmpegError, OSError, ValueError):
         return False
+
+
+def refuse_encrypted(path: Path, packet: Packet[Any]) -> None:
+    """Raises: InputError: a packet is encrypted; decoded it would be noise."""
+    if packet.has_sidedata("encryption_info"):
+        raise InputError(f"{path} is encrypted; give a copy that plays without a key")

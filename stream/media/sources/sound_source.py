@@ -15,6 +15,7 @@ from av.error import FFmpegError
 from stream.errors import InputError
 from stream.media.pyav import exact
 from stream.media.sources.file_source import open_recording
+from stream.media.time_jumps import TimeJumps
 
 PACKED = {
     **dict.fromkeys(("u8", "u8p", "s16", "s16p"), "s16"),
@@ -127,11 +128,14 @@ class SoundSource:
         if not isinstance(stream, AudioStream) or stream.codec_context is None:
             return
         packets, barren = self._container.demux(stream), 0
+        jumps = TimeJumps.of(self._path, self._container)
         while True:
             try:
                 packet = next(packets, None)
             except (FFmpegError, OSError):
                 packet = None
+            if packet is not None:
+                jumps(packet)
             try:
                 frames = stream.decode(packet)
             except EOFError:

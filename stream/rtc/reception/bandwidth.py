@@ -3,8 +3,8 @@
 aiortc's estimate (1.16) takes jitter for a queue, and what it has lowered it raises by about 8 % a
 second at most. Here only a delay that even the fastest packets have counts as a queue, as in LEDBAT
 (RFC 6817), and growth accelerates with the time since the last queue, as in CUBIC (RFC 9438). A
-queue that stays although less and less comes is none: the way has become longer. Behind a queue
-packets come as fast as the link carries them, however few are sent.
+queue that neither grows nor shrinks is put to the test with half of what comes; if it still does
+not shrink it is none: the way has become longer.
 Telling the sender when each packet came (transport-wide feedback) was tried and was worse: a busy
 event loop notes packets late, and senders take that for a queue, too.
 """
@@ -12,7 +12,7 @@ event loop notes packets late, and senders take that for a queue, too.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 QUEUE_MS = 150
 """A standing queue of more lowers the estimate."""
@@ -22,20 +22,29 @@ WINDOW_MS = 200
 """The least delay of such a window is the queue's: jitter disappears in it."""
 BASE_MS = 20_000
 """The least delay of so long is that of the empty network."""
-SETTLED_MS, STAYS_MS = 400, 1000
-"""A queue's first packets came before it filled the link; it is looked at again after so long."""
-LESS, DRAINED_MS = 0.6, 50
-"""Less than this part of what came then, and a delay that is shorter by less."""
+RISES_MS = 100
+"""A queue of `LONG_MS` in the newest picture and of so much before it is none of jitter."""
+STAYS_MS, STEADY_MS = 1000, 120
+"""A way that is longer has the same delay, but for so much, for so long."""
+TEST, LESS = 0.5, 0.8
+"""Parts of what the network carries: so much is offered then, and must not be more than the second,
+which a queue would feel: it would be a fifth of a second shorter within a second."""
 EVERY_MS = 100
 RATE_MS = 600
 """What came lately is measured over so long."""
 FLOOR, CEILING = 150_000, 30_000_000
 """bits a second"""
-BACK_OFF = 0.85
-FAST, SLOW = 1.0, 0.08
+BACK_OFF, MORE, ROOM = 0.85, 1.15, 1.5
+"""Parts of what it was seen to carry: so much is offered behind a queue, more than the second shows
+that it carries more, and until then at most the third is offered."""
+SURE_MS = 3000
+"""Then it counts as free of queues for so long."""
+FAST, SLOW = 1.0, 0.1
 """Growth a second: far below what the network was seen to carry, and near it."""
-DOUBLES_S = 0.7
-"""Beyond, it doubles in this time."""
+DOUBLES_S = 0.5
+"""Without a queue, slow growth doubles in this time."""
+FADES = 0.02
+"""Of what was usual before a queue, a second, so long as less comes."""
 _WRAP = 1 << 24
 _UNITS_PER_MS = (1 << 18) / 1000
 
@@ -45,20 +54,29 @@ class _Queue:
     """What looks like one."""
 
     since_ms: int
-    before: float
-    """What the network carried when it began, bits a second."""
-    settled: tuple[float, float] | None = None
-    """Its length (ms) and what came, a moment later."""
+    lengths: deque[tuple[int, float]] = field(default_factory=deque)
+    """Of late: when (ms), and how long it was (ms)."""
+    test: tuple[int, float] | None = None
+    """Since when it is tested whether it is one, and what came then (bits a second)."""
 
-    def is_longer_way(self, now_ms: int, queue_ms: float, rate: float) -> bool:
-        """Whether its length has stayed while less and less came."""
-        age_ms = now_ms - self.since_ms
-        if self.settled is None:
-            if age_ms >= SETTLED_MS:
-                self.settled = queue_ms, rate
+    def look(self, now_ms: int, queue_ms: float, rate: float) -> None:
+        """Begin or end the test. Args: queue_ms: its length now. rate: what comes."""
+        self.lengths.append((now_ms, queue_ms))
+        while self.lengths[0][0] < now_ms - STAYS_MS:
+            self.lengths.popleft()
+        lengths = [length for _, length in self.lengths]
+        steady = max(lengths) - min(lengths) < STEADY_MS
+        if not steady:
+            self.test = None
+        elif self.test is None and now_ms - self.since_ms >= STAYS_MS and LESS * rate > FLOOR:
+            self.test = now_ms, rate
+
+    def is_longer_way(self, now_ms: int, rate: float) -> bool:
+        """Whether its length has stayed although less came."""
+        if self.test is None:
             return False
-        was_ms, came = self.settled
-        return age_ms >= STAYS_MS and was_ms - queue_ms < DRAINED_MS and rate < LESS * came
+        since_ms, before = self.test
+        return now_ms - since_ms >= STAYS_MS and rate < LESS * before
 
 
 class BandwidthEstimate:
@@ -74,7 +92,8 @@ class BandwidthEstimate:
         self._updated_ms: int | None = None
         self._calm_since_ms = 0
         self._queued = 0
-        self._carried = 0.0
+        self._carried = self._usual = 0.0
+        """By the last queue, and before it: bits a second."""
         self._queue: _Queue | None = None
         self.late_ms = 0.0
         """How much later than the fastest one of late the last packet came."""
@@ -124,33 +143,53 @@ class BandwidthEstimate:
         self._updated_ms = now_ms
         rate = 8000.0 / RATE_MS * sum(size for _, size in self._received)
         least_ms = min(one for _, one in self._delays)
-        queue_ms = least_ms - min(one for _, one in self._bases) - self.pause_ms
+        base_ms = min(one for _, one in self._bases) + self.pause_ms
+        queue_ms, newest_ms = least_ms - base_ms, self._delays[-1][1] - base_ms
         self._queued = self._queued + 1 if queue_ms > QUEUE_MS else 0
-        if self._queued > 1 or queue_ms > LONG_MS:  # once may be this program's own pause
-            queue = self._queue = self._queue or _Queue(now_ms, rate)
-            if queue.is_longer_way(now_ms, queue_ms, rate):
-                self._bases, self._queue = deque([(now_ms, least_ms)]), None
-                self._bits, self._carried = max(self._bits, queue.before), 0.0
-                return
-            # What came through is what the network carries; a longer queue needs room to drain.
-            lowered = BACK_OFF * rate * min(1.0, ROOM_MS / queue_ms)
-            self._bits = min(self._bits or CEILING, max(lowered, FLOOR))
-            self._carried, self._calm_since_ms = rate, now_ms
+        rises = queue_ms > RISES_MS and newest_ms > LONG_MS
+        if self._queued > 1 or queue_ms > LONG_MS or rises:  # once may be this program's own pause
+            self._yield(now_ms, queue_ms, rate)
             return
         self._queue = None
         if self._bits == 0.0:
             self._bits = max(2 * rate, FLOOR)
+        self._usual = max(rate, self._usual * (1.0 - FADES * elapsed_s))
         grown = self._bits * (1.0 + self._growth(now_ms) * elapsed_s)
-        # Who sends less than it may shows nothing about the network beyond.
-        self._bits = min(grown, max(self._bits, 2 * rate, 2 * FLOOR), CEILING)
+        # Who sends less than it may shows nothing about the network beyond. Browsers follow late.
+        if rate > MORE * self._carried > 0.0:
+            self._carried, self._calm_since_ms = 0.0, now_ms - SURE_MS
+        known = ROOM * self._carried if self._carried else self._usual
+        known = max(2 * rate, 2 * FLOOR, known)
+        self._bits = min(grown, max(self._bits, known), CEILING)
+
+    def _yield(self, now_ms: int, queue_ms: float, rate: float) -> None:
+        """Lower the estimate for a queue, unless it is a longer way."""
+        if self._queue is None:
+            self._queue = _Queue(now_ms)
+            if self._bits < self._usual:  # it does not carry as much any more
+                self._usual = max(rate, BACK_OFF * self._usual)
+        queue = self._queue
+        queue.look(now_ms, queue_ms, rate)
+        if queue.is_longer_way(now_ms, rate):
+            self._bases = deque([(now_ms, min(one for _, one in self._delays))])
+            self._bits, self._carried = max(self._bits, self._usual), 0.0
+            self._queue = None
+            return
+        # What came through is what the network carries, and while the queue lasts that is not less
+        # because less is sent.
+        settles = now_ms - queue.since_ms < RATE_MS
+        self._carried = rate if settles else max(rate, self._carried)
+        # A longer queue needs room to drain.
+        lowered = BACK_OFF * self._carried * min(1.0, ROOM_MS / queue_ms)
+        if queue.test is not None:
+            self._carried = queue.test[1]
+            lowered = min(lowered, TEST * self._carried)
+        self._bits = min(self._bits or CEILING, max(lowered, FLOOR))
+        self._calm_since_ms = now_ms
 
     def _growth(self, now_ms: int) -> float:
         """A second: fast up to what was carried, slow around it, then faster and faster."""
         if self._bits < BACK_OFF * self._carried:
             return FAST
         calm_s = (now_ms - self._calm_since_ms) / 1000
-        return (
-            SLOW
-            if self._bits < 1.15 * self._carried
-            else min(FAST, SLOW * 2.0 ** (calm_s / DOUBLES_S - 2))
-        )
+        return min(FAST, SLOW * float(2.0 ** (calm_s / DOUBLES_S - 2)))

@@ -28,7 +28,7 @@ MOST_PIXELS = 2560 * 1440
 """Of a picture that is decoded."""
 WAITING_FRAMES = 15
 """More do not wait for the decoder: then it goes on with a key frame."""
-LATE_MS, LATE_MOST_S = 1000.0, 3.0
+LATE_MS, LATE_MOST_S = 1000.0, 8.0
 """Pictures that are so much later than the fastest are not shown, for so long at most."""
 KEPT_LATE = 1000
 _log = logging.getLogger("closeup.relay")

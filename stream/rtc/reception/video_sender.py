@@ -4,48 +4,37 @@ After an outage a receiver asks for all that it missed. aiortc (1.16) sends all 
 here what is older than a second is answered with a key frame. An encoder that refuses a picture
 (libvpx does where time goes back) ends aiortc's sender, and with it the picture of the whole call.
 aiortc makes a new encoder, which begins with a key frame, for each tenth by which the receiver's
-estimate changes: on a slow line key frames take what is left of it.
+estimate changes: on a slow line key frames take what is left of it. `SendingRate` says when.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 import aiortc.rtcrtpsender
 from aiortc import RTCRtpSender
+from aiortc.codecs import get_encoder
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
 from av.error import FFmpegError
+
+from stream.rtc.reception.fitted_encoder import FittedEncoder
+from stream.rtc.reception.sending_rate import SendingRate
 
 OLD = 90_000
 """A second, in units of RTP's clock for pictures."""
-UP, UP_S = 1.3, 2.0
-"""An encoder gets more bits when there are so many times as many, at most so often."""
-DOWN, DOWN_S = 0.8, 0.5
-"""And fewer when there are less than this part, at most so often."""
+KEPT_REPORTS = 16
+"""Of the sender's own reports: the time of so many is kept, for those of the receiver."""
 _CYCLE = 1 << 32
 _log = logging.getLogger("closeup.relay")
-
-
-class SteadyRate:
-    """The bits a second of an encoder, in few steps."""
-
-    def __init__(self) -> None:
-        self._changed_s = float("-inf")
-
-    def choose(self, used: int, offered: int, now_s: float) -> int:
-        """What the encoder gets from now on.
-
-        Args: used: bits a second that it gets now. offered: what the receiver can take. now_s: of
-              any steady clock.
-        """
-        passed_s = now_s - self._changed_s
-        lower = offered < DOWN * used and passed_s >= DOWN_S
-        higher = offered > UP * used and passed_s >= UP_S
-        if not (lower or higher):
-            return used
-        self._changed_s = now_s
-        return offered
 
 
 class VideoSender(RTCRtpSender):
@@ -53,24 +42,59 @@ class VideoSender(RTCRtpSender):
 
     def __init__(self, track_or_kind: Any, transport: Any) -> None:
         super().__init__(track_or_kind, transport)
-        self._rate = SteadyRate()
+        self._rate = SendingRate()
+        self._reported_s: dict[int, float | None] = {}
+        """When each of its own reports was sent, by the middle of its NTP time (LSR)."""
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
-        encoder: Any = self._RTCRtpSender__encoder
+        now_s, encoder = time.monotonic(), self._RTCRtpSender__encoder
         used = getattr(encoder, "target_bitrate", None)
         await super()._handle_rtcp_packet(packet)
-        if used is not None and encoder.target_bitrate != used:
-            offered = encoder.target_bitrate
-            encoder.target_bitrate = self._rate.choose(used, offered, time.monotonic())
+        if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
+            self._hear(packet, now_s)
+        elif used is not None and (offered := self._offered(packet)) is not None:
+            encoder.target_bitrate = self._rate.choose(used, offered, now_s)
+
+    def _hear(self, packet: Any, now_s: float) -> None:
+        """Round trips and loss; aiortc (1.16) takes reports on its latest own one alone, and on a
+        long way none is."""
+        for one in packet.reports:
+            sent_s = self._reported_s.get(one.lsr)
+            if one.ssrc == self._ssrc and sent_s is not None and one.dlsr:
+                self._rate.heard(now_s - sent_s - one.dlsr / 65_536, one.fraction_lost / 256, now_s)
+
+    def _offered(self, packet: Any) -> int | None:
+        """What a receiver's estimate (REMB) offers this stream, bits a second."""
+        if not isinstance(packet, RtcpPsfbPacket) or packet.fmt != RTCP_PSFB_APP:
+            return None
+        with suppress(ValueError):
+            bits, streams = unpack_remb_fci(packet.fci)
+            return bits if self._ssrc in streams else None
+        return None
+
+    async def _send_rtcp(self, packets: list[Any]) -> None:
+        for one in packets:
+            if isinstance(one, RtcpSrPacket):
+                number = one.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
+                # Without a picture since the last one which of both is meant is unknown.
+                known = number not in self._reported_s
+                self._reported_s[number] = time.monotonic() if known else None
+                while len(self._reported_s) > KEPT_REPORTS:
+                    del self._reported_s[next(iter(self._reported_s))]
+        await super()._send_rtcp(packets)
 
     async def _next_encoded_frame(self, codec: Any) -> Any:
+        encoder: Any = self._RTCRtpSender__encoder  # type: ignore[has-type]
+        if encoder is None:
+            encoder = FittedEncoder(get_encoder(codec))
+            self._RTCRtpSender__encoder = encoder
+        encoder.is_slow = self._rate.is_less_than_usual
         try:
             return await super()._next_encoded_frame(codec)
         except FFmpegError as error:
             _log.warning("a picture cannot be encoded (%s)", error.strerror)
-            self._RTCRtpSender__encoder = (
-                None  # the next one gets a new encoder, and is a key frame
-            )
+            # The next picture gets a new encoder, and is a key frame.
+            self._RTCRtpSender__encoder = None
             return None
 
     async def _retransmit(self, sequence_number: int) -> None:

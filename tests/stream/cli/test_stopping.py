@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from engines.files import grows, replacing
-from stream.cli.stopping import SIGNALS, StoppedError, stopped_by_signals
+from stream.cli.stopping import AGAIN_S, SIGNALS, stopped_by_signals
+from stream.errors import StoppedError, heed
 from tests.places import ROOT
 
 SLOW = """
@@ -78,3 +81,45 @@ def test_what_was_ignored_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_request_that_a_library_loses_is_made_again(number: int) -> None:
+    """pybind11 makes an ImportError of it while it loads a module."""
+
+    def load() -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt
+
+    def run() -> None:
+        with stopped_by_signals():
+            with suppress(ImportError):
+                load()
+            time.sleep(30.0)
+
+    with pytest.raises(StoppedError) as stopped:
+        run()
+    assert stopped.value.number == number
+
+
+def test_one_that_was_heeded_is_not() -> None:
+    with stopped_by_signals():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as interrupt:
+            heed(interrupt)
+        time.sleep(4 * AGAIN_S)
+
+
+def test_one_that_ended_the_run_is_not_made_again() -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, frame: again.append(number))
+    again: list[int] = []
+    try:
+        with suppress(StoppedError), stopped_by_signals():
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(4 * AGAIN_S)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert again == []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from av.codec.context import CodecContext
 from av.video.reformatter import VideoReformatter
 
 from stream.frame import Image
-from stream.media.colour import Colour, ToYuv, to_rgb
+from stream.media.colour import ACCURATE, Colour, ToYuv, to_rgb
 
 SIZE = (64, 32)
 
@@ -62,3 +63,25 @@ def test_values_survive_every_matrix_and_range(matrix: int, full_range: bool) ->
         assert (frame.colorspace, frame.color_range) == (matrix, colour.range_tag)
         back = to_rgb(VideoReformatter(), frame, colour, SIZE)
         assert np.abs(back.astype(int) - value).max() <= 2
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "nv12", "yuvj420p", "yuv420p10le", "yuva420p"])
+@pytest.mark.parametrize("shown", [(67, 35), (96, 50)])
+def test_planes_give_the_samples_that_ffmpeg_packs(name: str, shown: tuple[int, int]) -> None:
+    size = (67, 35)
+    noise = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), np.uint8)
+    frame = av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(
+        format=name, dst_colorspace=1, dst_color_range=1
+    )
+    packed = VideoReformatter().reformat(
+        frame,
+        *shown,
+        format="rgb24",
+        interpolation=ACCURATE,
+        src_colorspace=1,
+        src_color_range=1,
+        dst_color_range=2,
+    )
+    image = to_rgb(VideoReformatter(), frame, Colour(), shown)
+    assert image.shape == (shown[1], shown[0], 3)
+    assert np.array_equal(image, packed.to_ndarray())

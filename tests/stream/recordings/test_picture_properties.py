@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -138,6 +139,29 @@ def test_no_colours_are_lost(tmp_path: Path, pixels: str, codec: CodecName) -> N
     opaque = pixels == "ya8" and codec != "ffv1"
     assert differences == (["the pictures are opaque"] if opaque else [])
     assert len(notes) == opaque
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp9", "ffv1", "hevc"])
+@pytest.mark.parametrize("pixels", ["gray", "gray10le"])
+def test_silent_grey_stays_as_bright(tmp_path: Path, pixels: str, codec: CodecName) -> None:
+    """FFmpeg takes it for full range, and YUV that says nothing for limited."""
+    source, target = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    write(source, pixels)
+    written_anew(source, target, codec)
+    shown = []
+    for path in (source, target):
+        with FileSource(path) as opened:
+            shown.append(next(iter(opened)).image.astype(float))
+    assert np.abs(shown[0] - shown[1]).mean() < 1.0
+    assert np.ptp(shown[0]) > 50
+
+
+def test_light_that_is_unknown_is_none() -> None:
+    """0 as MaxCLL and MaxFALL (CTA-861.3)."""
+    frame = av.VideoFrame(*SIZE, format="yuv420p10le")
+    for levels, known in (((0, 0), None), ((1000, 0), Light(None, (1000, 0)))):
+        sides = {"CONTENT_LIGHT_LEVEL": struct.pack("=2I", *levels)}
+        assert VideoFormat.of(frame, sides=sides).light == known
 
 
 def test_what_is_lost_is_said() -> None:

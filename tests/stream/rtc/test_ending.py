@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -94,5 +96,33 @@ def test_an_offer_of_very_many_media_is_refused_before_it_is_read() -> None:
             media = text[text.index("m=") :]
             status, told, _ = await client.post("/whip", text + MOST_MEDIA * media)
             assert (status, told) == (422, f"the offer has more than {MOST_MEDIA} media")
+
+    run(program())
+
+
+async def parts(client: Client) -> list[weakref.ref[Any]]:
+    """The worker of the only session, and what it works with."""
+    (connection,) = client.relay.connections.open
+    await until(lambda: connection.stream.worker and connection.stream.worker._session)
+    worker: Any = connection.stream.worker
+    return [weakref.ref(worker), weakref.ref(worker._session)]
+
+
+def test_nothing_of_a_call_is_left_when_it_has_ended() -> None:
+    """Not even what refers to itself in a circle, with its last pictures."""
+
+    async def program() -> None:
+        async with relay() as client:
+            sender = publisher(Clip())
+            found = await client.begin(sender, "/whip/room")
+            left = await parts(client)
+            gc.disable()
+            try:
+                status, _, _ = await client.ask("DELETE", found["Location"])
+                assert status == 200
+                await sender.close()
+                await until(lambda: not any(one() for one in left), "it is still there")
+            finally:
+                gc.enable()
 
     run(program())

@@ -93,3 +93,22 @@ def test_it_stays_within_bounds_over_hours() -> None:
     network = Network(wanted=400_000)
     for _ in range(4):
         assert 400_000 < network.run(60, link=10_000_000) <= CEILING
+
+
+def test_a_queue_that_fills_and_drains_is_no_longer_way() -> None:
+    """Although less and less comes: other traffic shares the link."""
+    network = Network(wanted=1_000_000)
+    network.run(10, link=10_000_000)
+    network.run(0.8, link=300_000)
+    for tick in range(60):
+        shared = 150_000 if tick // 10 % 2 else 300_000
+        allowed = network.run(0.1, link=shared)
+        assert network.queue_ms < 500 or allowed <= 300_000
+
+
+def test_a_backlog_that_arrives_shows_what_the_link_carries_now() -> None:
+    network = Network(wanted=1_000_000)
+    network.run(10, link=10_000_000)
+    network.run(2, link=300_000)
+    assert network.queue_ms > 300
+    assert network.run(3, link=10_000_000) > 1_000_000
