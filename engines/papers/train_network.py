@@ -56,6 +56,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--network", choices=NETWORKS, required=True)
     p.add_argument("--data", type=Path, action="append", required=True)
     p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
+    p.add_argument(
+        "--val-exemplars", type=int, default=3, help="for each headshot of --val (default 3)"
+    )
     p.add_argument("--out", type=Path, required=True, help="the run's folder")
     p.add_argument("--samples", type=int, default=100_000)
     p.add_argument("--batch", type=int, default=16, help="samples in a step; a multiple of 4")
@@ -112,7 +115,7 @@ def for_hime(args: argparse.Namespace) -> list[str]:
     words += ["--steps", str(args.samples // args.batch), "--sizes", f"{side}:1"]
     words += [f"--batch={args.batch * side**2 // 32**2 or 1}", "--clean=1", f"--seed={args.seed}"]
     words += [f"--save={args.save}", f"--workers={args.workers}", f"--device={args.device}"]
-    words += [f"--made={args.made}"]
+    words += [f"--made={args.made}", f"--val-exemplars={args.val_exemplars}"]
     words += ["--warmup", str(min(200, args.samples // args.batch // 10))]
     words += [f"--alignment={aligned}", "--lr", str(args.lr or 7e-4)]
     if args.network in (SMALL, LARGE):
@@ -156,13 +159,17 @@ def report(duel: recipes.Duel, out: Path, cases: list[Case], losses: list[recipe
     if not all(map(math.isfinite, means.values())):
         raise ValueError(f"diverged before step {duel.step}; a smaller --lr may help")
     duel.save(out / "checkpoint.pt")
-    three, none = (gain(duel.ema, cases, n) for n in (3, 0))
+    all_given, none = (gain(duel.ema, cases, n) for n in (len(cases[0].exemplars), 0))
     with (out / "log.csv").open("a", newline="") as log:
         writer = csv.writer(log)
-        for name, value in {"clean": three, "clean_3_over_0": three - none, **means}.items():
+        for name, value in {
+            "clean": all_given,
+            "clean_3_over_0": all_given - none,
+            **means,
+        }.items():
             writer.writerow([duel.step, duel.samples, name, f"{value:.6g}"])
     words = [f"step {duel.step}/{duel.steps}, {duel.samples} samples, {duel.stage}"]
-    words += [f"clean {three:+.3f} dB, 3 over 0 {three - none:+.3f} dB"]
+    words += [f"clean {all_given:+.3f} dB, by exemplars {all_given - none:+.3f} dB"]
     print(", ".join(words + [f"{n} {v:.5f}" for n, v in means.items()]), flush=True)
 
 
@@ -173,7 +180,7 @@ def train(args: argparse.Namespace) -> None:
     """
     side, steps = SIDES[args.scale], args.samples // args.batch
     people = load_people(args.val, side * args.scale)
-    cases = make_cases(people, args.scale, side, "clean", CASES, least=8)
+    cases = make_cases(people, args.scale, side, "clean", CASES, args.val_exemplars, least=8)
     torch.manual_seed(args.seed)
     device = device_of(args.device)
     network = build(args.network, args.scale, args.average)

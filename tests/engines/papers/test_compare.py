@@ -134,7 +134,7 @@ def test_training_writes_a_checkpoint_that_can_be_compared(
 ) -> None:
     monkeypatch.setattr(train_network, "build", lambda *_: Pwave(PwaveConfig(channels=16)))
     monkeypatch.setattr(train_network, "CASES", 2)
-    argv = [*arguments(people, tmp_path / "run", "pwave"), "--no-critic"]
+    argv = [*arguments(people, tmp_path / "run", "pwave"), "--no-critic", "--val-exemplars", "1"]
     assert train_network.main(argv) == 0
     found = networks.load(tmp_path / "run" / "checkpoint.pt")
     assert found.samples == 8

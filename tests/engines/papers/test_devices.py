@@ -116,10 +116,13 @@ def test_a_training_that_diverges_leaves_the_last_checkpoint(
 
 def test_trainings_pass_their_device_on(tmp_path: Path) -> None:
     argv = ["--network", "hime-small", "--data", "x", "--val", "y", "--out", str(tmp_path)]
-    args = train_network.parse([*argv, "--device", "cuda:1", "--made", "0.4"])
+    args = train_network.parse(
+        [*argv, "--device", "cuda:1", "--made", "0.4", "--val-exemplars", "1"]
+    )
     words = train_network.for_hime(args)
     assert "--device=cuda:1" in words
     assert "--made=0.4" in words
+    assert "--val-exemplars=1" in words
 
 
 @pytest.mark.parametrize("program", [flow_training, identity_encoder])
