@@ -2,7 +2,9 @@
 
 Such recordings may be joined as they are, byte for byte, and recorders that start again write on.
 Each part then has times of its own. Here a part follows the one before it; players do the same. A
-packet whose time alone is far off, after damage, has none.
+packet whose time alone is far off, after damage, has none. Where the clock of 33 bits overflows
+(ISO/IEC 13818-1, 2.4.3.7) FFmpeg gives what comes before times below 0, which an mp4 does not show:
+then all begins at 0.
 """
 
 from __future__ import annotations
@@ -47,19 +49,19 @@ class TimeJumps:
     """Mends the packets of one reading of a file, in the order of each track.
 
     Args: starts: bytes from the beginning of the file, of each part but the first.
-          later_s: how much later each of these parts is shown than its own times say.
+          later_s: how much later each part is shown than its own times say; the first one, too.
           wrong: where packets begin whose times are wrong.
     """
 
     def __init__(
         self,
         starts: tuple[int, ...] = (),
-        later_s: tuple[Fraction, ...] = (),
+        later_s: tuple[Fraction, ...] = (Fraction(0),),
         wrong: frozenset[int] = frozenset(),
     ) -> None:
         self.count = len(starts)
         self._wrong = wrong
-        self._starts, self._later_s = starts, (Fraction(0), *later_s)
+        self._starts, self._later_s = starts, later_s
         self._parts: dict[int, int] = {}
 
     @classmethod
@@ -77,7 +79,7 @@ class TimeJumps:
         """Mend the next packet."""
         if packet.pos in self._wrong:
             packet.pts = packet.dts = None
-        if not self.count:
+        if not any(self._later_s):
             return
         track = packet.stream.index
         if packet.pos is not None and packet.pos >= 0:
@@ -101,12 +103,10 @@ def _jumps(
     wrong: set[int] = set()
     for part in _parts(sorted(_read(path), key=lambda one: one.at), wrong):
         begin_s, last_s = min(one.shown_s for one in part), max(one.end_s for one in part)
-        if end_s is not None:
-            starts.append(part[0].at)
-            later_s.append(end_s - begin_s)
-            last_s += end_s - begin_s
-        end_s = last_s
-    return tuple(starts), tuple(later_s), frozenset(wrong)
+        starts.append(part[0].at)
+        later_s.append(max(Fraction(0), -begin_s) if end_s is None else end_s - begin_s)
+        end_s = last_s + later_s[-1]
+    return tuple(starts[1:]), tuple(later_s or [Fraction(0)]), frozenset(wrong)
 
 
 def _read(path: Path) -> Iterator[_Seen]:

@@ -61,6 +61,20 @@ def test_a_joined_stream_is_as_long_as_its_parts(
     assert abs(second) < 0.03
 
 
+@pytest.mark.parametrize("passes", ["1", "2"])
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_a_clock_that_overflows_costs_no_picture(tmp_path: Path, ending: str, passes: str) -> None:
+    """33 bits of 1/90000 s; what comes before has times below 0."""
+    source, target = tmp_path / "call.ts", tmp_path / f"better.{ending}"
+    options = {"output_ts_offset": str(2**33 / 90_000 - 0.5), "mpegts_copyts": "1"}
+    write_recording(source, pts=STEADY, options=options)
+    assert times_of(source)[0] < 0
+    assert enhanced(source, target, "--passes", passes) == ([], [])
+    shown = times_of(target)
+    assert len(shown) == len(STEADY)
+    assert shown[0] >= 0
+
+
 def test_pauses_and_single_wrong_times_are_no_jumps(tmp_path: Path) -> None:
     source = tmp_path / "a.ts"
     write_recording(source, pts=(0, 3600, 7200, 1_000_000, 1_003_600), sounds=0)
