@@ -42,9 +42,9 @@ class SendingRate:
 
     def __init__(self) -> None:
         self._changed_s = float("-inf")
-        self._offered = self._beyond = self._usual = 0
-        """What the receiver asked for, what is sent although it is more, and what was sent before
-        the last queue."""
+        self._offered = self._beyond = self._used = self._usual = 0
+        """What the receiver asked for, what is tried although it is more, what is sent, and what
+        was sent at most: bits a second."""
         self._calm_since_s = float("inf")
         """When a report first told of none since then."""
         self._patience_s, self._raised_s = CALM_S, float("-inf")
@@ -53,7 +53,7 @@ class SendingRate:
     @property
     def is_less_than_usual(self) -> bool:
         """Whether the network carries less than before."""
-        return max(self._offered, self._beyond) < self._usual
+        return self._used < DOWN * self._usual
 
     def heard(self, trip_s: float, loss: float, now_s: float) -> None:
         """A report of the receiver. Args: trip_s: round trip. loss: share of packets, 0..1."""
@@ -75,7 +75,7 @@ class SendingRate:
         self._offered = offered
         if lowered:
             self._meet_queue(now_s, long=not self._beyond)
-        self._usual = max(self._usual, offered, used if not self._usual else 0)
+        self._usual = max(self._usual, used)
         passed_s = now_s - self._changed_s
         if self._is_calm(now_s) and passed_s >= PROBE_S and used < self._usual:
             self._beyond, self._raised_s = min(self._usual, round(PROBE * used)), now_s
@@ -84,10 +84,10 @@ class SendingRate:
         wanted = max(offered, self._beyond, LEAST)
         lower = wanted < DOWN * used and passed_s >= DOWN_S
         higher = wanted > UP * used and passed_s >= (PROBE_S if self._beyond else UP_S)
-        if not (lower or higher):
-            return used
-        self._changed_s = now_s
-        return wanted
+        self._used = wanted if lower or higher else used
+        if lower or higher:
+            self._changed_s = now_s
+        return self._used
 
     def _is_calm(self, now_s: float) -> bool:
         """Whether more may be tried than the receiver has asked for."""

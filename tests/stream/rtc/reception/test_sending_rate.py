@@ -120,3 +120,13 @@ def test_it_never_goes_below_the_least() -> None:
     rate = SendingRate()
     assert rate.choose(1_500_000, 5_000, 1.0) == LEAST
     assert rate.choose(LEAST, 5_000, 9.0) == LEAST
+
+
+def test_what_was_never_sent_is_not_usual() -> None:
+    """An encoder that may not have more, by `--bit-rate`, is not slow when it is offered less."""
+    rate, most = SendingRate(), 400_000
+    for now_s, offered in ((1.0, 2_000_000), (4.0, 1_000_000), (8.0, 390_000)):
+        assert min(rate.choose(most, offered, now_s), most) == most
+        assert not rate.is_less_than_usual
+    assert rate.choose(most, 150_000, 12.0) == 150_000
+    assert rate.is_less_than_usual

@@ -113,7 +113,7 @@ def test_round_trips_are_known_and_a_slow_network_gets_smaller_pictures() -> Non
             assert all(0 <= trip_s < 5 for _, trip_s in rate._trips)
             # Nothing is tried, and nobody offers more than is asked for here.
             inner._offered = lambda packet: None
-            rate._usual, rate._offered, rate._beyond = 2_000_000, 30_000, 0
+            rate._usual, rate._used = 2_000_000, 30_000
             assert isinstance(inner._RTCRtpSender__encoder, FittedEncoder)
             full = watcher.frames[-1].width
             inner._RTCRtpSender__encoder.target_bitrate = 1
