@@ -54,7 +54,7 @@ OK, NOTED, UNSAID, REFUSED, DOCUMENTED, UNREADABLE, DEFECT = (
 FAULTS = (UNSAID, REFUSED, DEFECT)
 EXPECTED = (
     *("is encrypted", "make a smaller copy", "no moving pictures", "streams, at most"),
-    *("a picture and no recording", "too small to work with"),
+    *("a picture and no recording", "too small to work with", "its times are damaged"),
 )
 """Of reasons to refuse a file that FFmpeg decodes: those that the documents name."""
 
