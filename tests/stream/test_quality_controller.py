@@ -144,37 +144,6 @@ def test_it_goes_down_in_the_stated_order_past_what_changes_nothing() -> None:
     assert nobody.run(60.0) == search, "only the search for faces can be had cheaper"
 
 
-def beside_the_frames(small: bool, full_ms: float = 40.0) -> Call:
-    """A call whose frames take 12 ms and whose network works beside them."""
-
-    def network(quality: QualityLevel, faces: int, index: int) -> float:
-        return full_ms / 2 if quality.small and small else full_ms
-
-    def cost(quality: QualityLevel, faces: int, index: int) -> float:
-        if quality.beside:
-            return 12.0
-        return 12.0 + network(quality, faces, index)
-
-    call = Call(cost, beside=network)
-    call.quality_controller.start(0, small=small, beside=True)
-    return call
-
-
-def test_the_small_network_comes_before_fewer_frames() -> None:
-    assert beside_the_frames(True).run(20.0) == step("the small network")
-    assert beside_the_frames(False).run(20.0) == step("the network in every other frame")
-    assert beside_the_frames(True, 25.0).run(20.0) == step("the network beside the frames")
-
-
-def test_from_the_small_network_it_goes_up_when_there_is_time_for_the_full_one() -> None:
-    call = beside_the_frames(True)
-    call.run(60.0)
-    assert set(call.levels[300:]) == {step("the small network")}, "it does not try in vain"
-    faster = beside_the_frames(True, 14.0)
-    call.cost, call.beside = faster.cost, faster.beside
-    assert call.run(60.0) < step("the network beside the frames")
-
-
 def test_it_does_not_flap() -> None:
     call = Call(machine(1.2))
     call.run(600.0)
