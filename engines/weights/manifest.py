@@ -95,7 +95,11 @@ def installed(scale: int, folder: Path = WEIGHTS) -> list[str]:
 
 
 def has_small(scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS) -> bool:
-    """Whether weights are shipped in the small size, too. Raises: WeightsError: no manifest."""
+    """Whether weights are shipped in the small size, too.
+
+    Args:   scale: 4 or 8. folder: of the weights. weights: one of `engines.contract.WEIGHTS`.
+    Raises: WeightsError: no manifest.
+    """
     return network_name(scale, weights=weights, network=SMALL) in read_manifest(folder)["networks"]
 
 
