@@ -13,7 +13,14 @@ pytest.importorskip("onnx", reason="the calibration extra is not installed")
 
 from calibration.quantisation import __main__ as quantize
 from calibration.quantisation import material
-from calibration.quantisation.material import make_samples, split, spread
+from calibration.quantisation.material import (
+    PATTERNS,
+    SLOTS,
+    make_patterns,
+    make_samples,
+    split,
+    spread,
+)
 from engines.hime.licences import OPEN, Permit
 from engines.hime.people import Person
 from stream.stages.tracking import detector_weights
@@ -93,3 +100,13 @@ def test_a_recording_gives_what_the_network_was_given(tmp_path: Path) -> None:
     samples = [one for scale in found.seen for one in found.seen[scale]]
     assert 0 < len(samples) <= 2 * material.FAR_CROPS
     assert all(one.truth is None for one in samples)
+
+
+def test_patterns_hold_all_levels_and_every_number_of_exemplars() -> None:
+    patterns = make_patterns(4)
+    assert len(patterns) == PATTERNS
+    assert {len(one.exemplars) for one in patterns} == set(range(SLOTS + 1))
+    assert all(one.truth is None for one in patterns)
+    assert all(x.shape[0] == 4 * one.crop.shape[0] for one in patterns for x in one.exemplars)
+    assert min(int(one.crop.min()) for one in patterns) == 0
+    assert max(int(one.crop.max()) for one in patterns) == 255
