@@ -47,6 +47,8 @@ PATTERNS = 8
 beyond a range is cut off. Without any, stripes of strong colours at 16 px come to 34 dB of float32,
 with four of fine noise to 37, with eight to 46; the pictures of people to 52.7, 49.2 and 48.5 dB
 (x4)."""
+PATTERN_SIZES = (16, 24, 32)
+"""Sides of their crops, px, in turn."""
 COARSE = 4
 """Side of coarse noise's fields, px."""
 FAR_CROPS = 12
@@ -139,7 +141,7 @@ def make_patterns(scale: int, count: int = PATTERNS) -> list[Sample]:
     samples = []
     for number in range(count):
         rng = np.random.default_rng([scale, number])
-        side = SIZES[8][number % len(SIZES[8])]
+        side = PATTERN_SIZES[number % len(PATTERN_SIZES)]
         field = 1 if number % 2 else COARSE
 
         def noise(
