@@ -181,14 +181,10 @@ def _enlarging_pad(model: Any) -> Any:
 
 
 def _sources_of_offsets(sampler: Any) -> set[str]:
-    """Names of the nodes before the convolution that makes the offsets, which a tanh bounds: those
-    may be narrow."""
-    for node in _upstream(sampler).values():
+    """Names of the nodes before the tanh that bounds the offsets: those may be narrow."""
+    for name, node in _upstream(sampler).items():
         if node.get_type_name() == "Tanh":
-            maker = _maker(node, 0)
-            while maker.get_type_name() != "Convolution":
-                maker = _maker(maker, 0)
-            return _sources(maker) - {maker.get_name()}
+            return _sources(node) - {name}
     raise ValueError("the offsets are not bounded as in HIME")
 
 
