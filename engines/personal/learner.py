@@ -42,7 +42,8 @@ PART = 0.25
 """Of the way from the shipped weights to the learnt ones. The whole way shows what was learnt where
 the face has changed: glasses that all close-ups wear were put on again by 0.19 of their darkness
 more than by the shipped weights (16 px x8, 48 steps), half way by 0.10, by less than 0.05 so. Half
-way three quarters of the gain are left (two people, 1,024 pairs: 0.39 of 0.49 dB).
+way three quarters of the gain are left (two people, 1,024 pairs: 0.39 of 0.49 dB); of a quarter it
+has not been measured.
 Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022."""
 JUDGED = 8
 """How often the held-out close-ups are asked in the course of a learning."""
