@@ -1,6 +1,6 @@
 """Learner: shipped weights and somebody's close-ups -> personal weights.
 
-Fine-tuning in bfloat16 with an average of the weights (EMA), judged again and again by close-ups
+Fine-tuning in bfloat16 (`mixed_precision`) with an average of the weights (EMA), judged again and again by close-ups
 that were held out; the best weights are kept, and none where the shipped ones are as good. A
 learner's result depends on the close-ups, the seed and the number of steps alone.
 
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from engines.hime.data import Batch
+from engines.hime.devices import mixed_precision
 from engines.hime.losses import charbonnier
 from engines.hime.model import Hime
 from engines.hime.transfer import pack_detail
@@ -161,7 +162,7 @@ class Learner:
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(done)
         crop = batch.crop.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             made = self._network(crop, batch.exemplars.to(device), batch.validity.to(device))
         truth = batch.truth.to(device)
         loss = charbonnier(made.float(), truth) + BAND * self._band_loss(made.float(), truth)
