@@ -1,8 +1,9 @@
 """Learner: shipped weights and somebody's close-ups -> personal weights.
 
-Fine-tuning in bfloat16 (`mixed_precision`) with an average of the weights (EMA), judged again and again by close-ups
-that were held out; the best weights are kept, and none where the shipped ones are as good. A
-learner's result depends on the close-ups, the seed and the number of steps alone.
+Fine-tuning in bfloat16, where the processor has it, with an average of the weights (EMA), judged
+again and again by close-ups that were held out; the best weights are kept, and none where the
+shipped ones are as good. A learner's result depends on the close-ups, the seed, the number of steps
+and these types alone.
 
 Kin: a model for each speaker, trained offline (Gemino, NSDI 2024); online training of
 super-resolution in live ingest (LiveNAS, SIGCOMM 2020).
