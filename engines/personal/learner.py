@@ -1,8 +1,9 @@
 """Learner: shipped weights and somebody's close-ups -> personal weights.
 
-Fine-tuning in bfloat16 with an average of the weights (EMA), judged again and again by close-ups
-that were held out; the best weights are kept, and none where the shipped ones are as good. A
-learner's result depends on the close-ups, the seed and the number of steps alone.
+Fine-tuning in bfloat16, where the processor has it, with an average of the weights (EMA), judged
+again and again by close-ups that were held out; the best weights are kept, and none where the
+shipped ones are as good. A learner's result depends on the close-ups, the seed, the number of steps
+and these types alone.
 
 Kin: a model for each speaker, trained offline (Gemino, NSDI 2024); online training of
 super-resolution in live ingest (LiveNAS, SIGCOMM 2020).
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from engines.hime.data import Batch
-from engines.hime.devices import autocast
+from engines.hime.devices import mixed_precision
 from engines.hime.losses import charbonnier
 from engines.hime.model import Hime
 from engines.hime.transfer import pack_detail
@@ -170,7 +171,7 @@ class Learner:
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(done)
         crop = batch.crop.to(device, memory_format=torch.channels_last)
-        with autocast(device):
+        with mixed_precision(device):
             made = self._network(crop, batch.exemplars.to(device), batch.validity.to(device))
         truth = batch.truth.to(device)
         loss = charbonnier(made.float(), truth) + BAND * self._band_loss(made.float(), truth)
