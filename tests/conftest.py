@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REAL_TIME = (
     *("stream/rtc/", "stream/test_live", "stream/cli/test_stopping", "bench/test_soak"),
     *("stream/media/sources/test_camera_source", "stream/media/sinks/test_preview"),
+    "test_faulty_network",
 )
 """Tests that work by the clock: calls, cameras, signals. `make test` runs them after all others.
 They wait more than they compute, so three processes do not slow each other down on two cores."""

@@ -10,6 +10,7 @@ import asyncio
 import random
 import re
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -45,21 +46,43 @@ class Direction:
 
     def __init__(self, network: Faulty, seed: int) -> None:
         self._network, self._dice, self._free_s = network, random.Random(seed), 0.0
+        self._queue: deque[tuple[asyncio.TimerHandle, Callable[[], object]]] = deque()
+        """What waits at the slow link, the oldest first."""
 
     def carry(self, data: bytes, send: Callable[[bytes], object]) -> None:
         """Send a packet when it is through, unless it is lost."""
         faults, loop = self._network.faults, asyncio.get_running_loop()
         if faults.cut or self._dice.random() < faults.loss:
             return
-        now_s = loop.time()
-        arrives_s = now_s
-        if faults.bits_per_s:
-            arrives_s = max(now_s, self._free_s) + 8 * (len(data) + 28) / faults.bits_per_s
-            if arrives_s - now_s > QUEUE_S:
-                return
-            self._free_s = arrives_s
         late_ms = faults.delay_ms + self._dice.uniform(-faults.jitter_ms, faults.jitter_ms)
-        loop.call_at(arrives_s + max(0.0, late_ms) / 1000, send, data)
+
+        def leave() -> None:
+            if late_ms > 0.0:
+                loop.call_later(late_ms / 1000, send, data)
+            else:
+                send(data)
+
+        if not faults.bits_per_s:
+            self._drain()
+            leave()
+            return
+        now_s = loop.time()
+        arrives_s = max(now_s, self._free_s) + 8 * (len(data) + 28) / faults.bits_per_s
+        if arrives_s - now_s <= QUEUE_S:
+            self._free_s = arrives_s
+            self._queue.append((loop.call_at(arrives_s, self._leave), leave))
+
+    def _leave(self) -> None:
+        _, leave = self._queue.popleft()
+        leave()
+
+    def _drain(self) -> None:
+        """A link that has become fast sends what waits before anything newer."""
+        self._free_s = 0.0
+        for timer, leave in self._queue:
+            timer.cancel()
+            leave()
+        self._queue.clear()
 
 
 class _Port(asyncio.DatagramProtocol):

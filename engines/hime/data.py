@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from engines.alignment import align
 from engines.hime import degrade
+from engines.hime.devices import mixed_precision
 from engines.hime.licences import Permit
 from engines.hime.model import Hime
 from engines.hime.people import Person as Person
@@ -246,7 +247,7 @@ class Batches(Dataset[Batch]):
         device = next(self.guide.parameters()).device
         crops, exemplars = crops.to(device), exemplars.to(device)
         sure = torch.ones(exemplars.shape[:2], device=device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             made = self.guide(crops, exemplars, sure)
         return to_images(made.float())
 

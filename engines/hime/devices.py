@@ -1,6 +1,8 @@
-"""Where a training computes."""
+"""Where a training computes, and in which types."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import torch
 
@@ -19,3 +21,17 @@ def device_of(name: str) -> torch.device:
         why = str(error).splitlines()[0]
         raise ValueError(f"--device {name} cannot be used: {why}") from error
     return device
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies in bfloat16; without such instructions PyTorch imitates
+    it, which takes ten times as long as float32 (a step at 16 px x8 on an AMD EPYC with AVX2)."""
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """A context in which convolutions run in bfloat16, where that is faster, else in float32."""
+    wanted = device.type != "cpu" or has_bfloat16()
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)

@@ -24,7 +24,7 @@ from torch import Tensor
 from engines.errors import reported
 from engines.files import replacing
 from engines.hime.data import Rng, shrink_bicubic, to_tensor
-from engines.hime.devices import DEFAULT, device_of
+from engines.hime.devices import DEFAULT, device_of, mixed_precision
 from engines.hime.people import Person, cut, load_people
 from engines.hime.spynet import SIDE, SpyNet, warp
 
@@ -117,7 +117,7 @@ def learn(
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = RATE * (0.1 if step > steps * 2 // 3 else 1.0)
         crop, moved, truth = pairs(people, BATCH, scale, size, rng, device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             flows = network.pyramid(crop, moved)
         loss = end_point_error(flows, truth)
         optimiser.zero_grad(set_to_none=True)

@@ -40,7 +40,7 @@ from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
 from engines.hime.data import Batch, load_people
-from engines.hime.devices import device_of
+from engines.hime.devices import device_of, mixed_precision
 from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
 from engines.hime.face_features import FaceFeatures, load_features
@@ -182,7 +182,7 @@ def challenge(run: Run, made: Tensor, truth: Tensor) -> Tensor:
     assert run.opponent is not None
     assert run.opponent_optimiser is not None
     run.opponent.requires_grad_(True)
-    with torch.autocast(made.device.type, torch.bfloat16):
+    with mixed_precision(made.device):
         loss = discriminator_loss(run.opponent(truth), run.opponent(made.detach()))
     run.opponent_optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -202,7 +202,7 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
             group["lr"] = rate(run.step, args)
     crop = batch.crop.to(device, memory_format=torch.channels_last)
     truth = batch.truth.to(device)
-    with torch.autocast(device.type, torch.bfloat16):
+    with mixed_precision(device):
         made = run.network(crop, batch.exemplars.to(device), batch.validity.to(device))
     made = made.float()
     parts = {"charbonnier": charbonnier(made, truth)}
@@ -210,11 +210,11 @@ def learn(run: Run, batch: Batch, args: argparse.Namespace) -> dict[str, Tensor]
     if args.correlation:
         parts["correlation"] = correlation_loss(made, truth, args.window, args.dilation)
     if run.perceptual is not None:
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             parts["perceptual"] = run.perceptual(made, truth)
     if run.opponent is not None:
         told["discriminator"] = challenge(run, made, truth)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             parts["adversarial"] = adversarial_loss(run.opponent(truth), run.opponent(made))
     weights = vars(args) | {"charbonnier": args.reconstruction}
     loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()

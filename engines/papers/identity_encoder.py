@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from engines.errors import reported
 from engines.files import replacing
 from engines.hime.data import Rng, to_tensor
-from engines.hime.devices import DEFAULT, device_of
+from engines.hime.devices import DEFAULT, device_of, mixed_precision
 from engines.hime.people import Person, cut, load_people
 from engines.hime.state_files import read_state
 
@@ -135,7 +135,7 @@ def learn(network: IdentityEncoder, people: list[Person], samples: int, seed: in
     for step in range(steps):
         drawn = pairs(people, BATCH, network.config.side, rng)
         one, other, same = (part.to(device) for part in drawn)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             told = network.same(one, other)
         loss = F.binary_cross_entropy_with_logits(told.float(), same)
         optimiser.zero_grad(set_to_none=True)

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.hime.data import Batch
+from engines.hime.devices import mixed_precision
 from engines.hime.discriminator import Discriminator
 from engines.hime.state_files import Part, follow, load_parts, read_state, save_parts
 from engines.papers.critic import Cnet, critic_loss, generator_loss
@@ -129,7 +130,7 @@ def begin(network: Gwainet | Pwave, steps: int, adversarial: bool) -> Duel:
 def _made(duel: Duel, batch: Batch) -> tuple[Tensor, Losses]:
     """The pictures and the content losses."""
     network, given = duel.network, (batch.crop, batch.exemplars, batch.validity)
-    with torch.autocast(batch.crop.device.type, torch.bfloat16):
+    with mixed_precision(batch.crop.device):
         if isinstance(network, Gwainet):
             picture = network(*given)
             return picture, {"content": F.l1_loss(picture, batch.truth)}
@@ -142,7 +143,7 @@ def _made(duel: Duel, batch: Batch) -> tuple[Tensor, Losses]:
 def _warped(network: Gwainet, batch: Batch) -> Losses:
     """The first stage of GWAInet: the guide, laid over the crop, against the truth."""
     guide, weight = chosen(batch.exemplars, batch.validity)
-    with torch.autocast(guide.device.type, torch.bfloat16):
+    with mixed_precision(guide.device):
         moved = network.warp(batch.crop, guide)
     return {"warp": ((moved - batch.truth).abs() * weight).mean()}
 

@@ -13,6 +13,8 @@ LEAST_GAIN_DB = 0.05
 """Personal weights are used from this mean gain on."""
 MOST_LOSS_DB = 0.05
 """Nobody may lose so much: the lower bound of the gain is above it."""
+MOST_LOSS_CHANGED_DB = 0.1
+"""The same where the face is unlike all close-ups, in the mean of some changes."""
 MOST_DOUBT = 0.03
 """The coherence of the detail may be lower by what chance explains, and never by more than this."""
 ERRORS = 1.5
@@ -57,13 +59,20 @@ class Gain:
     psnr_error: float = 0.0
     coherence_error: float = 0.0
     """Standard errors of both."""
+    changed: float = 0.0
+    """dB, in parts of the face that are unlike all close-ups."""
 
     @property
     def pays(self) -> bool:
         """Whether the personal weights are to be used."""
         least_db = self.psnr - ERRORS * self.psnr_error
         chance = min(ERRORS * self.coherence_error, MOST_DOUBT)
-        return self.psnr >= LEAST_GAIN_DB and least_db > -MOST_LOSS_DB and self.coherence >= -chance
+        return (
+            self.psnr >= LEAST_GAIN_DB
+            and least_db > -MOST_LOSS_DB
+            and self.coherence >= -chance
+            and self.changed >= -MOST_LOSS_CHANGED_DB
+        )
 
 
 def gain_of(shipped: Sequence[Picture], personal: Sequence[Picture]) -> Gain:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.alignment import align
@@ -19,10 +21,13 @@ from engines.hime.measures import psnr
 from engines.hime.model import Hime
 from engines.personal.close_ups import CloseUp
 from engines.personal.gain import Gain, Picture, Scores, gain_of
+from engines.personal.local_changes import DIFFERENT, Image, local_changes
 from engines.personal.training_pairs import CROP_PX
 
 MOST_CASES = 32
 """Damaged pictures that are judged by."""
+CHANGED = 16
+"""Further ones in which a part of the face is changed."""
 NEARER = 0.06
 """Held-out close-ups are cut differently for each damage: by so much nearer at most."""
 TOGETHER = 16
@@ -68,6 +73,34 @@ def score(network: Hime, cases: Sequence[Case]) -> Scores:
     return Scores(float(psnr(_face(made), _face(truth)).mean()), fine.sharpness, fine.coherence)
 
 
+def make_changed_cases(
+    held_out: Sequence[CloseUp], learnt: Sequence[CloseUp], scale: int
+) -> tuple[list[Case], list[NDArray[np.bool_]]]:
+    """Held-out close-ups in which a part of the face is unlike all exemplars: in half of them the
+    face is changed, in the others the exemplars are.
+
+    Returns: cases, and where they are changed, bool (s b, s b) each.
+    """
+    side = CROP_PX[scale] * scale
+    changes = [local_changes(side, np.random.default_rng([SEED, 1, k])) for k in range(CHANGED)]
+    faces = [
+        cut(held_out[k % len(held_out)].picture, side, 1.0, (0.0, 0.0)) for k in range(CHANGED)
+    ]
+    changed = [change(face) for change, face in zip(changes, faces, strict=True)]
+    now = [changed[k] if k % 2 == 0 else faces[k] for k in range(CHANGED)]
+    cases = make_cases(
+        [CloseUp(one, float(k)) for k, one in enumerate(now)], learnt, scale, CHANGED
+    )
+    for k in range(1, CHANGED, 2):
+        worn = [changes[k](one) for one in to_images(cases[k].exemplars)]
+        cases[k] = replace(cases[k], exemplars=to_tensor(worn))
+    apart = [
+        np.abs(one.astype(int) - other).max(axis=2) > DIFFERENT
+        for one, other in zip(changed, faces, strict=True)
+    ]
+    return cases, apart
+
+
 class HeldOut:
     """Held-out close-ups, damaged, by which the weights of one learning are judged.
 
@@ -80,32 +113,61 @@ class HeldOut:
     def __init__(
         self, shipped: Hime, held_out: Sequence[CloseUp], learnt: Sequence[CloseUp]
     ) -> None:
-        scale = shipped.config.scale
+        self._scale = scale = shipped.config.scale
         cases = make_cases(held_out, learnt, scale, MOST_CASES, NEARER)
-        self._scale = scale
         self._places = [k % len(held_out) for k in range(len(cases))]
-        self._truth = torch.stack([case.truth for case in cases])
-        self._crops = torch.stack([case.crop for case in cases])
-        crops = to_images(self._crops)
-        given = [to_images(case.exemplars) for case in cases]
-        self._aligned = [align(*pair) for pair in zip(crops, given, strict=True)]
-        made = to_images(self._made(shipped))
-        self._aligned = [align(*three) for three in zip(crops, given, made, strict=True)]
+        self._usual = _Prepared(cases, shipped)
+        changed, self._where = make_changed_cases(held_out, learnt, scale)
+        self._changed = _Prepared(changed, shipped)
         self._shipped = self._pictures(shipped)
+        self._shipped_errors = self._errors(shipped)
 
     def gain(self, network: Hime) -> Gain:
         """Of other weights over the shipped ones."""
-        return gain_of(self._shipped, self._pictures(network))
+        changed = 10.0 * np.log10(self._shipped_errors / self._errors(network))
+        found = gain_of(self._shipped, self._pictures(network))
+        return replace(found, changed=float(changed.mean()))
 
     def _pictures(self, network: Hime) -> list[Picture]:
-        pictures = zip(to_images(self._made(network)), self._aligned, strict=True)
-        made = [finished(picture, self._scale, aligned, DETAIL) for picture, aligned in pictures]
-        truth = to_images(self._truth)
-        psnrs = psnr(_face(to_tensor(made)), _face(self._truth)).tolist()
+        made, truths = self._usual.shown(network), self._usual.truth
+        psnrs = psnr(_face(to_tensor(made)), _face(truths)).tolist()
         return [
             Picture(place, one_db, detail(a, b, self._scale, FACE))
-            for place, one_db, a, b in zip(self._places, psnrs, made, truth, strict=True)
+            for place, one_db, a, b in zip(
+                self._places, psnrs, made, to_images(truths), strict=True
+            )
         ]
+
+    def _errors(self, network: Hime) -> NDArray[np.float64]:
+        """Mean squared errors where the faces are changed, of each that is."""
+        made, truths = self._changed.shown(network), to_images(self._changed.truth)
+        return np.array(
+            [
+                np.square(a[where].astype(np.float64) - b[where]).mean() + 1e-3
+                for a, b, where in zip(made, truths, self._where, strict=True)
+                if where.any()
+            ]
+        )
+
+
+class _Prepared:
+    """Cases with their exemplars aligned, for any weights."""
+
+    def __init__(self, cases: Sequence[Case], shipped: Hime) -> None:
+        self.truth = torch.stack([case.truth for case in cases])
+        """(N, 3, s b, s b), 0..1"""
+        self._crops = torch.stack([case.crop for case in cases])
+        self._scale = shipped.config.scale
+        crops = to_images(self._crops)
+        given = [to_images(case.exemplars) for case in cases]
+        self._aligned = [align(*pair) for pair in zip(crops, given, strict=True)]
+        shown = to_images(self._made(shipped))
+        self._aligned = [align(*three) for three in zip(crops, given, shown, strict=True)]
+
+    def shown(self, network: Hime) -> list[Image]:
+        """What the product would show by these weights."""
+        pictures = zip(to_images(self._made(network)), self._aligned, strict=True)
+        return [finished(picture, self._scale, aligned, DETAIL) for picture, aligned in pictures]
 
     @torch.inference_mode()
     def _made(self, network: Hime) -> Tensor:

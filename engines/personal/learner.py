@@ -1,8 +1,9 @@
 """Learner: shipped weights and somebody's close-ups -> personal weights.
 
-Fine-tuning in bfloat16 with an average of the weights (EMA), judged again and again by close-ups
-that were held out; the best weights are kept, and none where the shipped ones are as good. A
-learner's result depends on the close-ups, the seed and the number of steps alone.
+Fine-tuning in bfloat16, where the processor has it, with an average of the weights (EMA), judged
+again and again by close-ups that were held out; the best weights are kept, and none where the
+shipped ones are as good. A learner's result depends on the close-ups, the seed, the number of steps
+and these types alone.
 
 Kin: a model for each speaker, trained offline (Gemino, NSDI 2024); online training of
 super-resolution in live ingest (LiveNAS, SIGCOMM 2020).
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from engines.hime.data import Batch
+from engines.hime.devices import mixed_precision
 from engines.hime.losses import charbonnier
 from engines.hime.model import Hime
 from engines.hime.transfer import pack_detail
@@ -38,13 +40,9 @@ BAND = 1.0
 WARM_UP = 20
 """Steps."""
 EMA = 0.99
-PART = 0.25
-"""Of the way from the shipped weights to the learnt ones. The whole way shows what was learnt where
-the face has changed: glasses that all close-ups wear were put on again by 0.19 of their darkness
-more than by the shipped weights (16 px x8, 48 steps), half way by 0.10, by less than 0.05 so. Half
-way three quarters of the gain are left (two people, 1,024 pairs: 0.39 of 0.49 dB); of a quarter it
-has not been measured.
-Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022."""
+SHARES = (1.0, 0.5, 0.25)
+"""Of `Method.part`: the held-out close-ups are asked about the first, and about each next one only
+if they refuse the one before."""
 JUDGED = 8
 """How often the held-out close-ups are asked in the course of a learning."""
 EARLY = (8, 16, 32, 64)
@@ -117,9 +115,9 @@ class Learner:
 
     @property
     def mean(self) -> Hime:
-        """The network as it is now: a part of the way from the shipped weights to the average of
-        the latest steps, see `PART`."""
-        return self._mean
+        """The network as it is now: as far of the way from the shipped weights to the average of
+        the latest steps as `Method.part` says."""
+        return self._partly(self._method.part)
 
     @property
     def best(self) -> State | None:
@@ -148,20 +146,32 @@ class Learner:
 
     def judge(self) -> Gain:
         """Ask the held-out close-ups, and keep the weights of now if they are the best."""
-        found = self._judge.gain(self._mean)
         least = -math.inf if self._best_gain is None else self._best_gain.psnr
-        if found.pays and found.psnr > least:
-            self._best_gain = found
-            parameters = self._mean.state_dict().items()
-            self._best = {k: v.clone() for k, v in parameters if k in self._names}
+        for share in SHARES:
+            network = self._partly(share * self._method.part)
+            found = self._judge.gain(network)
+            if found.pays:
+                if found.psnr > least:
+                    self._best_gain = found
+                    parameters = network.state_dict().items()
+                    self._best = {k: v for k, v in parameters if k in self._names}
+                break
         return self.gain
+
+    def _partly(self, part: float) -> Hime:
+        """So far of the way from the shipped weights to the average of the latest steps."""
+        network = copy.deepcopy(self._mean)
+        with torch.no_grad():
+            for value, shipped in zip(network.parameters(), self._shipped, strict=True):
+                value.copy_(shipped.lerp(value, part))
+        return network
 
     def _step(self, batch: Batch, done: int) -> None:
         device = next(self._network.parameters()).device
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(done)
         crop = batch.crop.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             made = self._network(crop, batch.exemplars.to(device), batch.validity.to(device))
         truth = batch.truth.to(device)
         loss = charbonnier(made.float(), truth) + BAND * self._band_loss(made.float(), truth)
@@ -172,8 +182,8 @@ class Learner:
         keep = min(EMA, (1 + done) / (10 + done))
         with torch.no_grad():
             pairs = zip(self._mean.parameters(), self._network.parameters(), strict=True)
-            for (mean, value), shipped in zip(pairs, self._shipped, strict=True):
-                mean.lerp_(shipped.lerp(value, PART), 1 - keep)
+            for mean, value in pairs:
+                mean.lerp_(value, 1 - keep)
 
     def _band_loss(self, made: Tensor, truth: Tensor) -> Tensor:
         """Charbonnier loss of what lies beyond the crop's own resolution, in luma."""

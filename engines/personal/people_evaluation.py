@@ -42,7 +42,7 @@ from engines.personal.gain import Scores
 from engines.personal.held_out import make_cases, score
 from engines.personal.learner import BATCH, Learner, steps_within
 from engines.personal.learning_process import with_allocator
-from engines.personal.method import RATE, TRAINED, Method
+from engines.personal.method import CHANGED, PART, RATE, TRAINED, Method
 from engines.personal.training_pairs import CROP_PX
 from engines.runtimes.cpu import default_threads
 from engines.weights.manifest import weights_files
@@ -96,7 +96,13 @@ class Setting:
 
     def __str__(self) -> str:
         rate, share = f"{self.method.rate:g}", f"{100 * self.method.share:.0f} %"
-        return f"{self.method.train}, {rate}, {share} general, {self.close_ups} close-ups"
+        usual = Method()
+        more = [
+            f", {100 * self.method.changed:.0f} % changed" * (self.method.changed != usual.changed),
+            f", {self.method.part:g} of the way" * (self.method.part != usual.part),
+        ]
+        start = f"{self.method.train}, {rate}, {share} general, {self.close_ups} close-ups"
+        return start + "".join(more)
 
 
 def evaluate(person: Person, other: Person, network: Hime, setting: Setting) -> list[Row]:
@@ -263,8 +269,10 @@ def settings_of(args: argparse.Namespace) -> list[Setting]:
         general = tuple(load_people(args.general, CROP_PX[args.scale] * args.scale))
     found = []
     rates = numbers(args.rate)
-    for train, rate, share, count in product(args.train.split(","), rates, shares, counts):
-        method = Method(train, rate, general if share else (), share)
+    trained, changes, ways = args.train.split(","), numbers(args.changed), numbers(args.part)
+    combined = product(trained, rates, shares, counts, changes, ways)
+    for train, rate, share, count, changed, part in combined:
+        method = Method(train, rate, general if share else (), share, changed, part)
         found.append(
             Setting(args.minutes, args.pairs, int(count), method, tuple(sorted({*parts, 1.0})))
         )
@@ -286,6 +294,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", default=f"{RATE:g}", metavar="R,...", help=f"of learning ({RATE:g})")
     add("--general", type=Path, metavar="PEOPLE", help="others, whose pairs are mixed in")
     add("--general-share", default="0", metavar="S,...", help="of all pairs, 0 to 1 (0)")
+    add("--changed", default=f"{CHANGED:g}", metavar="S,...", help="share of changed pairs, 0 to 1")
+    add("--part", default=f"{PART:g}", metavar="P,...", help="of the way to what is learnt, to 1")
     add("--people", default="", metavar="A,B", help="of the folder; all when left out")
     add("--json", type=Path, metavar="FILE", help="writes every row")
     add("--plot", type=Path, metavar="FILE.png", help="draws the gains over the minutes")

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.hime.data import Batch, Batches, Recipe, Rng
+from engines.hime.data import Batch, Batches, Image, Recipe, Rng
 from engines.hime.model import Hime
 from engines.hime.people import Person
 from engines.personal.close_ups import CloseUp
+from engines.personal.local_changes import local_changes
 from engines.personal.method import Method
 
 CROP_PX = {4: 32, 8: 16}
@@ -29,6 +30,10 @@ AHEAD = 3
 """Batches that are made ahead."""
 NEIGHBOURS = 0.2
 """Share of the close-ups before and after the truth that are no exemplars to it."""
+NEW = 0.4
+"""Of the pairs that are changed, the share in which the truth is; in the rest the exemplars are."""
+SURELY = 2.0
+"""Validity of the exemplars of changed pairs, until they are aligned."""
 REUSED = 4
 """Every pair is learnt from about so many times: to damage and to align one takes nearly as long as
 a step that learns from it."""
@@ -101,6 +106,29 @@ class PersonalBatches(Batches):
         order = super()._order(person, rng)
         apart = np.abs(order - order[0])
         return np.asarray(order[(apart == 0) | (apart > NEIGHBOURS * len(order))], np.intp)
+
+    def _sample(
+        self, side: int, slots: int, clean: bool, rng: Rng
+    ) -> tuple[Image, list[Image], list[float]]:
+        truth, exemplars, valid = super()._sample(side, slots, clean, rng)
+        draw = rng.random() / max(self._method.changed, 1e-9)
+        if draw < 1.0:
+            change = local_changes(side, rng)
+            if draw < NEW:
+                truth = change(truth)
+            else:
+                exemplars = [change(one) for one in exemplars]
+            valid = [SURELY * one for one in valid]
+        return truth, exemplars, valid
+
+    def __getitem__(self, index: int) -> Batch:
+        """Batch number `index`. Exemplars that alignment does not believe anywhere are left out,
+        except in changed pairs: as damaged as crops are, it often says so of a person's own, and
+        that they can be relied on all the same is not to be learnt."""
+        batch = super().__getitem__(index)
+        believed = (batch.exemplars[:, :, 3] > 0).flatten(2).any(dim=2)
+        validity = torch.where(batch.validity > 1, 1.0, batch.validity * believed)
+        return Batch(batch.crop, batch.exemplars, validity, batch.truth)
 
 
 def is_fresh(step: int) -> bool:

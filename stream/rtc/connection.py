@@ -32,6 +32,7 @@ from stream.rtc.ice.ice_restart import (
 from stream.rtc.live_stream import LiveStream
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
 from stream.rtc.reception.video_receiver import VideoReceiver
+from stream.rtc.reception.video_sender import VideoSender
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.sound import DelayedSound
 from stream.rtc.track_worker import TrackWorker
@@ -263,7 +264,13 @@ class Connection:
             )
             self._give(self.video)
         elif track.kind == "audio" and self.sound is None:
-            self.sound = DelayedSound(track, lambda: self.video.delay_ms if self.video else 0.0)
+            # Pictures tell when they were sent, sound does not.
+            pictures = [one for one in self._peer.getReceivers() if isinstance(one, VideoReceiver)]
+            self.sound = DelayedSound(
+                track,
+                lambda: self.video.delay_ms if self.video else 0.0,
+                lambda: any(one.sound_is_late() for one in pictures),
+            )
             self._give(self.sound)
 
     def _give(self, track: MediaStreamTrack) -> None:
@@ -303,7 +310,9 @@ class Connection:
 
     def _listen(self, channel: RTCDataChannel) -> None:
         if self.kind == "call" and channel.label == LABEL and self.video and not self._control:
-            self._control = Control(channel, self.video, self.sound)
+            pictures = [one for one in self._peer.getSenders() if isinstance(one, VideoSender)]
+            slow = lambda: any(one.is_slow for one in pictures)  # noqa: E731
+            self._control = Control(channel, self.video, self.sound, slow)
 
     def _look(self) -> None:
         if self._peer.connectionState in ("failed", "closed"):

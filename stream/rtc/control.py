@@ -2,14 +2,19 @@
 
 The page sends {"strength": 0..1}, {"detail": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true};
 the relay sends figures ten times a second and, when they change, the exemplars: pictures of faces,
-which nobody but this call's own page can get.
+which nobody but this call's own page can get. All of them anew with each change took more than a
+slow network carries (up to 440 kbit within a second), and picture and sound waited behind them: now
+each goes over once, one after the other, and on a slow network later.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
+import weakref
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -24,10 +29,9 @@ from stream.rtc.enhanced_track import EnhancedVideoTrack
 from stream.rtc.sound import DelayedSound
 
 LABEL = "closeup"
-EVERY_S = 0.1
+EVERY_S, SLOW_EVERY = 0.1, 5
+"""Figures, and on a slow network only every so many of them."""
 THUMBNAIL_PX = 96
-CLOSEUPS_EVERY = 5
-"""Looked for with every so many figures."""
 MESSAGE_CHARS = 1000
 WAITING_BYTES = 200_000
 """A page that does not read is told nothing more until it does."""
@@ -37,12 +41,21 @@ class Control:
     """Obeys a channel and keeps it informed, as long as it is open.
 
     Args: channel: opened by the page. video, sound: the call's tracks; sound may be missing.
+          is_slow: whether the network carries less than it did.
     """
 
     def __init__(
-        self, channel: RTCDataChannel, video: EnhancedVideoTrack, sound: DelayedSound | None
+        self,
+        channel: RTCDataChannel,
+        video: EnhancedVideoTrack,
+        sound: DelayedSound | None,
+        is_slow: Callable[[], bool] = lambda: False,
     ) -> None:
         self._channel, self._video, self._sound = channel, video, sound
+        self._is_slow = is_slow
+        self._numbers = itertools.count()
+        self._known: dict[int, weakref.ref[Image]] = {}
+        """The exemplars that had a number lately; an address may be another one's by now."""
         self._shown: list[int] = []
         channel.on("message", self._obey)
         loop = asyncio.get_running_loop()
@@ -77,21 +90,37 @@ class Control:
     async def _tell(self) -> None:
         step = 0
         while True:
-            status: dict[str, Any] = asdict(self._video.status())
-            status["sound_wait_ms"] = self._sound.wait_ms if self._sound else 0.0
-            self._send(status)
-            if step % CLOSEUPS_EVERY == 0:
-                await self._show_closeups()
+            slow = self._is_slow()
+            # Old figures would wait for each other, and sound for all of them.
+            free = self._channel.bufferedAmount == 0
+            if free and (not slow or step % SLOW_EVERY == 0):
+                status: dict[str, Any] = asdict(self._video.status())
+                status["sound_wait_ms"] = self._sound.wait_ms if self._sound else 0.0
+                self._send(status)
+            await self._show_closeups(one_more=free and not slow)
             step += 1
             await asyncio.sleep(EVERY_S)
 
-    async def _show_closeups(self) -> None:
-        kept = self._video.exemplars()
+    async def _show_closeups(self, *, one_more: bool) -> None:
+        """Tell which are kept, with the picture of one that the page does not have yet."""
         # An exemplar never changes, it only comes and goes.
-        numbers = [id(image) for image in kept]
-        if numbers != self._shown:
-            self._shown = numbers
-            self._send({"closeups": await asyncio.to_thread(lambda: [_jpeg(one) for one in kept])})
+        kept = {self._number(image): image for image in self._video.exemplars()}
+        new = [number for number in kept if number not in self._shown][: int(one_more)]
+        shown = [number for number in kept if number in self._shown or number in new]
+        if shown != self._shown:
+            self._shown = shown
+            pictures = await asyncio.to_thread(lambda: {one: _jpeg(kept[one]) for one in new})
+            self._send({"closeups": shown, "pictures": pictures})
+
+    def _number(self, image: Image) -> int:
+        for number, known in tuple(self._known.items()):
+            if known() is image:
+                return number
+            if known() is None:
+                del self._known[number]
+        number = next(self._numbers)
+        self._known[number] = weakref.ref(image)
+        return number
 
     def _send(self, what: dict[str, Any]) -> None:
         if self._channel.readyState == "open" and self._channel.bufferedAmount < WAITING_BYTES:

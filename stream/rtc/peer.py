@@ -19,6 +19,7 @@ from stream.rtc.ice.ice_connection import IceConnection
 from stream.rtc.ice.ice_options import IceOptions
 from stream.rtc.reception.sending_rate import LEAST
 from stream.rtc.reception.sound_receiver import SoundReceiver
+from stream.rtc.reception.steady_reports import SteadyReports
 from stream.rtc.reception.video_receiver import VideoReceiver
 from stream.rtc.reception.video_sender import VideoSender
 from stream.rtc.relay_options import RelayOptions
@@ -73,10 +74,10 @@ class RelayPeer(RTCPeerConnection):
     ) -> RTCRtpTransceiver:
         create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]
         transceiver: RTCRtpTransceiver = create(direction, kind, sender_track)
-        if kind == "video":
-            sender = VideoSender(sender_track or kind, transceiver.sender.transport)
-            sender._stream_id = transceiver.sender._stream_id
-            transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
+        send = VideoSender if kind == "video" else SteadyReports
+        sender = send(sender_track or kind, transceiver.sender.transport)
+        sender._stream_id = transceiver.sender._stream_id
+        transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
         make = VideoReceiver if kind == "video" else SoundReceiver
         receiver = make(transceiver.receiver.transport)
         receiver._set_rtcp_ssrc(transceiver.sender._ssrc)

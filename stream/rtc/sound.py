@@ -47,13 +47,19 @@ class DelayedSound(QueuedTrack[tuple[float, av.AudioFrame]]):
     """An audio track that waits as long as the picture takes; times (pts) stay.
 
     Args: source: an audio track; read all the time. late_ms: how late the picture is right now.
+          is_late: whether what comes now is too old to be heard.
     """
 
     kind = "audio"
 
-    def __init__(self, source: MediaStreamTrack, late_ms: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        source: MediaStreamTrack,
+        late_ms: Callable[[], float],
+        is_late: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(KEPT)
-        self._source, self._late_ms = source, late_ms
+        self._source, self._late_ms, self._is_late = source, late_ms, is_late
         self._wait = Wait()
         self._reader = asyncio.get_running_loop().create_task(self._read(), name="closeup sound")
 
@@ -81,6 +87,8 @@ class DelayedSound(QueuedTrack[tuple[float, av.AudioFrame]]):
             while True:
                 frame = await self._source.recv()
                 assert isinstance(frame, av.AudioFrame)
+                if self._is_late():
+                    continue
                 self._put((time.monotonic(), frame))
         except MediaStreamError:
             pass  # the source has ended

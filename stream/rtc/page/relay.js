@@ -13,7 +13,7 @@ const GIVE_UP_MS = 60000;
 const FROZEN_MS = 1000;
 const RESTART_MS = 2000;
 const NO_WAY = "No connection came about: is UDP blocked between this browser and the relay? It may need a TURN server.";
-const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {} };
+const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {}, closeups: {} };
 window.closeup = call;
 // By this the relay knows the same page again, and hands back what it remembers of its people.
 const secret = [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
@@ -68,6 +68,7 @@ async function connect(endpoint) {
   const pc = new RTCPeerConnection({ iceServers: iceServers(asked.headers.get("Link") || "") });
   call.pc = pc;
   call.remote = new MediaStream();
+  call.closeups = {};
   $("enhanced").srcObject = call.remote;
   pc.ontrack = ({ track }) => call.remote.addTrack(track);
   pc.onconnectionstatechange = () => {
@@ -217,6 +218,7 @@ async function stop(reason = "not connected", problem = "") {
   $("enhanced").srcObject = $("camera").srcObject = null;
   compare(false);
   $("closeups").replaceChildren();
+  call.closeups = {};
   $("memory").hidden = true;
   $("welcome").hidden = false;
   $("controls").inert = true;
@@ -237,7 +239,10 @@ function hear(message) {
     return state(message.note, true);
   }
   if (message.closeups) {
-    $("closeups").replaceChildren(...message.closeups.map((source) => Object.assign(new Image(), { src: source })));
+    const known = { ...call.closeups, ...message.pictures };
+    call.closeups = Object.fromEntries(message.closeups.map((number) => [number, known[number]]));
+    const shown = message.closeups.map((number) => Object.assign(new Image(), { src: known[number] }));
+    $("closeups").replaceChildren(...shown);
     $("memory").hidden = !message.closeups.length;
     return undefined;
   }

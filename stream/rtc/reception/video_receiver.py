@@ -31,6 +31,10 @@ WAITING_FRAMES = 15
 LATE_MS, LATE_MOST_S = 1000.0, 8.0
 """Pictures that are so much later than the fastest are not shown, for so long at most."""
 KEPT_LATE = 1000
+SOUND_LATE_MS = 700.0
+"""Sound that is so much later is of no use in a conversation, and who hears it would stay late:
+browsers keep their buffer of sound as long as it once had to be for a minute, and hold pictures
+back for it (Chromium 156: up to 2.7 s)."""
 _log = logging.getLogger("closeup.relay")
 
 
@@ -73,7 +77,7 @@ class VideoReceiver(RTCRtpReceiver):
         self._ssrc: int | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._late: set[int] = set()
-        self._fresh_s = time.monotonic()
+        self._fresh_s = self._fresh_sound_s = time.monotonic()
         self.refused = ""
         """Why the last picture was not decoded; empty: it was."""
 
@@ -100,6 +104,18 @@ class VideoReceiver(RTCRtpReceiver):
         late = frame.pts in self._late
         self._late.discard(frame.pts or 0)
         return late
+
+    def sound_is_late(self) -> bool:
+        """Whether the sound that comes now, on the way of these pictures, is too old to be heard.
+
+        As with pictures, only for a while.
+        """
+        now_s = time.monotonic()
+        if self._estimate.late_ms < SOUND_LATE_MS:
+            self._fresh_sound_s = now_s
+        return self._estimate.late_ms >= SOUND_LATE_MS and (
+            now_s - self._fresh_sound_s < LATE_MOST_S
+        )
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         await super()._handle_rtp_packet(packet, arrival_time_ms)

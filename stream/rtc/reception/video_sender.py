@@ -15,7 +15,6 @@ from contextlib import suppress
 from typing import Any
 
 import aiortc.rtcrtpsender
-from aiortc import RTCRtpSender
 from aiortc.codecs import get_encoder
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -28,6 +27,7 @@ from av.error import FFmpegError
 
 from stream.rtc.reception.fitted_encoder import FittedEncoder
 from stream.rtc.reception.sending_rate import SendingRate
+from stream.rtc.reception.steady_reports import SteadyClock, SteadyReports
 
 OLD = 90_000
 """A second, in units of RTP's clock for pictures."""
@@ -37,7 +37,7 @@ _CYCLE = 1 << 32
 _log = logging.getLogger("closeup.relay")
 
 
-class VideoSender(RTCRtpSender):
+class VideoSender(SteadyReports):
     """Sends one video stream."""
 
     def __init__(self, track_or_kind: Any, transport: Any) -> None:
@@ -45,6 +45,11 @@ class VideoSender(RTCRtpSender):
         self._rate = SendingRate()
         self._reported_s: dict[int, float | None] = {}
         """When each of its own reports was sent, by the middle of its NTP time (LSR)."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the network carries less than before."""
+        return self._rate.is_less_than_usual
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
         now_s, encoder = time.monotonic(), self._RTCRtpSender__encoder
@@ -72,23 +77,21 @@ class VideoSender(RTCRtpSender):
             return bits if self._ssrc in streams else None
         return None
 
-    async def _send_rtcp(self, packets: list[Any]) -> None:
-        for one in packets:
-            if isinstance(one, RtcpSrPacket):
-                number = one.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
-                # Without a picture since the last one which of both is meant is unknown.
-                known = number not in self._reported_s
-                self._reported_s[number] = time.monotonic() if known else None
-                while len(self._reported_s) > KEPT_REPORTS:
-                    del self._reported_s[next(iter(self._reported_s))]
-        await super()._send_rtcp(packets)
+    def _steady(self, told: Any, clock: SteadyClock) -> None:
+        super()._steady(told, clock)
+        number = told.ntp_timestamp >> 16 & 0xFFFFFFFF
+        # Without a picture since the last one which of both is meant is unknown.
+        known = number not in self._reported_s
+        self._reported_s[number] = time.monotonic() if known else None
+        while len(self._reported_s) > KEPT_REPORTS:
+            del self._reported_s[next(iter(self._reported_s))]
 
     async def _next_encoded_frame(self, codec: Any) -> Any:
         encoder: Any = self._RTCRtpSender__encoder  # type: ignore[has-type]
         if encoder is None:
             encoder = FittedEncoder(get_encoder(codec))
             self._RTCRtpSender__encoder = encoder
-        encoder.is_slow = self._rate.is_less_than_usual
+        encoder.is_slow = self.is_slow
         try:
             return await super()._next_encoded_frame(codec)
         except FFmpegError as error:

@@ -13,6 +13,7 @@ from engines.alignment import align
 from engines.hime import train
 from engines.hime.checkpoint import named_weights
 from engines.hime.data import Batches, Recipe, to_images, to_tensor
+from engines.hime.devices import mixed_precision
 from engines.hime.loader import guide_of
 from engines.hime.model import Config, Hime
 from engines.hime.options import parse
@@ -33,7 +34,7 @@ def test_exemplars_are_aligned_again_to_what_the_guide_makes_with_them(people: P
         Batches([people], replace(recipe, aligned=aligned), 1, 2)[0] for aligned in (True, False)
     )
     batch = Batches([people], recipe, 1, 2, guide=guide)[0]
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), mixed_precision(torch.device("cpu")):
         made = to_images(guide(once.crop, once.exemplars, torch.ones(8, 3)).float())
     assert not torch.equal(once.exemplars, batch.exemplars)
     for k, crop in enumerate(to_images(batch.crop)):

@@ -17,7 +17,7 @@ from engines.personal import learner as learner_module
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.gain import Gain
 from engines.personal.held_out import HeldOut
-from engines.personal.learner import Learner
+from engines.personal.learner import SHARES, Learner
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
 from engines.personal.method import KEPT, Method
 from engines.weights.manifest import weights_files
@@ -86,7 +86,8 @@ def test_what_is_learnt_is_better_for_this_person(
 def test_what_is_chosen_is_the_best_that_pays(
     network: Hime, person: tuple[CloseUp, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gains = iter([Gain(0.4, 0.0), Gain(0.3, 0.0), Gain(0.9, -0.2), Gain(0.5, 0.0)])
+    refused = [Gain(0.9, -0.2)] * len(SHARES)
+    gains = iter([Gain(0.4, 0.0), Gain(0.3, 0.0), *refused, Gain(0.5, 0.0)])
     monkeypatch.setattr(HeldOut, "gain", lambda self, network: next(gains))
     monkeypatch.setattr(HeldOut, "__init__", lambda self, *args: None)
     learner = Learner(network, person, 4, seed=0)

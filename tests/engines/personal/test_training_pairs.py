@@ -14,6 +14,7 @@ from engines.hime.data import Batch, Person, to_tensor
 from engines.hime.model import Hime
 from engines.personal import training_pairs
 from engines.personal.close_ups import CloseUp
+from engines.personal.method import Method
 from engines.personal.training_pairs import PersonalBatches, drawn, is_fresh
 from engines.weights.manifest import weights_files
 
@@ -25,10 +26,10 @@ def shipped() -> Hime:
     return load_network(weights_files(8)[1])
 
 
-def batches(seed: int = 0) -> PersonalBatches:
+def batches(seed: int = 0, method: Method | None = None) -> PersonalBatches:
     rng = np.random.default_rng(0)
     close_ups = [CloseUp(rng.integers(0, 256, (128, 128, 3), np.uint8), k) for k in range(4)]
-    return PersonalBatches(close_ups, shipped(), COUNT, seed, STEPS)
+    return PersonalBatches(close_ups, shipped(), COUNT, seed, STEPS, method)
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -90,3 +91,28 @@ def test_exemplars_are_aligned_to_what_the_network_makes() -> None:
     with_network = batches()._aligned(to_tensor([crop]), [[exemplar]])[0][0]
     assert with_network.shape == (128, 128, 4)
     assert not np.array_equal(with_network, align(crop, [exemplar])[0])
+
+
+def test_in_changed_pairs_the_face_is_changed_or_all_exemplars_are() -> None:
+    usual, changed = batches(method=Method(changed=0.0)), batches(method=Method(changed=1.0))
+    faces = 0
+    for seed in range(12):
+        before = usual._sample(128, 3, False, np.random.default_rng(seed))
+        after = changed._sample(128, 3, False, np.random.default_rng(seed))
+        in_face = not np.array_equal(before[0], after[0])
+        pairs = zip(before[1], after[1], strict=True)
+        assert [not np.array_equal(a, b) for a, b in pairs] == 3 * [not in_face]
+        faces += in_face
+    assert 2 <= faces <= 10
+
+
+def test_exemplars_that_are_not_believed_are_given_in_changed_pairs_alone() -> None:
+    usual, changed = batches(method=Method(changed=0.0)), batches(method=Method(changed=1.0))
+    given = 0
+    for number in range(4):
+        one, other = usual[number], changed[number]
+        believed = (one.exemplars[:, :, 3] > 0).flatten(2).any(dim=2)
+        assert not one.validity[~believed].any(), "noise looks like nothing else"
+        assert set(other.validity.flatten().tolist()) <= {0.0, 1.0}
+        given += int(other.validity.sum())
+    assert given > 0

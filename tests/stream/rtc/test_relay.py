@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("aiortc", reason="needs aiortc")
+
+from stream.rtc.reception.video_receiver import VideoReceiver
 from tests import rtc_calls
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.pictures import scene_with_face
@@ -44,13 +47,21 @@ def test_a_call_gets_its_picture_and_sound_back() -> None:
             status = next(one for one in heard if "fps" in one)
             assert {"faces", "enhanced", "why", "view", "delay_ms", "sound_wait_ms"} <= set(status)
             await until(lambda: any("closeups" in one for one in heard), "no close-ups came")
-            thumbnail = next(one for one in heard if "closeups" in one)["closeups"][0]
-            assert thumbnail.startswith("data:image/jpeg;base64,")
+            told = next(one for one in heard if "closeups" in one)
+            (number,) = told["closeups"]
+            assert told["pictures"][str(number)].startswith("data:image/jpeg;base64,")
             (connection,) = client.relay.connections.open
             for wish in ('{"strength": 0.25, "framing": "auto"}', '{"forget": true}'):
                 channel.send(wish)
             video = connection.video
             assert video is not None
+            (receiver,) = [
+                one for one in connection._peer.getReceivers() if isinstance(one, VideoReceiver)
+            ]
+            assert connection.sound is not None
+            for late_ms in (0.0, 1500.0):
+                receiver._estimate.late_ms = late_ms
+                assert connection.sound._is_late() == (late_ms > 0.0)
             await until(lambda: (video.strength, video.framing) == (0.25, "auto"))
             for nonsense in ("{", "[]", '{"strength": 7}', '{"framing": 3}', "x" * 2000, b"x"):
                 heard.clear()

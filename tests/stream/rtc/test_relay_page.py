@@ -117,6 +117,7 @@ def test_a_call_from_beginning_to_end(page: Any) -> None:
         assert set(shown) <= set(range(FRAMES))
         assert len(set(shown)) > 5, "the picture stands still"
         page.wait_for_selector("#closeups img")
+        holds(page, "document.querySelector('#closeups img').naturalWidth === 96")
         holds(page, "window.closeup.figures.enhanced > 0")
         holds(page, "document.getElementById('why').textContent.startsWith('yes')")
         holds(page, "/^[0-9]+ ms$/.test(document.getElementById('trip').textContent)")

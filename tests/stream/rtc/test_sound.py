@@ -75,6 +75,30 @@ def test_sound_comes_late_by_what_the_picture_is_late() -> None:
     rtc_calls.run(program())
 
 
+def test_sound_that_is_too_late_is_not_heard() -> None:
+    async def program() -> None:
+        from stream.rtc.sound import DelayedSound
+
+        tone, late = Tone(), False
+        track = DelayedSound(tone, lambda: 0.0, lambda: late)
+        watcher = Watcher(track)
+        await until(lambda: len(watcher.frames) > 10)
+        late = True
+        await asyncio.sleep(0.3)
+        count = len(watcher.frames)
+        await asyncio.sleep(0.3)
+        assert len(watcher.frames) <= count + 1
+        late = False
+        await until(lambda: len(watcher.frames) > count + 10)
+        pts = [frame.pts for frame in watcher.frames]
+        steps = {after - before for before, after in pairwise(pts)}
+        assert len(steps) == 2, "times stay, with a gap"
+        tone.stop()
+        await until(lambda: watcher.ended)
+
+    rtc_calls.run(program())
+
+
 def test_picture_and_sound_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage of 0.2 s, through the whole relay: sound takes as long as the picture."""
     from tests.rtc_relays import received, relay

@@ -21,7 +21,7 @@ from aiortc import RTCSessionDescription
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from bench import barcode
-from stream.rtc.reception.video_receiver import VideoReceiver
+from stream.rtc.reception.video_receiver import LATE_MOST_S, SOUND_LATE_MS, VideoReceiver
 from tests.faulty_network import Faults, FaultyNetwork
 from tests.pictures import backdrop
 from tests.rtc_calls import Clip, run, until
@@ -121,6 +121,19 @@ def test_pictures_of_a_long_queue_are_not_shown_unless_it_stays() -> None:
             await until(lambda: clip.sent > begun + 30)
             assert len(numbers) - count < 15, "they were shown"
             await until(lambda: len(numbers) > count + 20, "a longer way is no fault")
+
+    run(program())
+
+
+def test_sound_of_a_long_queue_is_not_heard_unless_it_stays() -> None:
+    async def program() -> None:
+        async with published(Clip((320, 240))) as (_, receiver, numbers):
+            await until(lambda: len(numbers) > 5)
+            for late_ms, late in ((SOUND_LATE_MS - 1, False), (SOUND_LATE_MS, True)):
+                receiver._estimate.late_ms = late_ms
+                assert receiver.sound_is_late() == late
+            receiver._fresh_sound_s -= LATE_MOST_S
+            assert not receiver.sound_is_late(), "a longer way is no fault"
 
     run(program())
 
