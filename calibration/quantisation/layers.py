@@ -239,6 +239,9 @@ class Quantiser:
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                # Weights of 7 bits: processors without VNNI add two products of 8 bits in 16 bits,
+                # which overflow; pictures were up to 28 levels off there.
+                reduce_range=True,
                 nodes_to_quantize=nodes,
                 calibrate_method=self._method,
                 calibration_cache_path=str(self._ranges[half]),

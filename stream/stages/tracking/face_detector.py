@@ -5,6 +5,7 @@ MediaPipe's two networks, run by OpenVINO; by MediaPipe where OpenVINO does not 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -108,9 +109,13 @@ class OpenVinoNetworks:
 
     def __init__(self, short: bytes, full: bytes, min_score: float) -> None:
         self._min_score = min_score
+        with ThreadPoolExecutor(1, "closeup detector") as pool:  # a call waits for both
+            loading = pool.submit(SmallNetwork, full)
+            near = SmallNetwork(short)
+            far = loading.result()
         self._networks: dict[Model, tuple[SmallNetwork, blaze_face.Geometry, Floats]] = {
-            "short": (SmallNetwork(short), blaze_face.SHORT, blaze_face.SHORT.anchors()),
-            "full": (SmallNetwork(full), blaze_face.FULL, blaze_face.FULL.anchors()),
+            "short": (near, blaze_face.SHORT, blaze_face.SHORT.anchors()),
+            "full": (far, blaze_face.FULL, blaze_face.FULL.anchors()),
         }
         for model in self._networks:
             self.find(np.zeros((64, 64, 3), np.uint8), model)
