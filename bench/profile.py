@@ -115,7 +115,7 @@ def profile(
             path = Path(folder) / "call.mkv"
             if recording is None:
                 make_recording(path, size, seconds / 60.0)
-            with FileSource(recording or path) as source:
+            with FileSource(recording or path, lazy=True) as source:
                 size = (source.width, source.height)
                 stages = Stages.build(
                     size, source.rate, framing="fixed", scale=scale, runtime=runtime,
