@@ -50,7 +50,7 @@ WAITS = "waits: "
 _TRACKING, _ENHANCEMENT = "stream.stages.tracking", "stream.stages.enhancement"
 _COMPOSITOR = "stream.stages.compositing.compositor"
 PARTS = {
-    "source: to RGB": "stream.media.sources.file_source:to_rgb",
+    "to RGB": "stream.media.planar_image:to_rgb",
     "tracker: scene signature": f"{_TRACKING}.tracker:scene_signature",
     "tracker: face signature": f"{_TRACKING}.tracker:face_signature",
     "tracker: detector": f"{_TRACKING}.face_detector:FaceDetector.detect",
