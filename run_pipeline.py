@@ -148,7 +148,7 @@ def run_one(options: Options, name: str) -> None:
         # Who reads events from stdout reads nothing else there.
         names = name, str(options.output)
         meter, out = partial(JsonProgress, names=names, stream=out), sys.stderr
-    with redirect_stdout(out), open_source(recording) as source:
+    with redirect_stdout(out), open_source(recording, lazy=True) as source:
         check_files(options)
         options = told(options)
         if not options.resume:

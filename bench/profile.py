@@ -50,7 +50,7 @@ WAITS = "waits: "
 _TRACKING, _ENHANCEMENT = "stream.stages.tracking", "stream.stages.enhancement"
 _COMPOSITOR = "stream.stages.compositing.compositor"
 PARTS = {
-    "source: to RGB": "stream.media.sources.file_source:to_rgb",
+    "to RGB": "stream.media.planar_image:to_rgb",
     "tracker: scene signature": f"{_TRACKING}.tracker:scene_signature",
     "tracker: face signature": f"{_TRACKING}.tracker:face_signature",
     "tracker: detector": f"{_TRACKING}.face_detector:FaceDetector.detect",
@@ -115,7 +115,7 @@ def profile(
             path = Path(folder) / "call.mkv"
             if recording is None:
                 make_recording(path, size, seconds / 60.0)
-            with FileSource(recording or path) as source:
+            with FileSource(recording or path, lazy=True) as source:
                 size = (source.width, source.height)
                 stages = Stages.build(
                     size, source.rate, framing="fixed", scale=scale, runtime=runtime,

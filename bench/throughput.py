@@ -170,7 +170,7 @@ def _codec(recording: Path, written: Path, case: Case) -> Figures:
 def _whole(recording: Path, written: Path, case: Case, enhance: bool) -> tuple[Figures, str]:
     """As `run_pipeline.py --passes 1` does it; without the network when not to `enhance`."""
     metrics, watch = Metrics(), _Watch()
-    with FileSource(recording) as source:
+    with FileSource(recording, lazy=True) as source:
         stages = Stages.build(
             (source.width, source.height),
             source.rate,

@@ -93,20 +93,28 @@ class SmallNetwork:
 
 def _take(graph: Any, data: bytes) -> _Compiled:
     """The compiled form of a file, for one more user."""
+    key = hashlib.sha256(data).digest()
     with _lock:
-        known = _compiled.setdefault(hashlib.sha256(data).digest(), [])
-        for one in known:
-            if one.users < SHARED_BY:
-                break
-        else:
-            one = _Compiled(_compile(graph, data))
-            known.append(one)
+        if (one := _with_room(key)) is not None:
+            one.users += 1
+            return one
+    new = _Compiled(_compile(graph, data))  # others are compiled meanwhile, in other threads
+    with _lock:
+        if (one := _with_room(key)) is None:
+            one = new
+            _compiled.setdefault(key, []).append(one)
         one.users += 1
         return one
 
 
+def _with_room(key: bytes) -> _Compiled | None:
+    """The compiled form of a file that one more may use; the caller holds the lock."""
+    return next((one for one in _compiled.get(key, ()) if one.users < SHARED_BY), None)
+
+
 def _compile(graph: Any, data: bytes) -> Any:
-    core = graph.open_core()
+    with _lock:
+        core = graph.open_core()
     # It reads this kind of file from a disk alone, and may still need it to compile.
     with tempfile.TemporaryDirectory(prefix="closeup-") as folder:
         path = Path(folder) / "network.tflite"

@@ -125,7 +125,9 @@ class Frame:
     """One captured picture and what the stages found in it."""
 
     image: Image
-    """The camera's picture, RGB uint8 (H, W, 3); never written to."""
+    """The camera's picture, RGB uint8 (H, W, 3); never written to. Of a recording it may be a
+    `stream.image.lazy_image.LazyImage`, of which `image[rows, columns]` is an array: read no more
+    than is needed, and give `numpy.asarray(image)` to a library that wants all."""
     index: int
     """0, 1, 2, … as captured."""
     pts: int

@@ -41,6 +41,9 @@ BESIDE_MOST = 1.0
 FULL_OVER_SMALL = 2.0
 """What is done beside the frames for a face takes so many times as long with the full network as
 with the small one: aligning and finishing detail stay (80 px, two cores: 42 and 25 ms)."""
+BESIDE_FRAMES, BESIDE_MUCH = 3 * FRAMES, 1.5
+"""What the network takes there is judged by its turns in so many frames, unless it is more than the
+second: exemplars are aligned in some turns only, and in `FRAMES` it has three turns, or one."""
 BESIDE_ROOM = 0.75
 """There a larger crop costs the frames themselves next to nothing, so this is room enough."""
 OUTLIERS = 2
@@ -74,7 +77,7 @@ class QualityController:
         self._metrics = metrics
         self._clock = clock
         self._worked_s: deque[float] = deque(maxlen=FRAMES)
-        self._beside_s: deque[float] = deque(maxlen=FRAMES)
+        self._beside_s: deque[float] = deque(maxlen=BESIDE_FRAMES)
         self._intervals_s: deque[float] = deque(maxlen=FRAMES)
         self._before: Frame | None = None
         self._room_since_s: float | None = None
@@ -145,7 +148,8 @@ class QualityController:
             return
         now_s = self._clock()
         room = BESIDE_ROOM if beside else ROOM
-        if load > TOO_MUCH or beside > BESIDE_MOST:
+        known = len(self._beside_s) == BESIDE_FRAMES or beside > BESIDE_MUCH
+        if load > TOO_MUCH or (beside > BESIDE_MOST and known):
             self._room_since_s = None
             self._step(self._cheaper(frame, network=load <= TOO_MUCH), now_s)
         elif load > room:

@@ -56,9 +56,10 @@ class Enlarge(Stage):
 
     def __call__(self, frame: Frame) -> Frame:
         self.meet(frame)
-        height, width = frame.image.shape[:2]
-        face = replace(_face(), patch=Patch(frame.image, (0, 0, width, height), 4))
-        output = cv2.resize(frame.image, self.size, interpolation=cv2.INTER_CUBIC)
+        image = np.asarray(frame.image)
+        height, width = image.shape[:2]
+        face = replace(_face(), patch=Patch(image, (0, 0, width, height), 4))
+        output = cv2.resize(image, self.size, interpolation=cv2.INTER_CUBIC)
         return replace(
             frame,
             faces=(face,) if self.face else (),

@@ -14,7 +14,8 @@ LEAST_GAIN_DB = 0.05
 MOST_LOSS_DB = 0.05
 """Nobody may lose so much: the lower bound of the gain is above it."""
 MOST_LOSS_CHANGED_DB = 0.1
-"""The same where the face is unlike all close-ups, in the mean of some changes."""
+"""The same where the face is unlike all close-ups, in the mean of some changes; see
+`engines.personal.method.PART`."""
 MOST_DOUBT = 0.03
 """The coherence of the detail may be lower by what chance explains, and never by more than this."""
 ERRORS = 1.5

@@ -79,6 +79,7 @@ def make_changed_cases(
     """Held-out close-ups in which a part of the face is unlike all exemplars: in half of them the
     face is changed, in the others the exemplars are.
 
+    Args: held_out, learnt, scale: see `make_cases`.
     Returns: cases, and where they are changed, bool (s b, s b) each.
     """
     side = CROP_PX[scale] * scale

@@ -44,7 +44,9 @@ def cut_square(image: Image, box: tuple[int, int, int, int]) -> Image:
         return image[y0:y1, x0:x1].copy()
     columns = _reflect(np.arange(x0, x1), width)
     rows = _reflect(np.arange(y0, y1), height)
-    return np.ascontiguousarray(image[rows[:, None], columns[None, :]])
+    left, top = int(columns.min()), int(rows.min())
+    inside = image[top : rows.max() + 1, left : columns.max() + 1]
+    return np.ascontiguousarray(inside[rows[:, None] - top, columns[None, :] - left])
 
 
 def _reflect(index: np.typing.NDArray[np.int_], length: int) -> np.typing.NDArray[np.int_]:
@@ -76,7 +78,8 @@ def resample(
         if size == (width, height):
             return image
         if size[0] >= width and size[1] >= height:
-            return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), image.dtype)
+            whole = np.asarray(image)
+            return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_CUBIC), whole.dtype)
     enlarged = _enlarge(image, rect, size)
     if enlarged is None and border == cv2.BORDER_REPLICATE:
         enlarged = _glide(image, rect, size)
@@ -91,6 +94,7 @@ def resample(
     matrix = np.array(
         [[step_x, 0.0, x0 + step_x / 2 - 0.5], [0.0, step_y, y0 + step_y / 2 - 0.5]], np.float64
     )
+    image = np.asarray(image)  # of a `LazyImage` all is needed
     sampled = cv2.warpAffine(
         image, matrix, fine, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=border
     )

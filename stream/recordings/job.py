@@ -127,7 +127,7 @@ def in_passes(
     most = MOST_CLOSE_UPS if options.learn is not None else CAPACITY
     with PersonIndex(options.camera, capacity=most) as person_index:
         first_pass = FirstPass(person_index)
-        with open_source(source.path) as first:
+        with open_source(source.path, lazy=True) as first:
             first_pass.run(first, meter)
             note = first.note
         if first_pass.faces:

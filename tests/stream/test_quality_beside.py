@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 from stream.image.headshot import SIDE_PER_WIDTH
 from stream.quality_controller import DOWN, LOOKED_AT
-from stream.quality_ladder import FIRST_PX, QualityLevel, first_level
+from stream.quality_ladder import FIRST_PX, LADDER, QualityLevel, first_level
 from tests.stream.test_quality_controller import RATE, Call, step
 
 
@@ -95,3 +97,28 @@ def test_from_the_small_network_it_goes_up_when_there_is_time_for_the_full_one()
     faster = beside_the_frames(True, 14.0)
     call.cost, call.beside = faster.cost, faster.beside
     assert call.run(60.0) < step("the network beside the frames")
+
+
+def test_single_long_turns_of_the_network_do_not_take_the_crop_away() -> None:
+    """Turns differ: exemplars are aligned in some, and other programs take time."""
+    chance = random.Random(1)
+    turn = {"ends": 0, "ms": 0.0}
+
+    def network(quality: QualityLevel, faces: int, index: int) -> float:
+        if index >= turn["ends"]:
+            usual_ms = 60.0 * (min(80, quality.largest_px) / 80) ** 1.7
+            if quality.align_every_s:
+                usual_ms *= 1.0 if chance.random() < 1 / 3 else 0.6
+            disturbed = 3.0 if chance.random() < 0.02 else 1.0
+            turn["ms"] = usual_ms * disturbed * chance.lognormvariate(0.0, 0.25)
+            turn["ends"] = index + max(quality.enhance_every, round(turn["ms"] / 1e3 * RATE + 0.5))
+        return turn["ms"]
+
+    def frame(quality: QualityLevel, faces: int, index: int) -> float:
+        return 16.0 * chance.lognormvariate(0.0, 0.25)
+
+    call = Call(frame, side=80, box_px=80 / SIDE_PER_WIDTH, beside=network)
+    call.quality_controller.start(first_level(None), 0.012, beside=True)
+    call.run(180.0)
+    large = [LADDER[level].largest_px >= 64 for level in call.levels[100:]]
+    assert sum(large) > 0.9 * len(large)

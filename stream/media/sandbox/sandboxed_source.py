@@ -59,12 +59,14 @@ class SandboxDefectError(Exception):
     """A mistake in this program, met in the other process; with its traceback."""
 
 
-def open_source(path: Path) -> FileSource:
+def open_source(path: Path, *, lazy: bool = False) -> FileSource:
     """A recording behind the sandbox; Windows cannot hand its memory on, and has none.
 
+    Args:   lazy: as of `FileSource`.
     Raises: InputError: as `FileSource`.
     """
-    return FileSource(path) if sys.platform == "win32" else SandboxedSource(path)
+    opened = FileSource if sys.platform == "win32" else SandboxedSource
+    return opened(path, lazy=lazy)
 
 
 class SandboxedSource(FileSource):
@@ -73,14 +75,17 @@ class SandboxedSource(FileSource):
     Raises: InputError: also while iterating: the child died, was stopped, or exceeded a limit.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Start the child, which opens the recording and decodes its first picture."""
+    def __init__(self, path: Path, *, lazy: bool = False) -> None:
+        """Start the child, which opens the recording and decodes its first picture.
+
+        Args: lazy: as of `FileSource`.
+        """
         self.holds: frozenset[str] = frozenset()
         """What confines the child, see `stream.media.sandbox.confine`."""
         self._child: subprocess.Popen[bytes] | None = None
         self._slots: list[Bytes] = []
         self._chroma = ChromaSetter()
-        super().__init__(path)
+        super().__init__(path, lazy=lazy)
 
     def close(self) -> None:
         """End the child. May be called again."""

@@ -14,16 +14,14 @@ from av.codec import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition, Stream
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from stream.errors import InputError
 from stream.frame import Frame
 from stream.media.announced_end import is_cut_off
-from stream.media.brightness import ordinary
-from stream.media.colour import to_rgb
 from stream.media.deinterlacer import Deinterlacer
 from stream.media.pictures_end import end_of
+from stream.media.planar_image import UprightRgb
 from stream.media.pyav import exact
 from stream.media.sample_entry import completed, sides_in_entry
 from stream.media.sources.kinds import FORMATS, is_still, open_as, refuse_encrypted
@@ -85,10 +83,11 @@ class FileSource:
 
     live = False
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, lazy: bool = False) -> None:
         """Open the recording and decode its first picture.
 
         Args:   threads: that decode, at most; 0 for as many as there are processors.
+                lazy: pictures become RGB where they are read, see `LazyImage`.
         Raises: InputError: it cannot be opened, has no picture, or its pictures are too large.
         """
         self.path = path
@@ -105,7 +104,6 @@ class FileSource:
         self._last_pts: int | None = None
         self._frames_read = 0
         self._threads = threads
-        self._rgb = VideoReformatter()
         self._container = self._open()
         try:
             self._stream = self._chosen()
@@ -119,6 +117,7 @@ class FileSource:
         self._first: av.VideoFrame | None = first
         self.video_format = self._video_format(first)
         """Of the pictures as they are coded."""
+        self._rgb = UprightRgb(self.video_format, lazy)
         self.width, self.height = self.video_format.turn.turned(self.video_format.size)
         """Of the upright pictures, px."""
         self.time_base = exact(self._stream.time_base) or Fraction(1, 90_000)
@@ -145,11 +144,8 @@ class FileSource:
             following = next(pictures, None)
             if following is None:
                 decoded.duration = self._last_duration(decoded.duration)
-            rgb = to_rgb(self._rgb, decoded, self.video_format.colour, self.video_format.size)
             yield Frame(
-                image=self.video_format.turn.apply(
-                    ordinary(rgb, self.video_format.colour.transfer)
-                ),
+                image=self._rgb(decoded),
                 index=index,
                 pts=pts,
                 time_base=self.time_base,

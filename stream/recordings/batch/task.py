@@ -98,7 +98,7 @@ def _enhance(task: Task, stamp: Stamp, meter: MakeMeter, shared_runtime: SharedR
     options = task.options
     key = work_key(stamp, task.settings, task.model)
     with (
-        open_source(task.input) as source,
+        open_source(task.input, lazy=True) as source,
         WorkDir(options.output, key, options.segment) as place,
     ):
         return run_recording(source, options, meter, place, opener=shared_runtime.lend())

@@ -87,8 +87,8 @@ class Compositor(Stage):
         height, width = frame.image.shape[:2]
         if not view.moving:
             view = replace(view, rect=aligned(view.rect, view.size, (width, height)))
-        output = self._canvas(frame, view)
         patched = [f for f in frame.faces if f.is_enhanced and self.strength > 0.0]
+        output = self._canvas(frame, view, bool(patched))
         if patched and output is frame.image:
             output = output.copy()
         # The nearer of two people covers the other.
@@ -99,11 +99,11 @@ class Compositor(Stage):
             _draw(output, matched, face, face.patch, view, self.strength)
         return replace(frame, view=view, output=output)
 
-    def _canvas(self, frame: Frame, view: View) -> Image:
-        """The output before any patch is drawn."""
+    def _canvas(self, frame: Frame, view: View, patched: bool) -> Image:
+        """The output before any patch is drawn, for a frame that has some or not."""
         height, width = frame.image.shape[:2]
         same = view.rect == (0.0, 0.0, width, height) and view.size == (width, height)
-        if self.whole or frame.native is None or same:
+        if self.whole or frame.native is None or (same and not patched):
             return resample(frame.image, view.rect, view.size)
         # Memory that nobody writes to costs nothing.
         canvas = np.zeros((view.size[1], view.size[0], 3), np.uint8)

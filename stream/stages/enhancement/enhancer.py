@@ -188,7 +188,8 @@ class Enhancer(Stage):
 
         for face in frame.faces:
             if face.track_id not in self._tracks:
-                network = FaceNetwork(self._runtimes, self._count_encode)
+                keeps = self.beside is None
+                network = FaceNetwork(self._runtimes, self._count_encode, keeps=keeps)
                 self._tracks[face.track_id] = _Track(now_s, network)
             track = self._tracks[face.track_id]
             track.wanted = self._gains(face, view, track.wanted)

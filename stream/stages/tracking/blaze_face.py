@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import Floats, Image
+from stream.image.lazy_image import LazyPart
 
 Array = NDArray[np.float32]
 KEYPOINTS = 6
@@ -51,7 +52,7 @@ class Letterbox:
     top: float
 
 
-def fill(into: Array, picture: Image) -> Letterbox:
+def fill(into: Array, picture: Image | LazyPart) -> Letterbox:
     """Fit a picture into the middle of a network's input, black around it.
 
     Args: into: float32 (1, side, side, 3), overwritten with -1..1. picture: RGB uint8 (h, w, 3).
@@ -61,12 +62,14 @@ def fill(into: Array, picture: Image) -> Letterbox:
     left, top = ((side - length / scale) / 2.0 for length in (wide, high))
     # As in training: pixel i of the input is one sample of the picture at scale * i. Resizing would
     # put faces half a pixel of the input beside it, 3 px in a picture of 1280x720.
-    sampled = cv2.warpAffine(
-        picture,
-        np.array([[scale, 0.0, -scale * left], [0.0, scale, -scale * top]]),
-        (side, side),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-    )
+    matrix = np.array([[scale, 0.0, -scale * left], [0.0, scale, -scale * top]])
+    if isinstance(picture, LazyPart) and scale >= 1.0:
+        sampled = picture.sampled(matrix, (side, side))
+    else:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        sampled = np.asarray(
+            cv2.warpAffine(np.asarray(picture), matrix, (side, side), flags=flags), np.uint8
+        )
     np.multiply(sampled, np.float32(1 / 127.5), out=into[0])
     into -= np.float32(1.0)
     return Letterbox(scale, left, top)

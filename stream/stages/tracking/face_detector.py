@@ -5,6 +5,7 @@ MediaPipe's two networks, run by OpenVINO; by MediaPipe where OpenVINO does not 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from engines.small_network import SmallNetwork
 from stream.errors import ModelError
 from stream.frame import Floats, Image
 from stream.image.detection import Detection, Model, Region
+from stream.image.lazy_image import LazyPart, part_of
 from stream.stages.tracking import blaze_face, detector_weights
 from stream.stages.tracking.mediapipe_networks import MIN_CROP_SIDE_PX, MediaPipeNetworks
 
@@ -23,7 +25,7 @@ MIN_SCORE = 0.5
 class Networks(Protocol):
     """Both networks, whatever runs them."""
 
-    def find(self, picture: Image, model: Model) -> list[Detection]:
+    def find(self, picture: Image | LazyPart, model: Model) -> list[Detection]:
         """Faces in a picture, RGB uint8 (h, w, 3), in its pixels; in any order."""
         ...
 
@@ -84,7 +86,8 @@ class FaceDetector:
             raise ValueError(f"region {region} is outside a picture of {width}x{height} px")
         assert self._networks is not None, "not loaded"
         offset = np.array([x0, y0], np.float32)
-        found = [_moved(one, offset) for one in self._networks.find(image[y0:y1, x0:x1], model)]
+        part = part_of(image, (x0, y0, x1, y1))
+        found = [_moved(one, offset) for one in self._networks.find(part, model)]
         return sorted(found, key=lambda detection: -detection.score)
 
     def close(self) -> None:
@@ -108,14 +111,18 @@ class OpenVinoNetworks:
 
     def __init__(self, short: bytes, full: bytes, min_score: float) -> None:
         self._min_score = min_score
+        with ThreadPoolExecutor(1, "closeup detector") as pool:  # a call waits for both
+            loading = pool.submit(SmallNetwork, full)
+            near = SmallNetwork(short)
+            far = loading.result()
         self._networks: dict[Model, tuple[SmallNetwork, blaze_face.Geometry, Floats]] = {
-            "short": (SmallNetwork(short), blaze_face.SHORT, blaze_face.SHORT.anchors()),
-            "full": (SmallNetwork(full), blaze_face.FULL, blaze_face.FULL.anchors()),
+            "short": (near, blaze_face.SHORT, blaze_face.SHORT.anchors()),
+            "full": (far, blaze_face.FULL, blaze_face.FULL.anchors()),
         }
         for model in self._networks:
             self.find(np.zeros((64, 64, 3), np.uint8), model)
 
-    def find(self, picture: Image, model: Model) -> list[Detection]:
+    def find(self, picture: Image | LazyPart, model: Model) -> list[Detection]:
         """See `Networks.find`."""
         network, geometry, anchors = self._networks[model]
         place = blaze_face.fill(network.input, picture)

@@ -18,6 +18,7 @@ from engines.errors import one_line
 from stream.errors import ModelError
 from stream.frame import Image
 from stream.image.detection import Detection, Model
+from stream.image.lazy_image import LazyPart
 
 # MediaPipe rounds boxes to whole pixels of what it is given. A crop smaller than this is enlarged
 # first, so that the rounding is a fraction of a pixel of the frame: 0.26 px for a face of 40 px.
@@ -78,8 +79,9 @@ class MediaPipeNetworks:
             self.close()
             raise _not_loaded(error) from error
 
-    def find(self, picture: Image, model: Model) -> list[Detection]:
+    def find(self, picture: Image | LazyPart, model: Model) -> list[Detection]:
         """See `face_detector.Networks.find`."""
+        picture = np.asarray(picture)
         high, wide = picture.shape[:2]
         enlarge = MIN_CROP_SIDE_PX / max(high, wide)
         if enlarge > 1.0:

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from stream.frame import Floats, Image
-from stream.image.headshot import cut_headshot
+from stream.image.detection import Region
+from stream.image.headshot import cut_headshot, headshot_rect, is_inside
 
 FACE_SIDE = 16
 SCENE_SIZE = (32, 18)
@@ -22,7 +23,7 @@ BLANK_LEVELS = 2.0
 
 def scene_signature(image: Image) -> Floats:
     """The signature of a whole picture: float32 (576,), zero mean, unit length; zeros if blank."""
-    return _signature(image, SCENE_SIZE)
+    return _signature(_green(image, SCENE_SIZE), SCENE_SIZE)
 
 
 def face_signature(image: Image, center: tuple[float, float], width_px: float) -> Floats:
@@ -33,8 +34,10 @@ def face_signature(image: Image, center: tuple[float, float], width_px: float) -
              width_px: of the face box.
     """
     # 1.5 widths: the face with hair and chin, little of the background that it moves across.
-    headshot = cut_headshot(image, center, max(2, round(1.5 * width_px)))
-    return _signature(headshot, (FACE_SIDE, FACE_SIDE))
+    side_px, size = max(2, round(1.5 * width_px)), (FACE_SIDE, FACE_SIDE)
+    if not is_inside(image, center, side_px):
+        return _signature(_green(cut_headshot(image, center, side_px), size), size)
+    return _signature(_green(image, size, headshot_rect(center, side_px)), size)
 
 
 def similarity(one: Floats, other: Floats) -> float:
@@ -45,10 +48,18 @@ def similarity(one: Floats, other: Floats) -> float:
     return float(one @ other)
 
 
-def _signature(image: Image, size: tuple[int, int]) -> Floats:
-    # Green stands for luma. Reading every n-th pixel is enough: 4 samples a cell and side remain.
-    step = max(1, min(image.shape[1] // (4 * size[0]), image.shape[0] // (4 * size[1])))
-    green = np.ascontiguousarray(image[::step, ::step, 1])
+def _green(image: Image, size: tuple[int, int], box: Region | None = None) -> Image:
+    """What a signature is made of: green stands for luma, and every n-th pixel is enough.
+
+    Args: image: RGB uint8 (H, W, 3). size: (width, height) of the signature, cells; four samples of
+          each and side remain. box: what of the picture, xyxy px; None: all.
+    """
+    x0, y0, x1, y1 = box or (0, 0, image.shape[1], image.shape[0])
+    step = max(1, min((x1 - x0) // (4 * size[0]), (y1 - y0) // (4 * size[1])))
+    return np.ascontiguousarray(image[y0:y1:step, x0:x1:step, 1])
+
+
+def _signature(green: Image, size: tuple[int, int]) -> Floats:
     how = cv2.INTER_AREA if green.shape[1] > size[0] else cv2.INTER_LINEAR
     cells = cv2.resize(green, size, interpolation=how).astype(np.float32).ravel()
     cells -= cells.mean()

@@ -100,7 +100,7 @@ def test_an_archive_and_again(calls: Path, run: Run) -> None:
 def test_a_defect_of_ours_costs_one_recording_and_is_called_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise TypeError("open() got an unexpected keyword argument")
 
     monkeypatch.setattr("stream.recordings.batch.task.open_source", broken)
