@@ -25,7 +25,7 @@ CLIENT_PACKAGES := chromium firefox-esr coturn nginx-light iproute2 python3-gst-
 
 demo: .venv/installed
 	$(BIN)/python run_pipeline.py --input demo
-	$(BIN)/python -m stream.media.demo out/call.mp4 --seconds 2 --overwrite
+	$(BIN)/python -m stream.media.demo out/call.mp4 --seconds 6 --overwrite
 	$(BIN)/python run_pipeline.py --input out/call.mp4 --output out/call_closeup.mp4 --overwrite
 
 test: .venv/installed-test | system-test

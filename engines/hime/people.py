@@ -28,8 +28,10 @@ class Person:
 
 def _decode(data: bytes, name: str) -> Image:
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None or picture.shape[0] != picture.shape[1]:
-        raise ValueError(f"{name}: not a square picture")
+    if picture is None:
+        raise ValueError(f"{name} is no picture that can be read; remove it")
+    if picture.shape[0] != picture.shape[1]:
+        raise ValueError(f"{name}: not a square picture; cut it to a square, or remove it")
     return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
 
 
@@ -45,8 +47,10 @@ def _names(source: Path) -> list[tuple[str, str]]:
     """(person, path within) of every picture in a folder or zip of `person/photo.jpg`; a picture
     that lies in no folder is a person of its own.
 
-    Raises: ValueError: a damaged zip. OSError.
+    Raises: ValueError: there is no such folder or file; a damaged zip. OSError.
     """
+    if not source.exists():
+        raise ValueError(f"{source} does not exist; give a folder of person/photo.jpg, or its zip")
     if source.is_dir():
         paths = [
             path.relative_to(source) for pattern in ("*", "*/*") for path in source.glob(pattern)

@@ -31,7 +31,9 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        for entry in (*manifest["networks"].values(), *manifest.get("quantised", {}).values()):
+            dict.items(entry["files"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: no manifest of weights; install Closeup again") from error
     return manifest
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -132,12 +132,26 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _filled(kind: type) -> Callable[[str], Any]:
+    """What makes a value of a text; an empty one would be the current folder."""
+
+    def read(text: str) -> Any:
+        if not text:
+            raise argparse.ArgumentTypeError("it is empty")
+        return kind(text)
+
+    return read
+
+
 def _argument(option: DeclaredOption[Any]) -> dict[str, Any]:
     """An option in argparse's terms."""
     if option.kind is bool:
         switch = argparse.BooleanOptionalAction
         return {"action": switch, "default": argparse.SUPPRESS, "help": option.help_text}
-    how: dict[str, Any] = {"type": option.kind, "help": option.help_text}
+    kind = (
+        _filled(option.kind) if option.kind in (str, Path) and option.default != "" else option.kind
+    )
+    how: dict[str, Any] = {"type": kind, "help": option.help_text}
     if option.choices:
         how["choices"] = option.choices
     else:

@@ -41,8 +41,10 @@ def read_config(path: Path, options: Sequence[DeclaredOption[Any]]) -> dict[str,
         raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"--config {path} is not TOML: it is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also a number of more digits than Python reads
         raise ConfigError(f"--config {path} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"--config {path} is nested too deeply") from error
     read: dict[str, Value] = {}
     by_name = {option.name: option for option in options}
     for name, value in given.items():
@@ -89,6 +91,8 @@ def _checked(path: Path, value: object, option: DeclaredOption[Any]) -> Value:
         value = one
     if not fits:
         raise ConfigError(f"{path}: {option.name} is {_written(value)}; it takes {wanted}")
+    if option.default != "" and "" in (value if isinstance(value, list) else [value]):
+        raise ConfigError(f"{path}: {option.name} is empty")
     if option.kind is Path:
         return Path(str(value))
     if option.kind is float:

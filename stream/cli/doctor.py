@@ -34,7 +34,10 @@ from stream.stages.tracking import detector_weights
 from stream.version import __version__
 
 PACKAGES = ("av", "numpy", "openvino", "onnxruntime")
-EXTRAS = ("mediapipe", "tensorrt", "tensorrt-rtx", "pyvirtualcam", "torch")
+EXTRAS = (
+    *("aiortc", "torch", "keyring", "dlib-bin", "ray", "c2pa-python", "pyvirtualcam"),
+    *("tensorrt", "tensorrt-rtx", "mediapipe"),
+)
 SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 SMI_S = 20.0
 SYS = Path("/sys/class/video4linux")

@@ -9,11 +9,13 @@ A file is written as a whole or not at all, so that whatever interrupts leaves w
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from engines.files import LONGEST_NAME as LONGEST_FILE_NAME
 from engines.files import data_folder, replacing
 from stream.errors import ConfigError, InputError, OutputError
 from stream.known_people.encryption import ENCRYPTED, Encryption
@@ -29,7 +31,8 @@ RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE
 
 def check_name(name: str) -> str:
     """The name itself. Raises: ConfigError: it cannot be the name of a folder."""
-    allowed = len(name) <= LONGEST_NAME and NAME.fullmatch(name) and not RESERVED.fullmatch(name)
+    short = len(name) <= LONGEST_NAME and len(os.fsencode(name)) <= LONGEST_FILE_NAME
+    allowed = short and NAME.fullmatch(name) and not RESERVED.fullmatch(name)
     if not allowed:
         raise ConfigError(
             f"{name!r} cannot be a name; take letters and digits, within it also spaces, dots and "

@@ -195,6 +195,20 @@ def test_each_damage_is_measured_with_the_weights_made_for_it() -> None:
     assert best_weights(8, "call") == weights_files(8)[1]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[]", "[" * 100_000),
+        *('{"networks": []}', '{"networks": {"x": {}}}', '{"networks": {"x": []}}'),
+        *('{"networks": {"x": {"files": []}}}', '{"networks": {}, "quantised": {"x": 1}}'),
+    ],
+)
+def test_a_damaged_manifest_is_one_clear_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / manifest.MANIFEST).write_text(text)
+    with pytest.raises(WeightsError, match=r"no manifest of weights; install Closeup again"):
+        read_manifest(tmp_path)
+
+
 def test_missing_and_foreign_weights_are_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"no manifest of weights; install Closeup again"):
         weights_files(4, tmp_path)

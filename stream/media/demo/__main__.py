@@ -1,6 +1,6 @@
 """Write the demo's call as it is before Closeup, to try the program on a recording.
 
-python -m stream.media.demo CALL.mp4 [--seconds 2] [--overwrite]
+python -m stream.media.demo CALL.mp4 [--seconds 6] [--overwrite]
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def test_damage_is_one_line(keyring: FakeKeyring) -> None:
     "name",
     [
         *("", ".", "..", "../Ada", "a/b", "a\\b", ".Ada", "Ada.", " Ada", "nul", "COM1.x"),
-        *("a\0b", "a\n", "x" * 65),
+        *("a\0b", "a\n", "x" * 65, "\U00020000" * 64),
     ],
 )
 def test_names_are_no_paths(name: str) -> None:
