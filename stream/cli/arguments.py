@@ -148,10 +148,9 @@ def _argument(option: DeclaredOption[Any]) -> dict[str, Any]:
     if option.kind is bool:
         switch = argparse.BooleanOptionalAction
         return {"action": switch, "default": argparse.SUPPRESS, "help": option.help_text}
-    kind = (
-        _filled(option.kind) if option.kind in (str, Path) and option.default != "" else option.kind
-    )
-    how: dict[str, Any] = {"type": kind, "help": option.help_text}
+    how: dict[str, Any] = {"type": option.kind, "help": option.help_text}
+    if option.kind in (str, Path) and option.default != "":
+        how["type"] = _filled(option.kind)
     if option.choices:
         how["choices"] = option.choices
     else:
