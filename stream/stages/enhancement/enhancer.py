@@ -188,8 +188,7 @@ class Enhancer(Stage):
 
         for face in frame.faces:
             if face.track_id not in self._tracks:
-                keeps = self.beside is None
-                network = FaceNetwork(self._runtimes, self._count_encode, keeps=keeps)
+                network = FaceNetwork(self._runtimes, self._count_encode)
                 self._tracks[face.track_id] = _Track(now_s, network)
             track = self._tracks[face.track_id]
             track.wanted = self._gains(face, view, track.wanted)

@@ -138,8 +138,7 @@ def test_the_quality_level_chooses_the_network() -> None:
     assert (before, stage.has_small) == (False, True)
 
     def show(index: int) -> None:
-        scene = np.roll(SCENE, index, axis=1)  # of the same one nothing is made anew
-        stage(Frame(scene, index, index, Fraction(1, RATE), 0, (face(60.0),), WHOLE_X2))
+        stage(Frame(SCENE, index, index, Fraction(1, RATE), 0, (face(60.0),), WHOLE_X2))
 
     show(0)
     stage.apply(replace(FULL, small=True))

@@ -323,20 +323,3 @@ def test_warm_it_has_its_runtime_before_there_is_a_face() -> None:
     studio.stage.warm_up()
     studio.stage.warm_up()
     assert list(studio.runtimes) == [4]
-
-
-@pytest.mark.parametrize("known", [(), exemplars()])
-def test_of_the_same_crop_nothing_is_made_again(known: tuple[Exemplar, ...]) -> None:
-    studio = Studio()
-    patches = [studio.patch(face(60.0, known=known)) for _ in range(6)]
-    runs = len(studio.runtimes[4].enhanced)
-    again = [studio.patch(face(60.0, known=known)) for _ in range(6)]
-    assert len(studio.runtimes[4].enhanced) == runs
-    assert runs <= 4, "with and without, and once more aligned to what was made"
-    for patch in (*patches[1:], *again):
-        assert patch is not None
-        assert patches[0] is not None
-        np.testing.assert_array_equal(patch.image, patches[0].image)
-    moved = Frame(np.roll(SCENE, 1, axis=1), 20, 20, Fraction(1, RATE), 0, (face(60.0),), WHOLE_X2)
-    studio.stage(moved)
-    assert len(studio.runtimes[4].enhanced) == runs + 1
