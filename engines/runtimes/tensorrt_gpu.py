@@ -28,6 +28,7 @@ from engines.contract import (
     check_exemplars,
 )
 from engines.errors import EngineError, UnavailableError
+from engines.install import install_command
 from engines.runtimes.fallback_runtime import FallbackRuntime
 from engines.runtimes.feature_cache import FeatureCache
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
@@ -338,6 +339,6 @@ def _load_variants(name: str) -> Any:
         from engines.onnx_variants import variants
     except ImportError as error:
         raise UnavailableError(
-            f"{name} needs the package onnx: install it with pip install closeup[{name}]"
+            f"{name} needs the package onnx: install it with {install_command(name)}"
         ) from error
     return variants
