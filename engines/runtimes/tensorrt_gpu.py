@@ -102,7 +102,7 @@ class TensorrtGpu:
             number = ".".join(map(str, card.capability))
             raise UnavailableError(
                 f"TensorRT for RTX does not run on {card.name} (compute capability {number}): "
-                "install closeup[tensorrt]"
+                f"{install_command('tensorrt')} brings one that does"
             )
         self._variants = _load_variants(self.name)  # last: it takes longer than all other questions
         self._cache = cache or EngineCache()

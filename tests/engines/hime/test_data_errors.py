@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="the train extra is not installed")
 from engines.hime import evaluate, train
 from tests.noise_people import make_people
 
-READ = ["train --data", "train --val", "evaluate --data"]
+READ = ["train --data", "train --val", "train --photographs", "evaluate --data"]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,19 @@ def run(read: str, bad: Path, good: Path, weights: Path, out: Path) -> int:
         return evaluate.main([option, str(bad), "--weights", str(weights), "--size", "16"])
     argv = ["--data", str(good), "--val", str(good), "--out", str(out), option, str(bad)]
     argv += ["--steps", "1", "--batch", "1", "--sizes", "32:1", "--workers", "0", "--half", "1"]
+    if option == "--photographs":
+        argv += ["--photograph-share", "0.1"]
     return train.main([*argv, "--device", "cpu"])
+
+
+def test_another_process_that_reads_says_it_in_one_line(
+    people: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = ["--data", str(tmp_path / "nobody"), "--val", str(people), "--out", str(tmp_path)]
+    argv = ["--steps", "1", "--batch", "1", "--sizes", "32:1", "--workers", "1", "--half", "1"]
+    assert train.main([*good, *argv, "--device", "cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'nobody'} does not exist")
 
 
 @pytest.mark.parametrize("read", READ)
