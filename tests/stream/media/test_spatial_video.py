@@ -77,7 +77,7 @@ def call(tmp_path: Path) -> Path:
         copy = target.add_stream_from_template(source.streams.video[0])
         packets = [one for one in source.demux(video=0) if one.size]
         for number, packet in enumerate(packets):
-            packet.pts = packet.dts = number * packet.duration
+            packet.pts = packet.dts = number * (packet.duration or 1)
             packet.stream = copy
             target.mux(packet)
     return path
@@ -85,7 +85,8 @@ def call(tmp_path: Path) -> Path:
 
 def test_its_pictures_are_read(call: Path) -> None:
     with av.open(str(call)) as container:
-        kinds = [one.type.value for one in next(container.decode(video=0)).side_data]
+        sides = next(container.decode(video=0)).side_data
+        kinds = [sides[number].type.value for number in range(len(sides))]
     assert VIEW_ID in kinds
     with open_source(call) as source:
         assert len(list(source)) == PICTURES
