@@ -225,7 +225,7 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
         if isinstance(data, SideData):
             # That it is there is all that is asked of it.
             found[name] = b""
-    sides = frame.side_data
+    sides: Any = frame.side_data
     if any(sides[number].type.value == VIEW_ID for number in range(len(sides))):
         found["VIEW_ID"] = b""
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -85,7 +86,7 @@ def call(tmp_path: Path) -> Path:
 
 def test_its_pictures_are_read(call: Path) -> None:
     with av.open(str(call)) as container:
-        sides = next(container.decode(video=0)).side_data
+        sides: Any = next(container.decode(video=0)).side_data
         kinds = [sides[number].type.value for number in range(len(sides))]
     assert VIEW_ID in kinds
     with open_source(call) as source:
