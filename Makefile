@@ -2,7 +2,7 @@
 #             out/call.mp4 to out/call_closeup.mp4
 # make test   install what tests need; format check, lint, strict types, tests
 # make test-versions  tests of what depends on others, with the oldest and the newest versions allowed;
-#             VERSIONS=--where-possible skips those that cannot be fetched
+#             VERSIONS="--where-possible --minutes 30" skips those that cannot be fetched, or come later
 # make format mend format and lint
 
 PYTHON ?= python3

@@ -162,5 +162,5 @@ def test_what_is_missing_is_said_before(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "torch" else real(name)
     )
-    with pytest.raises(UnavailableError, match=r"needs torch; .*closeup\[learn\]"):
+    with pytest.raises(UnavailableError, match=r"needs torch; .*\[learn\]"):
         LearningProcess(Task(person, 8, steps=1))
