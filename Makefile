@@ -32,6 +32,8 @@ test: .venv/installed-test | system-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	@# Hundreds of processes that tests start would else compile all of it, where Python is told not to.
+	$(BIN)/python -m compileall -q $(SOURCES)
 	$(BIN)/pytest -m "not real_time" -n 2 $(BY_FILE)
 	$(BIN)/pytest -m real_time -n 3 $(BY_FILE) || $(BIN)/pytest -m real_time $(ALONE)
 
