@@ -46,6 +46,8 @@ def learn(arguments: Sequence[str]) -> None:
     )
     given = parser.parse_args(arguments)
     LEARN.check(given.minutes, "--minutes")
+    if "" in given.input:  # it would be the current folder
+        parser.error("argument --input: it is empty")
     if (reason := lacking()) is not None:
         raise ConfigError(reason)
     PersonLearning(PeopleStore(), _say).run(given.name, given.input, given.minutes)

@@ -46,6 +46,7 @@ def test_what_is_to_be_learnt(runs: list[tuple[str, Sequence[str], float]]) -> N
         (["learn"], "NAME"),
         (["learn", "Ada", "--minutes", "0"], "--minutes 0 is out of range; give up to 240"),
         (["learn", "Ada", "--minutes", "long"], "invalid float"),
+        (["learn", "Ada", "--input", ""], "argument --input: it is empty"),
         (["learn", "../Ada", "--input", "a.mp4"], "cannot be a name"),
         (["learn", "Ada"], "nobody called Ada is kept"),
         (["forget", "Ada"], "nobody called Ada is kept"),
