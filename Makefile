@@ -2,7 +2,7 @@
 #             out/call.mp4 to out/call_closeup.mp4
 # make test   install what tests need; format check, lint, strict types, tests
 # make test-versions  tests of what depends on others, with the oldest and the newest versions allowed;
-#             VERSIONS=--where-possible skips those that cannot be fetched
+#             VERSIONS="--where-possible --minutes 30" skips those that cannot be fetched, or come later
 # make format mend format and lint
 
 PYTHON ?= python3
@@ -32,6 +32,8 @@ test: .venv/installed-test | system-test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	@# Hundreds of processes that tests start would else compile all of it, where Python is told not to.
+	$(BIN)/python -m compileall -q $(SOURCES)
 	$(BIN)/pytest -m "not real_time" -n 2 $(BY_FILE)
 	$(BIN)/pytest -m real_time -n 3 $(BY_FILE) || $(BIN)/pytest -m real_time $(ALONE)
 

@@ -44,6 +44,7 @@ from pathlib import Path
 from typing import TextIO
 
 from engines.errors import reported
+from engines.install import install_command
 from engines.runtime import EngineError, check_network, scales_in_int8
 from engines.self_measurement import measure_first, measuring_beside
 from engines.weights.manifest import weights_used
@@ -115,7 +116,8 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
     Raises: CloseupError, EngineError: see `main`.
     """
     if not isinstance(options, Options):
-        weights_used(weights=options.weights)  # a call would go on without them
+        # A call would go on without them, a recording (see `told`) until its first far face.
+        weights_used(scales_in_int8(options.runtime), weights=options.weights)
         check_network(options.network, options.weights)
     beside = measuring_beside if measures(options) else nullcontext
     if isinstance(options, RelayOptions):
@@ -262,7 +264,7 @@ def run_webrtc(options: RelayOptions) -> None:
         from stream.rtc.server import run_relay
     except ImportError as error:
         raise ConfigError(
-            f"the relay needs aiortc and aiohttp ({error}); pip install 'closeup[webrtc]'"
+            f"the relay needs aiortc and aiohttp ({error}); {install_command('webrtc')}"
         ) from error
     run_relay(options, lambda line: print(line, flush=True))
 

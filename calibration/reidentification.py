@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import reported
+from engines.install import install_command
 from stream.errors import CloseupError, InputError
 from stream.frame import Face, Floats, Image
 from stream.recordings.people.dlib_descriptor import Describer, DlibDescriptor
@@ -219,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (CloseupError, OSError) as error:
         return reported(error)
     except ImportError as error:
-        print(f"error: {error}; pip install 'closeup[identity]'", file=sys.stderr)
+        print(f"error: {error}; {install_command('identity')}", file=sys.stderr)
         return 2
     if given.json:
         print(json.dumps(results))

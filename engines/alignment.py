@@ -11,6 +11,7 @@ Pictures are RGB uint8. Crop side b px, scale s, exemplars of side s b.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -246,6 +247,21 @@ def agreement(picture: Image, crop: Image) -> Floats:
     light = cv2.resize(light, (cells, cells), interpolation=cv2.INTER_LINEAR)
     size = cv2.GaussianBlur(cv2.transform(cv2.absdiff(apart, light), _MEAN), (0, 0), 0.7)
     return np.asarray(np.exp(-np.square(size / (255.0 * AGREE))), np.float32)
+
+
+def turned(flow: Floats | None, angle: float, side: int) -> Floats:
+    """Where each pixel is in a picture, by a flow into that picture turned around its middle.
+
+    Args:    flow: (n, n, 2), px; None: it moves nothing. angle: radians; the picture was turned
+             counter-clockwise by it. side: n.
+    Returns: (n, n, 2), px. The other way about with the negative angle.
+    """
+    middle = (side - 1) / 2.0
+    there = _places(side) if flow is None else cv2.add(_places(side), flow)
+    cos, sin = math.cos(angle), math.sin(angle)
+    right, down = middle - middle * (cos - sin), middle - middle * (sin + cos)
+    turn = np.array([[cos, -sin, right], [sin, cos, down]])
+    return np.asarray(cv2.subtract(cv2.transform(there, turn), _places(side)), np.float32)
 
 
 def _finder(per_cell: float) -> Any:

@@ -1,6 +1,6 @@
 """Enhance a WebRTC call: two aiortc peers in one program, with an enhanced track on the way back.
 
-    pip install "closeup[webrtc]"
+    pip install ".[webrtc]"
     python examples/aiortc_track.py call.mp4 --seconds 10
 
 The caller sends the recording as if it were a camera. The answering side wraps the track that it
@@ -25,6 +25,7 @@ from aiortc.contrib.media import MediaPlayer
 from aiortc.mediastreams import MediaStreamError
 
 from stream.rtc import EnhancedVideoTrack, SharedRuntime
+from stream.rtc.status import Status
 
 LOCAL = RTCConfiguration(iceServers=[])
 """Both ends are on this machine; aiortc would ask a public STUN server otherwise."""
@@ -72,7 +73,7 @@ async def call(recording: Path, seconds: float) -> int:
                     break
                 received += 1
             if answerer.enhanced is not None:
-                print(answerer.enhanced.status())
+                print(in_words(answerer.enhanced.status()))
         finally:
             await caller.close()
             await answerer.connection.close()
@@ -81,6 +82,15 @@ async def call(recording: Path, seconds: float) -> int:
                 await answerer.enhanced.closed()
             camera.stop()
     return received
+
+
+def in_words(status: Status) -> str:
+    """What the enhanced track was doing last."""
+    line = (
+        f"{status.fps:.1f} fps, {status.delay_ms:.0f} ms later, "
+        f"{status.enhanced} of {status.faces} faces enhanced"
+    )
+    return f"{line}: {status.why}" if status.why else line
 
 
 def main() -> None:

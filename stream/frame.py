@@ -8,6 +8,7 @@ Convention: pixels, origin at the top left, (x, y) order; boxes are xyxy; pictur
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,15 @@ CANDIDATES_PER_FACE = 8
 """Exemplars that are offered for it; those that agree best with the face are given."""
 
 
+def tilt_of_eyes(keypoints: NDArray[np.floating]) -> float:
+    """Of the line from the right eye to the left one, radians; positive clockwise.
+
+    Args: keypoints: see `Face`.
+    """
+    across, down = (float(one) for one in keypoints[1] - keypoints[0])
+    return math.atan2(down, across)
+
+
 @dataclass(frozen=True, eq=False)
 class Exemplar:
     """A close, sharp headshot of one person, kept in memory only."""
@@ -41,6 +51,8 @@ class Exemplar:
     """As of `stream.stages.exemplars.quality`, higher is sharper."""
     time_s: float
     """When it was seen, seconds since the start of the source."""
+    roll: float = 0.0
+    """Tilt of the head, radians; positive clockwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +97,11 @@ class Face:
     def width_px(self) -> float:
         """Width of the face box, px of the frame."""
         return float(self.box[2] - self.box[0])
+
+    @property
+    def roll(self) -> float:
+        """Tilt of the head, radians, positive clockwise; 0 where the keypoints fall together."""
+        return tilt_of_eyes(self.keypoints)
 
     @property
     def headshot_side_px(self) -> float:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from engines.install import install_command
 from stream.errors import ConfigError
 from stream.graph import Stages
 from stream.media.live_sound import LiveSound
@@ -38,7 +39,7 @@ def _webrtc() -> Iterator[None]:
         yield
     except ImportError as error:
         raise ConfigError(
-            f"WHEP and WHIP need aiortc and aiohttp ({error}); pip install 'closeup[webrtc]'"
+            f"WHEP and WHIP need aiortc and aiohttp ({error}); {install_command('webrtc')}"
         ) from error
 
 

@@ -5,8 +5,8 @@
 
 uv resolves every set of versions from pyproject.toml and installs it into an environment of its
 own, for the oldest Python that Closeup takes and for the newest one that is here. The exit status
-is 1 where a set cannot be installed or a test fails; with --where-possible a set is skipped whose
-packages cannot be fetched.
+is 1 where a set cannot be installed or a test fails. With --where-possible a set is skipped whose
+packages cannot be fetched, and with --minutes those whose turn comes later: each is said.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,9 +29,18 @@ SETS = {"lowest": "lowest-direct", "highest": "highest"}
 OLDEST = (3, 11)
 EXTRAS = ("webrtc", "test-versions")
 UNREACHABLE = 2
-"""uv's exit status where it cannot fetch a package; 1 where no versions fit together."""
+"""uv's exit status where it cannot fetch a package; 1 where no versions fit together, or where the
+registry says that it has no such package."""
+INSTALL_S = 300.0
+"""The longest that one step of an installation may take, however slowly a registry answers."""
+PATIENCE = {"UV_HTTP_TIMEOUT": "20", "UV_HTTP_RETRIES": "1"}
+"""uv waits so many seconds for an answer, and asks once more."""
 ROUNDS = (("-m", "not real_time", "-n", "2", "--dist", "loadfile"), ("-m", "real_time"))
 """What pytest is told, one after the other: tests that work by the clock run one at a time."""
+AGAIN = ("-m", "real_time", "--last-failed", "--last-failed-no-failures", "none")
+"""Those of the last round that failed, once more: another program may have slowed them down."""
+ROUND_S = 1800.0
+"""A round of tests that takes longer hangs, and has failed."""
 NO_TESTS = 5
 """pytest's exit status where a choice leaves none."""
 SHOWN = ("av", "numpy", "openvino", "onnxruntime", "mediapipe", "aiortc")
@@ -78,69 +88,114 @@ def _version(python: str) -> tuple[int, int] | None:
     return None if free else (major, minor)
 
 
+class UnfetchedError(Exception):
+    """A package cannot be fetched: the registry does not answer in time, or does not have it."""
+
+
 def environment(python: str, name: str) -> Path:
     """An environment with a set of versions. Returns: its interpreter.
 
     Args:   python: of the base. name: a key of `SETS`.
-    Raises: subprocess.CalledProcessError: there is none, or it cannot be installed.
+    Raises: UnfetchedError. subprocess.CalledProcessError: no versions fit together.
     """
     version = _version(python)
     assert version is not None
     folder = PLACE / f"{name}-{version[0]}.{version[1]}"
     inside = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     chosen = PLACE / f"{folder.name}.txt"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", python, str(folder)], check=True)
+    _uv("venv", "--clear", "--python", python, str(folder))
     extras = [f"--extra={extra}" for extra in EXTRAS]
     # Without a wheel for this Python a version cannot be installed by most people.
-    subprocess.run(
-        [
-            *(*uv, "pip", "compile", "--quiet", "pyproject.toml", *extras, "--no-build"),
-            *("--python", str(inside), "--resolution", SETS[name], "--output-file", str(chosen)),
-        ],
-        cwd=ROOT,
-        check=True,
-    )
-    subprocess.run(
-        [
-            *uv,
-            "pip",
-            "install",
-            "--quiet",
-            "--no-build",
-            "--python",
-            str(inside),
-            "-r",
-            str(chosen),
-        ],
-        check=True,
-    )
+    usual = ("--no-build", "--python", str(inside))
+    resolve = ("pip", "compile", *usual, "--output-file", str(chosen))
+    try:
+        _uv(*resolve, "--resolution", SETS[name], *extras, "pyproject.toml")
+    except subprocess.CalledProcessError:
+        _uv_must_have(*resolve, "--no-deps", "-", given="\n".join(_unbounded()))
+        raise
+    _uv("pip", "install", *usual, "-r", str(chosen))
     lines = [line for line in chosen.read_text().splitlines() if re.match(r"[a-z]", line)]
     told = [line for line in lines if line.partition("==")[0] in SHOWN]
     print(f"Python {version[0]}.{version[1]}, {name}: {', '.join(told)}", flush=True)
     return inside
 
 
-def tried(python: str, name: str, more: Sequence[str], *, where_possible: bool) -> bool:
-    """Whether the tests pass with a set. Args: more: arguments of pytest. where_possible: a set
-    whose packages cannot be fetched is skipped."""
+def _unbounded() -> Iterator[str]:
+    """What is asked for, in any version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = list(project["dependencies"])
+    for extra in EXTRAS:
+        asked += project["optional-dependencies"][extra]
+    for line in asked:
+        requirement, semicolon, marker = line.partition(";")
+        yield re.split(r"[<>=!~ ]", requirement)[0] + semicolon + marker
+
+
+def _uv(*told: str, given: str = "") -> None:
+    """Run uv. Raises: UnfetchedError, subprocess.CalledProcessError: its status is another one."""
+    command = [sys.executable, "-m", "uv", *told, "--quiet"]
+    more = PATIENCE | _registry() | os.environ
+    try:
+        subprocess.run(
+            command, cwd=ROOT, check=True, env=more, input=given, text=True, timeout=INSTALL_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnfetchedError from error
+    except subprocess.CalledProcessError as error:
+        if error.returncode == UNREACHABLE:
+            raise UnfetchedError from error
+        raise
+
+
+def _uv_must_have(*told: str, given: str) -> None:
+    """Run uv. Raises: UnfetchedError: whatever its status is, unless it is 0."""
+    try:
+        _uv(*told, given=given)
+    except subprocess.CalledProcessError as error:
+        raise UnfetchedError from error
+
+
+def _registry() -> dict[str, str]:
+    """The registry that pip uses here, for uv, which does not read pip's settings."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
+    settings = (line.partition("=") for line in listed.stdout.splitlines())
+    found = [value.strip("'") for key, _, value in settings if key.endswith(".index-url")]
+    return {"UV_DEFAULT_INDEX": found[-1]} if found else {}
+
+
+def tried(python: str, name: str, more: Sequence[str]) -> bool:
+    """Whether the tests pass with a set.
+
+    Args:   more: arguments of pytest.
+    Raises: UnfetchedError.
+    """
     begun_s = time.monotonic()
     try:
         inside = environment(python, name)
     except subprocess.CalledProcessError as error:
-        skipped = where_possible and error.returncode == UNREACHABLE
-        told = "SKIPPED, its packages cannot be fetched" if skipped else error
-        print(f"{name} for {python}: {told}", file=sys.stderr)
-        return skipped
+        print(f"{name} for {python}: {error}", file=sys.stderr)
+        return False
     paths = [str(ROOT / "tests" / path) for path in TESTS]
-    statuses = [
-        subprocess.run(
-            [str(inside), "-m", "pytest", "-q", *one, *more, *paths], cwd=ROOT, check=False
-        ).returncode
-        for one in ROUNDS
-    ]
+    cache = ("-o", f"cache_dir={inside.parents[1] / 'pytest'}")
+    statuses = []
+    for one in ROUNDS:
+        statuses.append(_tested(inside, *cache, *one, *more, *paths))
+        if one == ROUNDS[-1] and statuses[-1] not in (0, NO_TESTS):
+            statuses[-1] = _tested(inside, *cache, *AGAIN, *more, *paths)
     print(f"{name}: status {statuses}, {time.monotonic() - begun_s:.0f} s", flush=True)
     return set(statuses) <= {0, NO_TESTS}
+
+
+def _tested(inside: Path, *told: str) -> int:
+    """pytest's exit status; 1 where it hangs."""
+    command = [str(inside), "-m", "pytest", "-q", *told]
+    try:
+        return subprocess.run(command, cwd=ROOT, check=False, timeout=ROUND_S).returncode
+    except subprocess.TimeoutExpired as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,6 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="skip, visibly, a set whose packages cannot be fetched",
     )
+    parser.add_argument(
+        "--minutes", type=float, help="begin no set later than this, and say so (default: no end)"
+    )
     parser.add_argument("pytest", nargs="*", help="after --: what pytest is told")
     chosen = parser.parse_args(arguments)
     wanted = None if chosen.python is None else tuple(map(int, chosen.python.split(".")))
@@ -161,13 +219,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if not bases:
         parser.error(f"there is no Python {chosen.python} here")
-    names = [chosen.only] if chosen.only else list(SETS)
     if wanted is not None:
         bases = bases[:1]
-    sets = [(base, name) for base in bases for name in names]
-    may_skip = chosen.where_possible
-    failed = [one for one in sets if not tried(*one, chosen.pytest, where_possible=may_skip)]
-    return int(bool(failed))
+    elif len(bases) == 1:
+        print(f"SKIPPED: a newer Python, {bases[0]} is the only one here", file=sys.stderr)
+    names = [chosen.only] if chosen.only else list(SETS)
+    return int(not _all_pass([(base, name) for base in bases for name in names], chosen))
+
+
+def _all_pass(sets: Sequence[tuple[str, str]], chosen: argparse.Namespace) -> bool:
+    """Whether no set has failed. Args: sets: Python and name of each. chosen: see `main`."""
+    begun_s, passed = time.monotonic(), True
+    for python, name in sets:
+        if chosen.minutes is not None and time.monotonic() - begun_s > 60.0 * chosen.minutes:
+            told = f"SKIPPED, {chosen.minutes:g} minutes are over"
+        else:
+            try:
+                passed &= tried(python, name, chosen.pytest)
+                continue
+            except UnfetchedError:
+                told = "its packages cannot be fetched"
+                if chosen.where_possible:
+                    told = f"SKIPPED, {told}"
+                else:
+                    passed = False
+        print(f"{name} for {python}: {told}", file=sys.stderr)
+    return passed
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("aiohttp", reason="the relay needs: pip install 'closeup[webrtc]'")
+pytest.importorskip("aiohttp", reason="the relay needs the extra webrtc")
 
 import aiohttp
 

@@ -16,7 +16,7 @@ import av
 import numpy as np
 import pytest
 
-pytest.importorskip("aiortc", reason="WebRTC needs: pip install 'closeup[webrtc]'")
+pytest.importorskip("aiortc", reason="WebRTC needs the extra webrtc")
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack

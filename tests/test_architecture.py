@@ -107,7 +107,7 @@ def test_rooms_import_only_what_they_may() -> None:
                 "engines.runtime",
                 "engines.alignment",
                 "engines.exemplar_transfer",
-                *("engines.errors", "engines.files", "engines.machine"),
+                *("engines.errors", "engines.files", "engines.install", "engines.machine"),
             ),
             *("engines.personal", "engines.small_network"),
         ),

@@ -85,16 +85,25 @@ def test_a_recording_is_enlarged_with_its_sound_and_times(
     assert names(recording.parent) == {"call.mp4", "better.mp4", "report.json"}
 
 
+@pytest.mark.parametrize("more", [[], ["--resume"]])
 def test_a_recording_without_a_face_passes_through_unchanged(
-    fake_stages: Callable[..., None], recording: Path, capsys: pytest.CaptureFixture[str]
+    more: list[str],
+    fake_stages: Callable[..., None],
+    recording: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     fake_stages(face=False)
     output = recording.with_name("better.mp4")
-    assert run_main("--input", recording, "--output", output) == 0
+    assert run_main("--input", recording, "--output", output, *more) == 0
     assert output.read_bytes() == recording.read_bytes()
     assert (
         "no face was found: the recording was passed through unchanged" in capsys.readouterr().out
     )
+    output.write_bytes(b"old")
+    assert run_main("--input", recording, "--output", output, *more) == 2
+    assert output.read_bytes() == b"old"
+    assert run_main("--input", recording, "--output", output, "--overwrite", *more) == 0
+    assert output.read_bytes() == recording.read_bytes()
     assert names(recording.parent) == {"call.mp4", "better.mp4"}
 
 

@@ -156,6 +156,10 @@ class Batches(Dataset[Batch]):
         self.seed = seed
         self.steps = steps
 
+    def read(self) -> None:
+        """Read all sources, once. Raises: ValueError, OSError: as `load_people`."""
+        _ = self.people, self._scenes
+
     @cached_property
     def people(self) -> list[Person]:
         """Read where they are used, in the loader's process: nothing large travels there."""

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.install import install_command
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -29,7 +31,7 @@ def missing() -> str | None:
     absent = [n for n in ("dlib", "face_recognition_models") if find_spec(n) is None]
     if not absent:
         return None
-    return f"{' and '.join(absent)} not installed; run: pip install 'closeup[identity]'"
+    return f"{' and '.join(absent)} not installed; run: {install_command('identity')}"
 
 
 class Recogniser:

@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from engines.hime.checkpoint import load_network
 from engines.hime.data import Batch, Batches, Recipe
@@ -43,8 +43,37 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
+class DataError(ValueError):
+    """A source of pictures cannot be read; says which, and why."""
+
+
+class _Told(Dataset[Batch | str]):
+    """Batches; where a source cannot be read, why: an error from another process would come with
+    the traceback of that process."""
+
+    def __init__(self, data: Batches) -> None:
+        self._data = data
+
+    def __getitem__(self, index: int) -> Batch | str:
+        try:
+            self._data.read()
+        except (OSError, ValueError) as error:
+            return str(error)
+        return self._data[index]
+
+
+def _read(loader: DataLoader[Batch | str]) -> Iterator[Batch]:
+    for one in loader:
+        if isinstance(one, str):
+            raise DataError(one)
+        yield one
+
+
 def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
-    """The batches of steps `first` to the last, made by other processes ahead of time."""
+    """The batches of steps `first` to the last, made by other processes ahead of time.
+
+    Raises: DataError: at the first batch, a source of pictures cannot be read.
+    """
     recipe = Recipe(
         scale=args.scale,
         sizes=tuple(args.sizes),
@@ -74,8 +103,8 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         permit_of(args),
         guide_of(args),
     )
-    loader: DataLoader[Batch] = DataLoader(
-        Subset(data, range(first, args.steps)),
+    loader: DataLoader[Batch | str] = DataLoader(
+        Subset(_Told(data), range(first, args.steps)),
         batch_size=None,
         num_workers=args.workers,
         prefetch_factor=4 if args.workers else None,
@@ -84,4 +113,4 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         # a fork would inherit the locks of this process's thread pools, and hang
         multiprocessing_context="spawn" if args.workers else None,
     )
-    return iter(loader)
+    return _read(loader)

@@ -27,7 +27,8 @@ class Person:
 
 
 def _decode(data: bytes, name: str) -> Image:
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    # OpenCV has an error of its own for no data at all.
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if picture is None:
         raise ValueError(f"{name} is no picture that can be read; remove it")
     if picture.shape[0] != picture.shape[1]:

@@ -45,7 +45,7 @@ from engines.hime.discriminator import Discriminator
 from engines.hime.evaluate import gains
 from engines.hime.face_features import FaceFeatures, load_features
 from engines.hime.flow_alignment import FlowAlignment
-from engines.hime.loader import batches
+from engines.hime.loader import DataError, batches
 from engines.hime.losses import (
     Perceptual,
     adversarial_loss,
@@ -281,12 +281,15 @@ def main(argv: list[str] | None = None) -> int:
         return reported(error)
     losses: list[dict[str, Tensor]] = []
     start, before = time.monotonic(), run.samples
-    for batch in coming:
-        losses.append(learn(run, batch, args))
-        took = time.monotonic() - start
-        if took > args.save:
-            report(run, args, cases, losses, (run.samples - before) / took)
-            losses, start, before = [], time.monotonic(), run.samples
+    try:
+        for batch in coming:
+            losses.append(learn(run, batch, args))
+            took = time.monotonic() - start
+            if took > args.save:
+                report(run, args, cases, losses, (run.samples - before) / took)
+                losses, start, before = [], time.monotonic(), run.samples
+    except DataError as error:
+        return reported(error)
     if losses:
         report(run, args, cases, losses, (run.samples - before) / (time.monotonic() - start))
     return 0

@@ -20,12 +20,12 @@ from multiprocessing.connection import Connection
 from typing import Any, Self
 
 from engines.errors import EngineError, UnavailableError
+from engines.install import install_command
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
 from engines.personal.gain import Gain
 from engines.personal.personal_weights import PersonalWeights, shipped_digests
 from engines.runtimes.cpu import default_threads
 
-INSTALL = "pip install 'closeup[learn]'"
 NEEDED = ("torch", "onnx")
 ALLOCATOR = {
     # glibc hands large blocks back to the kernel at once and gets them again page by page
@@ -75,7 +75,8 @@ def lacking() -> str | None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if not missing:
         return None
-    return f"learning a person needs {' and '.join(missing)}; install them with: {INSTALL}"
+    install = install_command("learn")
+    return f"learning a person needs {' and '.join(missing)}; install them with: {install}"
 
 
 class LearningProcess:

@@ -12,10 +12,10 @@ import numpy as np
 
 from engines.contract import DEFAULT_WEIGHTS, Features, Halves, Image
 from engines.errors import UnavailableError
+from engines.install import install_command
 from engines.runtimes.background_compile import BackgroundCompiler
 from engines.runtimes.cpu import Array, CpuRuntime, default_threads, files_for, first_line
 
-INSTALL = "pip install -U 'closeup[openvino]'"
 SLOTS = 3
 """Fewer exemplars run in the network for so many, with validity 0 for the rest: a call that has
 just begun would otherwise stop twice more for a compilation."""
@@ -91,7 +91,8 @@ class OpenVinoCpu(CpuRuntime):
             import engines.runtimes.openvino_graph as graph
         except (ImportError, OSError) as error:  # OSError: its libraries do not fit this system
             raise UnavailableError(
-                f"OpenVINO cannot be loaded ({error}); install it with: {INSTALL}"
+                f"OpenVINO cannot be loaded ({error}); install it with: "
+                f"{install_command('openvino', upgrade=True)}"
             ) from error
         encode, enhance = files_for(scale, precision, files, weights)
         try:
@@ -126,7 +127,7 @@ class OpenVinoCpu(CpuRuntime):
         except Exception as error:  # ValueError of ours, RuntimeError and others of the binding
             raise UnavailableError(
                 f"OpenVINO {graph.VERSION} cannot run the network ({first_line(error)}); "
-                f"tried with 2026.4: {INSTALL}"
+                f"tried with 2026.4: {install_command('openvino', upgrade=True)}"
             ) from error
         self._last: Any = None
         self._encoders, self._enhancers = _Compiled(), _Compiled()

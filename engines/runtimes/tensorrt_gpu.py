@@ -28,6 +28,7 @@ from engines.contract import (
     check_exemplars,
 )
 from engines.errors import EngineError, UnavailableError
+from engines.install import install_command
 from engines.runtimes.fallback_runtime import FallbackRuntime
 from engines.runtimes.feature_cache import FeatureCache
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
@@ -101,7 +102,7 @@ class TensorrtGpu:
             number = ".".join(map(str, card.capability))
             raise UnavailableError(
                 f"TensorRT for RTX does not run on {card.name} (compute capability {number}): "
-                "install closeup[tensorrt]"
+                f"{install_command('tensorrt')} brings one that does"
             )
         self._variants = _load_variants(self.name)  # last: it takes longer than all other questions
         self._cache = cache or EngineCache()
@@ -338,6 +339,6 @@ def _load_variants(name: str) -> Any:
         from engines.onnx_variants import variants
     except ImportError as error:
         raise UnavailableError(
-            f"{name} needs the package onnx: install it with pip install closeup[{name}]"
+            f"{name} needs the package onnx: install it with {install_command(name)}"
         ) from error
     return variants

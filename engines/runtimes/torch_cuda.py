@@ -16,6 +16,7 @@ import numpy as np
 
 from engines.contract import DEFAULT_WEIGHTS, Features, Image, check_crop, check_exemplars
 from engines.errors import EngineError, UnavailableError
+from engines.install import install_command
 from engines.runtimes.feature_cache import FeatureCache
 from engines.weights.manifest import weights_files
 
@@ -61,7 +62,7 @@ class TorchCuda:
         except Exception as error:  # a half-installed torch raises what its loader raises
             raise UnavailableError(
                 f"PyTorch cannot be loaded ({type(error).__name__}): "
-                "install it with pip install closeup[train]"
+                f"install it with {install_command('train')}"
             ) from error
         self.scale, self.precision = scale, precision or self.precisions[0]
         self._torch, self._encoded = torch, Encoded

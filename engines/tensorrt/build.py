@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import EngineError, UnavailableError
+from engines.install import install_command
 
 if TYPE_CHECKING:
     import tensorrt
@@ -95,11 +96,12 @@ def load_api(name: str) -> Api:
         numbers = tuple(int(part) for part in api.version.split(".")[:2] if part.isdigit())
         if numbers < OLDEST[name]:
             raise UnavailableError(
-                f"{name} {api.version} is older than {oldest}: pip install -U closeup[{name}]"
+                f"{name} {api.version} is older than {oldest}: "
+                f"{install_command(name, upgrade=True)}"
             )
         return api
     raise UnavailableError(
-        f"{name} cannot be loaded ({reason}): install it with pip install closeup[{name}]"
+        f"{name} cannot be loaded ({reason}): install it with {install_command(name)}"
     )
 
 

@@ -83,11 +83,16 @@ def weights_files(
         )
     paths = tuple(folder / f"{name}.{half}.onnx" for half in HALVES)
     for path in paths:
-        if not path.is_file():
-            raise WeightsError(f"{path} is missing; install Closeup again")
-        if sha256(path) != entry["files"][path.name]:
-            raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
+        _check(path, entry["files"][path.name])
     return paths[0], paths[1]
+
+
+def _check(path: Path, digest: str) -> None:
+    """Raises: WeightsError: the file is missing or has another SHA-256."""
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing; install Closeup again")
+    if sha256(path) != digest:
+        raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
 
 
 def installed(scale: int, folder: Path = WEIGHTS) -> list[str]:
@@ -108,7 +113,8 @@ def has_small(scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIG
 def weights_used(
     quantised: Collection[int] = (), folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS
 ) -> dict[str, str]:
-    """File name → SHA-256 of all the networks that calls and recordings are enhanced with.
+    """File name → SHA-256 of all the networks that calls and recordings are enhanced with, after
+    the checksums have been compared.
 
     Args:   quantised: the scales that run in INT8, where there are such weights.
             weights: one of `engines.contract.WEIGHTS`.
@@ -121,7 +127,10 @@ def weights_used(
             weights_files(scale, folder, weights=weights)  # says what is missing
         exact = manifest["networks"][name]
         used.append(manifest["quantised"].get(name, exact) if scale in quantised else exact)
-    return {name: digest for network in used for name, digest in network["files"].items()}
+    files = {name: digest for network in used for name, digest in network["files"].items()}
+    for name, digest in files.items():
+        _check(folder / name, digest)
+    return files
 
 
 def quantised_files(
@@ -140,6 +149,5 @@ def quantised_files(
         return None
     paths = tuple(folder / f"{name}.{QUANTISED}.{half}.onnx" for half in HALVES)
     for path in paths:
-        if not path.is_file() or sha256(path) != entry["files"][path.name]:
-            raise WeightsError(f"{path} is not the file in the manifest; install Closeup again")
+        _check(path, entry["files"][path.name])
     return paths[0], paths[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from engines.install import install_command
 from engines.runtime import EngineError
 from stream.known_people.identity import Identity
 from stream.known_people.known_person import KnownPerson
@@ -27,7 +28,7 @@ class CalledPerson:
         if not self._identity.across_days:
             say(
                 f"{person.name} is recognised in light like that of the close-ups only; in any "
-                "other with a face recogniser: pip install 'closeup[identity]'"
+                f"other with a face recogniser: {install_command('identity')}"
             )
         self.runtimes = PersonalRuntimes()
         """Of the person; the stages' to close."""

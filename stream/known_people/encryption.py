@@ -9,13 +9,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from engines.install import install_command
 from stream.errors import ConfigError
 
 SERVICE, ENTRY = "closeup", "people"
 """Under which the keyring has the key."""
 PLAIN, ENCRYPTED = b"closeup person 1 plain\n", b"closeup person 1 fernet\n"
 """What a file begins with."""
-WITHOUT_PACKAGES = "pip install 'closeup[learn]' brings keyring and cryptography"
 
 
 class NoKeyError(Exception):
@@ -66,10 +66,12 @@ class Encryption:
     def _fernet(self, *, make: bool) -> Any:
         """Raises: NoKeyError."""
         try:
-            import keyring
+            import keyring.errors
             from cryptography.fernet import Fernet
         except ImportError as error:
-            raise NoKeyError(f"{error}; {WITHOUT_PACKAGES}") from error
+            raise NoKeyError(
+                f"{error}; {install_command('learn')} brings keyring and cryptography"
+            ) from error
         try:
             key = keyring.get_password(SERVICE, ENTRY)
             if key is None and make:
@@ -77,11 +79,10 @@ class Encryption:
                 key = keyring.get_password(SERVICE, ENTRY)  # the null backend keeps nothing
             if key is not None:
                 return Fernet(key.encode("ascii"))
+        except keyring.errors.NoKeyringError as error:
+            raise NoKeyError("this system has no keyring") from error
+        except keyring.errors.KeyringLocked as error:
+            raise NoKeyError("the system's keyring is locked") from error
         except Exception as error:  # backends raise classes of their own
-            raise NoKeyError(_first_line(error)) from error
+            raise NoKeyError(f"the system's keyring failed ({type(error).__name__})") from error
         raise NoKeyError("the system's keyring has no key for it")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0].strip().rstrip(".") if lines else type(error).__name__

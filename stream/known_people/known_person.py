@@ -18,7 +18,7 @@ from engines.personal.close_ups import CloseUp
 from engines.personal.gain import Gain
 from engines.personal.personal_weights import PersonalWeights, shipped_digests
 from stream.errors import InputError
-from stream.frame import Exemplar, Face, Floats, Image
+from stream.frame import Exemplar, Face, Floats, Image, tilt_of_eyes
 from stream.image.headshot import EXEMPLAR_SIDE_PX
 
 MOST_CLOSE_UPS = 36
@@ -50,11 +50,16 @@ class KeptCloseUp:
         box = np.array([quarter, quarter, 3 * quarter, 3 * quarter], np.float32)
         return Face(0, box, self.keypoints, 1.0)
 
+    @property
+    def roll(self) -> float:
+        """As of `stream.frame.Exemplar`."""
+        return tilt_of_eyes(self.keypoints)
+
     def exemplar(self) -> Exemplar:
         """A copy for the bank, which wipes its own."""
         image = self.image.copy()
         image.setflags(write=False)
-        return Exemplar(image, self.side_px, self.pose, self.sharpness, BEFORE_S)
+        return Exemplar(image, self.side_px, self.pose, self.sharpness, BEFORE_S, self.roll)
 
     def wipe(self) -> None:
         """Overwrite it with zeros."""

@@ -57,9 +57,12 @@ class PacketTimes:
             packet.pts = packet.dts
         if self._shown is not None:
             self._shown(packet, shown_at)
-        if isinstance(self._source, VideoStream) and not packet.duration:
-            # The last picture of an mp4 whose packet lasts no time is not shown.
-            packet.duration = self._usual
+        if not packet.duration:
+            # The last packet of an mp4 or mov that lasts no time is not shown, and not heard.
+            if isinstance(self._source, VideoStream):
+                packet.duration = self._usual
+            elif self._source.type == "audio" and self._last_dts is not None:
+                packet.duration = packet.dts - self._last_dts
         self._last_dts = packet.dts
         self._usual = packet.duration or self._usual
 

@@ -36,9 +36,13 @@ UNKEPT = {
     "DOVI_CONF": "the Dolby Vision configuration",
     "DYNAMIC_HDR_PLUS": "the HDR10+ metadata",
     "A53_CC": "captions inside the pictures",
+    "VIEW_ID": "the other eye's view of spatial video",
     "alpha_mode": "transparency",
 }
 """Side data, and what a track says, that no encoder here is given → what people call it."""
+VIEW_ID = 29
+"""FFmpeg's number of the side data that names one of several views (MV-HEVC, of which one is
+decoded); PyAV has no name for it."""
 SLOWEST = Fraction(1, 30)
 """Pictures a second: screen recordings have one every few seconds."""
 _STEREO = struct.Struct("=2i")
@@ -221,6 +225,9 @@ def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
         if isinstance(data, SideData):
             # That it is there is all that is asked of it.
             found[name] = b""
+    sides: Any = frame.side_data
+    if any(sides[number].type.value == VIEW_ID for number in range(len(sides))):
+        found["VIEW_ID"] = b""
     return found
 
 

@@ -3,7 +3,7 @@
     from stream.rtc import EnhancedVideoTrack, SharedRuntime
 
 `__all__` is the public API: the track, what it takes and gives, and the errors that it raises.
-Needs aiortc: pip install 'closeup[webrtc]'.
+Needs aiortc, which the extra `webrtc` brings.
 """
 
 from __future__ import annotations

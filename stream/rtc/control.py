@@ -1,10 +1,15 @@
 """Control: what the page of a call and the relay tell each other, as JSON on a data channel.
 
-The page sends {"strength": 0..1}, {"detail": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true};
-the relay sends figures ten times a second and, when they change, the exemplars: pictures of faces,
+The page sends {"strength": 0..1}, {"detail": 0..1}, {"framing": "auto"|"fixed"}, {"forget": true},
+{"sound_held_ms": what its browser keeps of sound, "sound_wanted_ms": what that wants to keep}; the
+relay sends figures ten times a second and, when they change, the exemplars: pictures of faces,
 which nobody but this call's own page can get. All of them anew with each change took more than a
 slow network carries (up to 440 kbit within a second), and picture and sound waited behind them: now
 each goes over once, one after the other, and on a slow network later.
+
+After a queue browsers play all sound that waited, only a little faster, and it stays late for ten
+seconds and more (Chromium 156). The relay leaves out what is beyond the browser's wish, once; for
+what is left out beyond that they wait.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import asyncio
 import base64
 import itertools
 import json
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import asdict
@@ -32,6 +38,10 @@ LABEL = "closeup"
 EVERY_S, SLOW_EVERY = 0.1, 5
 """Figures, and on a slow network only every so many of them."""
 THUMBNAIL_PX = 96
+EXCESS_MS = 200.0
+"""So much more sound than wanted is left out."""
+SKIP_AGAIN_S = 2.0
+"""After what the browser keeps has been played, where the gap is."""
 MESSAGE_CHARS = 1000
 WAITING_BYTES = 200_000
 """A page that does not read is told nothing more until it does."""
@@ -53,6 +63,7 @@ class Control:
     ) -> None:
         self._channel, self._video, self._sound = channel, video, sound
         self._is_slow = is_slow
+        self._skips_again_s = 0.0
         self._numbers = itertools.count()
         self._known: dict[int, weakref.ref[Image]] = {}
         """The exemplars that had a number lately; an address may be another one's by now."""
@@ -84,8 +95,17 @@ class Control:
                     setattr(self._video, option.key, option.kind(wish[option.name]))
             if wish.get("forget") is True:
                 self._video.forget()
+            if "sound_held_ms" in wish:
+                self._skip(float(wish["sound_held_ms"]), float(wish.get("sound_wanted_ms", 0.0)))
         except (ConfigError, ValueError, TypeError, RecursionError):
             self.say("an invalid control message was ignored")
+
+    def _skip(self, held_ms: float, wanted_ms: float) -> None:
+        """Leave out sound that the browser has in excess."""
+        excess_ms, now_s = held_ms - wanted_ms, time.monotonic()
+        if self._sound is not None and excess_ms > EXCESS_MS and now_s > self._skips_again_s:
+            self._sound.skip(excess_ms)
+            self._skips_again_s = now_s + held_ms / 1000.0 + SKIP_AGAIN_S
 
     async def _tell(self) -> None:
         step = 0

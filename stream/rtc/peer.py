@@ -11,12 +11,20 @@ import aioice.ice
 import aiortc.codecs.h264
 import aiortc.codecs.vpx
 import aiortc.rtcrtpsender
-from aiortc import RTCConfiguration, RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
+from aiortc import (
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
 from aiortc.rtcdtlstransport import RTCCertificate
+from aiortc.sdp import SessionDescription
 from OpenSSL import SSL
 
 from stream.rtc.ice.ice_connection import IceConnection
 from stream.rtc.ice.ice_options import IceOptions
+from stream.rtc.reception.playout_delay import URI as PLAYOUT_DELAY
 from stream.rtc.reception.sending_rate import LEAST
 from stream.rtc.reception.sound_receiver import SoundReceiver
 from stream.rtc.reception.steady_reports import SteadyReports
@@ -55,6 +63,19 @@ class RelayPeer(RTCPeerConnection):
         self._ice_options, self._loopback = ice, loopback
         certificates = self._RTCPeerConnection__certificates  # type: ignore[has-type]
         self._RTCPeerConnection__certificates = [Certificate(o._key, o._cert) for o in certificates]
+
+    async def setRemoteDescription(self, description: RTCSessionDescription) -> None:  # noqa: N802
+        """As aiortc's, which does not know all extensions that this one takes of an offer."""
+        await super().setRemoteDescription(description)
+        if description.type != "offer":
+            return
+        read: SessionDescription = self._RTCPeerConnection__remoteDescription()  # type: ignore[attr-defined]
+        offered = {one.rtp.muxId: one.rtp.headerExtensions for one in read.media}
+        for transceiver in self.getTransceivers():
+            if transceiver.kind == "video":
+                found = offered.get(transceiver.mid or "", [])
+                known = [one for one in found if one.uri == PLAYOUT_DELAY and 0 < one.id < 15]
+                transceiver._headerExtensions += known[:1]
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
         dtls = super()._RTCPeerConnection__createDtlsTransport()  # type: ignore[misc]

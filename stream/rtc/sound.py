@@ -20,6 +20,7 @@ DEAD_MS = 10.0
 STEP = 0.05
 """A wait grows and shrinks by this part of the time that passes; listeners do not notice it."""
 MOST_MS = 1000.0
+MOST_SKIPPED_MS = 3000.0
 KEPT = 100
 """Frames that wait at most: two seconds."""
 
@@ -61,6 +62,7 @@ class DelayedSound(QueuedTrack[tuple[float, av.AudioFrame]]):
         super().__init__(KEPT)
         self._source, self._late_ms, self._is_late = source, late_ms, is_late
         self._wait = Wait()
+        self._surplus_ms = 0.0
         self._reader = asyncio.get_running_loop().create_task(self._read(), name="closeup sound")
 
     @property
@@ -68,10 +70,14 @@ class DelayedSound(QueuedTrack[tuple[float, av.AudioFrame]]):
         """How long sound waits now."""
         return self._wait.ms
 
+    def skip(self, ms: float) -> None:
+        """Leave out so much of what comes next, at most 3 s: the receiver has it in excess."""
+        self._surplus_ms = max(0.0, min(ms, MOST_SKIPPED_MS))
+
     async def recv(self) -> av.AudioFrame:
         """The next sound, when it is its turn. Raises: MediaStreamError: the track has ended."""
         arrived_s, frame = await self._take()
-        passed_ms = 1000.0 * frame.samples / (frame.sample_rate or 48_000)
+        passed_ms = _duration_ms(frame)
         due_s = arrived_s + self._wait.follow(self._late_ms(), passed_ms) / 1000.0
         if (left_s := due_s - time.monotonic()) > 0.0:
             await asyncio.sleep(left_s)
@@ -89,8 +95,15 @@ class DelayedSound(QueuedTrack[tuple[float, av.AudioFrame]]):
                 assert isinstance(frame, av.AudioFrame)
                 if self._is_late():
                     continue
+                if (duration_ms := _duration_ms(frame)) <= self._surplus_ms:
+                    self._surplus_ms -= duration_ms
+                    continue
                 self._put((time.monotonic(), frame))
         except MediaStreamError:
             pass  # the source has ended
         finally:
             self.stop()
+
+
+def _duration_ms(frame: av.AudioFrame) -> float:
+    return 1000.0 * frame.samples / (frame.sample_rate or 48_000)

@@ -43,14 +43,15 @@ class Moment:
 
     @property
     def line(self) -> str:
-        """For people."""
-        pace = f"{self.fps:.1f} fps" if self.unit == FRAMES else f"{self.fps:.1f} {self.unit}/s"
+        """For people; without a pace where nobody knows it yet."""
+        unit = " fps" if self.unit == FRAMES else f" {self.unit}/s"
+        pace = f", {self.fps:.1f}{unit}" if self.fps else ""
         note = f", {self.note}" if self.note else ""
         if self.total is None:
-            return f"{self.label}{self.frames} {self.unit}, {pace}{note}"
+            return f"{self.label}{self.frames} {self.unit}{pace}{note}"
         left = "?" if self.left_s is None else clock_time(self.left_s)
         done = f"{self.frames}/{self.total} {self.unit} ({100 * self.frames // self.total} %)"
-        return f"{self.label}{done}, {pace}, {left} left{note}"
+        return f"{self.label}{done}{pace}, {left} left{note}"
 
 
 class Meter(Protocol):
@@ -107,7 +108,9 @@ class Pace:
             self._started_s = self._clock()
 
     def reach(self, done: int, note: str = "") -> None:
-        """So many are done."""
+        """So many are done. Those of the first time were done before the clock started."""
+        if not self.done:
+            self._replayed, self._started_s = done, self._clock()
         self.done, self._note = done, note
 
     @property

@@ -129,6 +129,32 @@ def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    "use",
+    [
+        ["--input", "call.mp4", "--output", "better.mp4"],
+        ["--input", "lavfi:testsrc=size=96x72", "--output", "better.mp4", "--headless"],
+        ["--input", "webrtc", "--port", "0"],
+    ],
+    ids=["recording", "call", "relay"],
+)
+def test_damage_is_said_before_the_first_frame(
+    use: list[str], scale: int, half: str, both: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Not at the first far face, whose network is opened then: no detector is asked here."""
+    monkeypatch.chdir(tmp_path)
+    write_recording(tmp_path / "call.mp4", size=(192, 144))
+    path = both / f"{network_name(scale)}.{half}.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert main([*use, "--no-measure"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {path} is not the file in the manifest; install Closeup again"
+    assert not (tmp_path / "better.mp4").exists()
+
+
 @pytest.mark.parametrize("asked", [None, *CHOICES])
 def test_the_files_that_are_asked_for_are_opened_and_named_in_the_output(
     asked: str | None, both: Path, camera: OneFace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

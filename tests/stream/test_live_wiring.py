@@ -103,6 +103,7 @@ def test_a_call(
     assert session["stages"].to_load, "the models are loaded while the camera's picture is shown"
     assert session["metrics"] is stats[0]["metrics"]
     assert not made.enhancer[-1]["waits"]
+    assert made.enhancer[-1]["beside"], "no frame waits for the network"
     assert made.enhancer[-1]["always_small"]
     assert wired[0]["person"].name == "Ada"
     assert isinstance(made.enhancer[-1]["personal"], PersonalRuntimes)
@@ -123,7 +124,9 @@ class StoodError(Exception):
     """The end of a call that cannot go on without a server."""
 
 
-def test_a_call_between_servers(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_between_servers(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Options of streams, by WebRTC and by FFmpeg, reach who opens them."""
     pytest.importorskip("aiortc", reason="needs aiortc")
     from stream.rtc.clients.whep_reader import WhepReader
@@ -169,6 +172,9 @@ def test_a_call_between_servers(made: Made, monkeypatch: pytest.MonkeyPatch) -> 
     assert one["address"].url == "rtmp://c.example/live/3"
     assert (one["size"], one["rate"]) == (SIZE, 24)
     assert (one["bit_rate"], one["sound"]) == (1_500_000, True)
+    for said in (sent["say"], one["say"]):
+        said("the server is gone")
+    assert capsys.readouterr().err.count("note: the server is gone\n") == 2
     assert len(sound._listeners) == 1, "the sink that was opened listens to the source's sound"
 
 

@@ -101,6 +101,7 @@ def test_a_recording(
     assert [type(one) for one in made.stages].count(Badge) == 1
     assert len(made.bank) == 1, "nothing was looked through first"
     assert made.framing[-1]["odd"], "a picture keeps its size where nothing is enlarged"
+    assert (made.enhancer[-1]["waits"], made.enhancer[-1]["beside"]) == (True, False)
     (sink,) = made.file
     with FileSource(recording) as source:
         assert (sink["rate"], sink["time_base"]) == (source.rate, source.time_base)
@@ -210,8 +211,8 @@ def test_a_recording_in_two_passes_that_can_be_interrupted(
     assert {one["encoding"] for one in made.file} == {Encoding(crf=24, repeatable=True)}
     assert {one["size"] for one in made.file} == {SIZE}
     assert all(one["video_format"] is not None for one in made.file)
-    for line in capsys.readouterr().out.splitlines():
-        assert isinstance(json.loads(line), dict)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(one["input"], one["output"]) for one in events} == {(str(recording), str(output))}
     written = json.loads(report.read_text(encoding="utf-8"))
     assert written["people"] == 1
     assert written["merged_tracks"] == 0

@@ -76,7 +76,7 @@ def by_a_pipeline(is_live: bool) -> Callable[[pytest.MonkeyPatch], SessionStats]
 
 def by_a_track(monkeypatch: pytest.MonkeyPatch) -> SessionStats:
     av = pytest.importorskip("av")
-    pytest.importorskip("aiortc", reason="WebRTC needs: pip install 'closeup[webrtc]'")
+    pytest.importorskip("aiortc", reason="WebRTC needs the extra webrtc")
     from stream.rtc.track_worker import Picture, TrackWorker
     from stream.shared_runtime import SharedRuntime
 

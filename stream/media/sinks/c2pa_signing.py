@@ -7,6 +7,7 @@ import mimetypes
 import os
 from pathlib import Path
 
+from engines.install import install_command
 from stream.errors import ConfigError, OutputError
 from stream.version import __version__
 
@@ -31,7 +32,7 @@ class C2paSigner:
             import c2pa
         except ImportError as error:
             raise ConfigError(
-                f"--c2pa-key needs c2pa: pip install 'closeup[c2pa]' ({error})"
+                f"--c2pa-key needs c2pa: {install_command('c2pa')} ({error})"
             ) from error
         self._c2pa = c2pa
         self._recording = recording

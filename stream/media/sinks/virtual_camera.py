@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from engines.install import install_command
 from stream.errors import OutputError
 from stream.frame import Frame
 
-EXTRA = "pip install 'closeup[virtualcam]'"
 LOOPBACK = (
     "install v4l2loopback-dkms and run: sudo modprobe v4l2loopback exclusive_caps=1 "
     "card_label=Closeup"
@@ -29,7 +29,7 @@ def missing_reason() -> str | None:
     try:
         import pyvirtualcam  # noqa: F401
     except ImportError:
-        return f"pyvirtualcam is missing: {EXTRA}"
+        return f"pyvirtualcam is missing: {install_command('virtualcam')}"
     return None
 
 

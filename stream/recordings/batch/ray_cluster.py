@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
+from engines.install import install_command
 from stream.errors import ConfigError
 from stream.recordings.batch.batch_progress import SentMeter
 from stream.recordings.batch.manifest import Record
@@ -49,9 +50,7 @@ def perform_on(cluster: Cluster, tasks: Sequence[Task]) -> Iterator[tuple[int, M
         import ray
         from ray.util.queue import Queue
     except ImportError as error:
-        raise ConfigError(
-            f"--cluster needs Ray ({error}); pip install 'closeup[cluster]'"
-        ) from error
+        raise ConfigError(f"--cluster needs Ray ({error}); {install_command('cluster')}") from error
     _join(ray, cluster)
     try:
         _check(ray, cluster)

@@ -12,6 +12,7 @@ const RETRY_MS = 2000;
 const GIVE_UP_MS = 60000;
 const FROZEN_MS = 1000;
 const RESTART_MS = 2000;
+const LATE_SOUND_MS = 400;
 const NO_WAY = "No connection came about: is UDP blocked between this browser and the relay? It may need a TURN server.";
 const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {}, closeups: {} };
 window.closeup = call;
@@ -265,11 +266,12 @@ function hear(message) {
 async function measure() {
   const { pc } = call;
   if (!pc) return;
-  let network, buffer;
+  let network, buffer, sound;
   for (const one of (await pc.getStats()).values()) {
     if (one.type === "candidate-pair" && one.nominated && one.currentRoundTripTime !== undefined) {
       network = 1000 * one.currentRoundTripTime;
     }
+    if (one.type === "inbound-rtp" && one.kind === "audio") sound = one;
     if (one.type === "inbound-rtp" && one.kind === "video") {
       $("fps").textContent = one.framesPerSecond ?? "–";
       $("size").textContent = one.frameWidth ? `${one.frameWidth} × ${one.frameHeight}` : "–";
@@ -282,10 +284,21 @@ async function measure() {
       if (shown > 0) buffer = (1000 * waited) / shown;
     }
   }
+  tellSound(sound);
   if (network !== undefined && buffer !== undefined) {
     const trip = network + buffer + (call.figures.delay_ms ?? 0);
     $("trip").textContent = `${trip.toFixed(0)} ms`;
   }
+}
+
+// After a queue browsers stay late with sound: the relay leaves out what is too much.
+function tellSound(sound) {
+  const before = call.sound;
+  call.sound = sound;
+  const played = sound?.jitterBufferEmittedCount - before?.jitterBufferEmittedCount;
+  if (!(played > 0)) return;
+  const [held, wanted] = ["jitterBufferDelay", "jitterBufferTargetDelay"].map((name) => (1000 * (sound[name] - before[name])) / played);
+  if (held > LATE_SOUND_MS) tell({ sound_held_ms: held, sound_wanted_ms: wanted });
 }
 
 function compare(on) {

@@ -31,6 +31,8 @@ STALE_S = 4.0
 """A round trip says nothing about the network so much later."""
 BASE_S = 60.0
 """The shortest round trip of so long is that of the empty network."""
+LINGERS_S = 20.0
+"""So long after a queue of `LONG_S` a receiver may still be misled by it (`playout_delay`)."""
 LOSS = 0.1
 """More is a queue that overflows."""
 LOWERED = 0.95
@@ -49,11 +51,17 @@ class SendingRate:
         """When a report first told of none since then."""
         self._patience_s, self._raised_s = CALM_S, float("-inf")
         self._trips: deque[tuple[float, float]] = deque()
+        self._long_s = float("-inf")
+        """When a round trip last was one through a long queue."""
 
     @property
     def is_less_than_usual(self) -> bool:
         """Whether the network carries less than before."""
         return self._used < DOWN * self._usual
+
+    def was_long(self, now_s: float) -> bool:
+        """Whether there is a long queue, or was one lately."""
+        return now_s - self._long_s < LINGERS_S
 
     def heard(self, trip_s: float, loss: float, now_s: float) -> None:
         """A report of the receiver. Args: trip_s: round trip. loss: share of packets, 0..1."""
@@ -61,6 +69,8 @@ class SendingRate:
             self._trips.popleft()
         self._trips.append((now_s, trip_s))
         queue_s = trip_s - min(trip for _, trip in self._trips)
+        if queue_s > LONG_S:
+            self._long_s = now_s
         if queue_s > QUEUE_S or loss > LOSS:
             self._meet_queue(now_s, long=queue_s > LONG_S or loss > LOSS)
         else:

@@ -26,6 +26,7 @@ from aiortc.rtp import (
 from av.error import FFmpegError
 
 from stream.rtc.reception.fitted_encoder import FittedEncoder
+from stream.rtc.reception.playout_delay import PlayoutDelay
 from stream.rtc.reception.sending_rate import SendingRate
 from stream.rtc.reception.steady_reports import SteadyClock, SteadyReports
 
@@ -42,7 +43,8 @@ class VideoSender(SteadyReports):
 
     def __init__(self, track_or_kind: Any, transport: Any) -> None:
         super().__init__(track_or_kind, transport)
-        self._rate = SendingRate()
+        self._rate, self._playout = SendingRate(), PlayoutDelay()
+        self._RTCRtpSender__rtp_header_extensions_map = self._playout
         self._reported_s: dict[int, float | None] = {}
         """When each of its own reports was sent, by the middle of its NTP time (LSR)."""
 
@@ -92,6 +94,7 @@ class VideoSender(SteadyReports):
             encoder = FittedEncoder(get_encoder(codec))
             self._RTCRtpSender__encoder = encoder
         encoder.is_slow = self.is_slow
+        self._playout.allow(holding=not self._rate.was_long(time.monotonic()))
         try:
             return await super()._next_encoded_frame(codec)
         except FFmpegError as error:

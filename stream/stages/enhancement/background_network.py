@@ -18,8 +18,8 @@ from stream.frame import Image
 from stream.stages.enhancement.crop_selector import Crop
 from stream.stages.enhancement.detail_carrier import DetailCarrier
 
-NICE = 5
-"""Of its thread: a third of the weight of those that a frame waits for."""
+NICE = 12
+"""Of its thread: a fifteenth of the weight of those that a frame waits for."""
 
 
 class Job:

@@ -22,6 +22,7 @@ from engines.alignment import (
     agreement,
     agrees,
     search_side,
+    turned,
     warp,
 )
 from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Image
@@ -55,6 +56,10 @@ TRIAL_S = 0.15
 BETTER, BETTER_BY = 1.15, 0.02
 """It is used when it agrees by this factor and so much more than the worst of those in use."""
 
+TURN_STEP = 0.15
+"""Exemplars are searched turned as the head is now, in steps of so much, radians: the flow compares
+patches, which do not turn."""
+
 Placement = tuple[int, int, int, float]
 """Exemplars' version, scale, bucket and side of the headshot in the enlarged crop."""
 
@@ -66,8 +71,8 @@ class _Candidate:
     exemplar: Exemplar
     picture: Image
     """Placed in the enlarged crop."""
-    searched: dict[bool, SearchPicture] = field(default_factory=dict)
-    """By whether the guide knows more than the camera."""
+    searched: dict[tuple[bool, int], SearchPicture] = field(default_factory=dict)
+    """By whether the guide knows more than the camera, and by turn."""
     flow: Floats | None = None
     """Of the last frame, while it is in use."""
     fine: bool = False
@@ -75,14 +80,32 @@ class _Candidate:
     agrees: float | None = None
     """0..1, how much of the face it shows as the camera sees it now; None: not tried yet."""
 
-    def search_picture(self, guide: Guide) -> SearchPicture:
-        """What the camera could see of it, for such guides."""
-        fine = guide.fine
-        if fine not in self.searched:
-            self.searched[fine] = SearchPicture(
-                self.picture, guide.cells, fine=fine, per_cell=guide.per_cell
+    def search(self, guide: Guide, start: Floats | None, roll: float) -> Floats:
+        """Where each pixel of the face is in it.
+
+        Args: start: an earlier flow to refine. roll: tilt of the head now, radians.
+        """
+        steps = round((self.exemplar.roll - roll) / TURN_STEP)
+        searched = self._search_picture(guide, steps)
+        if not steps:
+            return guide.flow(searched, start)
+        tilt, side = steps * TURN_STEP, guide.side
+        if start is not None:
+            start = turned(start, -tilt, side)
+        return turned(guide.flow(searched, start), tilt, side)
+
+    def _search_picture(self, guide: Guide, steps: int) -> SearchPicture:
+        """What the camera could see of it, turned by so many steps, for such guides."""
+        key = (guide.fine, steps)
+        if key not in self.searched:
+            picture = self.picture
+            if steps:
+                side = picture.shape[0]
+                picture = warp(picture, turned(None, steps * TURN_STEP, side))
+            self.searched[key] = SearchPicture(
+                picture, guide.cells, fine=guide.fine, per_cell=guide.per_cell
             )
-        return self.searched[fine]
+        return self.searched[key]
 
     def judge(self, now: float) -> None:
         """Take in how well it agreed this time: 0..1."""
@@ -150,13 +173,15 @@ class ExemplarAlignment:
         now_s: float,
         every_s: float = 0.0,
         per_cell: float = SEARCH_PER_CELL,
+        roll: float = 0.0,
     ) -> list[Image]:
         """Align the exemplars to the crop of one frame.
 
         Args:    exemplars: at least one, best first as far as is known. crop: RGB uint8 (b, b, 3).
                  corner: its top left, px of the frame. placement: what they are placed for.
                  now_s: of the frame. every_s: while the crop stays in its place, not more often.
-                 per_cell: see `engines.alignment.search_side`.
+                 per_cell: see `engines.alignment.search_side`. roll: tilt of the head, radians,
+                 positive clockwise.
         Returns: RGBA uint8 (s b, s b, 4) each; the same list while nothing has changed.
         """
         if placement != self._placement or per_cell != self._per_cell:
@@ -170,7 +195,7 @@ class ExemplarAlignment:
                 return self._done
         motion = self._motion(crop, moved)
         guide = self._guide(crop, motion)
-        self._try_another(guide, now_s)
+        self._try_another(guide, now_s, roll)
         per_px = guide.side / crop.shape[0]
         self._done = []
         fresh = FRESH if per_cell < SEARCH_PER_CELL else self._count
@@ -180,7 +205,7 @@ class ExemplarAlignment:
                 flow = _carried(flow, motion)
             due = (self.aligned - place) % self._count < fresh
             if flow is None or due or guide.fine > one.fine:
-                found_flow = guide.flow(one.search_picture(guide), flow)
+                found_flow = one.search(guide, flow, roll)
                 if flow is not None:
                     found_flow = steadied(found_flow, flow, AGREE_PX * per_px)
                 flow, one.fine = found_flow, guide.fine
@@ -194,7 +219,7 @@ class ExemplarAlignment:
         self.aligned += 1
         return self._done
 
-    def _try_another(self, guide: Guide, now_s: float) -> None:
+    def _try_another(self, guide: Guide, now_s: float, roll: float) -> None:
         """Find out how well one that is not in use agrees, and use it where that is better."""
         used, others = self._candidates[: self._count], self._candidates[self._count :]
         if not others or any(one.agrees is None for one in used):
@@ -205,7 +230,7 @@ class ExemplarAlignment:
         self._tried_s = now_s
         one = (unknown or others)[0]
         one.agrees = None
-        flow = guide.flow(one.search_picture(guide))
+        flow = one.search(guide, None, roll)
         one.judge(guide.agreeing(_shrunk(one.picture, MADE_PER_CELL * guide.cells), flow))
         others = [*(other for other in others if other is not one), one]
         worst = min(used, key=_agreement)

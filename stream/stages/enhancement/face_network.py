@@ -123,6 +123,7 @@ class FaceNetwork:
             now_s,
             every_s,
             per_cell,
+            face.roll,
         )
         encoded = (self._alignment.aligned, runtime)
         if self._features is None or self._encoded != encoded:

@@ -226,10 +226,11 @@ class Bank(Stage):
         )
         if sharpness < least or not _is_well_exposed(image):
             return
-        if not self._is_same(person, face.track_id, image, frame.time_s):
+        if not self._is_same(person, face, image, frame.time_s):
             return
         image.setflags(write=False)
-        new = Exemplar(image, side, (head.yaw, head.pitch), sharpness, frame.time_s)
+        at = (head.yaw, head.pitch)
+        new = Exemplar(image, side, at, sharpness, frame.time_s, head.roll)
         if person.exemplars.admit(new, in_use=person.picked):
             person.admitted_s = frame.time_s
             self.harvested += 1
@@ -244,11 +245,11 @@ class Bank(Stage):
         enough = max(self._camera.least_px, NEAR_LARGEST * person.largest_px)
         return close < EXEMPLARS_PER_FACE and side_px >= enough
 
-    def _is_same(self, person: _Person, track_id: int, exemplar: Image, time_s: float) -> bool:
+    def _is_same(self, person: _Person, face: Face, exemplar: Image, time_s: float) -> bool:
         """Whether an exemplar is of the person whose others are kept; they are wiped if, for long,
         none is: then somebody else has taken the place."""
         kept = person.exemplars.all()
-        if not kept or self._resembles(exemplar, kept, track_id):
+        if not kept or self._resembles(exemplar, kept, face):
             person.like_s = time_s
             return True
         if 0.0 <= time_s - person.like_s < STRANGER_S:
@@ -256,7 +257,7 @@ class Bank(Stage):
         self._set_picked(person, ())
         person.exemplars.wipe()
         person.number = next(self._numbers)
-        self._forget_known(track_id)
+        self._forget_known(face.track_id)
         person.like_s = time_s
         return True
 
@@ -288,7 +289,7 @@ class Bank(Stage):
         # A track without a detection may have gone: nothing to compare.
         if face.score > 0.0 and abs(time_s - person.compared_s) >= COMPARE_S:
             shown = cut_headshot(image, face.center, max(2, round(face.headshot_side_px)))
-            like = self._resembles(shown, person.exemplars.all(), face.track_id)
+            like = self._resembles(shown, person.exemplars.all(), face)
             was, person.doubted = person.doubted, not like
             person.compared_s = time_s
             return person.doubted and (was or not person.picked)
@@ -316,9 +317,13 @@ class Bank(Stage):
         if self._known is not None:
             self._known.forget(track_id)
 
-    def _resembles(self, face: Image, exemplars: tuple[Exemplar, ...], track_id: int) -> bool:
-        also = self._known.pictures_of(track_id) if self._known is not None else []
-        return resemblance(face, [*(one.image for one in exemplars), *also]) >= UNLIKE
+    def _resembles(self, shown: Image, exemplars: tuple[Exemplar, ...], face: Face) -> bool:
+        """Whether a headshot of a face can be of the person in the exemplars."""
+        known = [(one.image, one.roll) for one in exemplars]
+        if self._known is not None:
+            known += self._known.pictures_of(face.track_id)
+        tilts = [roll - face.roll for _, roll in known]
+        return resemblance(shown, [image for image, _ in known], tilts) >= UNLIKE
 
 
 def _is_well_exposed(image: Image) -> bool:

@@ -7,6 +7,9 @@ what slips through the tracker: a dissolve from one face to another, in one plac
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +33,24 @@ REACH = 2
 """The face may lie so far elsewhere in the exemplar, px of `SIDE`."""
 ZOOMS = (0.9, 1.0, 1.1)
 SOFT_PX = 1.2
+LEAST_TILT = 0.05
+"""Heads that are tilted by less against each other, radians, are compared as they are."""
 
 
-def resemblance(face: Image, exemplars: list[Image]) -> float:
+def resemblance(face: Image, exemplars: list[Image], tilts: Sequence[float] = ()) -> float:
     """Correlation of the luma of a face with that exemplar which it resembles most, -1..1.
 
     Args: face: RGB uint8 (side, side, 3), a headshot of any size. exemplars: likewise; not empty.
+          tilts: of the head in each exemplar against the face, radians, positive clockwise; left
+          out: none.
     """
     inner = _soft(_grey(face), SIDE)[EDGE_Y : SIDE - EDGE_Y, EDGE_X : SIDE - EDGE_X]
     wanted = np.ascontiguousarray(inner)
     if float(wanted.std()) < 1.0:
         return 0.0  # blank: nobody
     best = -1.0
-    for exemplar in map(_grey, exemplars):
+    for image, tilt in zip(exemplars, tilts or [0.0] * len(exemplars), strict=True):
+        exemplar = _turned(_grey(image), -tilt)
         for zoom in ZOOMS:
             side = round(zoom * SIDE)
             y, x = (edge + (side - SIDE) // 2 for edge in (EDGE_Y, EDGE_X))
@@ -59,6 +67,16 @@ def _grey(image: Image) -> Grey:
     """uint8 (64, 64)."""
     small = cv2.resize(image, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _turned(grey: Grey, angle: float) -> Grey:
+    """Turned around its middle, radians, clockwise."""
+    if abs(angle) < LEAST_TILT:
+        return grey
+    middle = (grey.shape[0] - 1) / 2.0
+    turn = cv2.getRotationMatrix2D((middle, middle), -math.degrees(angle), 1.0)
+    edge = cv2.BORDER_REFLECT_101
+    return np.asarray(cv2.warpAffine(grey, turn, grey.shape, borderMode=edge), np.uint8)
 
 
 def _soft(grey: Grey, side: int) -> Floats:

@@ -56,7 +56,7 @@ class KnownFace:
         self._sure = sure
         self._executor = executor or ThreadPoolExecutor(1, "closeup identity")
         self._looks: dict[int, _Looks] = {}
-        self._met: list[Image] = []
+        self._met: list[tuple[Image, float]] = []
         self.track_id: int | None = None
         """Of the face that is theirs; None: none is, or it is not decided."""
         self.on_change: Callable[[int | None], None] = lambda track_id: None
@@ -68,7 +68,9 @@ class KnownFace:
         for one in self._exemplars:
             image = one.image.copy()
             image.setflags(write=False)
-            copies.append(Exemplar(image, one.side_px, one.pose, one.sharpness, one.time_s))
+            copies.append(
+                Exemplar(image, one.side_px, one.pose, one.sharpness, one.time_s, one.roll)
+            )
         return copies
 
     def meets(self, face: Face, frame: Frame) -> bool:
@@ -80,20 +82,22 @@ class KnownFace:
         if self.track_id is not None:
             self.forget(self.track_id)
         side = max(2, round(face.headshot_side_px))
-        self._met = [cut_headshot(frame.image, face.center, side)]
+        shown = cut_headshot(frame.image, face.center, side)
+        self._met = [(shown, face.roll)]
         self._set(face.track_id)
         return True
 
-    def pictures_of(self, track_id: int) -> list[Image]:
-        """Headshots of this call, if that is the person: close-ups of other days are lit
-        differently, so that the face resembles these rather than them."""
+    def pictures_of(self, track_id: int) -> list[tuple[Image, float]]:
+        """Headshots of this call and how the head is tilted, radians, if that is the person:
+        close-ups of other days are lit differently, so that the face resembles these rather than
+        them."""
         return self._met if track_id == self.track_id else []
 
     def forget(self, track_id: int) -> None:
         """That face is gone, or is somebody else's: it is decided anew."""
         self._looks.pop(track_id, None)
         if track_id == self.track_id:
-            for image in self._met:
+            for image, _ in self._met:
                 image.fill(0)
             self._met = []
             self._set(None)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.frame import Floats, Image
+from stream.frame import Floats, Image, tilt_of_eyes
 
 # Rec. 601 luma, as the camera's own codec sees it.
 _LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
@@ -92,7 +92,7 @@ def pose(keypoints: Floats) -> Pose:
     points: NDArray[np.float64] = keypoints.astype(np.float64)
     right, left, nose, mouth = points[:4]
     line = left - right
-    roll = math.atan2(float(line[1]), float(line[0]))
+    roll = tilt_of_eyes(points)
     upright = np.array([[math.cos(roll), math.sin(roll)], [-math.sin(roll), math.cos(roll)]])
     middle = (right + left) / 2.0
     nose_x, nose_y = upright @ (nose - middle)

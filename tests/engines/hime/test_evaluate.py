@@ -16,6 +16,7 @@ from engines.hime.cases import make_cases
 from engines.hime.data import load_people
 from engines.hime.identity import Recogniser, missing
 from engines.hime.model import Hime
+from engines.install import install_command
 from tests.noise_people import make_people
 
 
@@ -145,7 +146,7 @@ def test_identity_is_measured_where_a_recogniser_is_installed(
     monkeypatch.setitem(sys.modules, "dlib", None)
     monkeypatch.setattr("engines.hime.identity.find_spec", lambda name: None)
     assert evaluate.main([*argv, "--identity"]) == 2
-    assert "pip install 'closeup[identity]'" in capsys.readouterr().err
+    assert install_command("identity") in capsys.readouterr().err
 
 
 def test_more_slots_leave_the_crops_as_they_are(people: Path) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import run_pipeline
+from engines.install import install_command
 from engines.runtime import (
     DEFAULT_WEIGHTS,
     RUNTIMES,
@@ -68,7 +69,7 @@ def test_a_plain_machine_is_healthy_and_hears_what_to_install(
     assert '"auto" takes openvino-cpu' in said
     assert "install tensorrt" in said
     assert "install onnxruntime-cpu by name" in said
-    assert "closeup[virtualcam]" in said
+    assert install_command("virtualcam") in said
     assert "DISPLAY is not set" in said
     assert len(said.splitlines()) == len(examine()), "a line each"
 

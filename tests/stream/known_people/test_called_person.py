@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from engines.errors import UnavailableError
+from engines.install import install_command
 from engines.personal.personal_weights import PersonalWeights
 from engines.runtime import Runtime
 from stream.errors import ConfigError
@@ -94,7 +95,7 @@ def test_without_a_recogniser_one_line_says_what_is_missing(
     with called_person("Ada", said.append, store):
         pass
     (line,) = said
-    assert "closeup[identity]" in line
+    assert install_command("identity") in line
 
 
 def test_who_is_not_kept_cannot_be_called(store: PeopleStore) -> None:

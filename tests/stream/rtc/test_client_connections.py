@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.importorskip("aiohttp", reason="the relay needs: pip install 'closeup[webrtc]'")
+pytest.importorskip("aiohttp", reason="the relay needs the extra webrtc")
 
 from stream.rtc.client_connections import (
     ClientConnections,

@@ -14,7 +14,7 @@ pytest.importorskip("aiortc", reason="needs aiortc")
 from stream.frame import Image
 from stream.rtc.control import EVERY_S, Control
 from stream.rtc.status import Recent
-from tests.rtc_calls import run, until
+from tests.rtc_calls import Tone, run, until
 
 
 class Channel:
@@ -26,8 +26,11 @@ class Channel:
         self.bufferedAmount = 0
         self.sent: list[dict[str, Any]] = []
 
+        self.take: dict[str, Any] = {}
+
     def on(self, event: str, what: Any) -> None:
-        """Nothing comes."""
+        """What takes messages, and the end."""
+        self.take[event] = what
 
     def send(self, text: str) -> None:
         """Keep it."""
@@ -124,5 +127,59 @@ def test_figures_and_closeups_never_wait_for_each_other() -> None:
         channel.bufferedAmount = 0
         await until(lambda: channel.told("fps") and channel.told("closeups"))
         control.close()
+
+    run(program())
+
+
+class Sound:
+    """Stands for a call's sound."""
+
+    wait_ms = 0.0
+
+    def __init__(self) -> None:
+        self.skipped: list[float] = []
+
+    def skip(self, ms: float) -> None:
+        self.skipped.append(ms)
+
+
+def test_sound_that_the_browser_has_in_excess_is_left_out_once() -> None:
+    async def program() -> None:
+        channel, sound = Channel(), Sound()
+        control = Control(channel, Video(), sound)  # type: ignore[arg-type]
+
+        def tell(held_ms: Any, wanted_ms: Any) -> None:
+            told = {"sound_held_ms": held_ms, "sound_wanted_ms": wanted_ms}
+            channel.take["message"](json.dumps(told))
+
+        tell(900, 800)
+        assert sound.skipped == [], "it is what the browser wants"
+        tell(900, 600)
+        assert sound.skipped == [300.0]
+        tell(900, 600)
+        assert sound.skipped == [300.0], "the gap has not been played yet"
+        control._skips_again_s = 0.0
+        tell(900, 650)
+        assert sound.skipped == [300.0, 250.0]
+        for odd in ("much", [1], None):
+            tell(odd, 0)
+        assert len(channel.told("note")) == 3
+        control.close()
+
+    run(program())
+
+
+@pytest.mark.parametrize(
+    ("asked", "left_out"), [(400.0, 400.0), (-1.0, 0.0), (1e9, 3000.0), (float("nan"), 0.0)]
+)
+def test_a_page_cannot_silence_its_call(asked: float, left_out: float) -> None:
+    from stream.rtc.sound import DelayedSound
+
+    async def program() -> None:
+        tone = Tone()
+        track = DelayedSound(tone, lambda: 0.0)
+        track.skip(asked)
+        assert track._surplus_ms == left_out
+        track.stop()
 
     run(program())

@@ -11,12 +11,14 @@ import pytest
 
 pytest.importorskip("aiortc", reason="needs aiortc")
 
+from stream.cli.arguments import parse
 from stream.rtc.reception.video_receiver import VideoReceiver
+from stream.rtc.relay_options import RelayOptions
 from tests import rtc_calls
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.pictures import scene_with_face
 from tests.rtc_calls import Clip, Tone, Watcher, add_stage, inverted, is_inverted, until
-from tests.rtc_relays import FRAGMENT, publisher, received, relay, viewer
+from tests.rtc_relays import FRAGMENT, publisher, received, relay, running_relay, viewer
 
 
 @pytest.fixture(autouse=True)
@@ -235,5 +237,18 @@ def test_health_metrics_and_the_page() -> None:
                 status, _, headers = await client.ask("GET", path)
                 assert status == 200
                 assert "default-src 'self'" in headers["Content-Security-Policy"]
+
+    rtc_calls.run(program())
+
+
+@pytest.mark.parametrize("network", ["auto", "small", "full"])
+def test_every_call_has_the_network_that_was_asked_for(network: str) -> None:
+    options = parse(["--input", "webrtc", "--port", "0", "--network", network])
+    assert isinstance(options, RelayOptions)
+
+    async def program() -> None:
+        async with running_relay(options) as client:
+            shared_runtime = client.relay.shared_runtime
+            assert (shared_runtime.network, shared_runtime.lend().network) == (network, network)
 
     rtc_calls.run(program())

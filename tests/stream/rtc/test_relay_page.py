@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("aiortc", reason="WebRTC needs: pip install 'closeup[webrtc]'")
+pytest.importorskip("aiortc", reason="WebRTC needs the extra webrtc")
 
 from bench import barcode
 from stream.frame import Image

@@ -99,6 +99,27 @@ def test_sound_that_is_too_late_is_not_heard() -> None:
     rtc_calls.run(program())
 
 
+def test_sound_that_the_receiver_has_in_excess_is_left_out_once() -> None:
+    async def program() -> None:
+        from stream.rtc.sound import DelayedSound
+
+        tone = Tone()
+        track = DelayedSound(tone, lambda: 0.0)
+        watcher = Watcher(track)
+        await until(lambda: len(watcher.frames) > 5)
+        track.skip(210.0)
+        count = len(watcher.frames)
+        await until(lambda: len(watcher.frames) > count + 10)
+        pts = [frame.pts for frame in watcher.frames]
+        steps = [(after - before) // 960 for before, after in pairwise(pts)]
+        assert sorted(set(steps)) == [1, 11], "times stay, with a gap"
+        assert steps.count(11) == 1
+        tone.stop()
+        await until(lambda: watcher.ended)
+
+    rtc_calls.run(program())
+
+
 def test_picture_and_sound_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage of 0.2 s, through the whole relay: sound takes as long as the picture."""
     from tests.rtc_relays import received, relay

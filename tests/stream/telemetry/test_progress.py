@@ -71,3 +71,13 @@ def test_hours() -> None:
 
 def test_before_the_first_frame() -> None:
     assert Progress(10, io.StringIO(), Clock()).line.endswith("? left")
+
+
+def test_the_first_news_says_no_pace() -> None:
+    clock = Clock()
+    progress = Progress(120, io.StringIO(), clock, unit="steps")
+    progress.reach(8, "+0.10 dB so far")
+    assert progress.line == "8/120 steps (6 %), ? left, +0.10 dB so far"
+    clock.now_s += 2.0
+    progress.reach(16)
+    assert progress.line == "16/120 steps (13 %), 4.0 steps/s, 0:26 left"

@@ -18,7 +18,7 @@ from stream.media.sinks.c2pa_signing import COMPOSITE, KINDS
 from tests.fake_stages import use_fake_stages
 from tests.recording_files import VFR_PTS, times_of, write_recording
 
-c2pa = pytest.importorskip("c2pa", reason="needs: pip install 'closeup[c2pa]'")
+c2pa = pytest.importorskip("c2pa", reason="needs the extra c2pa")
 
 USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",

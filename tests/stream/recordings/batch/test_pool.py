@@ -20,6 +20,7 @@ from tests.pictures import need_models
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 COMMAND = ["--input", "calls", "--output", "out", "--scale", "1", "--segment", "6"]
+COMMAND += ["--runtime", "onnxruntime-cpu"]  # OpenVINO takes seconds to compile, in each worker
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_the_best_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_recogniser_tells_people_apart() -> None:
     if find_spec("dlib") is None or find_spec("face_recognition_models") is None:
-        pytest.skip("the extra identity is not installed: pip install 'closeup[identity]'")
+        pytest.skip("the extra identity is not installed")
     recogniser = best_describer()
     assert isinstance(recogniser, DlibDescriptor)
     pictures = (scene_with_face(150), scene_with_face(40), scene_with_face(150, portrait=other()))

@@ -57,6 +57,46 @@ def test_a_turned_head_gets_its_own_detail(headshot: Image) -> None:
     assert given[60:-60, 60:-60, 3].mean() > 200
 
 
+@pytest.mark.parametrize("degrees", [-24.0, 24.0])
+def test_a_tilted_head_gets_its_own_detail_from_an_upright_exemplar(
+    headshot: Image, degrees: float
+) -> None:
+    """The flow compares patches, which do not turn."""
+    crop, place = crop_of(scene(headshot, 1.0, degrees)), (24, 24)
+    turn = cv2.getRotationMatrix2D((127.5, 127.5), degrees, 176 / 256)
+    turn[:, 2] += np.array([95.5 + 4.0 - 127.5, 95.5 - 127.5])
+    truth = np.asarray(
+        cv2.warpAffine(headshot, turn, (192, 192), borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+    found = {}
+    for roll in (0.0, -np.radians(degrees)):  # cv2 turns counter-clockwise
+        (given,) = ExemplarAlignment().align(
+            (exemplar(headshot),), crop, place, PLACE, 0.0, roll=roll
+        )
+        coherent = detail(given[..., :3], truth, SCALE, 0.5).coherence
+        found[roll != 0.0] = coherent, given[60:-60, 60:-60, 3].mean()
+    assert found[False][0] < 0.45
+    assert found[True][0] > 0.6
+    assert found[True][1] > 200
+
+
+def test_what_a_tilted_exemplar_shows_is_found_the_same_way(headshot: Image) -> None:
+    """And goes on from frame to frame, while the head is tilted more and more."""
+    turn = cv2.getRotationMatrix2D((127.5, 127.5), -18.0, 1.0)
+    tilted = np.asarray(
+        cv2.warpAffine(headshot, turn, (256, 256), borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+    own = Exemplar(tilted, 256, (0.0, 0.0), 1.0, 0.0, float(np.radians(18.0)))
+    alignment = ExemplarAlignment()
+    for frame in range(12):
+        degrees = 2.0 * frame
+        crop = crop_of(scene(headshot, 0.0, degrees))
+        (given,) = alignment.align(
+            (own,), crop, (24, 24), PLACE, frame / 25, roll=-float(np.radians(degrees))
+        )
+        assert given[60:-60, 60:-60, 3].mean() > 190, frame
+
+
 def test_the_same_picture_is_not_aligned_again(headshot: Image) -> None:
     alignment, crop = ExemplarAlignment(), crop_of(scene(headshot))
     first = alignment.align((exemplar(headshot),), crop, (24, 24), PLACE, 0.0)

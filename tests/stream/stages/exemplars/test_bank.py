@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -70,6 +71,31 @@ def test_a_close_face_is_remembered_and_serves_it_when_it_is_far() -> None:
         assert one.image.dtype == np.uint8
         assert not one.image.flags.writeable
         assert one.side_px == 400
+
+
+def test_a_far_head_that_is_tilted_keeps_its_exemplars() -> None:
+    """It was taken for somebody else."""
+    call = Call()
+    call.come_close()
+    upright = face(40)
+    for degrees in (-22.0, 22.0):
+        turn = cv2.getRotationMatrix2D((639.5, 359.5), degrees, 1.0)
+        tilted = cv2.warpAffine(scene(40), turn, (1280, 720), borderMode=cv2.BORDER_REFLECT)
+        keypoints = np.asarray(cv2.transform(upright.keypoints[None], turn)[0], np.float32)
+        there = replace(upright, keypoints=keypoints)
+        assert there.roll == pytest.approx(-np.radians(degrees), abs=1e-3)
+        (far,) = call.show(there, image=np.asarray(tilted, np.uint8), frames=30).faces
+        assert len(far.exemplars) == CANDIDATES_PER_FACE
+
+
+def test_how_a_close_head_was_tilted_is_remembered() -> None:
+    call = Call()
+    turn = cv2.getRotationMatrix2D((639.5, 359.5), -12.0, 1.0)
+    tilted = np.asarray(cv2.warpAffine(scene(200), turn, (1280, 720)), np.uint8)
+    keypoints = np.asarray(cv2.transform(face(200).keypoints[None], turn)[0], np.float32)
+    call.show(replace(face(200), keypoints=keypoints), image=tilted, frames=10)
+    (one, *_) = call.bank.exemplars_of(1)
+    assert one.roll == pytest.approx(np.radians(12.0), abs=1e-3)
 
 
 def test_a_close_face_needs_nothing() -> None:

@@ -37,6 +37,21 @@ def test_it_bears_light_and_a_little_aside() -> None:
     assert resemblance(far(dim, noise=4.0), [photo]) > UNLIKE
 
 
+@pytest.mark.parametrize("degrees", [-25.0, 20.0])
+def test_a_tilted_head_resembles_itself_where_the_tilt_is_known(degrees: float) -> None:
+    for photo in made_up_people():
+        side = photo.shape[0]
+        middle = ((side - 1) / 2, (side - 1) / 2)
+        turn = cv2.getRotationMatrix2D(middle, degrees, 1.0)
+        tilted = np.asarray(
+            cv2.warpAffine(photo, turn, (side, side), borderMode=cv2.BORDER_REFLECT), np.uint8
+        )
+        against_it = np.radians(degrees)  # cv2 turns counter-clockwise
+        assert resemblance(far(tilted), [photo], [against_it]) > UNLIKE
+        assert resemblance(far(photo), [tilted], [-against_it]) > UNLIKE
+        assert resemblance(far(tilted), [photo]) < resemblance(far(tilted), [photo], [against_it])
+
+
 def test_others_do_not_and_the_best_of_several_counts() -> None:
     own = made_up_people()[0]
     upside_down = np.ascontiguousarray(own[::-1])

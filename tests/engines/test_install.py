@@ -1,0 +1,47 @@
+"""What messages tell people to type brings what an extra has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from engines import install
+from engines.install import FOLDER, install_command
+
+ROOT = Path(__file__).parents[2]
+ASKED = [
+    "av<20,>=18",
+    'torch==2.13.0; extra == "learn"',
+    "keyring>=25; extra == 'learn'",
+    'tensorrt>=10; extra == "tensorrt"',
+    'tensorrt_rtx>=1; extra == "tensorrt-rtx"',
+]
+
+
+def test_from_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(FOLDER)
+    assert install_command("learn") == 'pip install -e ".[learn]"'
+    assert install_command("learn", upgrade=True) == 'pip install -U -e ".[learn]"'
+    monkeypatch.chdir(tmp_path)
+    assert install_command("learn") == f'pip install -e "{FOLDER}[learn]"'
+
+
+def test_from_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(install, "FOLDER", tmp_path)
+    monkeypatch.setattr(install, "requires", lambda name: ASKED)
+    assert install_command("learn") == 'pip install "torch==2.13.0" "keyring>=25"'
+    assert install_command("tensorrt") == 'pip install "tensorrt>=10"'
+
+
+def test_no_message_names_a_package_that_no_registry_has() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = set(re.findall(r"^([a-z0-9-]+) = \[", text, re.MULTILINE))
+    rooms = ("stream", "engines", "calibration", "bench", "examples")
+    asked = set[str]()
+    for path in [ROOT / "run_pipeline.py", *(p for r in rooms for p in (ROOT / r).rglob("*.py"))]:
+        source = path.read_text(encoding="utf-8")
+        assert "closeup[" not in source, path
+        asked |= set(re.findall(r"install_command\(['\"]([a-z0-9-]+)", source))
+    assert {"learn", "webrtc", "identity"} <= asked <= extras
