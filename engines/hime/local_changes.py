@@ -53,7 +53,10 @@ def local_changes(side: int, rng: Rng) -> Change:
 
 
 def changed_pair(truth: Image, exemplars: list[Image], rng: Rng) -> tuple[Image, list[Image]]:
-    """The same with the truth changed, or all exemplars alike: RGB uint8 (n, n, 3) each."""
+    """The same with the truth changed, or all exemplars alike.
+
+    Args: truth: RGB uint8 (n, n, 3). exemplars: likewise. rng: the numbers are drawn from it.
+    """
     draw = rng.random()
     change = local_changes(truth.shape[0], rng)
     if draw < NEW:
