@@ -261,6 +261,18 @@ def test_a_recording_that_is_still_written_to(
     assert "note: call.mp4 was written to meanwhile" in capsys.readouterr().err
 
 
+def test_a_recording_from_a_pipe(
+    fake_stages: Callable[..., None], recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_stages()
+    output = recording.with_name("better.mp4")
+    with recording.open() as pipe:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        assert run_main("--input", "-", "--output", output) == 0
+    assert times_of(output) == times_of(recording)
+    assert names(recording.parent) == {"call.mp4", "better.mp4"}, "what was kept is gone"
+
+
 def test_a_pipe_goes_in_alone_and_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_main("--input", "-", "--output", "better.mp4", "--resume") == 2
     assert "--resume needs a file" in capsys.readouterr().err

@@ -37,11 +37,12 @@ def read_config(path: Path, options: Sequence[DeclaredOption[Any]]) -> dict[str,
     """
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
+        repr(given)  # hexadecimal numbers are read at any length, but not written
     except OSError as error:
         raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"--config {path} is not TOML: it is not UTF-8 text") from error
-    except ValueError as error:  # also a number of more digits than Python reads
+    except ValueError as error:  # also a number of more digits than Python reads or writes
         raise ConfigError(f"--config {path} is not TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"--config {path} is nested too deeply") from error

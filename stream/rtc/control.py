@@ -97,7 +97,7 @@ class Control:
                 self._video.forget()
             if "sound_held_ms" in wish:
                 self._skip(float(wish["sound_held_ms"]), float(wish.get("sound_wanted_ms", 0.0)))
-        except (ConfigError, ValueError, TypeError, RecursionError):
+        except (ConfigError, ValueError, TypeError, OverflowError, RecursionError):
             self.say("an invalid control message was ignored")
 
     def _skip(self, held_ms: float, wanted_ms: float) -> None:

@@ -58,6 +58,8 @@ def test_options_and_profile_may_come_from_two_files_or_one(tmp_path: Path) -> N
         ("near-px = '200'", "near-px is '200'; it takes a number"),
         ("near-px = true", "near-px is True; it takes a number"),
         ("near-px = nan", "near-px is nan; it takes a number"),
+        pytest.param(f"near-px = {10**400}", "0; it takes a number", id="beyond all floats"),
+        pytest.param(f"noise = [1, {10**400}]", "noise takes two numbers", id="noise beyond"),
         ("near-px = 20", "near-px 20 of the camera is out of range; it lies between 64 and 2048"),
         ("near-px = 80", "least-px 96 of the camera is larger than near-px 80"),
         ("noise = 2.0", "noise takes two numbers"),

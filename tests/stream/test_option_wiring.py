@@ -149,6 +149,7 @@ def test_people_are_learnt_between_two_passes(
     (one,) = learning
     assert (one["minutes"], one["zoom"], one["place"]) == (1.5, 2.0, None)
     assert [each["capacity"] for each in people] == [MOST_CLOSE_UPS]
+    assert made.bank[0]["capacity"] == MOST_CLOSE_UPS, "the bank of the first pass"
     assert isinstance(made.enhancer[-1]["personal"], PersonalRuntimes)
     assert json.loads(report.read_text(encoding="utf-8"))["learnt"] == []
 

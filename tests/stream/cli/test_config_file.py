@@ -87,6 +87,7 @@ def test_one_output_needs_no_list(tmp_path: Path) -> None:
         ("output = {a = 1}", "it takes a text or a list of texts"),
         ("strength 0.5", "is not TOML: .*line 1"),
         ("crf = " + "9" * 6000, "is not TOML: "),
+        ("crf = 0x" + "F" * 6000, "is not TOML: "),
         ("a = " + "[" * 3000 + "]" * 3000, "is nested too deeply"),
         ('report = ""', "report is empty"),
         ('output = ["", "a.mp4"]', "output is empty"),

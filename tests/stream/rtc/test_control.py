@@ -169,6 +169,20 @@ def test_sound_that_the_browser_has_in_excess_is_left_out_once() -> None:
     run(program())
 
 
+@pytest.mark.parametrize("name", ["strength", "detail", "sound_held_ms", "sound_wanted_ms"])
+def test_a_number_beyond_all_floats_does_not_end_the_call(name: str) -> None:
+    """JSON's integers have no largest; what is raised here ends the connection."""
+
+    async def program() -> None:
+        channel = Channel()
+        control = Control(channel, Video(), None)  # type: ignore[arg-type]
+        channel.take["message"](json.dumps({"sound_held_ms": 0, name: 10**400}))
+        assert len(channel.told("note")) == 1
+        control.close()
+
+    run(program())
+
+
 @pytest.mark.parametrize(
     ("asked", "left_out"), [(400.0, 400.0), (-1.0, 0.0), (1e9, 3000.0), (float("nan"), 0.0)]
 )
