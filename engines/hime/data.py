@@ -22,6 +22,7 @@ from engines.alignment import align
 from engines.hime import degrade
 from engines.hime.devices import mixed_precision
 from engines.hime.licences import Permit
+from engines.hime.local_changes import changed_pair
 from engines.hime.model import Hime
 from engines.hime.people import Person as Person
 from engines.hime.people import cut as cut
@@ -80,6 +81,10 @@ class Recipe:
     strange: float = 0.0
     """Share of samples all of whose exemplars are of one other person, as after a mistake of
     identity."""
+    changed: float = 0.0
+    """Share of samples of which a part is otherwise in all exemplars than in the truth
+    (`engines.hime.local_changes`): of several made from one photo, most show what the crop shows,
+    and a network that sees no others believes exemplars that agree."""
     blank: float = 0.02
     blurred: float = 0.04
     """Share of slots with a photo out of focus, and of samples with nothing else: a network that
@@ -337,4 +342,6 @@ class Batches(Dataset[Batch]):
                 ref = np.asarray(cv2.GaussianBlur(ref, (0, 0), sigma), np.uint8)
             refs.append(ref if clean else degrade.close_up(ref, rng))
             valid.append(float(rng.random() >= r.drop))
+        if r.changed and rng.random() < r.changed:
+            truth, refs = changed_pair(truth, refs, rng)
         return truth, refs, valid

@@ -84,6 +84,7 @@ def batches(args: argparse.Namespace, first: int) -> Iterator[Batch]:
         sharpened=args.sharpened,
         blurred=args.blurred,
         strange=args.strange,
+        changed=args.changed,
         flip=args.flip,
         least_photos=args.least_photos,
         aligned=args.alignment == "pixels",

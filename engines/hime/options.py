@@ -118,6 +118,12 @@ def options(description: str) -> argparse.ArgumentParser:
         help="share of samples all of whose exemplars are of one other person",
     )
     p.add_argument(
+        "--changed",
+        type=float,
+        default=0.0,
+        help="share of samples of which a part is otherwise in all exemplars than in the truth",
+    )
+    p.add_argument(
         "--guide",
         type=Path,
         help="weights of a finished network (.pt or *.enhance.onnx): exemplars are aligned a "

@@ -17,11 +17,11 @@ from engines.hime.cases import SEED, SLOTS, Case
 from engines.hime.data import cut, to_images, to_tensor
 from engines.hime.detail import FACE, detail
 from engines.hime.evaluate import DETAIL, details, outputs
+from engines.hime.local_changes import DIFFERENT, Image, local_changes
 from engines.hime.measures import psnr
 from engines.hime.model import Hime
 from engines.personal.close_ups import CloseUp
 from engines.personal.gain import Gain, Picture, Scores, gain_of
-from engines.personal.local_changes import DIFFERENT, Image, local_changes
 from engines.personal.training_pairs import CROP_PX
 
 MOST_CASES = 32

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.hime.data import Batch, Batches, Image, Recipe, Rng
+from engines.hime.local_changes import changed_pair
 from engines.hime.model import Hime
 from engines.hime.people import Person
 from engines.personal.close_ups import CloseUp
-from engines.personal.local_changes import local_changes
 from engines.personal.method import Method
 
 CROP_PX = {4: 32, 8: 16}
@@ -30,8 +30,6 @@ AHEAD = 3
 """Batches that are made ahead."""
 NEIGHBOURS = 0.2
 """Share of the close-ups before and after the truth that are no exemplars to it."""
-NEW = 0.4
-"""Of the pairs that are changed, the share in which the truth is; in the rest the exemplars are."""
 SURELY = 2.0
 """Validity of the exemplars of changed pairs, until they are aligned."""
 REUSED = 4
@@ -111,13 +109,8 @@ class PersonalBatches(Batches):
         self, side: int, slots: int, clean: bool, rng: Rng
     ) -> tuple[Image, list[Image], list[float]]:
         truth, exemplars, valid = super()._sample(side, slots, clean, rng)
-        draw = rng.random() / max(self._method.changed, 1e-9)
-        if draw < 1.0:
-            change = local_changes(side, rng)
-            if draw < NEW:
-                truth = change(truth)
-            else:
-                exemplars = [change(one) for one in exemplars]
+        if rng.random() < self._method.changed:
+            truth, exemplars = changed_pair(truth, exemplars, rng)
             valid = [SURELY * one for one in valid]
         return truth, exemplars, valid
 

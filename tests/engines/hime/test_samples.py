@@ -71,3 +71,26 @@ def test_some_samples_have_one_other_persons_exemplars_alone(tmp_path: Path) -> 
     assert shown[0.0] == 0
     # who is drawn for the exemplars may be the same person, by chance
     assert 0.25 < shown[1.0] <= 1
+
+
+def test_some_samples_have_a_part_that_is_otherwise_in_all_exemplars(tmp_path: Path) -> None:
+    """Of people who look the same in every photo: then only a change tells them apart."""
+    noise = np.random.default_rng(1).integers(60, 200, (16, 16, 3), np.uint8)
+    face = cv2.resize(noise, (128, 128), interpolation=cv2.INTER_CUBIC)
+    (tmp_path / "one").mkdir()
+    for photo in range(4):
+        cv2.imwrite(str(tmp_path / "one" / f"{photo}.png"), face)
+    recipe = Recipe(4, pixels=16 * 1024, slots=(2,), slot_weights=(1,), wrong=0, blank=0, drop=0)
+    recipe = replace(recipe, blurred=0, jitter=0, aligned=False, clean=1, flip="none")
+
+    apart = {}
+    for share in (0.0, 1.0):
+        batch = Batches([tmp_path], replace(recipe, changed=share), 1, 2)[0]
+        # in all exemplars alike, however their light differs
+        assert float((batch.exemplars[:, 0] - batch.exemplars[:, 1]).abs().max()) < 0.25
+        differs = (batch.exemplars - batch.truth[:, None]).abs().amax(dim=2).mean(dim=1)
+        apart[share] = (differs > 0.25).flatten(1).float().mean(dim=1)
+    assert float(apart[0.0].max()) == 0
+    changed = apart[1.0]
+    assert float((changed > 0).float().mean()) > 0.6
+    assert float(changed.max()) < 0.6  # a part, and not the picture

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.hime.data import to_images, to_tensor
+from engines.hime.local_changes import Image, local_changes
 from engines.personal.close_ups import CloseUp
 from engines.personal.held_out import CHANGED, make_changed_cases
-from engines.personal.local_changes import Image, local_changes
 
 SIDE, SEEDS = 128, range(60)
 

@@ -19,6 +19,9 @@ Floats = NDArray[np.float32]
 Rng = np.random.Generator
 Change = Callable[[Image], Image]
 
+NEW = 0.4
+"""Share of changed pairs whose truth is changed; in the others all exemplars are."""
+
 MOST = 3
 """Changes of a picture."""
 SMOOTHED, MOVED = 0.4, 0.35
@@ -47,6 +50,18 @@ def local_changes(side: int, rng: Rng) -> Change:
         return picture
 
     return change
+
+
+def changed_pair(truth: Image, exemplars: list[Image], rng: Rng) -> tuple[Image, list[Image]]:
+    """The same with the truth changed, or all exemplars alike.
+
+    Args: truth: RGB uint8 (n, n, 3). exemplars: likewise. rng: the numbers are drawn from it.
+    """
+    draw = rng.random()
+    change = local_changes(truth.shape[0], rng)
+    if draw < NEW:
+        return change(truth), exemplars
+    return truth, [change(one) for one in exemplars]
 
 
 def _one(side: int, rng: Rng) -> Change:
