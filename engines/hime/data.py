@@ -342,6 +342,5 @@ class Batches(Dataset[Batch]):
                 ref = np.asarray(cv2.GaussianBlur(ref, (0, 0), sigma), np.uint8)
             refs.append(ref if clean else degrade.close_up(ref, rng))
             valid.append(float(rng.random() >= r.drop))
-        if r.changed and rng.random() < r.changed:
-            truth, refs = changed_pair(truth, refs, rng)
-        return truth, refs, valid
+        changed = changed_pair(truth, refs, r.changed, rng) if r.changed else None
+        return (*(changed or (truth, refs)), valid)

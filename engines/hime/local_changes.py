@@ -52,12 +52,17 @@ def local_changes(side: int, rng: Rng) -> Change:
     return change
 
 
-def changed_pair(truth: Image, exemplars: list[Image], rng: Rng) -> tuple[Image, list[Image]]:
-    """The same with the truth changed, or all exemplars alike.
+def changed_pair(
+    truth: Image, exemplars: list[Image], share: float, rng: Rng
+) -> tuple[Image, list[Image]] | None:
+    """The same with the truth changed, or all exemplars alike; None: this one stays as it is.
 
-    Args: truth: RGB uint8 (n, n, 3). exemplars: likewise. rng: the numbers are drawn from it.
+    Args: truth: RGB uint8 (n, n, 3). exemplars: likewise. share: of the pairs is changed, 0..1.
+          rng: the numbers are drawn from it.
     """
-    draw = rng.random()
+    draw = rng.random() / max(share, 1e-9)
+    if draw >= 1.0:
+        return None
     change = local_changes(truth.shape[0], rng)
     if draw < NEW:
         return change(truth), exemplars

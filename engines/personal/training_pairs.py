@@ -109,8 +109,9 @@ class PersonalBatches(Batches):
         self, side: int, slots: int, clean: bool, rng: Rng
     ) -> tuple[Image, list[Image], list[float]]:
         truth, exemplars, valid = super()._sample(side, slots, clean, rng)
-        if rng.random() < self._method.changed:
-            truth, exemplars = changed_pair(truth, exemplars, rng)
+        changed = changed_pair(truth, exemplars, self._method.changed, rng)
+        if changed is not None:
+            truth, exemplars = changed
             valid = [SURELY * one for one in valid]
         return truth, exemplars, valid
 
