@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
@@ -29,6 +30,8 @@ from tests.faulty_network import Faults, FaultyNetwork
 from tests.pictures import scene_with_face
 from tests.rtc_relays import Server
 
+Part = TypeVar("Part")
+"""Of a call: what is watched of it."""
 FAULTS = {
     "10 % loss": Faults(loss=0.1),
     "5 % loss": Faults(loss=0.05),
@@ -201,6 +204,22 @@ def cells(part: list[Sample], arrivals: Arrivals) -> list[str]:
     return [f"{rate:.1f}", f"{fps:.1f}", f"{frozen:.1f}", age, f"{up:.0f}"]
 
 
+def around_faults(
+    watched: Callable[[float], Part], network: FaultyNetwork, faults: Faults, seconds: float
+) -> dict[str, Part]:
+    """What is watched of a call before, during and after faults of the network.
+
+    Args: watched: the next so many seconds of it. seconds: how long the faults last.
+    """
+    parts = {"before": watched(BEFORE_S)}
+    network.faults = faults
+    parts["during"] = watched(seconds)
+    network.faults = Faults()
+    parts["0 to 5 s after"] = watched(STEP_S)
+    parts["5 to 10 s after"] = watched(STEP_S)
+    return parts
+
+
 def measure(faults: Faults, seconds: float) -> dict[str, list[str]]:
     """The parts of a call with these faults → their cells."""
     with (
@@ -210,12 +229,7 @@ def measure(faults: Faults, seconds: float) -> dict[str, list[str]]:
         call(network, Path(folder)) as page,
     ):
         watch(page, SETTLE_S)
-        parts = {"before": watch(page, BEFORE_S)}
-        network.faults = faults
-        parts["during"] = watch(page, seconds)
-        network.faults = Faults()
-        parts["0 to 5 s after"] = watch(page, STEP_S)
-        parts["5 to 10 s after"] = watch(page, STEP_S)
+        parts = around_faults(partial(watch, page), network, faults, seconds)
     return {when: cells(part, arrivals) for when, part in parts.items()}
 
 

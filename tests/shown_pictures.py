@@ -11,13 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.faulty_network import Faults, FaultyNetwork
-from tests.network_faults import BEFORE_S, FAULTS, STEP_S, call
+from tests.network_faults import FAULTS, around_faults, call
 
 NOTE = """() => {
   window.shown = [];
@@ -116,12 +117,7 @@ def measure(faults: Faults, seconds: float) -> dict[str, list[str]]:
     ):
         page.evaluate(NOTE)
         watch(page, SETTLE_S)
-        parts = {"before": watch(page, BEFORE_S)}
-        network.faults = faults
-        parts["during"] = watch(page, seconds)
-        network.faults = Faults()
-        parts["0 to 5 s after"] = watch(page, STEP_S)
-        parts["5 to 10 s after"] = watch(page, STEP_S)
+        parts = around_faults(partial(watch, page), network, faults, seconds)
     return cells(parts)
 
 
