@@ -1,6 +1,6 @@
 """Write the demo's call as it is before Closeup, to try the program on a recording.
 
-python -m stream.media.demo CALL.mp4 [--seconds 6] [--overwrite]
+python -m stream.media.demo CALL.mp4 [--seconds 10] [--overwrite]
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser("python -m stream.media.demo", description=__doc__)
     parser.add_argument("path", type=Path, help="the recording to write, such as call.mp4")
-    parser.add_argument("--seconds", type=float, default=DURATION_S, help="how long; up to 10")
+    parser.add_argument(
+        "--seconds", type=float, default=DURATION_S, help="how long; up to 10 (default %(default)g)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     given = parser.parse_args(arguments)
     try:
