@@ -9,6 +9,7 @@ Descriptors are biometric figures of people: in memory only, overwritten with ze
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
 
 SURE_TIMES = 3
 """So many looks in a row must find the same person."""
+SOON, SOON_S = 10, 0.1
+"""A face is looked at so many times, so often, when it has come; then as `DescriptorSet.wants`."""
 
 
 @dataclass
@@ -27,10 +30,16 @@ class _Seen:
 
     descriptors: DescriptorSet = field(default_factory=DescriptorSet)
     beside: set[int] = field(default_factory=set)
+    looks: int = 0
+    looked_s: float = -math.inf
     like: int | None = None
     """Whom it was found to be when it was last looked at ..."""
     times: int = 0
     """... and the times before, in a row."""
+
+    def is_due(self, time_s: float, wanted: bool) -> bool:
+        """Whether to ask again whose face that is. Args: wanted: as `DescriptorSet.wants`."""
+        return abs(time_s - self.looked_s) >= SOON_S if self.looks < SOON else wanted
 
 
 class ReturningPeople:
@@ -60,14 +69,21 @@ class ReturningPeople:
             present = {one.track_id for one in faces.values()}
             seen = self._seen.setdefault(face.track_id, _Seen())
             seen.beside |= present - {face.track_id}
-            if not usable(face) or not seen.descriptors.wants():
+            if not usable(face):
                 continue
-            description = self._describer.describe(frame.image, face)
-            look = DescriptorSet([description])
-            found = self._found(face.track_id, look, remembered - present)
-            seen.times = seen.times + 1 if found is not None and found == seen.like else 1
-            seen.like = found
-            seen.descriptors.add(description)
+            absent, wanted = remembered - present, seen.descriptors.wants()
+            asked = bool(absent) and seen.is_due(frame.time_s, wanted)
+            if not wanted and not asked:
+                continue
+            look = DescriptorSet([self._describer.describe(frame.image, face)])
+            found = self._found(face.track_id, look, absent) if asked else None
+            if asked:
+                seen.looks, seen.looked_s = seen.looks + 1, frame.time_s
+                seen.times = seen.times + 1 if found is not None and found == seen.like else 1
+                seen.like = found
+            if wanted:
+                seen.descriptors.absorb(look)
+            look.wipe()
             if found is not None and seen.times >= SURE_TIMES:
                 self._join(tracked, face.track_id, found)
                 faces[tracked] = replace(face, track_id=found)

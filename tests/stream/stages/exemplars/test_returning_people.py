@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from stream.frame import CANDIDATES_PER_FACE, Face, Image
-from stream.stages.exemplars import returning_people
+from stream.frame import CANDIDATES_PER_FACE, Face, Floats, Image
 from stream.stages.exemplars.bank import GONE_S, MAX_PEOPLE, Bank
 from stream.stages.exemplars.descriptor_set import EVERY
-from stream.stages.exemplars.returning_people import SURE_TIMES
+from stream.stages.exemplars.hog_descriptor import HogDescriptor
+from stream.stages.exemplars.returning_people import SOON_S, SURE_TIMES
 from tests.pictures import frame_of, scene_with_face
 from tests.stream.stages.exemplars.test_bank import Call, face, other_scene, scene
 
-LOOKS = EVERY * SURE_TIMES
+LOOKS = math.ceil(30 * SOON_S * SURE_TIMES)
 """Frames until it is decided."""
 
 
@@ -42,9 +43,9 @@ def test_who_comes_back_far_away_has_the_close_ups_of_before() -> None:
 
 def test_one_look_does_not_decide() -> None:
     call = left_and_back(frames=1)
-    (new,) = call.show(face(40, track_id=2), frames=(SURE_TIMES - 1) * EVERY - 1).faces
+    (new,) = call.show(face(40, track_id=2), frames=round(30 * SOON_S * (SURE_TIMES - 2))).faces
     assert (new.track_id, new.exemplars) == (2, ())
-    (back,) = call.show(face(40, track_id=2)).faces
+    (back,) = call.show(face(40, track_id=2), frames=LOOKS).faces
     assert back.track_id == 1
 
 
@@ -143,14 +144,14 @@ def test_after_a_minute_and_after_forgetting_nobody_is_known() -> None:
 
 
 def test_descriptors_are_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+    made: list[Floats] = []
+    describe = HogDescriptor.describe
 
-    class Noting(returning_people.HogDescriptor):
-        def describe(self, image: Image, face: Face) -> np.ndarray:  # type: ignore[type-arg]
-            made.append(super().describe(image, face))
-            return made[-1]
+    def noting(self: HogDescriptor, image: Image, face: Face) -> Floats:
+        made.append(describe(self, image, face))
+        return made[-1]
 
-    monkeypatch.setattr(returning_people, "HogDescriptor", Noting)
+    monkeypatch.setattr(HogDescriptor, "describe", noting)
     call = left_and_back()
     assert made
     call.bank.close()
