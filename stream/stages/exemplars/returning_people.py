@@ -18,7 +18,7 @@ from stream.frame import Face, Frame
 from stream.stages.exemplars.descriptor_set import DescriptorSet, clearly_same
 from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
 
-SURE_TIMES = 3
+SURE_TIMES = 2
 """So many looks in a row must find the same person."""
 SOON, SOON_S = 10, 0.1
 """A face is looked at so many times, so often, when it has come; then as `DescriptorSet.wants`."""
