@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from engines.contract import WEIGHTS
+from engines.errors import WeightsError
 from engines.hime.model import Config, Hime
 from engines.hime.state_files import read_state
-from engines.weights.manifest import weights_files
+from engines.weights.manifest import read_manifest, sha256, weights_files
 
 
 def load_network(path: Path) -> Hime:
@@ -77,11 +78,29 @@ def named_weights(given: str, scale: int) -> Path:
 
 
 def origins_of(path: Path) -> list[dict[str, Any]] | None:
-    """What a checkpoint was trained on, as `licences.Credits.rows`; None: it does not say."""
-    if path.suffix != ".pt":
-        return None
-    found: list[dict[str, Any]] | None = read_state(path).get("origins")
+    """What weights were trained on, as `licences.Credits.rows`; None: nobody says.
+
+    A checkpoint says it itself; of an ONNX file, the manifest beside it, while it is the file that
+    the manifest names.
+    """
+    if path.suffix == ".pt":
+        found: list[dict[str, Any]] | None = read_state(path).get("origins")
+    else:
+        found = _origins_in_manifest(path)
     return found
+
+
+def _origins_in_manifest(path: Path) -> list[dict[str, Any]] | None:
+    try:
+        entries = read_manifest(path.parent)["networks"].values()
+    except WeightsError:
+        return None
+    own = next((one for one in entries if path.name in one["files"]), None)
+    if own is None or own["files"][path.name] != sha256(path):
+        return None
+    found: list[dict[str, Any]] = own["training"].get("data", [])
+    # the research weights have no licence for each picture
+    return found if found and all("tier" in row for row in found) else None
 
 
 def _from_onnx(path: Path) -> dict[str, Tensor]:

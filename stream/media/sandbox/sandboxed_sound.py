@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from multiprocessing import Pipe
@@ -18,7 +17,7 @@ from stream.media.sandbox.sandbox_protocol import (
     said,
 )
 from stream.media.sandbox.sandboxed_source import PATIENCE_S, SandboxDefectError
-from stream.media.sandbox.spawn import death, spawn
+from stream.media.sandbox.spawn import Child, death, spawn
 from stream.media.sources.sound_source import (
     LAYOUTS,
     MAX_RATE_HZ,
@@ -46,7 +45,7 @@ class SandboxedSound(SoundSource):
 
     def __init__(self, path: Path, index: int) -> None:
         self._path = path
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._connection, theirs = Pipe()
         try:
             self._child = spawn(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ from stream.media.sandbox.sandbox_protocol import (
     understand_beside,
 )
 from stream.media.sandbox.shared_planes import Bytes, read_planes
-from stream.media.sandbox.spawn import death, spawn
+from stream.media.sandbox.spawn import Child, death, spawn
 from stream.media.sources import file_source
 from stream.media.sources.file_source import FileSource
 from stream.media.sources.picture_changes import Findings
@@ -82,7 +81,7 @@ class SandboxedSource(FileSource):
         """
         self.holds: frozenset[str] = frozenset()
         """What confines the child, see `stream.media.sandbox.confine`."""
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._slots: list[Bytes] = []
         self._chroma = ChromaSetter()
         super().__init__(path, lazy=lazy)

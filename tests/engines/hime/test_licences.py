@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import zipfile
 from dataclasses import replace
@@ -29,10 +30,12 @@ from engines.hime.licences import (
     Permit,
     licence_list,
     normalised,
+    refused,
 )
 from engines.hime.options import variation_list
 from engines.hime.people import credits
 from engines.hime.variations import VARIATIONS, another_moment, displacement
+from engines.weights.manifest import WEIGHTS, read_manifest
 from tests.engines.hime.test_training import arguments
 from tests.noise_people import make_people
 
@@ -209,6 +212,22 @@ def test_open_weights_start_from_open_weights_alone(
     # and nothing else is slipped into a run that was begun
     assert train.main(options(people, tmp_path / "cc0", *asked, "CC0-1.0,Unsplash")) == 2
     assert "begun on other sources" in capsys.readouterr().err
+
+
+def test_shipped_weights_say_in_the_manifest_what_they_were_trained_on(tmp_path: Path) -> None:
+    name = "hime_x4_open_small.enhance.onnx"
+    found = origins_of(WEIGHTS / name)
+    assert found is not None
+    assert not refused(found, licence_list("open"))
+    assert origins_of(WEIGHTS / "hime_x4.enhance.onnx") is None, "not a licence for each source"
+    copied = tmp_path / name
+    copied.write_bytes((WEIGHTS / name).read_bytes())
+    assert origins_of(copied) is None, "no manifest"
+    manifest = read_manifest()
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert origins_of(copied) == found
+    copied.write_bytes(copied.read_bytes() + b"x")
+    assert origins_of(copied) is None, "another file"
 
 
 def test_one_photo_gives_exemplars_that_differ_and_are_the_same_again(
