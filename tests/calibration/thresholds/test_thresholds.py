@@ -30,6 +30,7 @@ from calibration.thresholds.thresholds_file import (
     shipped,
     table_of,
 )
+from engines.contract import check_exemplars
 from engines.hime.people import Person
 from stream.frame import Image
 from tests import known_camera
@@ -191,7 +192,8 @@ class Copying:
     name, scale = "copying", 4
 
     def encode(self, exemplars: list[Image]) -> Any:
-        return np.mean(np.stack(exemplars), axis=0).round().astype(np.uint8)
+        check_exemplars(exemplars, self.scale)
+        return np.mean(np.stack(exemplars), axis=0).round().astype(np.uint8)[:, :, :3]
 
     def enhance(self, crop: Image, features: Any) -> Image:
         return gains.resized(crop, 4 * crop.shape[0]) if features is None else features
