@@ -156,7 +156,8 @@ def table(results: Sequence[Result]) -> str:
 
 def main() -> int:
     """Try, print. Returns the exit status."""
-    parser = argparse.ArgumentParser(description="Every file of a folder through the program.")
+    parser = argparse.ArgumentParser(prog="python -m bench.corpus", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=Path)
     parser.add_argument("--slice", default="1/1", help="N/M: the Nth of M parts (1/1)")
     parser.add_argument("--output", choices=("mkv", "mp4", "mov"), default="mkv")

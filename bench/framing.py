@@ -275,6 +275,7 @@ def _from_clips(paths: list[Path]) -> list[Motion]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m bench.framing", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--only", default="", help="motions with this in their names")
     p.add_argument("--random", type=int, default=40, help="so many made by chance (40)")
     p.add_argument("--clips", nargs="+", type=Path, default=[], help="recordings of real heads")
@@ -289,8 +290,9 @@ def main(argv: list[str] | None = None) -> int:
     scripted = [motion for motion in MOTIONS if args.only in motion.name]
     # Constants were chosen on even numbers.
     halves = {
-        f"random, {half}": [wandering(n) for n in range(first, args.random, 2)]
-        for half, first in (("even", 0), ("odd: unseen", 1))
+        name: [wandering(n) for n in range(first, args.random, 2)]
+        for name, first in (("random, even", 0), ("random, odd: unseen", 1))
+        if args.only in name
     }
     real = {"clips: unseen": _from_clips(args.clips)}
     print("in view widths; a: 1/s2, jerk: 1/s3, room: face widths; turns a minute, own: heads'")

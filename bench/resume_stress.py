@@ -25,6 +25,7 @@ PROGRAM = Path(__file__).resolve().parents[1] / "run_pipeline.py"
 def main() -> int:
     """Returns 0 when both are the same."""
     parser = argparse.ArgumentParser(prog="python -m bench.resume_stress", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--times", type=int, default=10, help="how often it is killed (10)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")

@@ -264,6 +264,7 @@ def main() -> None:
     import stream.graph
 
     parser = argparse.ArgumentParser(prog="python -m tests.network_faults", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     faults = ", ".join(FAULTS).replace("%", "%%")  # argparse would format them
     parser.add_argument("names", nargs="*", help=faults)
     parser.add_argument("--seconds", type=float, default=12.0, help="of each fault (12)")

@@ -168,6 +168,7 @@ def check(network: Hime, encode: Path, enhance: Path) -> float:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m engines.hime.export", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--weights", type=Path, required=True, help="checkpoint.pt")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     args = parser.parse_args(argv)

@@ -134,6 +134,7 @@ def learn(
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.flow_training", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--data", type=Path, required=True, help="a folder for each person, or a zip")
     p.add_argument("--out", type=Path, required=True, help="the weights (.pt)")
     p.add_argument("--scale", type=int, choices=(4, 8), default=8)

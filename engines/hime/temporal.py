@@ -123,6 +123,7 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.temporal", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--clip", type=Path, action="append", required=True)
     p.add_argument("--intervals", type=whole_numbers, default=INTERVALS, help="frames; 1,30,60,120")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)

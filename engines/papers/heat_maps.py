@@ -67,6 +67,7 @@ def columns_of(network: Pwave, cases: list[Case]) -> dict[str, Tensor]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.papers.heat_maps", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--data", type=Path, required=True, help="a folder for each person")
     p.add_argument("--weights", type=Path, required=True, help="a checkpoint of PWAve")
     p.add_argument("--sheet", type=Path, required=True, help="where the picture goes (.png)")

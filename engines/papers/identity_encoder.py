@@ -148,7 +148,10 @@ def learn(network: IdentityEncoder, people: list[Person], samples: int, seed: in
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    p = argparse.ArgumentParser(prog="python -m engines.papers.identity_encoder")
+    p = argparse.ArgumentParser(
+        prog="python -m engines.papers.identity_encoder", description=__doc__
+    )
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--data", type=Path, required=True, help="a folder for each person, or a zip")
     p.add_argument("--out", type=Path, required=True, help="the weights (.pt)")
     p.add_argument("--samples", type=int, default=20_000, help="pairs of headshots")
