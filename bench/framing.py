@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bench.motion.motions import FALSE_PX, MOTIONS, SIZE, Cast, Motion, Spot
 from bench.motion.random_motions import wandering
 from bench.motion.recorded_motions import recorded, recordings
+from engines.output_file import output_file
 from stream.errors import InputError
 from stream.frame import Face, Frame, Image
 from stream.image.detection import Detection
@@ -281,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--clips", nargs="+", type=Path, default=[], help="recordings of real heads")
     p.add_argument("--each", action="store_true", help="a row for each motion made by chance, too")
     p.add_argument("--rate", type=int, default=25, help="frames a second (default 25)")
-    p.add_argument("--json", type=Path, help="write the figures here")
+    p.add_argument("--json", type=output_file, help="write the figures here")
     args = p.parse_args(argv)
     missing = [str(path) for path in args.clips if not path.exists()]
     if missing or not 1 <= args.rate <= 240 or args.random < 0:

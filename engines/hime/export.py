@@ -66,15 +66,16 @@ class Enhance(nn.Module):
 def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
     """Write both halves as `name`.encode.onnx and `name`.enhance.onnx, and check them.
 
-    Args:   folder: where to write. name: of the files, without endings.
+    Args:   folder: where to write, made if need be. name: of the files, without endings.
     Raises: ValueError: an exported half differs from the network by more than float32 rounding, or
-            the network is an ablation that the runtimes do not know.
+            the network is an ablation that the runtimes do not know. OSError.
     """
     if (network.config.alignment, network.config.aggregation) not in KINDS:
         raise ValueError(
             f"only the product's kind of network is exported, not one with alignment "
             f'"{network.config.alignment}" and aggregation "{network.config.aggregation}"'
         )
+    folder.mkdir(parents=True, exist_ok=True)
     network = network.eval()
     s, c = network.config.scale, network.config.channels
     h, w, slots = 24, 32, 3

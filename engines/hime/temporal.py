@@ -28,6 +28,7 @@ from engines.hime.data import Image, cut, shrink_bicubic, to_tensor
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr, ssim
 from engines.hime.model import Hime
+from engines.output_file import output_file
 from engines.weights.manifest import best_weights
 
 INTERVALS = (1, 30, 60, 120)
@@ -130,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--size", type=int, default=32, help="side of the input, px (default 32)")
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
     p.add_argument("--weights", type=Path, help="a checkpoint or *.enhance.onnx file")
-    p.add_argument("--json", type=Path, help="write the table here")
+    p.add_argument("--json", type=output_file, help="write the table here")
     args = p.parse_args(argv)
     try:
         network = load_network(args.weights or best_weights(args.scale, args.degradation))

@@ -29,7 +29,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Hime, tuple[Path, P
     with torch.no_grad():
         for parameter in network.parameters():  # the exporter merges equal tensors
             parameter.add_(torch.randn_like(parameter), alpha=0.02)
-    return network, export(network, tmp_path_factory.mktemp("small"), "small")
+    return network, export(network, tmp_path_factory.mktemp("small") / "made", "small")
 
 
 def test_an_exported_network_is_read_back_in_its_size(
