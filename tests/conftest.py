@@ -31,11 +31,10 @@ NOT_REAL_TIME = (
 )
 """Those beside them that have a clock of their own, or none."""
 LONGEST = (
-    *("stream/rtc/test_page_network", "stream/rtc/test_page_faults"),
-    *("stream/rtc/clients/test_outage", "stream/rtc/reception/test_video_receiver"),
+    *("stream/rtc/test_page_network", "stream/rtc/clients/test_outage"),
+    *("stream/rtc/reception/test_video_receiver", "stream/rtc/test_page_faults"),
     *("stream/test_live_start", "bench/test_soak", "stream/rtc/test_relay_page"),
     *("stream/rtc/test_enhanced_track", "stream/rtc/test_whip_ffmpeg", "stream/rtc/test_sound"),
-    *("stream/rtc/clients", "stream/rtc/test_firefox", "stream/rtc/test_coming_back"),
     *("engines/personal/test_learning", "bench/test_bench", "stream/recordings/batch"),
     *("engines/hime/test_release", "engines/test_shipped_sizes", "bench/test_changed_people"),
     *("calibration/quantisation/test_quantisation", "engines/tensorrt/test_tensorrt_api"),

@@ -69,7 +69,9 @@ def test_the_same_seed_learns_the_same(
 def test_what_is_learnt_is_better_for_this_person(
     network: Hime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # judged when it has learnt something, and at its end
     monkeypatch.setattr(learner_module, "JUDGED", 2)
+    monkeypatch.setattr(learner_module, "EARLY", ())
     # the gain is surer from many close-ups, and a high rate brings it in a quarter of the steps
     person, method = close_ups(16), Method(rate=1e-3)
     learner = Learner(network, person, 32, seed=0, method=method)
