@@ -48,7 +48,7 @@ from engines.install import install_command
 from engines.runtime import EngineError, check_network, scales_in_int8
 from engines.self_measurement import measure_first, measuring_beside
 from engines.weights.manifest import weights_used
-from stream.cli.arguments import parse
+from stream.cli.arguments import DOCTOR, parse
 from stream.cli.console import lenient_console
 from stream.cli.doctor import examine, format_findings, healthy
 from stream.cli.people_commands import COMMANDS, KEPT_AS_IT_WAS
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given == ["doctor"]:
+    if given == [DOCTOR]:
         findings = examine()
         print(format_findings(findings))
         return 0 if healthy(findings) else 2

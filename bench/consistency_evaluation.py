@@ -23,6 +23,7 @@ import numpy as np
 
 from bench.measures.image_measures import psnr
 from bench.scenes.corruptions import crops, exemplars, read, shrunk
+from engines.aligned_enhancement import enhanced
 from engines.errors import reported
 from engines.hime.identity import Recogniser, missing
 from engines.runtime import EngineError, Runtime, open_runtime
@@ -150,7 +151,6 @@ def run(
                 scale,
                 rng,
             )
-            features = {kind: runtime.encode(given) for kind, given in known.items()}
             for damage, truth, crop in crops(shrunk(people[name][k], scale * size), scale, rng):
                 crop = np.ascontiguousarray(crop)
                 large = np.asarray(
@@ -160,7 +160,7 @@ def run(
                 for kind, given in known.items():
                     if damage != "call" and kind not in ("own", "stranger", "blurred"):
                         continue
-                    patch = runtime.enhance(crop, features[kind])
+                    patch = enhanced(runtime, crop, given)
                     shown = back_project(patch, crop)
                     base = psnr(large, truth)
                     results.append(

@@ -26,8 +26,8 @@ from engines.errors import reported
 from engines.install import install_command
 from stream.errors import CloseupError, InputError
 from stream.frame import Face, Floats, Image
-from stream.recordings.people.dlib_descriptor import Describer, DlibDescriptor
-from stream.recordings.people.hog_descriptor import HogDescriptor, usable
+from stream.stages.exemplars.dlib_descriptor import Describer, DlibDescriptor
+from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
 from stream.stages.tracking.face_detector import FaceDetector
 
 VIEWS = 8

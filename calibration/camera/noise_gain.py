@@ -25,6 +25,7 @@ import numpy as np
 
 from calibration.camera.noise import Noise, NoiseMeter
 from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
+from engines.aligned_enhancement import enhanced
 from engines.errors import reported
 from engines.hime.people import Person, load_people
 from engines.runtime import EngineError, Image, Runtime, open_runtime
@@ -92,10 +93,10 @@ def measure(
     camera = ANY_CAMERA if found is None else CameraProfile(noise=(found.dark, found.bright))
     results: list[tuple[float, float, float]] = []
     for (person, (x, y)), truth in zip(shown, truths, strict=True):
-        features = network.encode([resized(one, side) for one in person.photos[1 : 1 + EXEMPLARS]])
+        given = [resized(one, side) for one in person.photos[1 : 1 + EXEMPLARS]]
         for frame in frames[-LOOKS:]:
             crop = np.ascontiguousarray(frame[y : y + SIDE_PX, x : x + SIDE_PX])
-            patch = network.enhance(crop, features)
+            patch = enhanced(network, crop, given)
             # Without the grain that is given back for its looks.
             guessed, known = (back_project(patch, crop, one, 0.0) for one in (ANY_CAMERA, camera))
             pictures = (patch, guessed, known)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from calibration.thresholds.gains import SCALE, SEED, lit, psnr, resized
+from engines.aligned_enhancement import enhanced
 from engines.hime import degrade
 from engines.hime.people import Person
 from engines.runtime import Image, Runtime
@@ -126,8 +127,8 @@ class _Far:
 
     def gain(self, exemplar: Image) -> float:
         """dB over none."""
-        features = self._network.encode([resized(exemplar, SCALE * SIDE_PX)])
-        return psnr(self._network.enhance(self._crop, features), self._truth) - self._alone
+        given = [resized(exemplar, SCALE * SIDE_PX)]
+        return psnr(enhanced(self._network, self._crop, given), self._truth) - self._alone
 
 
 def hidden(photo: Image, rng: np.random.Generator) -> Image:

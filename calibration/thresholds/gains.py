@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from engines.aligned_enhancement import enhanced
 from engines.hime import degrade
 from engines.hime.people import Person
 from engines.runtime import Image, Runtime
@@ -98,8 +99,8 @@ class GainMeter:
         gains = []
         for case, alone in zip(self._given, self._alone, strict=True):
             side = case.truth.shape[0]
-            features = self._runtime.encode([resized(spoil(one), side) for one in case.exemplars])
-            gains.append(psnr(self._runtime.enhance(case.crop, features), case.truth) - alone)
+            given = [resized(spoil(one), side) for one in case.exemplars]
+            gains.append(psnr(enhanced(self._runtime, case.crop, given), case.truth) - alone)
         return float(np.mean(gains))
 
     def shares(

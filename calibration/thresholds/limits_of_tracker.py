@@ -18,7 +18,7 @@ from calibration.thresholds.sizes import gains_by_size
 from engines.hime.people import Person
 from engines.runtime import open_runtime
 from stream.frame import Image
-from stream.recordings.people.hog_descriptor import HogDescriptor
+from stream.stages.exemplars.hog_descriptor import HogDescriptor
 
 IDENTITY = 0.995
 """Precision wanted of what decides whose exemplars are used."""
@@ -126,14 +126,14 @@ def of_returns(evidence: Evidence, folders: Sequence[Path], most: int, quick: bo
     evidence.add(
         parts.source,
         choose(
-            "stream.recordings.people.hog_descriptor:HogDescriptor.same",
+            "stream.stages.exemplars.hog_descriptor:HogDescriptor.same",
             Scores(on.returns.tolist(), on.strangers.tolist()),
             Scores(out.returns.tolist(), out.strangers.tolist()),
             Rare(MERGED),
             "two halves of one session, and of two people",
         ),
         choose_margin(
-            "stream.recordings.people.person_index:CLEARLY",
+            "stream.stages.exemplars.descriptor_set:CLEARLY",
             "another person's likeness",
             0.0,
             (on.trembles.tolist(), out.trembles.tolist()),

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, blurred, psnr, resized
+from engines.aligned_enhancement import enhanced
 from engines.hime import degrade
 from engines.hime.people import Person
 from engines.runtime import Image, Runtime
@@ -121,7 +122,7 @@ class _Face:
         return degrade.call([truth], SCALE, np.random.default_rng(self._damage))[0]
 
     def _with(self, crop: Image, given: Sequence[Image]) -> Image:
-        return self._network.enhance(crop, self._network.encode(list(given)))
+        return enhanced(self._network, crop, given)
 
     def _show(self, found: Patches, patch: Image, base: Image) -> None:
         # Without the grain that is given back for its looks.

@@ -13,6 +13,7 @@ import numpy as np
 
 from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from calibration.thresholds.sightings import SUFFIXES
+from engines.aligned_enhancement import enhanced
 from engines.hime import degrade
 from engines.runtime import Image, Runtime
 from stream.image.headshot import cut_headshot
@@ -48,9 +49,9 @@ def _line(runtime: Runtime, heads: list[Image], rng: np.random.Generator) -> dic
         crop = degrade.call([truth], SCALE, rng)[0]
         # The bank keeps 256 px.
         kept = [resized(one, 256) for one in others[-EXEMPLARS:]]
-        features = runtime.encode([resized(one, SCALE * side) for one in kept])
+        given = [resized(one, SCALE * side) for one in kept]
         alone = psnr(runtime.enhance(crop, None), truth)
-        line[float(side)] = psnr(runtime.enhance(crop, features), truth) - alone
+        line[float(side)] = psnr(enhanced(runtime, crop, given), truth) - alone
     return line
 
 

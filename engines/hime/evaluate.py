@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engines.aligned_enhancement import ROUNDS
 from engines.alignment import Image, align, best_agreeing
 from engines.contract import DEFAULT_WEIGHTS
 from engines.errors import WeightsError, reported
@@ -45,7 +46,6 @@ from engines.hime.tables import (
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
 HARM = ("blank", "blurred", "mirrored")
-ROUNDS = 2
 SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48

@@ -17,6 +17,7 @@ from stream.camera_profile import ANY_CAMERA
 from stream.cli import batch_options as archive
 from stream.cli import provenance_options
 from stream.cli.config_file import CAMERA, read_config
+from stream.cli.people_commands import COMMANDS
 from stream.declared_option import DeclaredOption, OptionValues, Use
 from stream.errors import ConfigError
 from stream.media.sinks.encoder import Encoding, check_encoding
@@ -50,9 +51,11 @@ from stream.option_table import (
 )
 from stream.options import DEMO_OUTPUT, BatchOptions, LiveOptions, Options
 from stream.picture_options import FRAMING, SCALE
+from stream.recordings.batch.discovery import shown
 from stream.rtc.relay_options import RelayOptions, read_relay
 from stream.version import __version__
 
+DOCTOR = "doctor"
 DESCRIPTION = "Make far-away faces sharp with the same person's earlier close-ups."
 EPILOG = (
     '"%(prog)s doctor" says what this machine has and what to install for more; '
@@ -71,6 +74,8 @@ def parse(arguments: Sequence[str]) -> Options | BatchOptions | LiveOptions | Re
 
     Raises: ConfigError: an option is missing, unknown, out of range or contradicts another.
     """
+    if arguments and not arguments[0].startswith("-"):
+        _refuse_command(arguments[0])
     typed = vars(make_parser().parse_args(arguments))
     read: dict[str, Any] = {CAMERA: ANY_CAMERA}
     for path in typed.pop("config", ()):
@@ -105,6 +110,15 @@ def parse(arguments: Sequence[str]) -> Options | BatchOptions | LiveOptions | Re
         values = given.fields(BatchOptions) | {"output": output}
         return BatchOptions(inputs=tuple(inputs), each=each, **values)
     return _recording(given, use, common)
+
+
+def _refuse_command(word: str) -> NoReturn:
+    if word == DOCTOR:
+        raise ConfigError("doctor takes no options")
+    raise ConfigError(
+        f"no command {shown(word)}; there are {', '.join((DOCTOR, *COMMANDS))}; a recording is "
+        "named by --input, and the enhanced one by --output (--help)"
+    )
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -14,8 +14,8 @@ import numpy as np
 
 from stream.frame import Face, Floats, Image
 from stream.known_people.known_person import KeptCloseUp
-from stream.recordings.people.dlib_descriptor import Describer, DlibDescriptor, best_describer
-from stream.recordings.people.hog_descriptor import HogDescriptor, usable
+from stream.stages.exemplars.dlib_descriptor import Describer, DlibDescriptor, best_describer
+from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
 
 SURE = {DlibDescriptor.name: 0.95, HogDescriptor.name: HogDescriptor.same}
 """Likeness from which a face is the person's: more than any stranger's, also of the 38,000 pairs

@@ -153,7 +153,7 @@ def format_report(report: Report) -> str:
         ("faces seen", f"{report['faces_seen']}"),
         ("  enhanced", f"{report['faces_enhanced']}"),
         ("  passed through", f"{report['faces_passed_through']}"),
-        ("exemplars", f"{report['exemplars']}"),
+        ("close-ups", f"{report['exemplars']}"),
         ("fps", f"{report['fps']:.1f}"),
     ]
     if report["people"] is not None:

@@ -9,10 +9,10 @@ from bench.scenes.call import Call
 from bench.scenes.cases import FAR_MOST_PX
 from bench.scenes.synthetic_people import Photo
 from stream.media.demo.demo_scene import DemoScene
-from stream.recordings.people.hog_descriptor import HogDescriptor
 from stream.recordings.people.person_index import PersonIndex
 from stream.recordings.people.track_log import Replay, TrackLog
 from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.hog_descriptor import HogDescriptor
 from stream.stages.tracking.face_detector import FaceDetector
 from stream.stages.tracking.tracker import Tracker
 from tests.pictures import frame_of, need_models

@@ -8,7 +8,7 @@ import pytest
 from calibration.reidentification import likenesses, measure
 from stream.errors import InputError
 from stream.frame import Image
-from stream.recordings.people.hog_descriptor import HogDescriptor
+from stream.stages.exemplars.hog_descriptor import HogDescriptor
 from tests.pictures import hopper, need_models
 
 

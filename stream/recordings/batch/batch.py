@@ -162,7 +162,10 @@ def _tell(finding: Finding, plan: Plan) -> None:
     if finding.others:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(finding.others.items()))
         total = finding.others.total()
-        print(f"skipped: {total} files that are no recordings ({shown(kinds)})", file=sys.stderr)
+        what = "other file" if total == 1 else "other files"
+        print(f"skipped: {total} {what} ({shown(kinds)})", file=sys.stderr)
+    if not finding.recordings and not finding.failed:
+        print("note: the inputs hold no recordings", file=sys.stderr)
     if plan.unchanged:
         count = len(plan.unchanged)
         print(f"unchanged: {count} of {len(finding.recordings)} recordings", file=sys.stderr)

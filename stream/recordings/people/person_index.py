@@ -15,20 +15,15 @@ from typing import Self
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import Face, Frame
 from stream.quality_ladder import EVERYBODY
-from stream.recordings.people.descriptor_set import DescriptorSet
-from stream.recordings.people.dlib_descriptor import Describer, best_describer
-from stream.recordings.people.hog_descriptor import usable
 from stream.stages.exemplars.bank import Bank
+from stream.stages.exemplars.descriptor_set import DescriptorSet, clearly_same
+from stream.stages.exemplars.dlib_descriptor import Describer, best_describer
 from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars
+from stream.stages.exemplars.hog_descriptor import usable
 from stream.stages.tracking.pace import Pace
 
 MAX_PEOPLE = 64
 """Of more people than this only those seen for longest keep exemplars: 150 MB."""
-CLEARLY = 0.036
-"""Somebody who is nearly as much like another person, who is in the picture with the first one,
-is neither. So far likeness changes with the descriptors that were taken, in 95 of 100 pairs of
-people; chosen by `python -m calibration.thresholds`, figures in
-calibration/thresholds/thresholds.toml."""
 
 
 @dataclass
@@ -166,12 +161,12 @@ class PersonIndex:
         others = [one for one in self._people if id(one) in likeness]
         able = [one for one in others if not _together(one, person)]
         best = max(able, key=lambda one: likeness[id(one)], default=None)
-        if best is None or likeness[id(best)] < self._comparing().same:
+        if best is None:
             return None
         # Who is seen beside either of them is surely neither.
-        rivals = [one for one in others if _together(one, best) or _together(one, person)]
-        closest = max((likeness[id(one)] for one in rivals), default=0.0)
-        return best if closest <= likeness[id(best)] - CLEARLY else None
+        rivals = [id(one) for one in others if _together(one, best) or _together(one, person)]
+        same = self._comparing().same
+        return best if clearly_same(likeness, id(best), rivals, same) else None
 
     def _merge(self, one: Person, other: Person) -> Person:
         """One person of two."""

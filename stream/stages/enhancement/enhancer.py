@@ -6,6 +6,7 @@ frame to frame in the crop becomes flicker in the patch.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,8 @@ class _Track:
     last_s: float
     network: FaceNetwork = field(repr=False)
     weight: float = 0.0
+    center: tuple[float, float] = (0.0, 0.0)
+    """Of the face when it was last seen."""
     wanted: bool = False
     selector: CropSelector = field(default_factory=CropSelector)
     carried: CarriedPatch = field(default_factory=CarriedPatch, repr=False)
@@ -189,10 +192,12 @@ class Enhancer(Stage):
         for face in frame.faces:
             if face.track_id not in self._tracks:
                 network = FaceNetwork(self._runtimes, self._count_encode)
-                self._tracks[face.track_id] = _Track(now_s, network)
+                self._tracks[face.track_id] = _Track(
+                    now_s, network, self._weight_there(face, frame)
+                )
             track = self._tracks[face.track_id]
             track.wanted = self._gains(face, view, track.wanted)
-            track.last_s = now_s
+            track.last_s, track.center = now_s, face.center
         chosen = self._choose(frame.faces)
         largest_px = self._share([face for face in frame.faces if face.track_id in chosen])
         faces = []
@@ -264,6 +269,15 @@ class Enhancer(Stage):
 
         fitting = [b for b in allowed if pixels(b) <= self._quality.pixels]
         return fitting[-1] if fitting else allowed[0]
+
+    def _weight_there(self, face: Face, frame: Frame) -> float:
+        """Of the patch that another track has shown at this place until now: a face that is tracked
+        anew, or known again, must not blink."""
+        present = {one.track_id for one in frame.faces}
+        gone = [track for one, track in self._tracks.items() if one not in present]
+        reach = face.width_px / 2.0
+        near = [track.weight for track in gone if math.dist(track.center, face.center) < reach]
+        return max(near, default=0.0)
 
     def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
         present = {face.track_id for face in faces}

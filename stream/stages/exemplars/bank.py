@@ -21,6 +21,7 @@ from stream.stages.exemplars import quality
 from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars, erase
 from stream.stages.exemplars.face_similarity import UNLIKE, resemblance
 from stream.stages.exemplars.known_face import KnownFace
+from stream.stages.exemplars.returning_people import ReturningPeople
 
 SMALL_SIDE_PX = 180
 """A face whose headshot is larger than this gets no exemplars: it is sharp by itself."""
@@ -85,8 +86,8 @@ class Bank(Stage):
 
     Args: camera: what it gives; by default any.
           on_admitted: called with the track_id of each person of whom an exemplar was taken in.
-          rolling: exemplars grow old and make room for newer ones, as in a call; False where the
-          whole recording is looked through first.
+          rolling: exemplars grow old and make room for newer ones, and who left may come back, as
+          in a call; False where the whole recording is looked through first.
           capacity: exemplars kept of each person.
           known: somebody whose close-ups the face that is theirs begins with; closed with it.
     """
@@ -114,12 +115,16 @@ class Bank(Stage):
         self._people: dict[int, _Person] = {}
         self._numbers = itertools.count(1)
         self._version = 0
+        self._returning = ReturningPeople(self._join) if rolling else None
         # `forget` is a user's wish and may come from another thread.
         self._lock = threading.Lock()
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame, its faces with what was picked for them."""
         with self._lock:
+            if self._returning is not None and not self._complete:
+                kept = {one for one, person in self._people.items() if len(person.exemplars)}
+                frame = replace(frame, faces=self._returning.named(frame, kept))
             faces = tuple(self._serve(face, frame) for face in frame.faces)
             if not self._complete:
                 self._let_go(frame.time_s)
@@ -175,6 +180,8 @@ class Bank(Stage):
             for person in self._people.values():
                 person.exemplars.wipe()
             self._people.clear()
+            if self._returning is not None:
+                self._returning.wipe()
             if self._known is not None:
                 self._known.wipe()
 
@@ -257,7 +264,7 @@ class Bank(Stage):
         self._set_picked(person, ())
         person.exemplars.wipe()
         person.number = next(self._numbers)
-        self._forget_known(face.track_id)
+        self._forget_looks(face.track_id)
         person.like_s = time_s
         return True
 
@@ -311,11 +318,23 @@ class Bank(Stage):
             if position < surplus or abs(time_s - person.seen_s) > GONE_S:
                 person.exemplars.wipe()
                 del self._people[track_id]
-                self._forget_known(track_id)
+                self._forget_looks(track_id)
 
-    def _forget_known(self, track_id: int) -> None:
+    def _forget_looks(self, track_id: int) -> None:
         if self._known is not None:
             self._known.forget(track_id)
+        if self._returning is not None:
+            self._returning.forget(track_id)
+
+    def _join(self, between: int, first: int) -> None:
+        """A face that counted as new is that of somebody who had left."""
+        person, before = self._people.pop(between, None), self._people[first]
+        self._set_picked(before, ())
+        before.picked_s, before.compared_s, before.doubted = -math.inf, -math.inf, False
+        if person is not None:
+            before.exemplars.absorb(person.exemplars)
+        if self._known is not None:
+            self._known.forget(between)
 
     def _resembles(self, shown: Image, exemplars: tuple[Exemplar, ...], face: Face) -> bool:
         """Whether a headshot of a face can be of the person in the exemplars."""

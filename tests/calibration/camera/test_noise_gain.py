@@ -11,18 +11,23 @@ import pytest
 
 from calibration.camera import noise_gain
 from calibration.thresholds import gains
+from engines.contract import check_exemplars
 from engines.hime.people import Person
 from stream.frame import Image
 from tests.pictures import hopper
 
 
 class Knowing:
-    """A network that shows its first exemplar: here the truth."""
+    """A network that knows the truth."""
 
     name, scale = "knowing", 4
 
+    def __init__(self, truth: Image) -> None:
+        self._truth = truth
+
     def encode(self, exemplars: list[Image]) -> Any:
-        return exemplars[0]
+        check_exemplars(exemplars, self.scale)
+        return self._truth
 
     def enhance(self, crop: Image, features: Any) -> Image:
         return np.asarray(features, np.uint8)
@@ -30,7 +35,8 @@ class Knowing:
 
 def test_measured_noise_lets_in_no_more_than_a_guess() -> None:
     head = gains.resized(np.ascontiguousarray(hopper()[40:440, 60:460]), 256)
-    network: Any = Knowing()
+    side = 4 * noise_gain.SIDE_PX
+    network: Any = Knowing(gains.resized(head, side))
     people = [Person("one", (head,) * 4)]
     row = noise_gain.measure(network, people, (4.0, 4.0), True, None)
     assert row.measured is not None

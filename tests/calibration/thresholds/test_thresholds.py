@@ -30,6 +30,7 @@ from calibration.thresholds.thresholds_file import (
     shipped,
     table_of,
 )
+from engines.contract import check_exemplars
 from engines.hime.people import Person
 from stream.frame import Image
 from tests import known_camera
@@ -37,6 +38,7 @@ from tests.pictures import hopper, need_models, scene_with_face
 
 NEAR = "stream.camera_profile:ANY_CAMERA.near_px"
 SAME = "stream.stages.tracking.tracker:SAME_SCENE"
+HEAD = gains.resized(np.ascontiguousarray(hopper()[40:440, 60:460]), 256)
 UNLIKE = "stream.stages.exemplars.face_similarity:UNLIKE"
 
 
@@ -191,15 +193,15 @@ class Copying:
     name, scale = "copying", 4
 
     def encode(self, exemplars: list[Image]) -> Any:
-        return np.mean(np.stack(exemplars), axis=0).round().astype(np.uint8)
+        check_exemplars(exemplars, self.scale)
+        return np.mean(np.stack(exemplars), axis=0).round().astype(np.uint8)[:, :, :3]
 
     def enhance(self, crop: Image, features: Any) -> Image:
         return gains.resized(crop, 4 * crop.shape[0]) if features is None else features
 
 
 def test_close_ups_lose_their_worth_by_blur_distance_and_light() -> None:
-    head = gains.resized(np.ascontiguousarray(hopper()[40:440, 60:460]), 256)
-    people = [Person("one", (head,) * 4), Person("two", (np.ascontiguousarray(head[:, ::-1]),) * 4)]
+    people = [Person("one", (HEAD,) * 4), Person("two", (np.ascontiguousarray(HEAD[:, ::-1]),) * 4)]
     given = gains.cases(people, 4, 32)
     assert [case.crop.shape for case in given] == [(32, 32, 3)] * 4
     network: Any = Copying()
@@ -219,8 +221,7 @@ def test_close_ups_lose_their_worth_by_blur_distance_and_light() -> None:
 
 
 def test_blur_lowers_the_share_of_the_best_sharpness() -> None:
-    head = gains.resized(np.ascontiguousarray(hopper()[40:440, 60:460]), 256)
-    people = [Person("one", (head,) * 4), Person("few", (head,) * 2)]
+    people = [Person("one", (HEAD,) * 4), Person("few", (HEAD,) * 2)]
     assert photos.of_best(people, 0.0) == [1.0] * 4
     slight, strong = photos.of_best(people, 0.7), photos.of_best(people, 2.0)
     assert len(slight) == len(strong) == 4
@@ -230,8 +231,7 @@ def test_blur_lowers_the_share_of_the_best_sharpness() -> None:
 
 def faces(folder: Path) -> None:
     """Four people with four photos each: one portrait, changed enough."""
-    head = gains.resized(np.ascontiguousarray(hopper()[40:440, 60:460]), 256)
-    looks = [head, head[:, ::-1], 255 - head, 255 - head[:, ::-1]]
+    looks = [HEAD, HEAD[:, ::-1], 255 - HEAD, 255 - HEAD[:, ::-1]]
     for number, look in enumerate(looks):
         home = folder / f"person_{number}"
         home.mkdir(parents=True)
@@ -242,9 +242,8 @@ def faces(folder: Path) -> None:
 
 def test_close_ups_are_tried_in_every_pose_and_light() -> None:
     need_models()
-    head = gains.resized(np.ascontiguousarray(hopper()[40:440, 60:460]), 256)
     network: Any = Copying()
-    found = exemplar_worth.tried(network, [Person("one", (head,) * 3)])
+    found = exemplar_worth.tried(network, [Person("one", (HEAD,) * 3)])
     kinds = [one.kind for one in found]
     assert {kinds.count(kind) for kind in ("lit", "dim", "hidden")} == {3}
     plain = [one for one in found if one.kind == "plain"]
@@ -255,12 +254,11 @@ def test_close_ups_are_tried_in_every_pose_and_light() -> None:
     assert min(one.gain_db for one in lit) < 0.0, "a light of another room"
     assert len({round(one.light.mean) for one in lit}) > 1
     with pytest.raises(ValueError, match="nobody has two photos"):
-        exemplar_worth.tried(network, [Person("few", (head,))])
+        exemplar_worth.tried(network, [Person("few", (HEAD,))])
 
 
 def test_patches_beside_their_place_are_worth_less() -> None:
-    head = gains.resized(np.ascontiguousarray(hopper()[40:440, 60:460]), 256)
-    people = [Person("one", (head,) * 4), Person("two", (np.ascontiguousarray(head[:, ::-1]),) * 4)]
+    people = [Person("one", (HEAD,) * 4), Person("two", (np.ascontiguousarray(HEAD[:, ::-1]),) * 4)]
     network: Any = Copying()
     found = patches.patches(network, people)
     assert len(found.differs) == len(found.shown_db) == 2 * (6 + patches.MOVES)

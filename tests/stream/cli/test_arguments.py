@@ -70,6 +70,21 @@ def test_options_that_cannot_be_met(more: list[str], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["lern", "Ada"], "no command lern; there are doctor, learn, people, forget; .*--input"),
+        (["call.mp4"], "no command call.mp4; .*a recording is named by --input"),
+        (["two\nlines"], "no command two\\\\nlines|no command two.lines"),
+        (["doctor", "--json"], "doctor takes no options"),
+    ],
+)
+def test_what_is_no_command(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse(words)
+    assert "\n" not in str(caught.value)
+
+
 def test_how_a_recording_is_encoded() -> None:
     assert recording().encoding == Encoding("auto", None, "software")
     given = recording("--codec", "av1", "--crf", "0", "--encoder", "nvenc").encoding

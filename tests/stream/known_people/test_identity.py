@@ -7,8 +7,8 @@ import numpy as np
 from stream.frame import Face, Floats, Image
 from stream.known_people.identity import SURE, Identity
 from stream.known_people.known_person import KeptCloseUp
-from stream.recordings.people.dlib_descriptor import DlibDescriptor
-from stream.recordings.people.hog_descriptor import HogDescriptor
+from stream.stages.exemplars.dlib_descriptor import DlibDescriptor
+from stream.stages.exemplars.hog_descriptor import HogDescriptor
 from tests.kept_people import close_up
 
 

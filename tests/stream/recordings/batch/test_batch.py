@@ -178,6 +178,14 @@ def test_progress_for_programs(calls: Path, run: Run) -> None:
     assert "faces seen" in one.stderr
 
 
+def test_a_folder_without_recordings_says_so(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls/notes.txt").touch()
+    done = run("--input", str(tmp_path / "calls"), "--output", str(tmp_path / "out"))
+    assert (done.returncode, done.stdout) == (0, "done 0, unchanged 0, failed 0, skipped 0\n")
+    assert done.stderr == "skipped: 1 other file (.txt 1)\nnote: the inputs hold no recordings\n"
+
+
 def test_what_makes_an_archive(tmp_path: Path) -> None:
     (tmp_path / "calls").mkdir()
     folder, one = str(tmp_path / "calls"), str(tmp_path / "a.mp4")

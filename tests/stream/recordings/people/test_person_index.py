@@ -7,10 +7,10 @@ import pytest
 
 from stream.frame import CANDIDATES_PER_FACE, Face, Floats, Frame, Image
 from stream.recordings.people import person_index
-from stream.recordings.people.hog_descriptor import HogDescriptor
 from stream.recordings.people.person_index import PersonIndex
 from stream.stages.exemplars.bank import Bank
 from stream.stages.exemplars.exemplar_set import CAPACITY
+from stream.stages.exemplars.hog_descriptor import HogDescriptor
 from tests.pictures import frame_of
 from tests.stream.stages.exemplars.test_bank import face, scene
 

@@ -256,6 +256,18 @@ def test_fades_in_within_a_fifth_of_a_second_and_out_over_half_a_second() -> Non
     assert falling[-2:] == [None, None]
 
 
+def test_a_face_that_is_known_again_under_another_track_does_not_blink() -> None:
+    studio = Studio()
+    for _ in range(8):
+        studio.show(face(60.0, track_id=7))
+    patch = studio.patch(face(60.0, (322.0, 181.0), track_id=3, known=exemplars(), version=1))
+    assert patch is not None
+    assert patch.weight == 1.0
+    elsewhere = studio.patch(face(60.0, (480.0, 180.0), track_id=9))
+    assert elsewhere is not None
+    assert elsewhere.weight == pytest.approx(0.2)
+
+
 def test_a_face_that_is_lost_for_a_moment_comes_back_softly_with_its_features() -> None:
     studio = Studio()
     known = exemplars()

@@ -90,13 +90,21 @@ def test_while_the_person_is_there_nobody_else_is() -> None:
 def test_the_person_who_comes_back_is_known_again() -> None:
     call = KnownCall({1: OWN, 2: OWN})
     call.show(face(40), frames=60)
-    call.show(face(40, track_id=2), frames=90)
-    assert call.changes == [1, None, 2]
+    call.show(face(40, yaw=0.35, track_id=2), frames=90)
+    assert call.changes == [1, None, 2], "turned too far for the comparison within a call"
     call.index += round(30 * (GONE_S + 5.0))
     call.like[3] = OTHER
     call.show(face(40, track_id=3), frames=60)
     assert call.changes == [1, None, 2, None], "gone for a minute"
     assert call.known.pictures_of(2) == []
+
+
+def test_who_is_known_again_within_the_call_stays_the_person() -> None:
+    call = KnownCall({1: OWN, 2: OWN})
+    call.show(face(40), frames=60)
+    (back,) = call.show(face(40, track_id=2), frames=30).faces
+    assert call.changes == [1]
+    assert (back.track_id, len(back.exemplars)) == (1, 6)
 
 
 def test_a_face_that_turns_into_another_has_them_no_more() -> None:

@@ -3,6 +3,8 @@ memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 
 from stream.frame import Floats
@@ -14,13 +16,33 @@ CAPACITY = 16
 track."""
 MOST = 32
 """Of a person, all tracks together."""
+CLEARLY = 0.036
+"""Somebody who is nearly as much like another person, who is in the picture with the first one,
+is neither. So far likeness changes with the descriptors that were taken, in 95 of 100 pairs of
+people; chosen by `python -m calibration.thresholds`, figures in
+calibration/thresholds/thresholds.toml."""
+
+
+def clearly_same(
+    likeness: Mapping[int, float], best: int, rivals: Iterable[int], same: float
+) -> bool:
+    """Whether a face is somebody's beyond doubt.
+
+    Args: likeness: of the face to the people it may be, 0..1. best: whose it seems to be. rivals:
+          who surely is another person than `best`, or than this one. same: `Describer.same`.
+    """
+    closest = max((likeness[one] for one in rivals), default=0.0)
+    return likeness[best] >= same and closest <= likeness[best] - CLEARLY
 
 
 class DescriptorSet:
-    """Descriptions of one person's face; see `stream.recordings.people.hog_descriptor`."""
+    """Descriptions of one person's face; see `stream.stages.exemplars.hog_descriptor`.
 
-    def __init__(self) -> None:
-        self._kept: list[Floats] = []
+    Args: kept: the first ones.
+    """
+
+    def __init__(self, kept: Iterable[Floats] = ()) -> None:
+        self._kept = list(kept)
         self._every = EVERY
         self._passed = EVERY - 1
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.frame import Face, Floats, Image
 from stream.image.headshot import cut_headshot
-from stream.recordings.people.hog_descriptor import HogDescriptor
+from stream.stages.exemplars.hog_descriptor import HogDescriptor
 
 PREDICTOR = "shape_predictor_5_face_landmarks.dat"
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"

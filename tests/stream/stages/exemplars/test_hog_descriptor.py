@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from stream.frame import Face, Floats, Image
-from stream.recordings.people.dlib_descriptor import DlibDescriptor, best_describer
-from stream.recordings.people.hog_descriptor import HogDescriptor, usable
+from stream.stages.exemplars.dlib_descriptor import DlibDescriptor, best_describer
+from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
 from stream.stages.tracking.face_detector import FaceDetector
 from tests.pictures import HOPPER_FACE_CENTER, hopper, need_models, scene_with_face
 from tests.stream.stages.exemplars.test_bank import face as made_up
@@ -101,7 +101,7 @@ def test_small_turned_and_uncertain_faces_are_not_usable(face: Face) -> None:
 
 
 def test_the_best_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.recordings.people.dlib_descriptor.find_spec", lambda name: None)
+    monkeypatch.setattr("stream.stages.exemplars.dlib_descriptor.find_spec", lambda name: None)
     assert best_describer().name == "gradients"
 
 

@@ -3,7 +3,7 @@
 Only the inside of the face counts: people who sit on the same chair have the same background and
 the same light. And only gradients, each against its neighbourhood: so exposure and contrast do
 not matter. It is no face recogniser: it knows somebody again in the same recording, rarely on
-another day or in another light. Where dlib is installed, `stream.recordings.people.dlib_descriptor`
+another day or in another light. Where dlib is installed, `stream.stages.exemplars.dlib_descriptor`
 knows more.
 
 These are biometric figures of people: in memory only, overwritten with zeros when let go.

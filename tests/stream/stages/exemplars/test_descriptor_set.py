@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.frame import Floats
-from stream.recordings.people.descriptor_set import CAPACITY, EVERY, MOST, DescriptorSet
+from stream.stages.exemplars.descriptor_set import CAPACITY, EVERY, MOST, DescriptorSet
 
 
 def filled(faces: int) -> tuple[DescriptorSet, list[Floats]]:
