@@ -40,6 +40,7 @@ FAULTS = {
     "300 kbit/s": Faults(bits_per_s=300_000),
     "no network": Faults(cut=True),
 }
+LONG_MS = 60_000
 SIZE = (640, 480)
 FPS = 15
 SETTLE_S, BEFORE_S, STEP_S = 8.0, 4.0, 5.0
@@ -173,6 +174,16 @@ def sample(page: Any) -> Sample:
     """Now."""
     up, down, frames = page.evaluate(STATS)
     return Sample(time.monotonic(), up, down, frames)
+
+
+def shows_more(page: Any, frames: int) -> None:
+    """Wait until the browser has decoded some more pictures."""
+    first = sample(page).frames
+    for _ in range(LONG_MS // 250):
+        if sample(page).frames > first + frames or sample(page).frames < first:
+            return
+        page.wait_for_timeout(250)
+    raise AssertionError("no picture came")
 
 
 def watch(page: Any, seconds: float) -> list[Sample]:
