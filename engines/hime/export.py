@@ -98,7 +98,7 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
             ["picture"],
         ),
     )
-    paths = []
+    models: dict[Path, onnx.ModelProto] = {}
     for module, inputs, shapes, names, results in halves:
         path = folder / f"{name}.{type(module).__name__.lower()}.onnx"
         with warnings.catch_warnings():
@@ -115,14 +115,25 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
             )
         if program is None:
             raise ValueError(f"{path.name}: the exporter returned nothing")
-        model = program.model_proto
-        _plain_names(model)
+        models[path] = program.model_proto
+        _plain_names(models[path])
+    encode, enhance = models
+    _add_merged(network, models[enhance], models[encode])
+    for path, model in models.items():
         onnx.checker.check_model(model, full_check=True)
         with replacing(path) as part:
             onnx.save(model, part)
-        paths.append(path)
-    check(network, paths[0], paths[1])
-    return paths[0], paths[1]
+    check(network, encode, enhance)
+    return encode, enhance
+
+
+def _add_merged(network: Hime, *halves: onnx.ModelProto) -> None:
+    """Write into the first half what is in none: the exporter merges parameters that are equal, as
+    fresh biases are, and whoever reads the files back needs each by its name."""
+    written = {tensor.name for half in halves for tensor in half.graph.initializer}
+    for name, value in network.state_dict().items():
+        if name not in written:
+            halves[0].graph.initializer.append(onnx.numpy_helper.from_array(value.numpy(), name))
 
 
 def _plain_names(model: onnx.ModelProto) -> None:

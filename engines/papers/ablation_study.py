@@ -42,7 +42,7 @@ from engines.papers.train_network import PERCEPTION, for_hime
 from engines.papers.train_network import parse as parse_training
 
 WINDOWS = (1, 3, 5, 7, 9)
-TITLES = (*("losses", "samples", "PSNR dB", "SSIM", "HaarPSI", "sharpness", "right", "coherence"),)
+TITLES = ("variant", "samples", "PSNR dB", "SSIM", "HaarPSI", "sharpness", "right", "coherence")
 
 
 @dataclass(frozen=True)
