@@ -50,6 +50,8 @@ CONFIGURATIONS = ("codec", "plain", "enhanced")
 MEMORY_EVERY_S = 0.5
 WARM_UP = 0.25
 """Part of a run that does not count for the slope of memory: models load, caches fill."""
+LEAST_SLOPE_S = 15.0
+"""Of a run that counts: what memory swings by would be hundreds of MB a minute over less."""
 
 
 class Figures(TypedDict):
@@ -232,8 +234,8 @@ class _Watch:
 
 
 def slope_a_minute(samples: Sequence[tuple[float, int]]) -> float | None:
-    """MB a minute of (seconds, bytes); None for too few to tell."""
-    if len(samples) < 10:
+    """MB a minute of (seconds, bytes); None where they are of too short a time to tell."""
+    if not samples or samples[-1][0] - samples[0][0] < LEAST_SLOPE_S:
         return None
     seconds, sizes = np.array(samples, np.float64).T
     return round(float(np.polyfit(seconds / 60.0, sizes / 1e6, 1)[0]), 3)

@@ -86,6 +86,9 @@ def test_the_slope_of_memory() -> None:
     growing = [(float(second), 1_000_000 * second) for second in range(20)]
     assert slope_a_minute(growing) == pytest.approx(60.0)
     assert slope_a_minute(growing[:5]) is None
+    swings = [(0.5 * n, (700 - 5 * (n % 7)) * 1_000_000) for n in range(20)]
+    assert slope_a_minute(swings) is None
+    assert slope_a_minute([]) is None
 
 
 @pytest.mark.parametrize(
