@@ -32,6 +32,7 @@ from engines.hime.cases import SLOTS
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
 from engines.hime.people import load_people
+from engines.output_file import output_file
 from engines.personal.changed_cases import ChangedCases, Look, Shown
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.learner import BATCH, Learner
@@ -256,8 +257,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--pairs", type=int, default=1024, metavar="N", help="to learn from, each time (1024)")
     add("--people", default="", metavar="A,B", help="of the folder; all when left out")
     add("--labels", type=Path, metavar="FILE.csv", help="photos in which eyes or mouth changed")
-    add("--sheet", type=Path, metavar="FILE.png", help="far, now, learnt, shipped, personal")
-    add("--json", type=Path, metavar="FILE", help="writes every row")
+    add("--sheet", type=output_file, metavar="FILE.png", help="far, now, learnt, shipped, personal")
+    add("--json", type=output_file, metavar="FILE", help="writes every row")
     args = parser.parse_args(argv)
     rows: list[Row] = []
     sheet: dict[str, list[Image]] = {}

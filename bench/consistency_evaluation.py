@@ -282,6 +282,7 @@ class Identity:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m bench.consistency_evaluation", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--data", type=Path, required=True, help="a folder for each person")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, default=32, help="side of the crops, px (default 32)")

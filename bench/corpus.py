@@ -30,6 +30,8 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
+from engines.errors import reported
+from engines.output_file import output_file
 from engines.runtime import EngineError
 from stream.cli.arguments import parse
 from stream.errors import CloseupError
@@ -154,16 +156,25 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
+def _slice(text: str) -> slice:
+    part, parts = (int(one) for one in text.split("/"))
+    if not 1 <= part <= parts:
+        raise ValueError(text)
+    return slice(part - 1, None, parts)
+
+
+def main(argv: list[str] | None = None) -> int:
     """Try, print. Returns the exit status."""
-    parser = argparse.ArgumentParser(description="Every file of a folder through the program.")
+    parser = argparse.ArgumentParser(prog="python -m bench.corpus", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--slice", default="1/1", help="N/M: the Nth of M parts (1/1)")
+    parser.add_argument("--slice", type=_slice, default="1/1", help="N/M: the Nth of M parts (1/1)")
     parser.add_argument("--output", choices=("mkv", "mp4", "mov"), default="mkv")
-    parser.add_argument("--report", type=Path, help="a line of JSON for each file")
-    given = parser.parse_args()
-    part, parts = (int(one) for one in given.slice.split("/"))
-    files = sorted(one for one in given.folder.rglob("*") if one.is_file())[part - 1 :: parts]
+    parser.add_argument("--report", type=output_file, help="a line of JSON for each file")
+    given = parser.parse_args(argv)
+    files = sorted(one for one in given.folder.rglob("*") if one.is_file())[given.slice]
+    if not files:
+        return reported(ValueError(f"{given.folder} holds no files, or none of this --slice"))
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for path in files:

@@ -135,7 +135,8 @@ def reads_back(path: Path) -> bool:
 
 def main() -> int:
     """Write them, print how many. Returns the exit status."""
-    parser = argparse.ArgumentParser(description="A recording of every kind that FFmpeg writes.")
+    parser = argparse.ArgumentParser(prog="python -m bench.corpus_files", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most", type=int, default=400, help="so many files (400)")
     given = parser.parse_args()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bench.motion.motions import FALSE_PX, MOTIONS, SIZE, Cast, Motion, Spot
 from bench.motion.random_motions import wandering
 from bench.motion.recorded_motions import recorded, recordings
+from engines.output_file import output_file
 from stream.errors import InputError
 from stream.frame import Face, Frame, Image
 from stream.image.detection import Detection
@@ -275,12 +276,13 @@ def _from_clips(paths: list[Path]) -> list[Motion]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m bench.framing", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--only", default="", help="motions with this in their names")
     p.add_argument("--random", type=int, default=40, help="so many made by chance (40)")
     p.add_argument("--clips", nargs="+", type=Path, default=[], help="recordings of real heads")
     p.add_argument("--each", action="store_true", help="a row for each motion made by chance, too")
     p.add_argument("--rate", type=int, default=25, help="frames a second (default 25)")
-    p.add_argument("--json", type=Path, help="write the figures here")
+    p.add_argument("--json", type=output_file, help="write the figures here")
     args = p.parse_args(argv)
     missing = [str(path) for path in args.clips if not path.exists()]
     if missing or not 1 <= args.rate <= 240 or args.random < 0:
@@ -289,8 +291,9 @@ def main(argv: list[str] | None = None) -> int:
     scripted = [motion for motion in MOTIONS if args.only in motion.name]
     # Constants were chosen on even numbers.
     halves = {
-        f"random, {half}": [wandering(n) for n in range(first, args.random, 2)]
-        for half, first in (("even", 0), ("odd: unseen", 1))
+        name: [wandering(n) for n in range(first, args.random, 2)]
+        for name, first in (("random, even", 0), ("random, odd: unseen", 1))
+        if args.only in name
     }
     real = {"clips: unseen": _from_clips(args.clips)}
     print("in view widths; a: 1/s2, jerk: 1/s3, room: face widths; turns a minute, own: heads'")

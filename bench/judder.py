@@ -140,6 +140,7 @@ def _shift(before: Rect, now: Rect) -> NDArray[np.float64]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m bench.judder", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--only", default="", help="motions with this in their names")
     p.add_argument("--seconds", type=float, default=18.0, help="of each (default 18)")
     args = p.parse_args(argv)

@@ -22,18 +22,20 @@ from stream.recordings.resume.work_dir import work_folder
 PROGRAM = Path(__file__).resolve().parents[1] / "run_pipeline.py"
 
 
-def main() -> int:
-    """Returns 0 when both are the same."""
+def main(argv: list[str] | None = None) -> int:
+    """Command line. Returns 0 when both are the same, 1 when not, 2 when nothing comes out."""
     parser = argparse.ArgumentParser(prog="python -m bench.resume_stress", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--times", type=int, default=10, help="how often it is killed (10)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
-    given, more = parser.parse_known_args()
+    given, more = parser.parse_known_args(argv)
     chance = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, cut = (Path(folder) / f"{name}{given.input.suffix}" for name in ("whole", "cut"))
         started_s = time.monotonic()
-        _run(given.input, whole, more).wait()
+        if status := _run(given.input, whole, more, told=None).wait():
+            return status
         whole_s = time.monotonic() - started_s
         print(f"whole: {whole_s:.1f} s, {sha256_of(whole)}", flush=True)
         for number in range(given.times):
@@ -60,11 +62,12 @@ def main() -> int:
     return 0 if same else 1
 
 
-def _run(source: Path, target: Path, more: list[str]) -> subprocess.Popen[bytes]:
+def _run(
+    source: Path, target: Path, more: list[str], told: int | None = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """Args: source, target: recordings. more: options. told: where stderr goes."""
     command = [sys.executable, str(PROGRAM), "--input", str(source), "--output", str(target)]
-    return subprocess.Popen(
-        [*command, "--resume", *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    return subprocess.Popen([*command, "--resume", *more], stdout=subprocess.DEVNULL, stderr=told)
 
 
 if __name__ == "__main__":

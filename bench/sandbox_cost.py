@@ -58,7 +58,8 @@ def measure(source: FileSource, planes: bool) -> tuple[float, int]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="What the sandbox costs.")
+    parser = argparse.ArgumentParser(prog="python -m bench.sandbox_cost", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("recording", type=Path, nargs="?")
     parser.add_argument("--make", metavar="WIDTHxHEIGHT", default="1280x720")
     parser.add_argument("--codec", default="libx264")

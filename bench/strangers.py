@@ -264,6 +264,7 @@ def _owner(center: tuple[float, float], width: float, places: dict[int, Place]) 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status: 1 where somebody was given another one's."""
     p = argparse.ArgumentParser(prog="python -m bench.strangers", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--people", type=Path, help="a folder for each person (default: made up)")
     p.add_argument("--only", default="", help="scenes with this in their names")
     p.add_argument("--rounds", type=int, default=1, help="with other people and noise each")

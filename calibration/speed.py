@@ -21,7 +21,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -30,6 +29,7 @@ from engines.alignment import align
 from engines.benchmark import pictures, unaligned
 from engines.errors import reported
 from engines.machine import cores, processor
+from engines.output_file import output_file
 from engines.runtime import (
     BUCKETS,
     BY_NAME_ONLY,
@@ -151,7 +151,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=list(SCALES))
     parser.add_argument("--runtimes", nargs="+", choices=names, default=names)
     parser.add_argument("--turns", type=int, default=TURNS, help=f"of each candidate ({TURNS})")
-    parser.add_argument("--json", type=Path, help="also write everything that was measured")
+    parser.add_argument("--json", type=output_file, help="also write everything that was measured")
     parser.add_argument("--dry-run", action="store_true", help="measure, but keep no profile")
     parser.add_argument("--busy", action="store_true", help="keep it from a busy machine, too")
     args = parser.parse_args(argv)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from engines.alignment import align
 from engines.errors import reported
 from engines.machine import processor
+from engines.output_file import output_file
 from engines.runtime import (
     BUCKETS,
     RUNTIMES,
@@ -289,7 +290,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engines.benchmark", description=__doc__)
     names = [name for name, _ in RUNTIMES]
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--json", type=Path, help="also write everything that was measured")
+    parser.add_argument("--json", type=output_file, help="also write everything that was measured")
     parser.add_argument("--runtimes", nargs="+", choices=names, default=names)
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=list(SCALES))
     parser.add_argument("--buckets", nargs="+", type=int, help="sides of crops, px, even")

@@ -34,7 +34,8 @@ OPTIONS: dict[str, Any] = {
 
 SHARED_BY = 4
 """So many users of the same file share its compiled form (10 MB of each of the two that detect
-faces). It runs for one at a time; more would wait for each other."""
+faces). It runs for one at a time; more would wait for each other. One is kept when nobody uses it:
+the next call, or the next recording of an archive, begins sooner."""
 
 
 @dataclass(eq=False)
@@ -123,10 +124,10 @@ def _compile(graph: Any, data: bytes) -> Any:
 
 
 def _leave(compiled: _Compiled) -> None:
-    """One user less; the last one frees it."""
+    """One user less; without any it is kept if it is the only one of its file."""
     with _lock:
         compiled.users -= 1
         if not compiled.users:
             for known in _compiled.values():
-                if compiled in known:
+                if compiled in known and len(known) > 1:
                     known.remove(compiled)

@@ -31,10 +31,15 @@ NOT_REAL_TIME = (
 )
 """Those beside them that have a clock of their own, or none."""
 LONGEST = (
-    *("stream/rtc/test_page_network", "stream/rtc/test_relay_page", "stream/test_live_start"),
-    *("bench/test_soak", "stream/rtc/reception/test_video_receiver"),
-    *("engines/personal/test_learning", "stream/recordings/batch", "bench/test_changed_people"),
-    *("calibration/quantisation/test_quantisation", "stream/recordings/resume", "bench/test_bench"),
+    *("stream/rtc/test_page_network", "stream/rtc/clients/test_outage"),
+    *("stream/rtc/reception/test_video_receiver", "stream/rtc/test_page_faults"),
+    *("stream/test_live_start", "bench/test_soak", "stream/rtc/test_relay_page"),
+    *("stream/rtc/test_enhanced_track", "stream/rtc/test_whip_ffmpeg", "stream/rtc/test_sound"),
+    *("engines/personal/test_learning", "bench/test_bench", "stream/recordings/batch"),
+    *("engines/hime/test_release", "engines/test_shipped_sizes", "bench/test_changed_people"),
+    *("calibration/quantisation/test_quantisation", "engines/tensorrt/test_tensorrt_api"),
+    *("bench/test_strangers", "engines/test_parity", "stream/recordings/resume"),
+    *("bench/test_passes", "calibration/camera", "stream/media/sinks/test_stream_sink"),
 )
 """Files that take longest begin first, so that no process is still busy with one when the others
 have nothing left."""

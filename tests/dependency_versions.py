@@ -200,7 +200,10 @@ def _tested(inside: Path, *told: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns: its exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.dependency_versions", description=__doc__
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--only", choices=SETS, help="one set of versions (default: both)")
     parser.add_argument("--python", help="one Python, such as 3.13 (default: oldest and newest)")
     parser.add_argument(

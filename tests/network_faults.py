@@ -40,6 +40,7 @@ FAULTS = {
     "300 kbit/s": Faults(bits_per_s=300_000),
     "no network": Faults(cut=True),
 }
+LONG_MS = 60_000
 SIZE = (640, 480)
 FPS = 15
 SETTLE_S, BEFORE_S, STEP_S = 8.0, 4.0, 5.0
@@ -175,6 +176,16 @@ def sample(page: Any) -> Sample:
     return Sample(time.monotonic(), up, down, frames)
 
 
+def shows_more(page: Any, frames: int) -> None:
+    """Wait until the browser has decoded some more pictures."""
+    first = sample(page).frames
+    for _ in range(LONG_MS // 250):
+        if sample(page).frames > first + frames or sample(page).frames < first:
+            return
+        page.wait_for_timeout(250)
+    raise AssertionError("no picture came")
+
+
 def watch(page: Any, seconds: float) -> list[Sample]:
     """Samples of so many seconds, four a second."""
     samples = [sample(page)]
@@ -264,6 +275,7 @@ def main() -> None:
     import stream.graph
 
     parser = argparse.ArgumentParser(prog="python -m tests.network_faults", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     faults = ", ".join(FAULTS).replace("%", "%%")  # argparse would format them
     parser.add_argument("names", nargs="*", help=faults)
     parser.add_argument("--seconds", type=float, default=12.0, help="of each fault (12)")

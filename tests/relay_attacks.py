@@ -206,6 +206,7 @@ async def table(given: argparse.Namespace) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.relay_attacks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("names", nargs="*", help=", ".join(ROWS))
     add("--seconds", type=float, default=10.0, help="of each attack (10)")

@@ -142,6 +142,7 @@ def main() -> None:
     import stream.graph
 
     parser = argparse.ArgumentParser(prog="python -m tests.shown_pictures", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     faults = ", ".join(FAULTS).replace("%", "%%")  # argparse would format them
     parser.add_argument("names", nargs="*", help=f"{faults} (300 kbit/s)")
     parser.add_argument("--seconds", type=float, default=12.0, help="of each fault (12)")

@@ -27,11 +27,19 @@ PROGRAMS = sorted(
 def test_help(
     program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A percent sign, or a default that is none, would break it only when somebody asks."""
+    """A percent sign, or a default that is none, would break it only when somebody asks.
+
+    What is shown to be typed stands in lines of its own, as it is typed.
+    """
     monkeypatch.setattr(sys, "argv", [program, "--help"])
     for name, value in (MALLOC | ALLOCATOR).items():
         monkeypatch.setenv(name, value)  # else some start themselves anew
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(program, run_name="__main__", alter_sys=True)
     assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith("usage: ")
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: python -m {program} ")
+    examples = shown.count(f"python -m {program}") - 1
+    assert examples == sum(
+        line.strip().startswith(f"python -m {program}") for line in shown.splitlines()
+    )

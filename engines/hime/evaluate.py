@@ -232,6 +232,7 @@ def sheet(network: Hime, cases: list[Case], path: Path) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.evaluate", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--data", type=Path, required=True, help="a folder for each person")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, default=32, help="side of the input, px (default 32)")

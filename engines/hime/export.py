@@ -66,15 +66,16 @@ class Enhance(nn.Module):
 def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
     """Write both halves as `name`.encode.onnx and `name`.enhance.onnx, and check them.
 
-    Args:   folder: where to write. name: of the files, without endings.
+    Args:   folder: where to write, made if need be. name: of the files, without endings.
     Raises: ValueError: an exported half differs from the network by more than float32 rounding, or
-            the network is an ablation that the runtimes do not know.
+            the network is an ablation that the runtimes do not know. OSError.
     """
     if (network.config.alignment, network.config.aggregation) not in KINDS:
         raise ValueError(
             f"only the product's kind of network is exported, not one with alignment "
             f'"{network.config.alignment}" and aggregation "{network.config.aggregation}"'
         )
+    folder.mkdir(parents=True, exist_ok=True)
     network = network.eval()
     s, c = network.config.scale, network.config.channels
     h, w, slots = 24, 32, 3
@@ -97,7 +98,7 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
             ["picture"],
         ),
     )
-    paths = []
+    models: dict[Path, onnx.ModelProto] = {}
     for module, inputs, shapes, names, results in halves:
         path = folder / f"{name}.{type(module).__name__.lower()}.onnx"
         with warnings.catch_warnings():
@@ -114,14 +115,25 @@ def export(network: Hime, folder: Path, name: str) -> tuple[Path, Path]:
             )
         if program is None:
             raise ValueError(f"{path.name}: the exporter returned nothing")
-        model = program.model_proto
-        _plain_names(model)
+        models[path] = program.model_proto
+        _plain_names(models[path])
+    encode, enhance = models
+    _add_merged(network, models[enhance], models[encode])
+    for path, model in models.items():
         onnx.checker.check_model(model, full_check=True)
         with replacing(path) as part:
             onnx.save(model, part)
-        paths.append(path)
-    check(network, paths[0], paths[1])
-    return paths[0], paths[1]
+    check(network, encode, enhance)
+    return encode, enhance
+
+
+def _add_merged(network: Hime, *halves: onnx.ModelProto) -> None:
+    """Write into the first half what is in none: the exporter merges parameters that are equal, as
+    fresh biases are, and whoever reads the files back needs each by its name."""
+    written = {tensor.name for half in halves for tensor in half.graph.initializer}
+    for name, value in network.state_dict().items():
+        if name not in written:
+            halves[0].graph.initializer.append(onnx.numpy_helper.from_array(value.numpy(), name))
 
 
 def _plain_names(model: onnx.ModelProto) -> None:
@@ -168,6 +180,7 @@ def check(network: Hime, encode: Path, enhance: Path) -> float:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m engines.hime.export", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--weights", type=Path, required=True, help="checkpoint.pt")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     args = parser.parse_args(argv)

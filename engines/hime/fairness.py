@@ -39,6 +39,7 @@ from engines.hime.measures import psnr
 from engines.hime.model import Hime
 from engines.hime.people import Person
 from engines.hime.skin_tone import GROUPS, skin_tone
+from engines.output_file import output_file
 
 FEW = 8
 """A group of fewer people than this says little: one of them may decide, and the interval is too
@@ -284,7 +285,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     p.add_argument("--bank", type=int, default=BANK, help="close-ups to choose from (%(default)s)")
     p.add_argument("--limit", type=int, help="use about this many headshots of each --data")
-    p.add_argument("--json", type=Path, help="write the figures here; it names nobody")
+    p.add_argument("--json", type=output_file, help="write the figures here; it names nobody")
     args = p.parse_args(argv)
     try:
         weights = named_weights(args.weights, args.scale)

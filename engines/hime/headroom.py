@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.errors import reported
+from engines.errors import WeightsError, reported
 from engines.hime.cases import SLOTS, Case, make_cases
-from engines.hime.checkpoint import load_network
+from engines.hime.checkpoint import load_network, named_weights
 from engines.hime.data import load_people
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr
@@ -102,24 +102,27 @@ def headroom(network: Hime, cases: list[Case]) -> list[tuple[str, float, float]]
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.headroom", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--data", type=Path, required=True, help="a folder, or zip, of people")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, default=32, help="side of the input, px (default 32)")
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
-    p.add_argument("--weights", type=Path, help="as of engines.hime.evaluate")
+    p.add_argument("--weights", help="as of engines.hime.evaluate; default: made for the damage")
     p.add_argument("--limit", type=int, help="use about this many headshots")
     p.add_argument("--pool", type=int, default=POOL, help=f"close-ups to choose from ({POOL})")
     args = p.parse_args(argv)
     try:
         if args.pool < SLOTS:
             raise ValueError(f"--pool must be at least {SLOTS}")
-        weights = args.weights or best_weights(args.scale, args.degradation)
+        weights = best_weights(args.scale, args.degradation)
+        if args.weights:
+            weights = named_weights(args.weights, args.scale)
         network = load_network(weights)
         if network.config.scale != args.scale:
             raise ValueError(f"{weights.name} enlarges {network.config.scale} times")
         people = load_people(args.data, args.scale * args.size)
         cases = make_cases(people, args.scale, args.size, args.degradation, args.limit, args.pool)
-    except (ValueError, OSError) as error:
+    except (OSError, ValueError, WeightsError) as error:
         return reported(error)
     print(
         f"{args.size} px x{args.scale}, {args.degradation}, {len(cases)} headshots, {weights.name}"

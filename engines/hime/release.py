@@ -113,6 +113,7 @@ def credit(card: Path, networks: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m engines.hime.release", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--run", type=Path, required=True, help="folder of a training run")
     parser.add_argument("--val", type=Path, required=True, help="people who were not trained on")
     parser.add_argument("--note", type=Path, required=True, help="JSON: data, licences, time")

@@ -30,6 +30,7 @@ from engines.hime.evaluate import Gains, gains
 from engines.hime.export import export
 from engines.hime.measures import gmacs
 from engines.hime.model import Hime
+from engines.output_file import output_file
 from engines.runtime import ON_CPU, SCALES, Image, Runtime, runtime_class
 
 SIDES = {4: (48, 80, 112), 8: (16, 24, 32)}
@@ -164,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--runtimes", nargs="+", choices=ON_CPU, default=[ON_CPU[0]], help="(%(default)s)")
     add("--threads", type=int, help="of the runtimes (default: their own choice)")
     add("--turns", type=int, default=20, help="of each network, for each side (%(default)s)")
-    add("--markdown", type=Path, help="write the table to this file, too")
+    add("--markdown", type=output_file, help="write the table to this file, too")
     args = parser.parse_args(argv)
     try:
         if args.turns < 1 or (args.threads is not None and args.threads < 1):

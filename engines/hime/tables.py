@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.diagram import save
+from engines.output_file import output_file
 
 Image = NDArray[np.uint8]
 HEAD = 26
@@ -32,9 +33,9 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask a face recogniser whether they are still the same people (extra: identity)",
     )
-    parser.add_argument("--json", type=Path, help="write the rows here")
-    parser.add_argument("--markdown", type=Path, help="write the tables here")
-    parser.add_argument("--sheet", type=Path, help="write a picture of faces here (.png)")
+    parser.add_argument("--json", type=output_file, help="write the rows here")
+    parser.add_argument("--markdown", type=output_file, help="write the tables here")
+    parser.add_argument("--sheet", type=output_file, help="write a picture of faces here (.png)")
 
 
 @dataclass(frozen=True)

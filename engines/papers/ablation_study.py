@@ -35,13 +35,14 @@ from engines.hime.devices import DEFAULT
 from engines.hime.evaluate import scored
 from engines.hime.paper_sizes import LARGE, SMALL
 from engines.hime.tables import Row
+from engines.output_file import output_file
 from engines.papers import networks
 from engines.papers.compare import markdown, pictures
 from engines.papers.train_network import PERCEPTION, for_hime
 from engines.papers.train_network import parse as parse_training
 
 WINDOWS = (1, 3, 5, 7, 9)
-TITLES = (*("losses", "samples", "PSNR dB", "SSIM", "HaarPSI", "sharpness", "right", "coherence"),)
+TITLES = ("variant", "samples", "PSNR dB", "SSIM", "HaarPSI", "sharpness", "right", "coherence")
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--made", type=float, default=0.0, help="see engines.papers.train_network")
     p.add_argument("--device", default=DEFAULT)
     p.add_argument("--limit", type=int, help="measure on about this many headshots")
-    p.add_argument("--json", type=Path, help="write the rows here")
+    p.add_argument("--json", type=output_file, help="write the rows here")
     args = p.parse_args(argv)
     if not args.measure and not args.data:
         p.error("--data is needed, or --measure")

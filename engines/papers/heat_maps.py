@@ -23,6 +23,7 @@ from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.data import load_people
 from engines.hime.tables import write_sheet
+from engines.output_file import output_file
 from engines.papers import networks
 from engines.papers.networks import SIDES
 from engines.papers.pwave import Pwave
@@ -67,9 +68,10 @@ def columns_of(network: Pwave, cases: list[Case]) -> dict[str, Tensor]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.papers.heat_maps", description=__doc__)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--data", type=Path, required=True, help="a folder for each person")
     p.add_argument("--weights", type=Path, required=True, help="a checkpoint of PWAve")
-    p.add_argument("--sheet", type=Path, required=True, help="where the picture goes (.png)")
+    p.add_argument("--sheet", type=output_file, required=True, help="where the picture goes (.png)")
     p.add_argument("--limit", type=int, default=6, help="headshots (default 6)")
     args = p.parse_args(argv)
     try:

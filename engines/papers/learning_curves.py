@@ -18,6 +18,7 @@ import numpy as np
 from engines.diagram import panel, save
 from engines.errors import reported
 from engines.hime import curves
+from engines.output_file import output_file
 from engines.papers.compare import RUNS
 
 Curve = list[tuple[float, float]]
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--runs", type=Path, required=True, help="a folder with a run for each network")
-    p.add_argument("--out", type=Path, required=True, help="the picture")
+    p.add_argument("--out", type=output_file, required=True, help="the picture")
     args = p.parse_args(argv)
     try:
         paths = {name: args.runs / name / "log.csv" for name in RUNS}

@@ -235,7 +235,8 @@ class _Work:
             self._pipe.send(Learning(progress.step, steps, seconds, progress.gain, weights))
             if self._is_stopped():
                 break
-        learner.judge()
+        if last < steps:  # after the last of them it was judged
+            learner.judge()
         best = learner.best
         self._pipe.send(
             Learning(

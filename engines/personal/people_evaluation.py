@@ -37,6 +37,7 @@ from engines.hime.cases import Case
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
 from engines.hime.people import Person, load_people
+from engines.output_file import output_file
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, split
 from engines.personal.gain import Scores
 from engines.personal.held_out import make_cases, score
@@ -297,8 +298,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--changed", default=f"{CHANGED:g}", metavar="S,...", help="share of changed pairs, 0 to 1")
     add("--part", default=f"{PART:g}", metavar="P,...", help="of the way to what is learnt, to 1")
     add("--people", default="", metavar="A,B", help="of the folder; all when left out")
-    add("--json", type=Path, metavar="FILE", help="writes every row")
-    add("--plot", type=Path, metavar="FILE.png", help="draws the gains over the minutes")
+    add("--json", type=output_file, metavar="FILE", help="writes every row")
+    add("--plot", type=output_file, metavar="FILE.png", help="draws the gains over the minutes")
     return parser
 
 

@@ -114,3 +114,16 @@ def test_the_table_names_what_is_to_be_mended() -> None:
 def test_combinations_take_turns() -> None:
     first = [container for container, _, _ in list(corpus_files.combinations())[:40]]
     assert len(set(first)) == 40
+
+
+def test_a_corpus_of_nothing_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ([str(tmp_path / "none")], [str(tmp_path)]):
+        assert corpus.main(arguments) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    for part in ("3/2", "0/2", "half"):
+        with pytest.raises(SystemExit) as ended:
+            corpus.main([str(tmp_path), "--slice", part])
+        assert ended.value.code == 2
+        assert "--slice" in capsys.readouterr().err

@@ -18,9 +18,10 @@ from tests.pictures import need_models
 
 
 @pytest.fixture
-def data() -> Iterator[bytes]:
+def data(monkeypatch: pytest.MonkeyPatch) -> Iterator[bytes]:
     need_models()
     gc.collect()
+    monkeypatch.setattr(small_network, "_compiled", {})
     (found,) = detector_weights.load(detector_weights.SHORT_RANGE)
     yield found
     gc.collect()
@@ -31,21 +32,26 @@ def in_use() -> list[int]:
     return [one.users for known in small_network._compiled.values() for one in known]
 
 
-def test_a_few_share_one_and_the_last_frees_it(data: bytes) -> None:
-    before = in_use()
+def test_a_few_share_one_and_the_last_leaves_it_to_the_next(data: bytes) -> None:
     networks = [SmallNetwork(data) for _ in range(SHARED_BY + 1)]
-    assert sorted(in_use()) == sorted([*before, SHARED_BY, 1])
+    assert in_use() == [SHARED_BY, 1]
     for one in networks:
         one.close()
         one.close()
-    assert sorted(in_use()) == sorted(before)
+    assert in_use() == [0]
+    ((kept,),) = small_network._compiled.values()
+    network = SmallNetwork(data)
+    ((used,),) = small_network._compiled.values()
+    assert used is kept
+    assert in_use() == [1]
+    network.close()
+    assert in_use() == [0]
 
 
-def test_one_that_is_forgotten_frees_it_too(data: bytes) -> None:
-    before = in_use()
+def test_one_that_is_forgotten_leaves_it_too(data: bytes) -> None:
     SmallNetwork(data)
     gc.collect()
-    assert sorted(in_use()) == sorted(before)
+    assert in_use() == [0]
 
 
 def test_each_gets_its_own_answers_from_threads_at_once(data: bytes) -> None:

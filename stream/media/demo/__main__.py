@@ -44,6 +44,7 @@ def write_call(path: Path, seconds: float = DURATION_S, *, overwrite: bool = Fal
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser("python -m stream.media.demo", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("path", type=Path, help="the recording to write, such as call.mp4")
     parser.add_argument(
         "--seconds", type=float, default=DURATION_S, help="how long; up to 10 (default %(default)g)"

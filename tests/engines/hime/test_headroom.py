@@ -62,6 +62,8 @@ def test_command_line(people: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     argv = ["--data", str(people), "--scale", "8", "--size", "16"]
     assert headroom.main([*argv, "--pool", "3", "--limit", "4"]) == 0
     assert "16 px x8, clean, 4 headshots, hime_x8_clean" in capsys.readouterr().out
+    assert headroom.main([*argv, "--pool", "3", "--limit", "2", "--weights", "open"]) == 0
+    assert "16 px x8, clean, 2 headshots, hime_x8_open" in capsys.readouterr().out
     damaged = tmp_path / "people.zip"
     damaged.write_bytes(b"no zip")
     wrong = {"--pool": ("2", "9"), "--limit": ("0", "-3"), "--size": ("8", "17")}

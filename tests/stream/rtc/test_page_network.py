@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stream.rtc.connection import Connection
 from stream.rtc.track_worker import TrackWorker
-from tests import shown_pictures
 from tests.faulty_network import Faults, FaultyNetwork
 from tests.network_faults import (
-    FAULTS,
+    LONG_MS,
     Arrivals,
     Sample,
     call,
     noisy,
     noted_arrivals,
-    sample,
+    shows_more,
     watch,
 )
 from tests.wiring import record
 
 pytestmark = pytest.mark.usefixtures("camera", "opened")
-LONG_MS = 60_000
 
 
 def made_workers(monkeypatch: pytest.MonkeyPatch) -> list[TrackWorker]:
@@ -37,16 +34,6 @@ def made_workers(monkeypatch: pytest.MonkeyPatch) -> list[TrackWorker]:
 
     monkeypatch.setattr(Connection, "_make_worker", note)
     return made
-
-
-def shows_more(page: Any, frames: int) -> None:
-    """Wait until the browser has decoded some more pictures."""
-    first = sample(page).frames
-    for _ in range(LONG_MS // 250):
-        if sample(page).frames > first + frames or sample(page).frames < first:
-            return
-        page.wait_for_timeout(250)
-    raise AssertionError("no picture came")
 
 
 def test_chromium_survives_an_outage_with_its_camera_on(tmp_path: Path) -> None:
@@ -89,25 +76,6 @@ def test_chromium_survives_30_s_without_network(
     # Half and a second: a machine that runs tests has other work, too.
     assert len(after) > len(before) / 2
     assert max(after) < max(before) + 1.0
-
-
-@pytest.mark.parametrize("fault", ["300 kbit/s", "10 % loss", "150 ± 50 ms"])
-def test_chromium_shows_pictures_as_before_5_s_after_a_fault(tmp_path: Path, fault: str) -> None:
-    """A browser that is not told otherwise holds them for 1 to 2 s after 300 kbit/s (`python -m
-    tests.shown_pictures`)."""
-    with FaultyNetwork() as network, call(network, tmp_path) as page:
-        shows_more(page, 60)
-        page.evaluate(shown_pictures.NOTE)
-        before = shown_pictures.watch(page, 4)
-        network.faults = FAULTS[fault]
-        shown_pictures.watch(page, 8)
-        network.faults = Faults()
-        shown_pictures.watch(page, 5)
-        after = shown_pictures.watch(page, 4)
-    # Half a second and half the rate: a machine that runs tests has other work, too.
-    assert after.held_ms("video") < before.held_ms("video") + 500
-    assert len(after.shown) > len(before.shown) / 2
-    assert after.kbits() > before.kbits() / 2
 
 
 def seen(arrivals: Arrivals, part: list[Sample]) -> list[float]:

@@ -28,14 +28,19 @@ def other() -> Image:
     return np.asarray(cv2.remap(hopper(), map_x, map_y, cv2.INTER_LINEAR), np.uint8)
 
 
+@cache
+def detector() -> FaceDetector:
+    """One for all: its networks take longer to load than all that they are asked here."""
+    return FaceDetector()
+
+
 def found(picture: Image) -> Face:
     need_models()
-    with FaceDetector() as detector:
-        one = detector.detect(picture, (320, 40, 960, 680), "full")[0]
-        x, y = one.box[:2] + (one.box[2:] - one.box[:2]) / 2
-        half = 1.25 * one.width_px
-        region = (round(x - half), round(y - half), round(x + half), round(y + half))
-        one = detector.detect(picture, region)[0]
+    one = detector().detect(picture, (320, 40, 960, 680), "full")[0]
+    x, y = one.box[:2] + (one.box[2:] - one.box[:2]) / 2
+    half = 1.25 * one.width_px
+    region = (round(x - half), round(y - half), round(x + half), round(y + half))
+    one = detector().detect(picture, region)[0]
     face = Face(1, one.box, one.keypoints, one.score)
     assert usable(face)
     return face
