@@ -5,7 +5,7 @@
 
 Boxes are what the tracker makes of noisy detections (its real smoothing), framing is the real one.
 The compositor moves each view by up to half an output pixel, which is not counted here. No picture
-is needed: it takes seconds.
+is needed; all motions take a minute or two.
 """
 
 from __future__ import annotations

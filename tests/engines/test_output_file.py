@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.places import ROOT
 
 PROGRAMS = (
     *(
@@ -25,6 +28,13 @@ PROGRAMS = (
     ("engines.personal.people_evaluation", "--json"),
     ("engines.personal.people_evaluation", "--plot"),
 )
+
+
+def test_no_program_learns_it_at_its_end() -> None:
+    for folder in ("bench", "calibration", "engines"):
+        for path in ROOT.glob(f"{folder}/**/*.py"):
+            found = re.search(r'"--(json|sheet|markdown|plot)", type=Path', path.read_text("utf-8"))
+            assert found is None, f"{path.name}: {found}"
 
 
 @pytest.mark.parametrize(("program", "option"), PROGRAMS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.framing import measure, together
+from bench.framing import main, measure, together
 from bench.motion.motions import MOTIONS, SIZE
 from bench.motion.random_motions import wandering
 from bench.motion.recorded_motions import FAR_PX, SECONDS, recorded, recordings
@@ -95,3 +95,10 @@ def test_a_real_head_moves_as_in_its_recording() -> None:
     assert len(widths) == len(spots)
     assert np.median(widths) == pytest.approx(FAR_PX, rel=0.05)
     assert np.ptp([spot[0] for spot in spots if spot]) > 1.0
+
+
+def test_only_names_what_is_measured_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    for only, rows in (("slow walk", ["slow walk"]), ("even", ["random, even"])):
+        assert main(["--only", only, "--random", "2", "--rate", "5"]) == 0
+        shown = capsys.readouterr().out.splitlines()[2:-1]
+        assert [line[:22].strip() for line in shown] == rows
