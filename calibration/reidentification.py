@@ -6,6 +6,11 @@ Each holds a folder for each person with headshots in it (`PERSON/SESSION_NUMBER
 before the last `_` is the session). Two halves of one session are somebody who has left and come
 back; any two people are a chance for a false merge. One half is seen at --width, as from far away,
 with a camera's noise, and its keypoints are found again there; the other half is close.
+
+    python -m calibration.reidentification --people FOLDER --call
+
+is how a call knows people again: each photo of the half far away is seen twice, damaged as by a
+call, the other half is seen from afar, too, and what counts is the second best look.
 """
 
 from __future__ import annotations
@@ -23,11 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import reported
+from engines.hime import degrade
 from engines.install import install_command
 from stream.errors import CloseupError, InputError
 from stream.frame import Face, Floats, Image
 from stream.stages.exemplars.dlib_descriptor import Describer, DlibDescriptor
 from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
+from stream.stages.exemplars.returning_people import FAR_SAME, SURE_TIMES
 from stream.stages.tracking.face_detector import FaceDetector
 
 VIEWS = 8
@@ -35,6 +42,9 @@ VIEWS = 8
 NOISE = 2.0
 """Standard deviation, grey levels, of far faces."""
 WIDTHS = (0, 64, 40, 28)
+CALL_WIDTHS = (40, 28)
+DAMAGE_SCALE = 4
+"""A headshot is damaged where it is shrunk, by so much."""
 
 Half = list[Floats]
 """Descriptions of some views."""
@@ -116,9 +126,23 @@ def seen(
     return None
 
 
-def likeness(one: Half, other: Half) -> float:
-    """Of two sets of views: of the two that are most alike, as the person index has it."""
-    return float(np.max(np.stack(one) @ np.stack(other).T))
+def damaged(picture: Image, width_px: int, rng: np.random.Generator) -> Image:
+    """A headshot from `width_px` away as a call shows it.
+
+    Args: picture: RGB uint8 (s, s, 3). width_px: of the face. rng: of the damage.
+    """
+    side = 2 * width_px * DAMAGE_SCALE
+    how = cv2.INTER_AREA if side < picture.shape[0] else cv2.INTER_CUBIC
+    large = np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
+    return np.ascontiguousarray(degrade.call([large], DAMAGE_SCALE, rng)[0])
+
+
+def likeness(one: Half, other: Half, rank: int = 1) -> float:
+    """Of two sets of views: of the two that are most alike, as the person index has it.
+
+    Args: one: what is asked about. other: what is known. rank: 2: of its second best view.
+    """
+    return float(np.sort((np.stack(one) @ np.stack(other).T).max(axis=1))[-rank])
 
 
 class Likenesses(NamedTuple):
@@ -133,13 +157,18 @@ class Likenesses(NamedTuple):
 
 
 def likenesses(
-    people: dict[tuple[str, str], list[Image]], describer: Describer, width_px: int
+    people: dict[tuple[str, str], list[Image]],
+    describer: Describer,
+    width_px: int,
+    call: bool = False,
 ) -> Likenesses:
     """Everybody with everybody.
 
     Args:   people: photos by (person, session). width_px: of the far half's faces; 0: close.
+            call: as a call knows people again, from afar.
     Raises: InputError: too few photos.
     """
+    rank = SURE_TIMES if call else 1
     rng = np.random.default_rng(0)
     far: dict[tuple[str, str], Half] = {}
     close: dict[tuple[str, str], Half] = {}
@@ -148,24 +177,30 @@ def likenesses(
         for key, pictures in people.items():
             middle = (len(pictures) + 1) // 2
             both = len(pictures) >= 4
-            for half, width, some in (
-                (far, width_px, pictures[:middle] if both else pictures),
-                (close, 0, pictures[middle:] if both else pictures),
-            ):
-                views = [seen(detector, one, width, rng) for one in some]
+            first = pictures[:middle] if both else pictures
+            second = pictures[middle:] if both else pictures
+            if call:
+                afar = [damaged(one, width_px, rng) for one in first for _ in range(rank)]
+                looks = [seen(detector, one, 0, rng) for one in afar]
+                again = [damaged(one, width_px, rng) for one in second]
+                known = [seen(detector, one, 0, rng) for one in (*second, *again)]
+            else:
+                looks = [seen(detector, one, width_px, rng) for one in first]
+                known = [seen(detector, one, 0, rng) for one in second]
+            for half, views in ((far, looks), (close, known)):
                 half[key] = [describer.describe(*view) for view in views if view]
-            if both and far[key] and close[key]:
+            if both and len(far[key]) >= rank and close[key]:
                 whole.add(key)
-    returns = [likeness(far[key], close[key]) for key in sorted(whole)]
+    returns = [likeness(far[key], close[key], rank) for key in sorted(whole)]
     pairs = [
         (one, other)
         for a, one in far.items()
         for b, other in close.items()
-        if a[0] != b[0] and one and other
+        if a[0] != b[0] and len(one) >= rank and other
     ]
     if not returns or not pairs:
         raise InputError("too few photos: two people, and one with four photos of a session")
-    strangers = [likeness(one, other) for one, other in pairs]
+    strangers = [likeness(one, other, rank) for one, other in pairs]
     trembles = [
         likeness(one[::2], other) - likeness(one[1::2], other) for one, other in pairs if one[1:]
     ]
@@ -173,23 +208,27 @@ def likenesses(
 
 
 def measure(
-    people: dict[tuple[str, str], list[Image]], describer: Describer, width_px: int
+    people: dict[tuple[str, str], list[Image]],
+    describer: Describer,
+    width_px: int,
+    call: bool = False,
 ) -> Result:
     """What a way of describing faces does.
 
     Args:   people: headshots by person and session. describer: what is measured. width_px: of the
-            far faces.
+            far faces. call: see `likenesses`.
     Raises: InputError: too few photos.
     """
-    returns, strangers, _ = likenesses(people, describer, width_px)
+    returns, strangers, _ = likenesses(people, describer, width_px, call)
+    same = FAR_SAME if call else describer.same
     return Result(
         describer=describer.name,
         width_px=width_px,
-        same=describer.same,
+        same=same,
         returns=len(returns),
-        recognised=int((returns >= describer.same).sum()),
+        recognised=int((returns >= same).sum()),
         strangers=len(strangers),
-        merged=int((strangers >= describer.same).sum()),
+        merged=int((strangers >= same).sum()),
         most_alike=[round(float(x), 4) for x in np.sort(strangers)[::-1][:3]],
         returns_likeness=[round(float(x), 4) for x in np.percentile(returns, (1, 10, 50))],
     )
@@ -206,6 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--people", type=Path, action="append", required=True, metavar="FOLDER|ZIP")
     add("--width", type=int, action="append", help="px of the far face; 0: close (0, 64, 40, 28)")
     add("--describer", choices=("gradients", "dlib"), default="gradients")
+    add("--call", action="store_true", help="as calls know people again; widths 40 and 28 px")
     add("--json", action="store_true", help="the results as JSON on stdout")
     given = parser.parse_args(arguments)
     results = []
@@ -213,9 +253,11 @@ def main(arguments: list[str] | None = None) -> int:
         describer: Describer = (
             HogDescriptor() if given.describer == "gradients" else DlibDescriptor()
         )
+        if given.call and (given.describer != "gradients" or 0 in (given.width or ())):
+            parser.error("--call is for gradients, and for faces far away")
         people = sessions(given.people)
-        for width in given.width or WIDTHS:
-            results.append(measure(people, describer, width))
+        for width in given.width or (CALL_WIDTHS if given.call else WIDTHS):
+            results.append(measure(people, describer, width, given.call))
             print(_line(results[-1]), file=sys.stderr, flush=True)
     except (CloseupError, OSError) as error:
         return reported(error)

@@ -16,7 +16,7 @@ CAPACITY = 16
 track."""
 MOST = 32
 """Of a person, all tracks together."""
-CLEARLY = 0.036
+CLEARLY = 0.0379
 """Somebody who is nearly as much like another person, who is in the picture with the first one,
 is neither. So far likeness changes with the descriptors that were taken, in 95 of 100 pairs of
 people; chosen by `python -m calibration.thresholds`, figures in

@@ -251,10 +251,10 @@ def test_somebody_gone_for_long_is_forgotten() -> None:
     call.come_close()
     kept = call.bank.exemplars_of(1)
     call.index += int(30 * GONE_S) - 30
-    call.show(face(40, track_id=2))
+    call.show(face(40, track_id=2), image=other_scene(40))
     assert call.bank.exemplars_of(1) == kept
     call.index += 60
-    call.show(face(40, track_id=2))
+    call.show(face(40, track_id=2), image=other_scene(40))
     assert call.bank.exemplars_of(1) == ()
     assert not any(one.image.any() for one in kept)
 
