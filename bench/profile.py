@@ -230,7 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)} (all)")
     add("--size", default="1280x720", metavar="WxH", help="of the pictures (default 1280x720)")
     add("--seconds", type=float, default=10.0, help="of pictures, each case (default 10)")
-    add("--input", type=Path, metavar="FILE", help="a recording, instead of one that is made")
+    whole = "a recording, instead of one that is made; all of it, at its size"
+    add("--input", type=Path, metavar="FILE", help=whole)
     add("--scale", type=float, default=1.0, help="of a recording's canvas (default 1)")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--json", action="store_true", help="the result as JSON on stdout")
