@@ -135,7 +135,7 @@ def test_where_nothing_runs_it_says_why(
     [
         (["--rate", "0"], "--rate must lie between 1 and 1000"),
         (["--turns", "0"], "--turns must be at least 1"),
-        (["--json", "nowhere/x.json"], "--json: no folder nowhere"),
+        (["--json", "nowhere/x.json"], "--json: there is no folder nowhere"),
     ],
 )
 def test_wrong_options_are_one_line(

@@ -141,6 +141,7 @@ class ReturningPeople:
         before.descriptors.absorb(seen.descriptors)
         for one in self._seen.values():
             if track_id in one.beside:
+                one.beside.remove(track_id)
                 one.beside.add(first)
         self._known_as[tracked] = first
         self._on_joined(track_id, first)
