@@ -81,7 +81,8 @@ class HogDescriptor:
             for step, share in ((0, 1.0 - part), (1, part))
         )
         cells = np.asarray(counts, np.float32).reshape(down, across, DIRECTIONS) / CELL_PX**2
-        around = cv2.blur(np.sum(cells**2, axis=2), (3, 3))
+        # its running sum may end below zero where there is no gradient
+        around = np.maximum(cv2.blur(np.sum(cells**2, axis=2), (3, 3)), 0.0)
         cells = np.minimum(cells / (np.sqrt(around) + 1e-3)[..., None], MOST)
         described = np.sqrt(cells).ravel()
         return np.asarray(described / max(float(np.linalg.norm(described)), 1e-6), np.float32)

@@ -11,7 +11,7 @@ from collections import deque
 from statistics import median
 
 LOST_S = 1.0
-"""A face that was not seen for so long is a new person when it comes back."""
+"""A face that was not seen for so long is a new track when it comes back; the bank may know it."""
 HOLD_S = 0.12
 """A confirmed track that is not detected stays where it was for so long: one missed frame must not
 make it flicker."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 
@@ -115,3 +116,15 @@ def test_the_recogniser_tells_people_apart() -> None:
     assert close.shape == (128,)
     assert float(close @ far) > recogniser.same
     assert float(close @ far) > float(close @ odd)
+
+
+def test_a_face_at_the_edge_of_the_picture_is_described_in_numbers() -> None:
+    """Beside the picture everything is flat, and a running sum of squares fell below zero there."""
+    describer = HogDescriptor()
+    for width in (40, 60, 200):
+        picture = scene_with_face(width)
+        for x in range(1200, 1280, 2):
+            there = np.array([x - 640.0, 259.25], np.float32)
+            one = made_up(40)
+            moved = replace(one, box=one.box + np.tile(there, 2), keypoints=one.keypoints + there)
+            assert np.isfinite(describer.describe(picture, moved)).all()
