@@ -102,6 +102,18 @@ class KnownFace:
             self._met = []
             self._set(None)
 
+    def rename(self, between: int, first: int) -> None:
+        """The face that was `between` goes on under the track_id that it had before.
+
+        Args: between, first: as of `ReturningPeople`.
+        """
+        looks = self._looks.pop(between, None)
+        if between == self.track_id:
+            self._looks.pop(first, None)
+            self._set(first)
+        elif looks is not None and first != self.track_id:
+            self._looks[first] = looks
+
     def wipe(self) -> None:
         """Overwrite the pictures with zeros; nobody is the person any more. May be called again."""
         for one in self._exemplars:

@@ -107,6 +107,33 @@ def test_who_is_known_again_within_the_call_stays_the_person() -> None:
     assert (back.track_id, len(back.exemplars)) == (1, 6)
 
 
+def test_who_is_recognised_before_the_call_knows_them_again_stays_the_person() -> None:
+    """The recogniser was first, while the head was turned; then it had to decide once more, with
+    the shipped weights meanwhile, and the kept close-ups were there twice."""
+    call = KnownCall({1: OWN, 2: OWN})
+    call.show(face(40), frames=60)
+    call.show(face(40, yaw=0.35, track_id=2), frames=90)
+    assert call.changes == [1, None, 2]
+    (back,) = call.show(face(40, track_id=2), frames=30).faces
+    assert back.track_id == 1
+    assert call.changes == [1, None, 2, 1]
+    assert call.known.track_id == 1
+    assert call.known.pictures_of(1), "how they look in this call"
+    kept = call.bank.exemplars_of(1)
+    assert len({one.pose for one in kept}) == len(kept) == 6
+
+
+def test_looks_at_a_face_that_is_known_again_count_on() -> None:
+    call = KnownCall({1: None, 2: OWN})
+    call.come_close()
+    call.show(face(40, yaw=0.35, track_id=2), frames=20)
+    assert call.changes == []
+    call.like[1] = OWN
+    (back,) = call.show(face(40, track_id=2), frames=15).faces
+    assert back.track_id == 1
+    assert call.changes == [1]
+
+
 def test_a_face_that_turns_into_another_has_them_no_more() -> None:
     call = KnownCall({1: OWN})
     call.show(face(40), frames=60)
