@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,8 @@ from bench.measures.stages import StageWatch, Totals, stage_table, summed
 from bench.measures.summary import summarise, table
 from bench.run import learn, run
 from bench.scenes.call import Call
-from bench.scenes.cases import CASES, QUICK
-from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
+from bench.scenes.cases import CASES, QUICK, Case, after_sitting
+from bench.scenes.synthetic_people import MOST_S, Clip, Photo, SyntheticPerson
 from engines.errors import reported
 from engines.runtime import (
     DEFAULT_WEIGHTS,
@@ -43,6 +43,7 @@ from engines.runtime import (
 )
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
+from stream.recordings.people_learning import NOBODY, LearntPerson
 from stream.shared_runtime import SharedRuntime
 from stream.stages.tracking.face_detector import FaceDetector
 
@@ -50,6 +51,8 @@ KINDS = (".mp4", ".mkv", ".mov", ".webm")
 QUICK_PACE = 0.6
 LEARNED = " learned"
 """Ends the names of what was measured with people who were learnt."""
+SITS_S = 12.0
+"""So long people sit close first where they are learnt: about 24 close-ups."""
 ONCE = "walk"
 """The case that every clip plays; the other cases take the clips in turn."""
 
@@ -104,6 +107,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     together: dict[str, list[Notes]] = {}
     index: dict[str, dict[str, float]] = {}
     stages: list[Totals] = []
+    whom: dict[str, list[LearntPerson]] = {}
     started_s = time.monotonic()
     with FaceDetector() as detector, _network(options) as network:
         likeness = None if options.no_identity else Likeness(detector)
@@ -111,8 +115,14 @@ def measure(options: argparse.Namespace) -> list[str]:
             print(f"note: no figures of identity: {likeness.lacks}", file=sys.stderr)
         for number, cast in enumerate(casts):
             print(f"{number + 1} of {len(casts)}: {cast.name}", file=sys.stderr, flush=True)
-            people = _people(cast, scene, detector)
-            call = Call(CASES[cast.case](pace), people, options.size, options.seed)
+            case = CASES[cast.case](pace)
+            if options.learn is not None:
+                case = after_sitting(case, SITS_S)
+            people = _people(cast, case, scene, detector)
+            if options.learn is not None and (short := _shorter(people, case)):
+                print(f"note: {cast.name} is left out: {short}", file=sys.stderr)
+                continue
+            call = Call(case, people, options.size, options.seed)
             with StageWatch(call) if options.stages else nullcontext() as watch:
                 measured = {
                     "": run(
@@ -129,6 +139,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                     stages.append(watch.finish())
             if options.learn is not None:
                 learning = learn(call, options.learn, scale=options.scale)
+                whom[cast.name] = learning.learnt
                 measured[LEARNED] = run(
                     call, likeness, scale=options.scale, opener=network.lend(),
                     personal=learning.runtimes, every=options.every,
@@ -143,6 +154,8 @@ def measure(options: argparse.Namespace) -> list[str]:
                 if options.pictures is not None:
                     index |= write_pictures(options.pictures, cast.name, notes, kind.strip())
                 print(table([summarise(name, [notes])]).splitlines()[-1], file=sys.stderr)
+    if not done:
+        raise ConfigError("every clip is too short to be learnt from and judged; give longer ones")
     if options.pictures is not None:
         (options.pictures / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     rows = [summarise(name, [notes]) for name, notes in done]
@@ -155,6 +168,8 @@ def measure(options: argparse.Namespace) -> list[str]:
         rows_of_all.append(summarise(f"all{LEARNED}", [notes for _, notes in learnt]))
     text = table([*rows, *rows_of_all])
     print(text)
+    for name, learnt_people in whom.items():
+        print(f"\nlearnt, {name}: {_told(learnt_people)}")
     if stages:
         print(f"\n{stage_table(summed(stages))}")
     if options.out is not None:
@@ -166,6 +181,7 @@ def measure(options: argparse.Namespace) -> list[str]:
             "scale": options.scale,
             "seed": options.seed,
             "cases": [row.as_json() for row in rows],
+            "learnt": {name: [asdict(one) for one in ones] for name, ones in whom.items()},
             **{row.name: row.as_json() for row in rows_of_all},
         }
         (options.out / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -202,11 +218,32 @@ def _network(options: argparse.Namespace) -> SharedRuntime:
     return SharedRuntime(options.runtime, options.weights, options.network)
 
 
-def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[SyntheticPerson]:
+def _people(
+    cast: Cast, case: Case, scene: DemoScene, detector: FaceDetector
+) -> list[SyntheticPerson]:
     if cast.clips:
-        return [Clip(path, detector) for path in cast.clips]
+        return [Clip(path, detector, max(MOST_S, case.duration_s)) for path in cast.clips]
     needed = len(CASES[cast.case](1.0).trajectories)
     return [Photo(scene, other=number % 2 == 1) for number in range(needed)]
+
+
+def _shorter(people: Sequence[SyntheticPerson], case: Case) -> str:
+    """Says why the call would show moments that were learnt from; empty: it does not."""
+    for one in people:
+        if isinstance(one, Clip) and one.duration_s < case.duration_s:
+            return f"{one.name} has {one.duration_s:.1f} s, the call {case.duration_s:.1f} s"
+    return ""
+
+
+def _told(learnt: Sequence[LearntPerson]) -> str:
+    if not learnt:
+        return NOBODY.text
+    return "; ".join(
+        f"person {one.person}, x{one.scale}, {one.close_ups} close-ups, {one.steps} steps, "
+        f"{one.gain_db:+.2f} dB and coherence {one.gain_coherence:+.3f} on those held out, "
+        + ("used" if one.used else "not used")
+        for one in learnt
+    )
 
 
 def _cases(options: argparse.Namespace) -> list[str]:
@@ -263,7 +300,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--weights", choices=WEIGHTS, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)")
     add("--network", choices=NETWORKS, default=FULL, help="of these weights (%(default)s)")
     add("--learn", type=float, metavar="MINUTES", help="measure every call a second time, after so "
-        "many minutes of training on each of its people (extra learn)")  # fmt: skip
+        "many minutes of training on each of its people, who sit close for "
+        f"{SITS_S:.0f} s longer (extra learn)")  # fmt: skip
     add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
     add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame: "
         "CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
