@@ -15,13 +15,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from bench.scenes.corruptions import read
 from engines.errors import reported
+from engines.option_types import named_path, whole
 from stream.errors import CloseupError
 from stream.frame import Exemplar, Frame, Image
 from stream.media.demo.demo_room import draw_room
@@ -249,6 +249,10 @@ def watch(scene: Scene, seconds: float, people: list[Image], seed: int = 0) -> T
     return tally
 
 
+def _people_in(scene: Scene, seconds: float) -> int:
+    return 1 + max(who for index in range(round(seconds * RATE)) for who in scene(index / RATE))
+
+
 def _owner(center: tuple[float, float], width: float, places: dict[int, Place]) -> int | None:
     """Whose face is at a place; None where it cannot be told: nobody's, or half of each."""
     shown = None
@@ -265,16 +269,19 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status: 1 where somebody was given another one's."""
     p = argparse.ArgumentParser(prog="python -m bench.strangers", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--people", type=Path, help="a folder for each person (default: made up)")
+    p.add_argument("--people", type=named_path, help="a folder for each person (default: made up)")
     p.add_argument("--only", default="", help="scenes with this in their names")
-    p.add_argument("--rounds", type=int, default=1, help="with other people and noise each")
+    p.add_argument("--rounds", type=whole(1), default=1, help="with other people and noise each")
     args = p.parse_args(argv)
     scenes = {name: scene for name, scene in SCENES.items() if args.only in name}
     wrong = 0
     try:
-        if not scenes or args.rounds < 1:
-            raise ValueError(f"--rounds 1 or more, --only a part of: {', '.join(SCENES)}")
+        if not scenes:
+            raise ValueError(f"--only a part of: {'; '.join(SCENES)}")
         known = [photos[0] for photos in read(args.people).values()] if args.people else None
+        needed = max(_people_in(*scene) for scene in scenes.values())
+        if known is not None and len(known) < needed:
+            raise ValueError(f"{args.people} must hold {needed} people or more, four photos each")
         print(f"{'scene':<24}{'faces':>8}{'served':>8}{'wrong':>8}{'mixed':>8}")
         for name, (scene, seconds) in scenes.items():
             total = Tally()
