@@ -268,7 +268,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--harm", action="store_true", help="blank, blurred and mirrored exemplars besides wrong"
     )
-    p.add_argument("--limit", type=whole(1), help="use about this many headshots")
+    p.add_argument("--limit", type=int, help="use about this many headshots")
     p.add_argument(
         "--pictures",
         type=named_path,

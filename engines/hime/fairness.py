@@ -289,7 +289,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument(
         "--bank", type=whole(1), default=BANK, help="close-ups to choose from (%(default)s)"
     )
-    p.add_argument("--limit", type=whole(1), help="use about this many headshots of each --data")
+    p.add_argument("--limit", type=int, help="use about this many headshots of each --data")
     p.add_argument("--json", type=output_file, help="write the figures here; it names nobody")
     args = p.parse_args(argv)
     try:

@@ -26,7 +26,7 @@ from engines.hime.data import load_people
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr
 from engines.hime.model import Hime
-from engines.option_types import named_path, whole
+from engines.option_types import named_path
 from engines.weights.manifest import best_weights
 
 POOL = 7
@@ -108,8 +108,8 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--size", type=int, default=32, help="side of the input, px (default 32)")
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
     p.add_argument("--weights", help="as of engines.hime.evaluate; default: made for the damage")
-    p.add_argument("--limit", type=whole(1), help="use about this many headshots")
-    p.add_argument("--pool", type=whole(1), default=POOL, help=f"close-ups to choose from ({POOL})")
+    p.add_argument("--limit", type=int, help="use about this many headshots")
+    p.add_argument("--pool", type=int, default=POOL, help=f"close-ups to choose from ({POOL})")
     args = p.parse_args(argv)
     try:
         if args.pool < SLOTS:

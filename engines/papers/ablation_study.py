@@ -35,7 +35,7 @@ from engines.hime.devices import DEFAULT
 from engines.hime.evaluate import scored
 from engines.hime.paper_sizes import LARGE, SMALL
 from engines.hime.tables import Row
-from engines.option_types import named_path, output_folder, whole
+from engines.option_types import named_path, output_folder
 from engines.output_file import output_file
 from engines.papers import networks
 from engines.papers.compare import markdown, pictures
@@ -221,7 +221,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--made", type=float, default=0.0, help="see engines.papers.train_network")
     p.add_argument("--device", default=DEFAULT)
-    p.add_argument("--limit", type=whole(1), help="measure on about this many headshots")
+    p.add_argument("--limit", type=int, help="measure on about this many headshots")
     p.add_argument("--json", type=output_file, help="write the rows here")
     args = p.parse_args(argv)
     if not args.measure and not args.data:

@@ -35,7 +35,7 @@ from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs
 from engines.hime.model import Hime
 from engines.hime.tables import Row, add_report_options, spread, write_sheet
-from engines.option_types import named_path, whole
+from engines.option_types import named_path
 from engines.papers import networks
 from engines.papers.networks import SIDES, Network, Trained
 from engines.weights.manifest import best_weights, network_name, read_manifest
@@ -247,7 +247,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     p.add_argument("--scale", type=int, choices=tuple(SIDES), default=8)
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,3 (default 3)", default="3")
-    p.add_argument("--limit", type=whole(1), help="use about this many headshots")
+    p.add_argument("--limit", type=int, help="use about this many headshots")
     add_report_options(p)
     args = p.parse_args(argv)
     if args.sizes == (args.data is not None):

@@ -22,7 +22,7 @@ from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.data import load_people
 from engines.hime.tables import write_sheet
-from engines.option_types import named_path, whole
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.papers import networks
 from engines.papers.networks import SIDES
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--data", type=named_path, required=True, help="a folder for each person")
     p.add_argument("--weights", type=named_path, required=True, help="a checkpoint of PWAve")
     p.add_argument("--sheet", type=output_file, required=True, help="where the picture goes (.png)")
-    p.add_argument("--limit", type=whole(1), default=6, help="headshots (default 6)")
+    p.add_argument("--limit", type=int, default=6, help="headshots (default 6)")
     args = p.parse_args(argv)
     try:
         network = networks.load(args.weights).network

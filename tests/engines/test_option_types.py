@@ -69,7 +69,6 @@ def test_every_program_that_measures_or_trains_refuses_an_empty_path() -> None:
         ("calibration.reidentification", "--people", ".", "--call", "--width", "-5"),
         ("calibration.reidentification", "--people", ".", "--width", "1000000"),
         ("calibration.thresholds", "--data", ""),
-        ("engines.hime.evaluate", "--data", "people", "--limit", "0"),
         (*TRAINING, "--seed", "-1"),
         (*TRAINING, "--lr", "nan"),
         (*TRAINING, "--batch", "0"),
