@@ -147,6 +147,28 @@ def _screen(time_s: float) -> dict[int, Place]:
     return {who: (470.0, 140.0, 0.9 * FAR, 1.0), 0: _away(time_s, 200.0, 260.0)}
 
 
+def _swapped_back(time_s: float) -> dict[int, Place]:
+    """Both leave, and each comes back on the other's side."""
+    out = max(0.0, time_s - HERE_S - 1.8) * 260.0
+    back = max(0.0, time_s - HERE_S - 3.6) * 260.0
+    left, right = _away(time_s, 170.0, 200.0), _away(time_s, 480.0, 440.0)
+    if not back:
+        return {0: (left[0] - out, *left[1:]), 1: (right[0] + out, *right[1:])}
+    return {
+        1: (min(back - 60.0, 200.0), *right[1:]),
+        0: (max(700.0 - back, 440.0), *left[1:]),
+    }
+
+
+def _in_turn(time_s: float) -> dict[int, Place]:
+    """Three are close, one after the other, and come back far away in another order."""
+    number, part_s = divmod(time_s, 2.2)
+    who = (0, 1, 2, 2, 0, 1)[min(int(number), 5)]
+    width = CLOSE if number < 3 else FAR
+    x = 320.0 + 520.0 * (max(0.0, 0.5 - part_s) - max(0.0, part_s - 1.7)) * 2.0
+    return {who: (x, 190.0, width, 1.0)}
+
+
 SCENES: dict[str, tuple[Scene, float]] = {
     "cross, slowly": (_cross(50.0), 9.0),
     "cross": (_cross(110.0), 7.0),
@@ -162,6 +184,8 @@ SCENES: dict[str, tuple[Scene, float]] = {
     "hides behind": (_hides, 7.5),
     "photo on the wall": (_wall, 8.5),
     "face on a screen": (_screen, 7.0),
+    "back on the other's side": (_swapped_back, 9.0),
+    "three in turn": (_in_turn, 13.2),
 }
 """Name, what happens, and for how many seconds."""
 
