@@ -23,7 +23,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from engines.option_types import named_path
+from engines.option_types import named_path, whole
 
 CONTAINERS = {
     "nut": "nut", "matroska": "mkv", "avi": "avi", "mov": "mov", "mp4": "mp4", "mpegts": "ts",
@@ -140,7 +140,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.corpus_files", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=named_path)
-    parser.add_argument("--most", type=int, default=400, help="so many files (400)")
+    parser.add_argument("--most", type=whole(1), default=400, help="so many files (400)")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     av.logging.set_level(None)

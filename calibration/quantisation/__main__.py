@@ -38,7 +38,7 @@ from engines.hime.licences import OPEN as ALLOWED
 from engines.hime.licences import Permit
 from engines.hime.people import Person
 from engines.machine import cores, processor
-from engines.option_types import named_path, output_folder
+from engines.option_types import named_path, number, output_folder
 from engines.runtime import SCALES, EngineError
 from engines.weights.manifest import (
     HALVES,
@@ -240,7 +240,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--out", type=output_folder, default=Path("out/int8"), help="folder (out/int8)"
     )
     parser.add_argument("--quick", action="store_true", help="fewer samples, some minutes")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each recording (20)")
+    parser.add_argument(
+        "--seconds", type=number(0.1, 3600.0), default=20.0, help="of each recording (20)"
+    )
     parser.add_argument("--ship", action="store_true", help="into engines/weights, if it pays")
     args = parser.parse_args(argv)
     for path in (*args.data, *args.held_out):
