@@ -22,10 +22,10 @@ SLOTS = 3
 just begun would otherwise stop twice more for a compilation."""
 KEPT = 6
 """Compiled networks that are kept of each half, the latest used."""
-RESTS_AFTER = 12
+RESTS_AFTER = 6
 """Others of its half have run so often since: then a network rests, and its buffers go back to the
 system, half of the 20 to 110 MB that it takes. Who leans back passes through five sizes within a
-second; a dozen faces of several sizes keep all of theirs. Taking one up again takes 3 ms."""
+second. Taking one up again takes 3 ms of 60, so faces of many sizes lose next to nothing."""
 ANY = -1
 """Stands for the number of exemplars of an `encode` half, which takes any."""
 
