@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from engines.option_types import named_path
 from stream.recordings.resume.fingerprint import sha256_of
 from stream.recordings.resume.work_dir import work_folder
 
@@ -26,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line. Returns 0 when both are the same, 1 when not, 2 when nothing comes out."""
     parser = argparse.ArgumentParser(prog="python -m bench.resume_stress", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--input", type=named_path, required=True)
     parser.add_argument("--times", type=int, default=10, help="how often it is killed (10)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
     given, more = parser.parse_known_args(argv)
