@@ -21,7 +21,6 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from engines.machine import cores
 from stream.errors import InputError
 from stream.media.announced_end import is_cut_off
 from stream.media.chroma import ChromaFinder, top_down
@@ -43,7 +42,7 @@ from stream.media.time_jumps import TimeJumps
 
 MAX_STREAMS = 64
 MAX_THREADS = 4
-"""More would need more memory than a recording may take: 55 MB each at 1280x720."""
+"""More would need more memory than a recording may take."""
 CODE = {Path(str(module.__file__)).parents[1] for module in (av, np)} | {Path(os.__file__).parent}
 """Packages that import more of themselves when they need it."""
 DEFECTS = (TypeError, AttributeError, NameError, ImportError)
@@ -141,7 +140,7 @@ def decode(path: Path, connection: Connection, memory: int, until: int | None) -
     Raises: InputError.
     """
     timed_s = time.monotonic()
-    with FileSource(path, threads=min(cores(), MAX_THREADS)) as source:
+    with FileSource(path, threads=MAX_THREADS) as source:
         slots = _Slots(connection, memory)
         frames = source.decoded()
         first = next(frames)

@@ -81,4 +81,4 @@ def test_pictures_go_when_nobody_has_them_without_the_collector(tmp_path: Path) 
 
 
 def _pictures_there() -> int:
-    return sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    return sum(type(one) is av.VideoFrame for one in gc.get_objects())
