@@ -132,7 +132,7 @@ class Permit:
         key = str(PurePosixPath(source.name.removesuffix(".zip"), name))
         found = self.origins.get(key)
         if found is None:
-            raise ValueError(f"{source}: the sources file names no licence of {key}")
+            raise ValueError(f"{source}: {name} has no licence: no row of {key} in --sources")
         return found
 
     def allows(self, source: Path, name: str) -> bool:

@@ -111,7 +111,7 @@ def test_a_sources_file_that_is_none_is_named(tmp_path: Path) -> None:
         Permit.read(path, OPEN)
     path.write_text("file,repository,licence,author\npeople/ann/1.jpg,a,CC0,me\n")
     permit = Permit.read(path, OPEN)
-    with pytest.raises(ValueError, match=r"names no licence of people/bob/1\.jpg"):
+    with pytest.raises(ValueError, match=r"no row of people/bob/1\.jpg"):
         permit.origin(tmp_path / "people.zip", "bob/1.jpg")
 
 
