@@ -32,6 +32,7 @@ from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK, Case, after_sitting
 from bench.scenes.synthetic_people import MOST_S, Clip, Photo, SyntheticPerson
 from engines.errors import reported
+from engines.option_types import named_path, number, output_folder, whole
 from engines.runtime import (
     DEFAULT_WEIGHTS,
     FULL,
@@ -95,6 +96,8 @@ def measure(options: argparse.Namespace) -> list[str]:
     casts = list(casting(names, _clips(options), options.seed, demo=not options.no_demo))
     if not casts:
         raise ConfigError("--no-demo leaves nobody; give --clips")
+    if options.videos and options.out is None:
+        raise ConfigError("--videos needs --out")
     if options.learn is not None and not options.learn > 0.0:
         raise ConfigError("--learn takes minutes, more than 0")
     if options.learn is not None and options.weights != DEFAULT_WEIGHTS:
@@ -262,7 +265,10 @@ def _clips(options: argparse.Namespace) -> list[Path]:
         if not path.exists():
             raise ConfigError(f"--clips: {path} does not exist")
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found += [one for one in inside if one.suffix.lower() in KINDS]
+        recordings = [one for one in inside if one.suffix.lower() in KINDS]
+        if not recordings:
+            raise ConfigError(f"--clips: {path} is, or holds, no recording ({', '.join(KINDS)})")
+        found += recordings
     skipped = options.skip.split(",") if options.skip else []
     return [p for p in found if not any(fnmatch.fnmatch(p.stem, one) for one in skipped)]
 
@@ -282,14 +288,19 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--quick", action="store_true", help=f"short calls; of the cases {', '.join(QUICK)} alone")
     add("--cases", metavar="A,B", help=f"of: {', '.join(CASES)}")
-    add("--pace", type=float, metavar="P", help=f"1 is unhurried; with --quick {QUICK_PACE:g}")
-    add("--clips", nargs="+", type=Path, default=[], metavar="PATH", help="recordings of people "
-        "who sit close, or folders of them")  # fmt: skip
+    add(
+        "--pace",
+        type=number(0.1, 100.0),
+        metavar="P",
+        help=f"1 is unhurried; with --quick {QUICK_PACE:g}",
+    )
+    add("--clips", nargs="+", type=named_path, default=[], metavar="PATH", help="recordings of "
+        "people who sit close, or folders of them")  # fmt: skip
     add("--skip", metavar="A,B", help="clips to leave out, by name; * stands for anything")
     add("--no-demo", action="store_true", help="the clips alone")
     add("--size", type=_size, default=(640, 360), metavar="WxH", help="of the camera (640x360)")
-    add("--scale", type=float, default=2.0, help="output over camera size (2)")
-    add("--seed", type=int, default=0, help="of the camera's noise and of the casting")
+    add("--scale", type=number(0.25, 8.0), default=2.0, help="output over camera size (2)")
+    add("--seed", type=whole(), default=0, help="of the camera's noise and of the casting")
     add("--every", type=int, default=1, choices=range(1, 5), metavar="N", help="the network "
         "runs in every N-th frame, as on the quality ladder of calls (1)")  # fmt: skip
     add("--behind", type=int, choices=range(1, 7), metavar="N", help="it runs beside "
@@ -299,12 +310,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--weights", choices=WEIGHTS, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)")
     add("--network", choices=NETWORKS, default=FULL, help="of these weights (%(default)s)")
-    add("--learn", type=float, metavar="MINUTES", help="measure every call a second time, after so "
-        "many minutes of training on each of its people, who sit close for "
+    add("--learn", type=number(), metavar="MINUTES", help="measure every call a second time, "
+        "after so many minutes of training on each of its people, who sit close for "
         f"{SITS_S:.0f} s longer (extra learn)")  # fmt: skip
-    add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
-    add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame: "
-        "CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
+    add(
+        "--out", type=output_folder, metavar="FOLDER", help="writes bench.md, bench.json, bench.png"
+    )
+    add("--pictures", type=output_folder, metavar="FOLDER", help="writes every far face of every "
+        "frame: CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
     add("--videos", choices=("mp4", "webp"), metavar="KIND", help="with --out: before, after and "
         "truth of every call, as mp4 or webp")  # fmt: skip
     return parser

@@ -15,7 +15,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,6 +24,7 @@ from bench.scenes.corruptions import crops, exemplars, read, shrunk
 from engines.aligned_enhancement import enhanced
 from engines.errors import reported
 from engines.hime.identity import Recogniser, missing
+from engines.option_types import named_path
 from engines.runtime import EngineError, Runtime, open_runtime
 from stream.frame import Floats, Image
 from stream.stages.compositing.compositor import back_project
@@ -275,7 +275,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m bench.consistency_evaluation", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--data", type=Path, required=True, help="a folder for each person")
+    p.add_argument("--data", type=named_path, required=True, help="a folder for each person")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, default=32, help="side of the crops, px (default 32)")
     p.add_argument("--photos", type=int, default=3, help="of each person (default 3)")

@@ -284,6 +284,8 @@ def test_a_call_through_the_real_stages(
         (["--cases", "wlak"], "there is no case wlak"),
         (["--clips", "nowhere.mp4"], "nowhere.mp4 does not exist"),
         (["--no-demo"], "--no-demo leaves nobody"),
+        (["--no-demo", "--clips", __file__], "no recording"),
+        (["--videos", "mp4"], "--videos needs --out"),
         (["--learn", "0"], "--learn takes minutes"),
     ],
 )

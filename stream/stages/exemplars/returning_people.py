@@ -153,7 +153,8 @@ class ReturningPeople:
                 if score[before] > 0.0 < score[new]:
                     parted.add(first)
         for first in parted:
-            self._seen[first].descriptors.wipe()
+            if first in self._seen:
+                self._seen[first].descriptors.wipe()
             self._on_parted(first)
 
     def _able(self, track_id: int, absent: AbstractSet[int]) -> set[int]:

@@ -334,6 +334,8 @@ def test_the_limits_of_the_tracker_from_four_recordings(
         (["--data", "nowhere"], "nowhere does not exist"),
         (["--clips", ".", "--picture", "a.gif"], "pictures are written as"),
         (["--clips", ".", "--cases", "1"], "out of range"),
+        (["--clips", ".", "--only", "tracker", "worth"], "--only worth needs --data"),
+        (["--data", ".", "--only", "tracker"], "--only tracker needs --clips"),
         (["--clips", ".", "--output", "nowhere/a.toml"], "the folder nowhere does not exist"),
     ],
 )

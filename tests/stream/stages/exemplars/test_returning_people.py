@@ -207,6 +207,15 @@ def test_what_two_left_behind_under_one_name_is_nobodys() -> None:
     assert call.bank.person_number(1) not in (0, number), "what was learnt of both is let go"
 
 
+def test_two_part_in_the_frame_after_the_place_was_taken_by_somebody_else() -> None:
+    call = left_and_back()
+    assert call.bank._returning is not None
+    call.bank._returning.start_over(1)
+    image, faces = both(40, 1, 2)
+    first, second = call.show(*faces, image=image).faces
+    assert (first.track_id, second.track_id) == (1, 2)
+
+
 def test_a_track_that_is_held_where_it_was_is_no_second_person() -> None:
     """Somebody moves so fast that the tracker finds them anew, and holds the old place a moment."""
     call = Call()
