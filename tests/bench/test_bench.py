@@ -18,7 +18,7 @@ from bench.measures.image_measures import psnr
 from bench.measures.stages import STAGES
 from bench.measures.summary import summarise, table
 from bench.scenes.call import Call
-from bench.scenes.cases import CASES, Case, after_sitting
+from bench.scenes.cases import CASES, Case
 from bench.scenes.synthetic_people import Photo
 from bench.scenes.trajectories import Trajectory, Waypoint
 from stream.frame import Exemplar, Face, Frame, Image, Patch, View
@@ -28,8 +28,7 @@ from stream.media.demo.demo_scene import DemoScene
 from stream.recordings.people_learning import PeopleLearning
 from stream.stages.enhancement.consistency_check import IDENTITY_MARGIN
 from stream.telemetry.progress import Progress
-from tests import known_camera
-from tests.pictures import need_models, scene_with_face
+from tests.pictures import need_models
 
 SIZE = (320, 180)
 FAR = Trajectory((Waypoint(0.0, 0.3, 0.45, 40.0),))
@@ -294,39 +293,6 @@ def test_mistakes_are_named(
 ) -> None:
     assert main(argv) == 2
     assert message in capsys.readouterr().err
-
-
-def test_who_is_learnt_sits_close_before_everything_else_happens() -> None:
-    for name, make in CASES.items():
-        first, later = make(1.0), after_sitting(make(1.0), 12.0)
-        assert later.duration_s == first.duration_s + 12.0
-        for one, other in zip(first.trajectories, later.trajectories, strict=True):
-            for time_s in (0.0, 2.7, 4.1, 5.9):
-                moved, kept = other.at(time_s + 12.0), one.at(time_s)
-                assert (moved.x, moved.y, moved.face_px) == pytest.approx(
-                    (kept.x, kept.y, kept.face_px)
-                ), name
-            assert other.at(6.0).face_px == one.at(0.0).face_px
-    assert after_sitting(CASES["lamp"](1.0), 12.0).light_at(6.0) == (1.0, 1.0, 1.0)
-    assert after_sitting(CASES["frozen"](1.0), 12.0).frozen_s == pytest.approx(15.2)
-    assert after_sitting(CASES["hand"](1.0), 12.0).trajectories[0].hand == (15.6, 17.4)
-    assert after_sitting(CASES["glasses"](1.0), 12.0).trajectories[0].glasses_s == 0.0
-    assert after_sitting(CASES["glasses-on"](1.0), 12.0).trajectories[0].glasses_s == 15.4
-
-
-def test_a_clip_that_would_show_what_was_learnt_from_is_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need_models()
-    clip = tmp_path / "short.mkv"
-    pictures = [scene_with_face(120, (480, 360), (240 + index / 5, 180)) for index in range(30)]
-    times = [index / 25 for index in range(len(pictures))]
-    known_camera.write(clip, pictures, times, (480, 360), 25, None, "libx264")
-    argv = ["--cases", "walk", "--pace", "0.25", "--no-identity", "--no-demo"]
-    assert main([*argv, "--learn", "1", "--clips", str(clip)]) == 2
-    told = capsys.readouterr().err
-    assert "note: walk short is left out: short has" in told
-    assert "every clip is too short to be learnt from" in told
 
 
 def test_glasses_are_seen_from_when_they_are_worn_and_only_on_the_face() -> None:
