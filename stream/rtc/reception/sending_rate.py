@@ -50,6 +50,8 @@ class SendingRate:
         was sent at most: bits a second."""
         self._most: int | None = None
         """What the way here carries since a queue there."""
+        self._queue_here = False
+        """Whether there is a queue on the way here: none that a step of this side has made."""
         self._calm_since_s = float("inf")
         """When a report first told of none since then."""
         self._patience_s, self._raised_s = CALM_S, float("-inf")
@@ -113,7 +115,9 @@ class SendingRate:
         Args: used: what it gets now. bits: what this side offers for the way here; None: there is
               nothing that limits it. has_queue: whether there is a queue on it.
         """
-        self._most = bits
+        if bits is None and self._most is not None:
+            self._patience_s = CALM_S  # failures until now say nothing of the line as it is again
+        self._most, self._queue_here = bits, has_queue
         if has_queue:
             self._long_s = now_s  # pictures come as late to the receiver as through one of its own
             self._meet_queue(now_s, long=True)
@@ -125,7 +129,7 @@ class SendingRate:
         return now_s - newest_s < STALE_S and now_s - self._calm_since_s > self._patience_s
 
     def _meet_queue(self, now_s: float, *, long: bool) -> None:
-        if now_s - self._raised_s < FAILS_S:
+        if now_s - self._raised_s < FAILS_S and not self._queue_here:
             self._patience_s = min(2.0 * self._patience_s, MOST_S)
         elif self._calm_since_s < now_s:
             self._patience_s = CALM_S

@@ -164,3 +164,23 @@ def test_the_way_back_follows_the_way_here_after_a_queue() -> None:
         used = rate.share(used, None, now_s, has_queue=False)
         used = rate.choose(used, 110_000, now_s)
     assert used == 1_500_000
+
+
+def test_queues_on_the_way_here_are_no_failures_of_the_way_back() -> None:
+    """Where each made it wait longer it would be poor for seconds after a slow line."""
+    rate = SendingRate()
+    used = rate.choose(1_500_000, 1_300_000, 0.0)
+    for tenth in range(90):
+        now_s = 10.0 + tenth / 10
+        queue = tenth % 40 < 10
+        if tenth % 10 == 0:
+            rate.heard(TRIP_S + (0.3 if queue else 0.0), 0.0, now_s)
+        used = rate.share(used, 150_000 if queue else 400_000, now_s, has_queue=queue)
+        used = rate.choose(used, 110_000, now_s)
+    for tenth in range(45):
+        now_s = 19.0 + tenth / 10
+        if tenth % 10 == 0:
+            rate.heard(TRIP_S, 0.0, now_s)
+        used = rate.share(used, 400_000 if tenth < 20 else None, now_s, has_queue=False)
+        used = rate.choose(used, 110_000, now_s)
+    assert used == 1_500_000
