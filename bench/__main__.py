@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,10 @@ from bench.measures.stages import StageWatch, Totals, stage_table, summed
 from bench.measures.summary import summarise, table
 from bench.run import learn, run
 from bench.scenes.call import Call
-from bench.scenes.cases import CASES, QUICK
-from bench.scenes.synthetic_people import Clip, Photo, SyntheticPerson
+from bench.scenes.cases import CASES, QUICK, Case, after_sitting
+from bench.scenes.synthetic_people import MOST_S, Clip, Photo, SyntheticPerson
 from engines.errors import reported
+from engines.option_types import named_path, number, output_folder, whole
 from engines.runtime import (
     DEFAULT_WEIGHTS,
     FULL,
@@ -43,6 +44,7 @@ from engines.runtime import (
 )
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
+from stream.recordings.people_learning import NOBODY, LearntPerson
 from stream.shared_runtime import SharedRuntime
 from stream.stages.tracking.face_detector import FaceDetector
 
@@ -50,6 +52,8 @@ KINDS = (".mp4", ".mkv", ".mov", ".webm")
 QUICK_PACE = 0.6
 LEARNED = " learned"
 """Ends the names of what was measured with people who were learnt."""
+SITS_S = 12.0
+"""So long people sit close first where they are learnt: about 24 close-ups."""
 ONCE = "walk"
 """The case that every clip plays; the other cases take the clips in turn."""
 
@@ -92,6 +96,8 @@ def measure(options: argparse.Namespace) -> list[str]:
     casts = list(casting(names, _clips(options), options.seed, demo=not options.no_demo))
     if not casts:
         raise ConfigError("--no-demo leaves nobody; give --clips")
+    if options.videos and options.out is None:
+        raise ConfigError("--videos needs --out")
     if options.learn is not None and not options.learn > 0.0:
         raise ConfigError("--learn takes minutes, more than 0")
     if options.learn is not None and options.weights != DEFAULT_WEIGHTS:
@@ -104,6 +110,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     together: dict[str, list[Notes]] = {}
     index: dict[str, dict[str, float]] = {}
     stages: list[Totals] = []
+    whom: dict[str, list[LearntPerson]] = {}
     started_s = time.monotonic()
     with FaceDetector() as detector, _network(options) as network:
         likeness = None if options.no_identity else Likeness(detector)
@@ -111,8 +118,14 @@ def measure(options: argparse.Namespace) -> list[str]:
             print(f"note: no figures of identity: {likeness.lacks}", file=sys.stderr)
         for number, cast in enumerate(casts):
             print(f"{number + 1} of {len(casts)}: {cast.name}", file=sys.stderr, flush=True)
-            people = _people(cast, scene, detector)
-            call = Call(CASES[cast.case](pace), people, options.size, options.seed)
+            case = CASES[cast.case](pace)
+            if options.learn is not None:
+                case = after_sitting(case, SITS_S)
+            people = _people(cast, case, scene, detector)
+            if options.learn is not None and (short := _shorter(people, case)):
+                print(f"note: {cast.name} is left out: {short}", file=sys.stderr)
+                continue
+            call = Call(case, people, options.size, options.seed)
             with StageWatch(call) if options.stages else nullcontext() as watch:
                 measured = {
                     "": run(
@@ -129,6 +142,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                     stages.append(watch.finish())
             if options.learn is not None:
                 learning = learn(call, options.learn, scale=options.scale)
+                whom[cast.name] = learning.learnt
                 measured[LEARNED] = run(
                     call, likeness, scale=options.scale, opener=network.lend(),
                     personal=learning.runtimes, every=options.every,
@@ -143,6 +157,8 @@ def measure(options: argparse.Namespace) -> list[str]:
                 if options.pictures is not None:
                     index |= write_pictures(options.pictures, cast.name, notes, kind.strip())
                 print(table([summarise(name, [notes])]).splitlines()[-1], file=sys.stderr)
+    if not done:
+        raise ConfigError("every clip is too short to be learnt from and judged; give longer ones")
     if options.pictures is not None:
         (options.pictures / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     rows = [summarise(name, [notes]) for name, notes in done]
@@ -155,6 +171,8 @@ def measure(options: argparse.Namespace) -> list[str]:
         rows_of_all.append(summarise(f"all{LEARNED}", [notes for _, notes in learnt]))
     text = table([*rows, *rows_of_all])
     print(text)
+    for name, learnt_people in whom.items():
+        print(f"\nlearnt, {name}: {_told(learnt_people)}")
     if stages:
         print(f"\n{stage_table(summed(stages))}")
     if options.out is not None:
@@ -166,6 +184,7 @@ def measure(options: argparse.Namespace) -> list[str]:
             "scale": options.scale,
             "seed": options.seed,
             "cases": [row.as_json() for row in rows],
+            "learnt": {name: [asdict(one) for one in ones] for name, ones in whom.items()},
             **{row.name: row.as_json() for row in rows_of_all},
         }
         (options.out / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -202,11 +221,32 @@ def _network(options: argparse.Namespace) -> SharedRuntime:
     return SharedRuntime(options.runtime, options.weights, options.network)
 
 
-def _people(cast: Cast, scene: DemoScene, detector: FaceDetector) -> list[SyntheticPerson]:
+def _people(
+    cast: Cast, case: Case, scene: DemoScene, detector: FaceDetector
+) -> list[SyntheticPerson]:
     if cast.clips:
-        return [Clip(path, detector) for path in cast.clips]
+        return [Clip(path, detector, max(MOST_S, case.duration_s)) for path in cast.clips]
     needed = len(CASES[cast.case](1.0).trajectories)
     return [Photo(scene, other=number % 2 == 1) for number in range(needed)]
+
+
+def _shorter(people: Sequence[SyntheticPerson], case: Case) -> str:
+    """Says why the call would show moments that were learnt from; empty: it does not."""
+    for one in people:
+        if isinstance(one, Clip) and one.duration_s < case.duration_s:
+            return f"{one.name} has {one.duration_s:.1f} s, the call {case.duration_s:.1f} s"
+    return ""
+
+
+def _told(learnt: Sequence[LearntPerson]) -> str:
+    if not learnt:
+        return NOBODY.text
+    return "; ".join(
+        f"person {one.person}, x{one.scale}, {one.close_ups} close-ups, {one.steps} steps, "
+        f"{one.gain_db:+.2f} dB and coherence {one.gain_coherence:+.3f} on those held out, "
+        + ("used" if one.used else "not used")
+        for one in learnt
+    )
 
 
 def _cases(options: argparse.Namespace) -> list[str]:
@@ -225,7 +265,10 @@ def _clips(options: argparse.Namespace) -> list[Path]:
         if not path.exists():
             raise ConfigError(f"--clips: {path} does not exist")
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found += [one for one in inside if one.suffix.lower() in KINDS]
+        recordings = [one for one in inside if one.suffix.lower() in KINDS]
+        if not recordings:
+            raise ConfigError(f"--clips: {path} is, or holds, no recording ({', '.join(KINDS)})")
+        found += recordings
     skipped = options.skip.split(",") if options.skip else []
     return [p for p in found if not any(fnmatch.fnmatch(p.stem, one) for one in skipped)]
 
@@ -245,14 +288,19 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--quick", action="store_true", help=f"short calls; of the cases {', '.join(QUICK)} alone")
     add("--cases", metavar="A,B", help=f"of: {', '.join(CASES)}")
-    add("--pace", type=float, metavar="P", help=f"1 is unhurried; with --quick {QUICK_PACE:g}")
-    add("--clips", nargs="+", type=Path, default=[], metavar="PATH", help="recordings of people "
-        "who sit close, or folders of them")  # fmt: skip
+    add(
+        "--pace",
+        type=number(0.1, 100.0),
+        metavar="P",
+        help=f"1 is unhurried; with --quick {QUICK_PACE:g}",
+    )
+    add("--clips", nargs="+", type=named_path, default=[], metavar="PATH", help="recordings of "
+        "people who sit close, or folders of them")  # fmt: skip
     add("--skip", metavar="A,B", help="clips to leave out, by name; * stands for anything")
     add("--no-demo", action="store_true", help="the clips alone")
     add("--size", type=_size, default=(640, 360), metavar="WxH", help="of the camera (640x360)")
-    add("--scale", type=float, default=2.0, help="output over camera size (2)")
-    add("--seed", type=int, default=0, help="of the camera's noise and of the casting")
+    add("--scale", type=number(0.25, 8.0), default=2.0, help="output over camera size (2)")
+    add("--seed", type=whole(), default=0, help="of the camera's noise and of the casting")
     add("--every", type=int, default=1, choices=range(1, 5), metavar="N", help="the network "
         "runs in every N-th frame, as on the quality ladder of calls (1)")  # fmt: skip
     add("--behind", type=int, choices=range(1, 7), metavar="N", help="it runs beside "
@@ -262,11 +310,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--weights", choices=WEIGHTS, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)")
     add("--network", choices=NETWORKS, default=FULL, help="of these weights (%(default)s)")
-    add("--learn", type=float, metavar="MINUTES", help="measure every call a second time, after so "
-        "many minutes of training on each of its people (extra learn)")  # fmt: skip
-    add("--out", type=Path, metavar="FOLDER", help="writes bench.md, bench.json, bench.png")
-    add("--pictures", type=Path, metavar="FOLDER", help="writes every far face of every frame: "
-        "CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
+    add("--learn", type=number(), metavar="MINUTES", help="measure every call a second time, "
+        "after so many minutes of training on each of its people, who sit close for "
+        f"{SITS_S:.0f} s longer (extra learn)")  # fmt: skip
+    add(
+        "--out", type=output_folder, metavar="FOLDER", help="writes bench.md, bench.json, bench.png"
+    )
+    add("--pictures", type=output_folder, metavar="FOLDER", help="writes every far face of every "
+        "frame: CASE/FACE/WAY/FRAME.png, and their scales: index.json")  # fmt: skip
     add("--videos", choices=("mp4", "webp"), metavar="KIND", help="with --out: before, after and "
         "truth of every call, as mp4 or webp")  # fmt: skip
     return parser

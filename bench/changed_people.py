@@ -32,6 +32,7 @@ from engines.hime.cases import SLOTS
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
 from engines.hime.people import load_people
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.personal.changed_cases import ChangedCases, Look, Shown
 from engines.personal.close_ups import CloseUp, split
@@ -252,11 +253,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=" ".join(__doc__.split("\n\n")[0].split()),
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="PEOPLE", help="a folder or zip of people")
+    add(
+        "--data", type=named_path, required=True, metavar="PEOPLE", help="a folder or zip of people"
+    )
     add("--scale", type=int, choices=tuple(CROP_PX), default=8)
     add("--pairs", type=int, default=1024, metavar="N", help="to learn from, each time (1024)")
     add("--people", default="", metavar="A,B", help="of the folder; all when left out")
-    add("--labels", type=Path, metavar="FILE.csv", help="photos in which eyes or mouth changed")
+    add(
+        "--labels",
+        type=named_path,
+        metavar="FILE.csv",
+        help="photos in which eyes or mouth changed",
+    )
     add("--sheet", type=output_file, metavar="FILE.png", help="far, now, learnt, shipped, personal")
     add("--json", type=output_file, metavar="FILE", help="writes every row")
     args = parser.parse_args(argv)

@@ -31,6 +31,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from engines.errors import reported
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.runtime import EngineError
 from stream.cli.arguments import parse
@@ -167,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     """Try, print. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.corpus", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=named_path)
     parser.add_argument("--slice", type=_slice, default="1/1", help="N/M: the Nth of M parts (1/1)")
     parser.add_argument("--output", choices=("mkv", "mp4", "mov"), default="mkv")
     parser.add_argument("--report", type=output_file, help="a line of JSON for each file")

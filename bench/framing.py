@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bench.motion.motions import FALSE_PX, MOTIONS, SIZE, Cast, Motion, Spot
 from bench.motion.random_motions import wandering
 from bench.motion.recorded_motions import recorded, recordings
+from engines.option_types import named_path
 from engines.output_file import output_file
 from stream.errors import InputError
 from stream.frame import Face, Frame, Image
@@ -279,7 +280,9 @@ def main(argv: list[str] | None = None) -> int:
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--only", default="", help="motions with this in their names")
     p.add_argument("--random", type=int, default=40, help="so many made by chance (40)")
-    p.add_argument("--clips", nargs="+", type=Path, default=[], help="recordings of real heads")
+    p.add_argument(
+        "--clips", nargs="+", type=named_path, default=[], help="recordings of real heads"
+    )
     p.add_argument("--each", action="store_true", help="a row for each motion made by chance, too")
     p.add_argument("--rate", type=int, default=25, help="frames a second (default 25)")
     p.add_argument("--json", type=output_file, help="write the figures here")

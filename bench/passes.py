@@ -27,6 +27,7 @@ from bench.scenes.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
 from bench.scenes.synthetic_people import RATE, Clip, Photo, SyntheticPerson
 from bench.scenes.trajectories import Trajectory, Waypoint
 from engines.errors import reported
+from engines.option_types import named_path, output_folder
 from engines.runtime import RUNTIMES, EngineError
 from stream.cli.arguments import parse
 from stream.errors import CloseupError, ConfigError
@@ -190,11 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--clip", type=Path, help="somebody who sits close; the demo's person when left out")
+    add("--clip", type=named_path, help="somebody who sits close; the demo's person when left out")
     add("--seconds", type=float, default=12.0, help="length of each call (12)")
     add("--size", default="640x360", metavar="WxH", help="of the camera's picture (640x360)")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
-    add("--out", type=Path, help="keep the recordings in this folder")
+    add("--out", type=output_folder, help="keep the recordings in this folder")
     add("--json", action="store_true", help="the figures as JSON on stdout")
     given = parser.parse_args(arguments)
     try:

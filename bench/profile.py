@@ -28,6 +28,7 @@ from bench.synthetic_camera import SyntheticCamera
 from bench.throughput import make_recording
 from engines.errors import reported
 from engines.machine import cores
+from engines.option_types import named_path
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame
@@ -231,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--size", default="1280x720", metavar="WxH", help="of the pictures (default 1280x720)")
     add("--seconds", type=float, default=10.0, help="of pictures, each case (default 10)")
     whole = "a recording, instead of one that is made; all of it, at its size"
-    add("--input", type=Path, metavar="FILE", help=whole)
+    add("--input", type=named_path, metavar="FILE", help=whole)
     add("--scale", type=float, default=1.0, help="of a recording's canvas (default 1)")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--json", action="store_true", help="the result as JSON on stdout")

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from engines.option_types import named_path, whole
 from stream.recordings.resume.fingerprint import sha256_of
 from stream.recordings.resume.work_dir import work_folder
 
@@ -26,18 +27,18 @@ def main(argv: list[str] | None = None) -> int:
     """Command line. Returns 0 when both are the same, 1 when not, 2 when nothing comes out."""
     parser = argparse.ArgumentParser(prog="python -m bench.resume_stress", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--input", type=Path, required=True)
-    parser.add_argument("--times", type=int, default=10, help="how often it is killed (10)")
+    parser.add_argument("--input", type=named_path, required=True)
+    parser.add_argument("--times", type=whole(1), default=10, help="how often it is killed (10)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
     given, more = parser.parse_known_args(argv)
     chance = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
-        whole, cut = (Path(folder) / f"{name}{given.input.suffix}" for name in ("whole", "cut"))
+        uncut, cut = (Path(folder) / f"{name}{given.input.suffix}" for name in ("whole", "cut"))
         started_s = time.monotonic()
-        if status := _run(given.input, whole, more, told=None).wait():
+        if status := _run(given.input, uncut, more, told=None).wait():
             return status
         whole_s = time.monotonic() - started_s
-        print(f"whole: {whole_s:.1f} s, {sha256_of(whole)}", flush=True)
+        print(f"whole: {whole_s:.1f} s, {sha256_of(uncut)}", flush=True)
         for number in range(given.times):
             process = _run(given.input, cut, more)
             try:
@@ -50,14 +51,14 @@ def main(argv: list[str] | None = None) -> int:
             print(f"killed {number + 1}: {kept} segments kept{done}", flush=True)
             if cut.exists():
                 # What there is so far is compared, and the next moments are those of a new run.
-                if sha256_of(cut) != sha256_of(whole):
+                if sha256_of(cut) != sha256_of(uncut):
                     break
                 cut.unlink()
         started_s = time.monotonic()
         if not cut.exists():
             _run(given.input, cut, more).wait()
         print(f"cut: {time.monotonic() - started_s:.1f} s more, {sha256_of(cut)}")
-        same = sha256_of(cut) == sha256_of(whole)
+        same = sha256_of(cut) == sha256_of(uncut)
     print("the same" if same else "DIFFERENT")
     return 0 if same else 1
 

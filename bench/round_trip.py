@@ -28,6 +28,9 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
 from bench.round_trip_client import AWAY, CLOSE, FAR
+from engines.errors import EngineError, reported
+from engines.option_types import number, whole
+from stream.errors import CloseupError
 from stream.media.demo.demo_scene import AWAY_S, DURATION_S, FAR_S, DemoScene, DemoTruth
 from stream.rtc.peer import START_BITS, make_peer, with_start_bits
 from stream.rtc.relay_options import Limits, RelayOptions
@@ -155,9 +158,9 @@ def print_age(trips: Trips) -> None:
     """The last round's round trips over time: whether pictures grow old."""
     line = []
     bins = sorted({int(at // BIN_S) for at, _ in trips})
-    for number in bins if len(bins) <= 12 else bins[:: len(bins) // 12]:
-        part = [one for one in trips if int(one[0] // BIN_S) == number]
-        line.append(f"{BIN_S * number:.0f} s: {percentiles(part)[0]:.0f}")
+    for place in bins if len(bins) <= 12 else bins[:: len(bins) // 12]:
+        part = [one for one in trips if int(one[0] // BIN_S) == place]
+        line.append(f"{BIN_S * place:.0f} s: {percentiles(part)[0]:.0f}")
     print("  enhanced, p50 ms over time   " + "   ".join(line))
 
 
@@ -179,18 +182,18 @@ async def connections(
     Args: clips: by (width, height). given: the command line.
     """
     url, clip = relay.url + "call", clips[SIZES[0]]
-    for number in range(1, given.most + 1):
+    for calls in range(1, given.most + 1):
         seconds = given.seconds + SETTLE_S
         cpu_s, began_s = time.process_time(), time.monotonic()
         all_trips = await asyncio.gather(
-            *(call(url, clip, seconds, given.client_cores) for _ in range(number))
+            *(call(url, clip, seconds, given.client_cores) for _ in range(calls))
         )
         cores = (time.process_time() - cpu_s) / (time.monotonic() - began_s)
         good = [settled(trips) for trips in all_trips]
         worst = min(rate(trips) for trips in good)
         p50, p95 = percentiles([one for trips in good for one in trips])
-        print(f"{number} calls of 640x480: the slowest {worst:4.1f} fps, round trip p50 {p50:.0f} "
-              f"p95 {p95:.0f} ms, relay {100 * cores / number:.0f} % of a core each")  # fmt: skip
+        print(f"{calls} calls of 640x480: the slowest {worst:4.1f} fps, round trip p50 {p50:.0f} "
+              f"p95 {p95:.0f} ms, relay {100 * cores / calls:.0f} % of a core each")  # fmt: skip
         if worst < LEAST_FPS:
             break
     print_work(relay)
@@ -199,7 +202,7 @@ async def connections(
 async def run(given: argparse.Namespace) -> None:
     """Render, start the relay, measure."""
     if given.server_cores:
-        os.sched_setaffinity(0, {int(core) for core in given.server_cores.split(",")})
+        os.sched_setaffinity(0, given.server_cores)
     wanted = SIZES[:1] if given.what == "sessions" else given.size or SIZES
     with tempfile.TemporaryDirectory() as folder:
         clips = {size: Path(folder) / f"{size[0]}.npy" for size in wanted}
@@ -225,8 +228,20 @@ def size_of(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+def cores_of(text: str) -> set[int]:
+    """ "0,1" → {0, 1}.
+
+    Raises: argparse.ArgumentTypeError: this machine has none of them for us.
+    """
+    wanted = {whole()(core) for core in text.split(",")}
+    ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+    if not wanted & ours:
+        raise argparse.ArgumentTypeError(f"no core of {text} is ours")
+    return wanted & ours
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.round_trip",
         description=__doc__,
@@ -234,15 +249,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("what", choices=("trip", "sessions"))
-    add("--seconds", type=float, default=30.0, help="of each measurement, after settling (30)")
-    add("--rounds", type=int, default=2, help="of trip: pass-through and enhanced so often (2)")
+    add(
+        "--seconds",
+        type=number(1.0, 3600.0),
+        default=30.0,
+        help="of each measurement, after settling (30)",
+    )
+    add(
+        "--rounds", type=whole(1), default=2, help="of trip: pass-through and enhanced so often (2)"
+    )
     add("--size", type=size_of, action="append", help="of trip: 640x480 or 1280x720 (both)")
-    add("--most", type=int, default=12, help="of sessions: no more calls than this (12)")
+    add("--most", type=whole(1), default=12, help="of sessions: no more calls than this (12)")
     add("--runtime", default="auto")
-    add("--server-cores", help="such as 0,1 (Linux)")
+    add("--server-cores", type=cores_of, help="such as 0,1 (Linux)")
     add("--client-cores", help="such as 2-7 (Linux, taskset)")
-    asyncio.run(run(parser.parse_args(arguments)))
+    given = parser.parse_args(arguments)
+    try:
+        asyncio.run(run(given))
+    except (CloseupError, EngineError) as error:
+        return reported(error)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,6 +18,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
+from engines.option_types import named_path
 from stream.media.sandbox.sandboxed_source import SandboxedSource
 from stream.media.sources.file_source import FileSource
 
@@ -60,7 +61,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.sandbox_cost", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("recording", type=Path, nargs="?")
+    parser.add_argument("recording", type=named_path, nargs="?")
     parser.add_argument("--make", metavar="WIDTHxHEIGHT", default="1280x720")
     parser.add_argument("--codec", default="libx264")
     parser.add_argument("--pixels", default="yuv420p")

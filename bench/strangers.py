@@ -15,13 +15,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from bench.scenes.corruptions import read
 from engines.errors import reported
+from engines.option_types import named_path, whole
 from stream.errors import CloseupError
 from stream.frame import Exemplar, Frame, Image
 from stream.media.demo.demo_room import draw_room
@@ -147,6 +147,28 @@ def _screen(time_s: float) -> dict[int, Place]:
     return {who: (470.0, 140.0, 0.9 * FAR, 1.0), 0: _away(time_s, 200.0, 260.0)}
 
 
+def _swapped_back(time_s: float) -> dict[int, Place]:
+    """Both leave, and each comes back on the other's side."""
+    out = max(0.0, time_s - HERE_S - 1.8) * 260.0
+    back = max(0.0, time_s - HERE_S - 3.6) * 260.0
+    left, right = _away(time_s, 170.0, 200.0), _away(time_s, 480.0, 440.0)
+    if not back:
+        return {0: (left[0] - out, *left[1:]), 1: (right[0] + out, *right[1:])}
+    return {
+        1: (min(back - 60.0, 200.0), *right[1:]),
+        0: (max(700.0 - back, 440.0), *left[1:]),
+    }
+
+
+def _in_turn(time_s: float) -> dict[int, Place]:
+    """Three are close, one after the other, and come back far away in another order."""
+    number, part_s = divmod(time_s, 2.2)
+    who = (0, 1, 2, 2, 0, 1)[min(int(number), 5)]
+    width = CLOSE if number < 3 else FAR
+    x = 320.0 + 520.0 * (max(0.0, 0.5 - part_s) - max(0.0, part_s - 1.7)) * 2.0
+    return {who: (x, 190.0, width, 1.0)}
+
+
 SCENES: dict[str, tuple[Scene, float]] = {
     "cross, slowly": (_cross(50.0), 9.0),
     "cross": (_cross(110.0), 7.0),
@@ -162,6 +184,8 @@ SCENES: dict[str, tuple[Scene, float]] = {
     "hides behind": (_hides, 7.5),
     "photo on the wall": (_wall, 8.5),
     "face on a screen": (_screen, 7.0),
+    "back on the other's side": (_swapped_back, 9.0),
+    "three in turn": (_in_turn, 13.2),
 }
 """Name, what happens, and for how many seconds."""
 
@@ -249,6 +273,10 @@ def watch(scene: Scene, seconds: float, people: list[Image], seed: int = 0) -> T
     return tally
 
 
+def _people_in(scene: Scene, seconds: float) -> int:
+    return 1 + max(who for index in range(round(seconds * RATE)) for who in scene(index / RATE))
+
+
 def _owner(center: tuple[float, float], width: float, places: dict[int, Place]) -> int | None:
     """Whose face is at a place; None where it cannot be told: nobody's, or half of each."""
     shown = None
@@ -265,16 +293,19 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status: 1 where somebody was given another one's."""
     p = argparse.ArgumentParser(prog="python -m bench.strangers", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--people", type=Path, help="a folder for each person (default: made up)")
+    p.add_argument("--people", type=named_path, help="a folder for each person (default: made up)")
     p.add_argument("--only", default="", help="scenes with this in their names")
-    p.add_argument("--rounds", type=int, default=1, help="with other people and noise each")
+    p.add_argument("--rounds", type=whole(1), default=1, help="with other people and noise each")
     args = p.parse_args(argv)
     scenes = {name: scene for name, scene in SCENES.items() if args.only in name}
     wrong = 0
     try:
-        if not scenes or args.rounds < 1:
-            raise ValueError(f"--rounds 1 or more, --only a part of: {', '.join(SCENES)}")
+        if not scenes:
+            raise ValueError(f"--only a part of: {'; '.join(SCENES)}")
         known = [photos[0] for photos in read(args.people).values()] if args.people else None
+        needed = max(_people_in(*scene) for scene in scenes.values())
+        if known is not None and len(known) < needed:
+            raise ValueError(f"{args.people} must hold {needed} people or more, four photos each")
         print(f"{'scene':<24}{'faces':>8}{'served':>8}{'wrong':>8}{'mixed':>8}")
         for name, (scene, seconds) in scenes.items():
             total = Tally()

@@ -19,6 +19,7 @@ import argparse
 import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TypedDict
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from engines.errors import reported
 from engines.hime import degrade
 from engines.install import install_command
+from engines.option_types import named_path, whole
 from stream.errors import CloseupError, InputError
 from stream.frame import Face, Floats, Image
 from stream.stages.exemplars.dlib_descriptor import Describer, DlibDescriptor
@@ -43,6 +45,8 @@ NOISE = 2.0
 """Standard deviation, grey levels, of far faces."""
 WIDTHS = (0, 64, 40, 28)
 CALL_WIDTHS = (40, 28)
+LEAST_FAR_PX, MOST_FAR_PX = 16, 128
+"""Of far faces; photos show no more of wider ones."""
 DAMAGE_SCALE = 4
 """A headshot is damaged where it is shrunk, by so much."""
 
@@ -72,36 +76,62 @@ class Result(TypedDict):
     """1st, 10th and 50th percentile of those who come back."""
 
 
-def photos(source: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(person, session, file) of each photo, in order.
+class Photo(NamedTuple):
+    """A file of a photo."""
 
-    Raises: InputError: there is no folder of people.
+    person: str
+    session: str
+    name: str
+    data: bytes
+
+
+def photos(source: Path) -> Iterator[Photo]:
+    """Each photo, in order.
+
+    Raises: InputError: there is no folder of people, or a damaged zip.
     """
     if source.is_dir():
         files = sorted(source.glob("*/*.jpg")) + sorted(source.glob("*/*.png"))
         for path in files:
-            yield path.parent.name, path.stem.rpartition("_")[0], path.read_bytes()
+            yield _photo(path, path.read_bytes())
     elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as packed:
-            for name in sorted(packed.namelist()):
-                path = Path(name)
-                if path.suffix in (".jpg", ".png"):
-                    yield path.parent.name, path.stem.rpartition("_")[0], packed.read(name)
+        try:
+            with zipfile.ZipFile(source) as packed:
+                for name in sorted(packed.namelist()):
+                    if Path(name).suffix in (".jpg", ".png"):
+                        yield _photo(Path(name), packed.read(name))
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise InputError(f"{source}: damaged ({error})") from error
     else:
         raise InputError(f"{source} is no folder and no zip file of people")
 
 
+def _photo(path: Path, data: bytes) -> Photo:
+    return Photo(path.parent.name, path.stem.rpartition("_")[0], str(path), data)
+
+
+def _decoded(photo: Photo) -> Image:
+    # OpenCV has an error of its own for no data at all.
+    data = np.frombuffer(photo.data, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if photo.data else None
+    if picture is None:
+        raise InputError(f"{photo.name} is no picture that can be read; remove it")
+    return np.ascontiguousarray(picture[:, :, ::-1], np.uint8)
+
+
 def sessions(sources: list[Path]) -> dict[tuple[str, str], list[Image]]:
-    """Up to twice VIEWS photos of each (person, session), evenly over it."""
-    found: dict[tuple[str, str], list[bytes]] = {}
+    """Up to twice VIEWS photos of each (person, session), evenly over it.
+
+    Raises: InputError: as `photos`, or a photo that cannot be read.
+    """
+    found: dict[tuple[str, str], list[Photo]] = {}
     for source in sources:
-        for person, session, data in photos(source):
-            found.setdefault((person, session), []).append(data)
+        for photo in photos(source):
+            found.setdefault((photo.person, photo.session), []).append(photo)
     chosen: dict[tuple[str, str], list[Image]] = {}
     for key, files in found.items():
         places = np.unique(np.linspace(0, len(files) - 1, min(2 * VIEWS, len(files))).round())
-        pictures = [cv2.imdecode(np.frombuffer(files[int(p)], np.uint8), 1) for p in places]
-        chosen[key] = [np.ascontiguousarray(p[:, :, ::-1]) for p in pictures if p is not None]
+        chosen[key] = [_decoded(files[int(place)]) for place in places]
     return chosen
 
 
@@ -242,8 +272,10 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--people", type=Path, action="append", required=True, metavar="FOLDER|ZIP")
-    add("--width", type=int, action="append", help="px of the far face; 0: close (0, 64, 40, 28)")
+    add("--people", type=named_path, action="append", required=True, metavar="FOLDER|ZIP")
+    add(
+        "--width", type=_width, action="append", help="px of the far face; 0: close (0, 64, 40, 28)"
+    )
     add("--describer", choices=("gradients", "dlib"), default="gradients")
     add("--call", action="store_true", help="as calls know people again; widths 40 and 28 px")
     add("--json", action="store_true", help="the results as JSON on stdout")
@@ -267,6 +299,12 @@ def main(arguments: list[str] | None = None) -> int:
     if given.json:
         print(json.dumps(results))
     return 0
+
+
+def _width(text: str) -> int:
+    if text == "0":
+        return 0
+    return whole(LEAST_FAR_PX, MOST_FAR_PX)(text)
 
 
 def _line(result: Result) -> str:

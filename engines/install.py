@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
@@ -16,11 +19,22 @@ def install_command(extra: str, *, upgrade: bool = False) -> str:
     Args: extra: one of [project.optional-dependencies] in pyproject.toml. upgrade: of what is
           installed, too.
     """
-    pip = "pip install -U" if upgrade else "pip install"
+    pip = f"{_pip()} install -U" if upgrade else f"{_pip()} install"
     if (FOLDER / "pyproject.toml").is_file():
         place = "." if Path.cwd() == FOLDER else str(FOLDER)
         return f'{pip} -e "{place}[{extra}]"'
     return " ".join([pip, *(f'"{package}"' for package in _packages(extra))])
+
+
+def _pip() -> str:
+    """The pip of this environment; where the shell's is another one's, as when `.venv/bin/closeup`
+    is called, by the path of Python."""
+    python, found = Path(sys.executable), shutil.which("pip")
+    if found is not None and Path(found).parent == python.parent:
+        return "pip"
+    here = Path.cwd()
+    within = python.relative_to(here) if python.is_relative_to(here) else python
+    return f"{shlex.quote(str(within))} -m pip"
 
 
 def _packages(extra: str) -> list[str]:

@@ -12,6 +12,7 @@ it is a part.)
 
 from __future__ import annotations
 
+import math
 import time
 from fractions import Fraction
 from typing import Self
@@ -91,7 +92,7 @@ class Enhancer(PictureSettings):
                  time_s: when it was taken, seconds on any clock that goes forward; by default now.
         Returns: RGB uint8 of the same size, or with framing "fixed" `scale` times as large (sides
                  rounded to even numbers); a new array.
-        Raises:  ValueError: the picture is not RGB uint8.
+        Raises:  ValueError: the picture is not RGB uint8, or time_s is not finite.
                  ConfigError: it is too small. ModelError: the detector's models cannot be had.
                  EngineError: the runtime cannot be opened.
                  RuntimeError: it was closed.
@@ -100,8 +101,10 @@ class Enhancer(PictureSettings):
             raise RuntimeError("the enhancer was closed; make a new one")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"a picture must be RGB uint8 (H, W, 3): {image.dtype} {image.shape}")
-        session = self._session_for((image.shape[1], image.shape[0]))
         now_s = time.monotonic() - self._started_s if time_s is None else time_s
+        if not math.isfinite(now_s):
+            raise ValueError(f"time_s must be a finite number of seconds, not {now_s}")
+        session = self._session_for((image.shape[1], image.shape[0]))
         frame = Frame(image, self._frames, round(now_s / CLOCK), CLOCK, time.monotonic_ns())
         self._frames += 1
         frame = session.process(frame)

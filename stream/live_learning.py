@@ -267,13 +267,19 @@ class LiveLearning:
             self._stop()
 
     def _use(self, track_id: int, weights: PersonalWeights, gain: Gain) -> None:
+        def wanted() -> bool:
+            return self._call.person_number(track_id) == self._persons[track_id]
+
+        within_s = ROUND_MINUTES * 60.0 / 8.0
         try:
-            self._personal.put(track_id, weights, ready_within_s=ROUND_MINUTES * 60.0 / 8.0)
+            used = self._personal.put(track_id, weights, ready_within_s=within_s, wanted=wanted)
         except EngineError as error:
             self._call.tell(LearningFailed(str(error)))
             return
         finally:
             weights.wipe()
+        if not used:
+            return  # who was learnt has been forgotten meanwhile; the next look sees to it
         self._used.add(track_id)
         self._call.metrics.set(GAIN, round(gain.psnr, 2))
         self._call.tell(PersonLearnt(track_id, gain.psnr, gain.coherence))

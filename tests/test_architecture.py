@@ -108,6 +108,7 @@ def test_rooms_import_only_what_they_may() -> None:
                 "engines.alignment",
                 "engines.exemplar_transfer",
                 *("engines.errors", "engines.files", "engines.install", "engines.machine"),
+                "engines.allocator",
             ),
             *("engines.personal", "engines.small_network"),
         ),

@@ -205,6 +205,26 @@ def _glasses_on(s: float) -> Case:
     return replace(walk, trajectories=(replace(walk.trajectories[0], glasses_s=3.4 * s),))
 
 
+def after_sitting(case: Case, seconds: float) -> Case:
+    """The same, after everybody has stayed for so long where they are at first."""
+
+    def later(one: Trajectory) -> Trajectory:
+        return replace(
+            one,
+            waypoints=tuple(replace(w, time_s=w.time_s + seconds) for w in one.waypoints),
+            glasses_s=one.glasses_s + seconds if one.glasses_s else one.glasses_s,
+            hand=None if one.hand is None else (one.hand[0] + seconds, one.hand[1] + seconds),
+        )
+
+    return replace(
+        case,
+        trajectories=tuple(map(later, case.trajectories)),
+        duration_s=case.duration_s + seconds,
+        dims_s=case.dims_s + seconds if case.dims_s else 0.0,
+        frozen_s=None if case.frozen_s is None else case.frozen_s + seconds,
+    )
+
+
 CASES: dict[str, Callable[[float], Case]] = {
     "walk": _plain,
     "frozen": _frozen,

@@ -16,8 +16,10 @@ Rng = np.random.Generator
 
 
 def read(folder: Path) -> dict[str, list[Image]]:
-    """Every person's photos. Raises: ValueError: fewer than two people with four photos."""
+    """Every person's photos. Raises: ValueError: no folder; too few people or photos."""
     people: dict[str, list[Image]] = {}
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder of people")
     for home in sorted(path for path in folder.iterdir() if path.is_dir()):
         photos = [cv2.imread(str(path)) for path in sorted(home.iterdir())]
         usable = [np.ascontiguousarray(p[:, :, ::-1], np.uint8) for p in photos if p is not None]

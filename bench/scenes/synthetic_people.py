@@ -24,6 +24,8 @@ AROUND = 3.2
 """So much of a clip is kept around the face, in face widths, where it has so much."""
 LEAST_FACE_PX = 100.0
 """A clip with a smaller face has no exemplars to give and no truth at twice the size."""
+MOST_S = 8.0
+"""So much of a clip is read where no more is needed."""
 FEATHER = 0.03
 """A clip fades into the room over this part of its side."""
 SMOOTH_FRAMES = 2.5
@@ -106,7 +108,7 @@ class Clip:
     Raises: InputError: it cannot be read, or shows no face that is large enough, for long enough.
     """
 
-    def __init__(self, path: Path, detector: FaceDetector, most_s: float = 8.0) -> None:
+    def __init__(self, path: Path, detector: FaceDetector, most_s: float = MOST_S) -> None:
         self.name = path.stem
         self._pictures: list[Image] = []
         boxes: list[Floats] = []
@@ -130,6 +132,8 @@ class Clip:
                     break
         if len(boxes) < RATE:
             raise InputError(f"{path.name} shows no face for a second; leave it out with --skip")
+        self.duration_s = len(boxes) / RATE
+        """Until it turns round."""
         self._boxes = cv2.GaussianBlur(
             np.array(boxes, np.float32), (1, 0), sigmaX=0.1, sigmaY=SMOOTH_FRAMES
         )

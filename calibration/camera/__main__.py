@@ -23,6 +23,7 @@ from calibration.camera.watch import Watch
 from engines.diagram import Image, panel, save
 from engines.errors import reported
 from engines.files import write_whole
+from engines.option_types import named_path
 from stream.camera_profile import CameraProfile, format_table
 from stream.errors import CloseupError, ConfigError, InputError, OutputError
 from stream.media.sinks.file_sink import check_place
@@ -44,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--input", required=True, metavar="WHAT",
                         help="a recording, or a camera as for run_pipeline.py")  # fmt: skip
-    parser.add_argument("--output", type=Path, default=Path("camera.toml"), metavar="FILE",
+    parser.add_argument("--output", type=named_path, default=Path("camera.toml"), metavar="FILE",
                         help="the profile (camera.toml)")  # fmt: skip
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="curves, .png or .jpg")
+    parser.add_argument("--picture", type=named_path, metavar="FILE", help="curves, .png or .jpg")
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S",
                         help=f"how much to watch ({SECONDS:g})")  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import cv2
@@ -28,6 +27,7 @@ from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from engines.aligned_enhancement import enhanced
 from engines.errors import reported
 from engines.hime.people import Person, load_people
+from engines.option_types import named_path
 from engines.runtime import EngineError, Image, Runtime, open_runtime
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import CloseupError
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m calibration.camera.noise_gain", description=__doc__
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--data", type=Path, required=True, help="a folder for each person")
+    parser.add_argument("--data", type=named_path, required=True, help="a folder for each person")
     parser.add_argument("--runtime", default="auto", help="what runs the network (auto)")
     parser.add_argument("--quick", action="store_true", help="one noise instead of all")
     given = parser.parse_args(arguments)

@@ -38,6 +38,7 @@ from engines.hime.licences import OPEN as ALLOWED
 from engines.hime.licences import Permit
 from engines.hime.people import Person
 from engines.machine import cores, processor
+from engines.option_types import named_path, number, output_folder
 from engines.runtime import SCALES, EngineError
 from engines.weights.manifest import (
     HALVES,
@@ -220,18 +221,28 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Command line options."""
     parser = argparse.ArgumentParser(prog="python -m calibration.quantisation", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="people, recordings")
-    parser.add_argument("--held-out", type=Path, nargs="+", default=[], help="people to judge by")
+    parser.add_argument(
+        "--data", type=named_path, nargs="+", required=True, help="people, recordings"
+    )
+    parser.add_argument(
+        "--held-out", type=named_path, nargs="+", default=[], help="people to judge by"
+    )
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=list(SCALES))
     parser.add_argument(
         "--weights", choices=CHOICES, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)"
     )
     parser.add_argument(
-        "--sources", type=Path, help="a CSV: file, repository, licence, author; for open weights"
+        "--sources",
+        type=named_path,
+        help="a CSV: file, repository, licence, author; for open weights",
     )
-    parser.add_argument("--out", type=Path, default=Path("out/int8"), help="folder (out/int8)")
+    parser.add_argument(
+        "--out", type=output_folder, default=Path("out/int8"), help="folder (out/int8)"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer samples, some minutes")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each recording (20)")
+    parser.add_argument(
+        "--seconds", type=number(0.1, 3600.0), default=20.0, help="of each recording (20)"
+    )
     parser.add_argument("--ship", action="store_true", help="into engines/weights, if it pays")
     args = parser.parse_args(argv)
     for path in (*args.data, *args.held_out):

@@ -15,7 +15,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 from calibration.camera.__main__ import PICTURES, write, write_picture
 from calibration.thresholds import limits_of_bank, limits_of_patches, limits_of_tracker
@@ -23,6 +22,7 @@ from calibration.thresholds.evidence import Evidence
 from calibration.thresholds.held_out import read_people
 from calibration.thresholds.thresholds_file import format_tables, merged, read_tables
 from engines.errors import reported
+from engines.option_types import named_path
 from engines.runtime import EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.media.sinks.file_sink import check_place
@@ -65,14 +65,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, action="append", metavar="FOLDER",
+    parser.add_argument("--data", type=named_path, action="append", metavar="FOLDER",
                         help="headshots, a folder for each person; may be repeated")  # fmt: skip
-    parser.add_argument("--clips", type=Path, metavar="FOLDER",
+    parser.add_argument("--clips", type=named_path, metavar="FOLDER",
                         help="recordings, each of another person")  # fmt: skip
     parser.add_argument("--only", nargs="+", choices=ROOMS, default=ROOMS, metavar="WHAT",
                         help=f"some of {', '.join(ROOMS)}")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the limits, as TOML")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="the curves, .png or .jpg")
+    parser.add_argument("--output", type=named_path, metavar="FILE", help="the limits, as TOML")
+    parser.add_argument(
+        "--picture", type=named_path, metavar="FILE", help="the curves, .png or .jpg"
+    )
     parser.add_argument("--overwrite", action="store_true",
                         help="replace files that exist; limits that were not measured this time "
                         "stay in --output")  # fmt: skip
@@ -94,6 +96,10 @@ def check(given: argparse.Namespace) -> None:
     """Whether there is something to measure and a place to write. Raises: CloseupError."""
     if not given.data and given.clips is None:
         raise ConfigError("nothing to measure; give --data, --clips or both")
+    lacking = [room for room in given.only if not (given.clips if room in OF_CLIPS else given.data)]
+    if lacking and given.only is not ROOMS:
+        option = "--clips" if lacking[0] in OF_CLIPS else "--data"
+        raise ConfigError(f"--only {lacking[0]} needs {option}")
     for folder in [*(given.data or ()), *([given.clips] if given.clips else ())]:
         if not folder.exists():
             raise ConfigError(f"{folder} does not exist")

@@ -1,4 +1,4 @@
-"""Limits of what may be shown: consistency check, exemplar gate and resemblance."""
+"""Limits of what may be shown: consistency check and resemblance."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from calibration.thresholds.evidence import Evidence
 from calibration.thresholds.held_out import Halves
 from calibration.thresholds.limits import choose, choose_margin
 from calibration.thresholds.patches import patches
-from calibration.thresholds.rules import FewestMistakes, Gains, Keeping, MostGain, Precise, Scores
+from calibration.thresholds.rules import FewestMistakes, Gains, Keeping, Precise, Scores
 from engines.hime.people import Person
 from engines.runtime import open_runtime
 
-CHECK, GATE = (
-    "stream.stages.enhancement.consistency_check",
-    "stream.stages.enhancement.exemplar_gate",
-)
+CHECK = "stream.stages.enhancement.consistency_check"
 NEVER_USEFUL = 0.995
 """Precision wanted of what is dropped at once."""
 KEPT = 0.95
@@ -24,7 +21,7 @@ COVERED = 0.95
 
 
 def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None:
-    """Consistency check and exemplar gate.
+    """Consistency check.
 
     Args:   evidence: gets the limits. people: to choose on, and held out. runtime: "auto" or its
             name.
@@ -55,24 +52,12 @@ def of_patches(evidence: Evidence, people: Halves[Person], runtime: str) -> None
         Precise(NEVER_USEFUL, lost=1.0),
         "such a patch that does not gain, dropped at once, and one that gains",
     )
-    least = choose(
-        f"{GATE}:LEAST_DETAIL",
-        Gains(on.detail, on.given_db),
-        Gains(out.detail, out.given_db),
-        MostGain(),
-        "exemplars (fitting, out of focus, blank, a stranger's) that gain over none, and others",
-    )
-    differs, detail = (
-        (on.differs_again, out.differs_again),
-        (on.detail_again, out.detail_again),
-    )
+    differs = on.differs_again, out.differs_again
     evidence.add(
         people.source,
         doubt,
         choose_margin(f"{CHECK}:SURE", doubt.name, doubt.chosen.limit, differs, COVERED, -1.0),
         nonsense,
-        least,
-        choose_margin(f"{GATE}:DETAIL_AGAIN", least.name, least.chosen.limit, detail, COVERED, 1.0),
     )
 
 

@@ -1,9 +1,8 @@
-"""Patches: which ones are worth showing, by what check and gate measure of them.
+"""Patches: which ones are worth showing, by what the consistency check measures of them.
 
-Both see no truth in a call; here it is known. The consistency check's patches lie in their place or
-beside it, or show another moment, somebody else or nonsense; the exemplar gate's come from
-exemplars that fit, are out of focus, blank or somebody else's. The label is whether the picture
-comes nearer to the truth.
+It sees no truth in a call; here it is known. Patches lie in their place or beside it, or show
+another moment, somebody else or nonsense. The label is whether the picture comes nearer to the
+truth.
 """
 
 from __future__ import annotations
@@ -14,21 +13,18 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, blurred, psnr, resized
+from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from engines.aligned_enhancement import enhanced
 from engines.hime import degrade
 from engines.hime.people import Person
 from engines.runtime import Image, Runtime
 from stream.stages.compositing.compositor import back_project
 from stream.stages.enhancement.consistency_check import difference
-from stream.stages.enhancement.exemplar_gate import detail
 
 SIDE_PX = 32
 """Of the far headshots."""
 ASIDE_PX, MOVES = 4.0, 8
 """So far, px of the camera, patches are shown beside their place, and so many of each face."""
-BLURS_PX, SOFT = (0.5, 8.0), 3
-"""Exemplars out of focus, px of 256, evenly in the logarithm, and so many sets of each face."""
 NEXT_PX = 1
 """Of the truth: so far a face moves until the next frame, which else is damaged alike."""
 
@@ -41,13 +37,8 @@ class Patches:
     """As the consistency check measures it ..."""
     shown_db: list[float] = field(default_factory=list)
     """... and what showing the patch gains over enlarging the camera's picture, dB."""
-    detail: list[float] = field(default_factory=list)
-    """As the exemplar gate measures it: with exemplars over without ..."""
-    given_db: list[float] = field(default_factory=list)
-    """... and what these exemplars gain over none, dB."""
     differs_again: list[float] = field(default_factory=list)
-    detail_again: list[float] = field(default_factory=list)
-    """How much the two measures of one face differ in the next frame."""
+    """How much the measure of one face differs in the next frame."""
 
 
 def patches(network: Runtime, people: Sequence[Person]) -> Patches:
@@ -79,7 +70,6 @@ class _Face:
         self._others = [resized(one, SCALE * SIDE_PX) for one in stranger.photos[:EXEMPLARS]]
         self._damage = [SEED, number, 1]
         self._crop = self._damaged(self._truth)
-        self._alone = network.enhance(self._crop, None)
 
     def measure(self, found: Patches) -> None:
         """Take everything in."""
@@ -101,21 +91,9 @@ class _Face:
         for nonsense in (255 - own, np.zeros_like(own), noise):
             self._show(found, nonsense, base)
 
-        self._give(found, own)
-        sets = [self._own[:1], self._others, [np.full_like(self._truth, 128)]]
-        low, high = np.log(BLURS_PX)
-        for sigma in np.exp(self._rng.uniform(low, high, SOFT)):
-            sets.append([blurred(float(sigma))(one) for one in self._own])
-        for given in sets:
-            self._give(found, self._with(self._crop, given))
-
         again = self._damaged(np.roll(self._truth, NEXT_PX, 1))
-        patch, alone = self._with(again, self._own), self._network.enhance(again, None)
+        patch = self._with(again, self._own)
         found.differs_again.append(difference(patch, again) - difference(own, self._crop))
-        found.detail_again.append(
-            detail(patch, SCALE) / detail(alone, SCALE)
-            - detail(own, SCALE) / detail(self._alone, SCALE)
-        )
 
     def _damaged(self, truth: Image) -> Image:
         # The same numbers are drawn each time: the same camera in the same light.
@@ -129,7 +107,3 @@ class _Face:
         shown = back_project(patch, self._crop, grain=0.0)
         found.differs.append(difference(patch, self._crop))
         found.shown_db.append(psnr(shown, self._truth) - psnr(base, self._truth))
-
-    def _give(self, found: Patches, patch: Image) -> None:
-        found.detail.append(detail(patch, SCALE) / max(detail(self._alone, SCALE), 1e-3))
-        found.given_db.append(psnr(patch, self._truth) - psnr(self._alone, self._truth))

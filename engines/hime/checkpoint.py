@@ -39,14 +39,16 @@ def load_network(path: Path) -> Hime:
     head = state.get("hr_features.head.weight")
     if head is None:
         raise ValueError(f"{path}: holds no HIME network")
-    if config is None:
-        # s^2 pixels of luma, and the confidence where exemplars come aligned in pixels
-        scale = round(int(head.shape[1]) ** 0.5)
-        in_pixels = head.shape[1] > scale**2
-        config = _sized(scale, state) if in_pixels else Config(scale, alignment="deformable")
-    network = Hime(config)
-    wanted = network.state_dict().keys()
-    network.load_state_dict({name: state[name] for name in wanted})
+    try:
+        if config is None:
+            # s^2 pixels of luma, and the confidence where exemplars come aligned in pixels
+            scale = round(int(head.shape[1]) ** 0.5)
+            in_pixels = head.shape[1] > scale**2
+            config = _sized(scale, state) if in_pixels else Config(scale, alignment="deformable")
+        network = Hime(config)
+        network.load_state_dict({name: state[name] for name in network.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{path}: holds no whole HIME network") from error
     return network.eval()
 
 
@@ -109,10 +111,14 @@ def _from_onnx(path: Path) -> dict[str, Tensor]:
     import onnx
     from onnx import numpy_helper
 
-    return {
-        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        for tensor in onnx.load(path).graph.initializer
-    }
+    try:
+        tensors = onnx.load(path).graph.initializer
+        return {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in tensors}
+    except OSError:
+        raise
+    # protobuf and onnx raise classes of their own for each way in which a file can be wrong
+    except Exception as error:
+        raise ValueError(f"{path}: no ONNX file, or a damaged one") from error
 
 
 def start_from(network: Hime, path: Path) -> list[str]:

@@ -42,6 +42,7 @@ from engines.hime.tables import (
     write_pictures,
     write_sheet,
 )
+from engines.option_types import named_path, whole
 
 TABLE1 = ((4, 32), (4, 64), (8, 16))
 """(scale, side of the input in px): the settings of HIME's table 1."""
@@ -233,7 +234,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.evaluate", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--data", type=Path, required=True, help="a folder for each person")
+    p.add_argument("--data", type=named_path, required=True, help="a folder for each person")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, default=32, help="side of the input, px (default 32)")
     p.add_argument(
@@ -258,7 +259,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--counts", help="numbers of exemplars, as in 0,1,2,3,4,5 (default 0,1,3)")
     p.add_argument(
         "--bank",
-        type=int,
+        type=whole(1),
         default=BANK,
         metavar="N",
         help="close-ups of a person, as far as there are so many, of which those that agree best "
@@ -270,7 +271,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--limit", type=int, help="use about this many headshots")
     p.add_argument(
         "--pictures",
-        type=Path,
+        type=named_path,
         help="write every picture here, as METHOD/NNNN.png: truth, input, bicubic, hime-0, ...",
     )
     add_report_options(p)

@@ -28,6 +28,7 @@ from engines.errors import reported
 from engines.files import replacing
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Features, Hime
+from engines.option_types import named_path, output_folder
 
 OPSET = 19  # 20 spells some modes in a way that TensorRT's parser misreads
 PREFIX = "network."
@@ -181,8 +182,8 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m engines.hime.export", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--weights", type=Path, required=True, help="checkpoint.pt")
-    parser.add_argument("--out", type=Path, required=True, help="folder")
+    parser.add_argument("--weights", type=named_path, required=True, help="checkpoint.pt")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder")
     args = parser.parse_args(argv)
     try:
         network = load_network(args.weights)

@@ -39,6 +39,7 @@ from engines.hime.measures import psnr
 from engines.hime.model import Hime
 from engines.hime.people import Person
 from engines.hime.skin_tone import GROUPS, skin_tone
+from engines.option_types import named_path, whole
 from engines.output_file import output_file
 
 FEW = 8
@@ -276,14 +277,18 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--data", type=Path, action="append", required=True, help="a folder, or zip")
-    p.add_argument("--labels", type=Path, required=True, help="a CSV: person, glasses, ...")
+    p.add_argument(
+        "--data", type=named_path, action="append", required=True, help="a folder, or zip"
+    )
+    p.add_argument("--labels", type=named_path, required=True, help="a CSV: person, glasses, ...")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, help="side of the input, px (default 32 for x4, 16 for x8)")
     p.add_argument(
         "--weights", default=DEFAULT_WEIGHTS, help="as of engines.hime.evaluate (%(default)s)"
     )
-    p.add_argument("--bank", type=int, default=BANK, help="close-ups to choose from (%(default)s)")
+    p.add_argument(
+        "--bank", type=whole(1), default=BANK, help="close-ups to choose from (%(default)s)"
+    )
     p.add_argument("--limit", type=int, help="use about this many headshots of each --data")
     p.add_argument("--json", type=output_file, help="write the figures here; it names nobody")
     args = p.parse_args(argv)

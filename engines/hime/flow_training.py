@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from engines.hime.data import Rng, shrink_bicubic, to_tensor
 from engines.hime.devices import DEFAULT, device_of, mixed_precision
 from engines.hime.people import Person, cut, load_people
 from engines.hime.spynet import SIDE, SpyNet, warp
+from engines.option_types import named_path, whole
 from engines.output_file import output_file
 
 SHIFT, TURN, ZOOM, BEND = 0.06, 0.1, 0.05, 0.03
@@ -136,12 +136,14 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.flow_training", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--data", type=Path, required=True, help="a folder for each person, or a zip")
+    p.add_argument(
+        "--data", type=named_path, required=True, help="a folder for each person, or a zip"
+    )
     p.add_argument("--out", type=output_file, required=True, help="the weights (.pt)")
     p.add_argument("--scale", type=int, choices=(4, 8), default=8)
     p.add_argument("--size", type=int, default=16, help="side of the crops, px (default 16)")
     p.add_argument("--samples", type=int, default=20_000)
-    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--seed", type=whole(), default=1)
     p.add_argument("--device", default=DEFAULT)
     args = p.parse_args(argv)
     try:

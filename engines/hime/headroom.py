@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -27,6 +26,7 @@ from engines.hime.data import load_people
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr
 from engines.hime.model import Hime
+from engines.option_types import named_path
 from engines.weights.manifest import best_weights
 
 POOL = 7
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.headroom", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--data", type=Path, required=True, help="a folder, or zip, of people")
+    p.add_argument("--data", type=named_path, required=True, help="a folder, or zip, of people")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, default=32, help="side of the input, px (default 32)")
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")

@@ -105,8 +105,12 @@ class Permit:
         """
         origins = {}
         with sources.open(newline="", encoding="utf-8") as text:
-            rows = csv.DictReader(text)
-            missing = [name for name in NEEDED if name not in (rows.fieldnames or ())]
+            reader = csv.DictReader(text)
+            try:
+                rows = list(reader)
+            except (UnicodeDecodeError, csv.Error) as error:
+                raise ValueError(f"{sources}: no CSV file in UTF-8 ({error})") from error
+            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
             if missing:
                 raise ValueError(f"{sources}: no column {', '.join(missing)}")
             for row in rows:
@@ -128,7 +132,7 @@ class Permit:
         key = str(PurePosixPath(source.name.removesuffix(".zip"), name))
         found = self.origins.get(key)
         if found is None:
-            raise ValueError(f"{source}: {name} has no licence: the sources file does not name it")
+            raise ValueError(f"{source}: {name} has no licence: no row of {key} in --sources")
         return found
 
     def allows(self, source: Path, name: str) -> bool:

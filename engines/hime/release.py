@@ -29,6 +29,7 @@ from engines.hime.model import Config
 from engines.hime.network_sizes import SHIPPED_SMALL, sized_config
 from engines.hime.state_files import read_state
 from engines.hime.tables import Table, plain
+from engines.option_types import named_path, output_folder
 from engines.weights.manifest import MANIFEST, WEIGHTS, network_name, sha256
 
 CARD = "README.md"
@@ -114,11 +115,16 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m engines.hime.release", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--run", type=Path, required=True, help="folder of a training run")
-    parser.add_argument("--val", type=Path, required=True, help="people who were not trained on")
-    parser.add_argument("--note", type=Path, required=True, help="JSON: data, licences, time")
+    parser.add_argument("--run", type=named_path, required=True, help="folder of a training run")
     parser.add_argument(
-        "--out", type=Path, default=WEIGHTS, help="folder of the files (default: the shipped ones)"
+        "--val", type=named_path, required=True, help="people who were not trained on"
+    )
+    parser.add_argument("--note", type=named_path, required=True, help="JSON: data, licences, time")
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        default=WEIGHTS,
+        help="folder of the files (default: the shipped ones)",
     )
     parser.add_argument(
         "--weights",

@@ -30,6 +30,7 @@ from engines.hime.evaluate import Gains, gains
 from engines.hime.export import export
 from engines.hime.measures import gmacs
 from engines.hime.model import Hime
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.runtime import ON_CPU, SCALES, Image, Runtime, runtime_class
 
@@ -161,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--weights", nargs="+", required=True, help="networks: files, or names of shipped weights")
     add("--scale", type=int, choices=SCALES, default=SCALES[0], help="of shipped weights")
-    add("--val", type=Path, required=True, help="people who were not trained on")
+    add("--val", type=named_path, required=True, help="people who were not trained on")
     add("--runtimes", nargs="+", choices=ON_CPU, default=[ON_CPU[0]], help="(%(default)s)")
     add("--threads", type=int, help="of the runtimes (default: their own choice)")
     add("--turns", type=int, default=20, help="of each network, for each side (%(default)s)")

@@ -28,6 +28,7 @@ from engines.hime.data import Image, cut, shrink_bicubic, to_tensor
 from engines.hime.evaluate import bicubic, outputs
 from engines.hime.measures import psnr, ssim
 from engines.hime.model import Hime
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.weights.manifest import best_weights
 
@@ -125,12 +126,12 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.hime.temporal", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--clip", type=Path, action="append", required=True)
+    p.add_argument("--clip", type=named_path, action="append", required=True)
     p.add_argument("--intervals", type=whole_numbers, default=INTERVALS, help="frames; 1,30,60,120")
     p.add_argument("--scale", type=int, choices=(4, 8), default=4)
     p.add_argument("--size", type=int, default=32, help="side of the input, px (default 32)")
     p.add_argument("--degradation", choices=("clean", "call"), default="clean")
-    p.add_argument("--weights", type=Path, help="a checkpoint or *.enhance.onnx file")
+    p.add_argument("--weights", type=named_path, help="a checkpoint or *.enhance.onnx file")
     p.add_argument("--json", type=output_file, help="write the table here")
     args = p.parse_args(argv)
     try:

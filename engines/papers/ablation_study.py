@@ -35,6 +35,7 @@ from engines.hime.devices import DEFAULT
 from engines.hime.evaluate import scored
 from engines.hime.paper_sizes import LARGE, SMALL
 from engines.hime.tables import Row
+from engines.option_types import named_path, output_folder
 from engines.output_file import output_file
 from engines.papers import networks
 from engines.papers.compare import markdown, pictures
@@ -208,13 +209,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--study", choices=tuple(STUDIES), required=True)
-    p.add_argument("--data", type=Path, action="append", help="a folder for each person")
-    p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
-    p.add_argument("--out", type=Path, required=True, help="gets a run for each variant")
+    p.add_argument("--data", type=named_path, action="append", help="a folder for each person")
+    p.add_argument("--val", type=named_path, required=True, help="people who are in no --data")
+    p.add_argument("--out", type=output_folder, required=True, help="gets a run for each variant")
     p.add_argument("--measure", action="store_true", help="train nothing, measure what is there")
     p.add_argument("--samples", type=int, default=100_000, help="of each training")
     p.add_argument("--batch", type=int, default=16)
-    p.add_argument("--features", type=Path, help="for the perceptual loss, see engines.hime.train")
+    p.add_argument(
+        "--features", type=named_path, help="for the perceptual loss, see engines.hime.train"
+    )
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--made", type=float, default=0.0, help="see engines.papers.train_network")
     p.add_argument("--device", default=DEFAULT)

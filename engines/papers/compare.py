@@ -35,6 +35,7 @@ from engines.hime.identity import Recogniser, missing
 from engines.hime.measures import gmacs
 from engines.hime.model import Hime
 from engines.hime.tables import Row, add_report_options, spread, write_sheet
+from engines.option_types import named_path
 from engines.papers import networks
 from engines.papers.networks import SIDES, Network, Trained
 from engines.weights.manifest import best_weights, network_name, read_manifest
@@ -239,8 +240,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--sizes", action="store_true", help="parameters and GMACs alone, without data")
-    p.add_argument("--data", type=Path, help="a folder for each person")
-    p.add_argument("--runs", type=Path, help="a folder with a run for each network")
+    p.add_argument("--data", type=named_path, help="a folder for each person")
+    p.add_argument("--runs", type=named_path, help="a folder with a run for each network")
     p.add_argument(
         "--weights", action="append", default=[], metavar="NAME=FILE", help="one network's"
     )

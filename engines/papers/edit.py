@@ -19,6 +19,8 @@ from torch import Tensor
 from engines.errors import reported
 from engines.hime.data import shrink_bicubic, to_images, to_tensor
 from engines.hime.people import cut, read_photo
+from engines.option_types import named_path
+from engines.output_file import output_file
 from engines.papers import edited_picture, networks
 from engines.papers.networks import SIDES, Network
 
@@ -62,12 +64,18 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--crop", type=Path, required=True, help="a square headshot; shrunk if large")
     p.add_argument(
-        "--exemplars", type=Path, nargs="+", required=True, help="square headshots, 1 to 5"
+        "--crop", type=named_path, required=True, help="a square headshot; shrunk if large"
     )
-    p.add_argument("--weights", type=Path, required=True, help="a checkpoint of PWAve (or another)")
-    p.add_argument("--out", type=Path, help="default: the crop's name, ending in .edited.png")
+    p.add_argument(
+        "--exemplars", type=named_path, nargs="+", required=True, help="square headshots, 1 to 5"
+    )
+    p.add_argument(
+        "--weights", type=named_path, required=True, help="a checkpoint of PWAve (or another)"
+    )
+    p.add_argument(
+        "--out", type=output_file, help="default: the crop's name, ending in .edited.png"
+    )
     args = p.parse_args(argv)
     out = args.out or args.crop.with_name(args.crop.stem + edited_picture.ENDING)
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,6 +22,7 @@ from engines.errors import reported
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.data import load_people
 from engines.hime.tables import write_sheet
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.papers import networks
 from engines.papers.networks import SIDES
@@ -69,8 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     p = argparse.ArgumentParser(prog="python -m engines.papers.heat_maps", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--data", type=Path, required=True, help="a folder for each person")
-    p.add_argument("--weights", type=Path, required=True, help="a checkpoint of PWAve")
+    p.add_argument("--data", type=named_path, required=True, help="a folder for each person")
+    p.add_argument("--weights", type=named_path, required=True, help="a checkpoint of PWAve")
     p.add_argument("--sheet", type=output_file, required=True, help="where the picture goes (.png)")
     p.add_argument("--limit", type=int, default=6, help="headshots (default 6)")
     args = p.parse_args(argv)

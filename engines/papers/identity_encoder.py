@@ -28,6 +28,7 @@ from engines.hime.data import Rng, to_tensor
 from engines.hime.devices import DEFAULT, device_of, mixed_precision
 from engines.hime.people import Person, cut, load_people
 from engines.hime.state_files import read_state
+from engines.option_types import named_path, whole
 from engines.output_file import output_file
 
 BATCH = 8
@@ -153,10 +154,12 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m engines.papers.identity_encoder", description=__doc__
     )
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--data", type=Path, required=True, help="a folder for each person, or a zip")
+    p.add_argument(
+        "--data", type=named_path, required=True, help="a folder for each person, or a zip"
+    )
     p.add_argument("--out", type=output_file, required=True, help="the weights (.pt)")
     p.add_argument("--samples", type=int, default=20_000, help="pairs of headshots")
-    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--seed", type=whole(), default=1)
     p.add_argument("--device", default=DEFAULT)
     args = p.parse_args(argv)
     try:

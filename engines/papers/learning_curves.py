@@ -18,6 +18,7 @@ import numpy as np
 from engines.diagram import panel, save
 from engines.errors import reported
 from engines.hime import curves
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.papers.compare import RUNS
 
@@ -69,7 +70,9 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--runs", type=Path, required=True, help="a folder with a run for each network")
+    p.add_argument(
+        "--runs", type=named_path, required=True, help="a folder with a run for each network"
+    )
     p.add_argument("--out", type=output_file, required=True, help="the picture")
     args = p.parse_args(argv)
     try:

@@ -34,6 +34,7 @@ from engines.hime.measures import psnr
 from engines.hime.memory import keep_memory
 from engines.hime.options import parse as parse_hime
 from engines.hime.paper_sizes import LARGE, SMALL
+from engines.option_types import named_path, output_folder, whole
 from engines.papers import recipes
 from engines.papers.gwainet import Gwainet
 from engines.papers.identity_encoder import load_encoder
@@ -54,12 +55,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--network", choices=NETWORKS, required=True)
-    p.add_argument("--data", type=Path, action="append", required=True)
-    p.add_argument("--val", type=Path, required=True, help="people who are in no --data")
+    p.add_argument("--data", type=named_path, action="append", required=True)
+    p.add_argument("--val", type=named_path, required=True, help="people who are in no --data")
     p.add_argument(
         "--val-exemplars", type=int, default=3, help="for each headshot of --val (default 3)"
     )
-    p.add_argument("--out", type=Path, required=True, help="the run's folder")
+    p.add_argument("--out", type=output_folder, required=True, help="the run's folder")
     p.add_argument("--samples", type=int, default=100_000)
     p.add_argument("--batch", type=int, default=16, help="samples in a step; a multiple of 4")
     p.add_argument("--scale", type=int, choices=tuple(SIDES), default=8)
@@ -68,16 +69,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--no-critic", action="store_true", help="GWAInet and PWAve without the adversarial loss"
     )
-    p.add_argument("--identity", type=Path, help="Inet for GWAInet's identity loss")
-    p.add_argument("--flow", type=Path, help="SPyNet for HIME-large to start from")
-    p.add_argument("--init", type=Path, help="HIME's weights to start from")
+    p.add_argument("--identity", type=named_path, help="Inet for GWAInet's identity loss")
+    p.add_argument("--flow", type=named_path, help="SPyNet for HIME-large to start from")
+    p.add_argument("--init", type=named_path, help="HIME's weights to start from")
     p.add_argument("--perception", action="store_true", help="HIME_P; needs --init")
     p.add_argument(
         "--features",
-        type=Path,
+        type=named_path,
         help="for HIME_P's perceptual loss, see engines.hime.train; left out without",
     )
-    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--seed", type=whole(), default=1)
     p.add_argument("--save", type=float, default=240, help="seconds between checkpoints")
     p.add_argument("--workers", type=int, default=1)
     p.add_argument(

@@ -22,7 +22,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
-from pathlib import Path
 from statistics import fmean
 
 import cv2
@@ -37,6 +36,7 @@ from engines.hime.cases import Case
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Hime
 from engines.hime.people import Person, load_people
+from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, split
 from engines.personal.gain import Scores
@@ -285,7 +285,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m engines.personal.people_evaluation", description=__doc__.splitlines()[0]
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="PEOPLE", help="a folder or zip of people")
+    add(
+        "--data", type=named_path, required=True, metavar="PEOPLE", help="a folder or zip of people"
+    )
     add("--scale", type=int, choices=tuple(CROP_PX), default=8)
     add("--minutes", type=float, default=3.0, help="of learning, for each person (3)")
     add("--parts", default=",".join(map(str, MARKS)), help="of them, after which is judged")
@@ -293,7 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--close-ups", default="36", metavar="N,...", help="to learn from at most (36)")
     add("--train", default="enhance", help=f"{', '.join(TRAINED)}, or several (enhance)")
     add("--rate", default=f"{RATE:g}", metavar="R,...", help=f"of learning ({RATE:g})")
-    add("--general", type=Path, metavar="PEOPLE", help="others, whose pairs are mixed in")
+    add("--general", type=named_path, metavar="PEOPLE", help="others, whose pairs are mixed in")
     add("--general-share", default="0", metavar="S,...", help="of all pairs, 0 to 1 (0)")
     add("--changed", default=f"{CHANGED:g}", metavar="S,...", help="share of changed pairs, 0 to 1")
     add("--part", default=f"{PART:g}", metavar="P,...", help="of the way to what is learnt, to 1")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.allocator import trim
 from engines.contract import DEFAULT_WEIGHTS, Features, Halves, Image
 from engines.errors import UnavailableError
 from engines.install import install_command
@@ -20,7 +21,11 @@ SLOTS = 3
 """Fewer exemplars run in the network for so many, with validity 0 for the rest: a call that has
 just begun would otherwise stop twice more for a compilation."""
 KEPT = 6
-"""Compiled networks that are kept of each half, the latest used; each takes 20 to 160 MB."""
+"""Compiled networks that are kept of each half, the latest used."""
+RESTS_AFTER = 6
+"""Others of its half have run so often since: then a network rests, and its buffers go back to the
+system, half of the 20 to 110 MB that it takes. Who leans back passes through five sizes within a
+second. Taking one up again takes 3 ms of 60, so faces of many sizes lose next to nothing."""
 ANY = -1
 """Stands for the number of exemplars of an `encode` half, which takes any."""
 
@@ -31,6 +36,9 @@ class _Compiled:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._ran: dict[tuple[int, int], int] = {}
+        """When each ran last, by the count of runs; without those that rest."""
+        self._runs = 0
         self._lock = threading.Lock()
 
     def get(self, side: int, slots: int) -> Any:
@@ -48,10 +56,32 @@ class _Compiled:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
 
+    def run(self, side: int, slots: int) -> None:
+        """Run one that is kept; those that have not run for long rest from now on."""
+        with self._lock:
+            network = self._kept[side, slots]
+            self._runs += 1
+            self._ran[side, slots] = self._runs
+            due = [one for one, ran in self._ran.items() if self._runs - ran >= RESTS_AFTER]
+            for one in due:
+                del self._ran[one]
+            tired = [self._kept[one] for one in due if one in self._kept]
+        for one in tired:
+            one.get_compiled_model().release_memory()
+        if tired:
+            trim()
+        network.infer()
+
+    @property
+    def awake(self) -> set[tuple[int, int]]:
+        """Those that hold buffers: all that have run of late."""
+        return set(self._ran)
+
     def clear(self) -> None:
         """Free all."""
         with self._lock:
             self._kept.clear()
+            self._ran.clear()
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(tuple(self._kept))
@@ -145,11 +175,17 @@ class OpenVinoCpu(CpuRuntime):
         return not missing or self._compiler.failed(bucket) or not self._open
 
     def _encode_half(self, exemplars: Array) -> Features:
-        encoder = self._network(self._encoders, exemplars.shape[2] // self.scale, ANY)
-        encoder.set_tensor("exemplars", self._share(exemplars))
-        encoder.infer()
-        # copies: the request writes its next features into the same memory
-        hr, query = (np.array(encoder.get_output_tensor(k).data) for k in (0, 1))
+        side = exemplars.shape[2] // self.scale
+        encoder = self._network(self._encoders, side, ANY)
+        made: list[Features] = []
+        # One at a time: all together take as long, and three times the memory.
+        for number in range(len(exemplars)):
+            encoder.set_tensor("exemplars", self._share(exemplars[number : number + 1]))
+            self._encoders.run(side, ANY)
+            # copies: the request writes its next features into the same memory
+            hr, query = (np.array(encoder.get_output_tensor(k).data) for k in (0, 1))
+            made.append((hr, query))
+        hr, query = (np.concatenate(parts) for parts in zip(*made, strict=True))
         return hr, query
 
     def _enhance_half(self, crop: Array, features: Features | None) -> Array:
@@ -165,7 +201,7 @@ class OpenVinoCpu(CpuRuntime):
             enhancer.set_tensor("hr", self._share(hr))
             enhancer.set_tensor("query", self._share(query))
             enhancer.set_tensor("validity", self._share(valid))
-        enhancer.infer()
+        self._enhancers.run(side, slots)
         self._last = enhancer
         picture: Array = enhancer.get_output_tensor(0).data
         return picture

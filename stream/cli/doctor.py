@@ -134,7 +134,7 @@ def _runtimes() -> list[Finding]:
         failure = one_line(error)
     reasons = {one.name: one.reason for one in passed_over}
     text = f'"auto" takes {chosen}' if chosen else failure
-    findings = [Finding("runtime", bool(chosen), text, needed=True), *_profile(profile)]
+    findings = [Finding("runtime", bool(chosen), text, needed=True)]
     for name, _ in RUNTIMES:
         if name == chosen:
             findings.append(Finding(f"  {name}", True, "works"))
@@ -142,7 +142,7 @@ def _runtimes() -> list[Finding]:
             findings.append(Finding(f"  {name}", False, one_line(reasons[name])))
         else:
             findings.append(_try_runtime(name))
-    return findings
+    return [*findings, *_profile(profile)]
 
 
 def _profile(state: ProfileState | None) -> list[Finding]:

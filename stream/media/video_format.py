@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stream.image.resample import Rect, Size
 from stream.media.chroma import PLACES, UNSPECIFIED, is_halved, place_of
 from stream.media.colour import Colour, colour_of
-from stream.media.pyav import exact
+from stream.media.pyav import exact, side_data
 from stream.media.tracks import is_dolby_vision
 from stream.media.transparency import is_transparent
 
@@ -215,17 +215,16 @@ def _light(sides: Mapping[str, bytes]) -> Light | None:
 
 def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
     """What lies beside a decoded picture and belongs to its format, by FFmpeg's name."""
-    found = {}
+    found, sides = {}, side_data(frame)
     for name in SIDE_DATA:
-        data = frame.side_data.get(name)
+        data = sides.get(name)
         if isinstance(data, SideData):
             found[name] = bytes(data)
     for name in UNKEPT.keys() - found.keys():
-        data = frame.side_data.get(name)
+        data = sides.get(name)
         if isinstance(data, SideData):
             # That it is there is all that is asked of it.
             found[name] = b""
-    sides: Any = frame.side_data
     if any(sides[number].type.value == VIEW_ID for number in range(len(sides))):
         found["VIEW_ID"] = b""
     return found

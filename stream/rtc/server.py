@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from engines.allocator import use_few_arenas
 from stream.errors import ConfigError, InputError
 from stream.rtc.access_control import AccessControl, Handler
 from stream.rtc.client_connections import (
@@ -27,7 +28,7 @@ from stream.rtc.peer import media_settings
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.whip import Whip
 from stream.shared_runtime import SharedRuntime
-from stream.telemetry.process_memory import keep_for_good, use_few_arenas
+from stream.telemetry.process_memory import keep_for_good
 from stream.telemetry.prometheus import CONTENT_TYPE_LATEST, Exposition
 
 INDEX = "index.html"

@@ -245,6 +245,7 @@ def test_a_call_through_the_real_stages(
         return PeopleLearning(minutes, scale, Progress)
 
     monkeypatch.setattr("bench.__main__.learn", nothing_learnt)
+    monkeypatch.setattr("bench.__main__.SITS_S", 0.4)
     argv = ["--quick", "--cases", "walk", "--pace", "0.25", "--no-identity", "--videos", "webp"]
     argv += ["--learn", "1.5", "--pictures", str(tmp_path / "pictures")]
     assert main([*argv, "--stages", "--out", str(tmp_path)]) == 0
@@ -252,6 +253,7 @@ def test_a_call_through_the_real_stages(
     walk, learned = result["cases"]
     assert walk["name"] == "walk demo"
     assert learned == {**walk, "name": "walk demo learned"}, "nothing was learnt"
+    assert result["learnt"] == {"walk demo": []}
     assert result["all learned"]["psnr"] == result["all"]["psnr"]
     ways = {path.name for path in (tmp_path / "pictures" / "walk-demo" / "0").iterdir()}
     assert ways == {"bicubic", "alone", "closeup", "learned", "truth"}
@@ -261,6 +263,7 @@ def test_a_call_through_the_real_stages(
     assert walk["psnr"]["closeup"] > walk["psnr"]["bicubic"] + 0.5
     assert walk["worse"] == 0.0
     printed = capsys.readouterr().out
+    assert "learnt, walk demo: nobody was learnt: that takes 6 close-ups" in printed
     assert (tmp_path / "bench.md").read_text().strip() in printed
     rows = [line.split(" | ") for line in printed.split("| after |")[1].splitlines()[2:]]
     assert [row[0].removeprefix("| ") for row in rows] == list(STAGES)
@@ -280,6 +283,8 @@ def test_a_call_through_the_real_stages(
         (["--cases", "wlak"], "there is no case wlak"),
         (["--clips", "nowhere.mp4"], "nowhere.mp4 does not exist"),
         (["--no-demo"], "--no-demo leaves nobody"),
+        (["--no-demo", "--clips", __file__], "no recording"),
+        (["--videos", "mp4"], "--videos needs --out"),
         (["--learn", "0"], "--learn takes minutes"),
     ],
 )

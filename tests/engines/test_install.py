@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,32 @@ ASKED = [
     'tensorrt>=10; extra == "tensorrt"',
     'tensorrt_rtx>=1; extra == "tensorrt-rtx"',
 ]
+
+
+@pytest.fixture(autouse=True)
+def own_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an environment that is activated."""
+    found = str(Path(sys.executable).parent / "pip")
+    monkeypatch.setattr("shutil.which", lambda name: found)
+
+
+@pytest.mark.parametrize("found", [None, "/usr/bin/pip"])
+def test_without_activating_the_environment_its_own_pip_is_named(
+    found: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`pip` alone would install into the system's Python, or is refused there."""
+    monkeypatch.setattr("shutil.which", lambda name: found)
+    python = tmp_path / "my calls" / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.chdir(tmp_path / "my calls")
+    monkeypatch.setattr(install, "FOLDER", tmp_path / "my calls")
+    (tmp_path / "my calls" / "pyproject.toml").touch()
+    assert install_command("learn") == '.venv/bin/python -m pip install -e ".[learn]"'
+    monkeypatch.chdir(tmp_path)
+    assert install_command("learn", upgrade=True).startswith(
+        "'my calls/.venv/bin/python' -m pip install -U -e "
+    )
 
 
 def test_from_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -96,6 +97,9 @@ def test_what_is_refused(camera: OneFace) -> None:
             enhancer(hopper().astype(np.float32))
         with pytest.raises(ConfigError, match="too small"):
             enhancer(np.zeros((8, 8, 3), np.uint8))
+        for time_s in (math.nan, math.inf):
+            with pytest.raises(ValueError, match="finite number of seconds"):
+                enhancer(backdrop((320, 240)), time_s=time_s)
     with pytest.raises(RuntimeError, match="closed"):
         enhancer(backdrop((320, 240)))
 

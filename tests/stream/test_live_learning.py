@@ -207,6 +207,24 @@ def test_somebody_else_in_the_same_place_does_not_get_what_was_learnt(desk: Desk
     assert desk.personal.get(1, 4) is not None
 
 
+def test_what_was_learnt_of_somebody_who_is_forgotten_while_it_is_opened_is_not_used() -> None:
+    desk = Desk()
+
+    def opens(weights: PersonalWeights) -> BicubicRuntime:
+        desk.call.others += 1  # the key f, and the face is close again
+        return BicubicRuntime(weights.scale)
+
+    desk.personal = desk.learning._personal = PersonalRuntimes(opens)
+    desk.call.people = {1: LEAST_CLOSE_UPS}
+    desk.look()
+    desk.processes[0].next = better()
+    desk.look()
+    assert desk.personal.get(1, 4) is None
+    assert desk.call.events == []
+    desk.look()
+    assert desk.processes[0].done == ["close"]
+
+
 def test_what_fails_is_said_once_and_the_call_goes_on(desk: Desk) -> None:
     desk.look()
     desk.processes[0].error = "out of memory"

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
-from stream.media.pyav import exact
+from stream.media.pyav import exact, side_data
 from stream.media.time_jumps import TimeJumps
 
 UPRIGHT = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -76,7 +76,7 @@ class PictureChanges:
         if self._first is None and self._begin is not None and frame.pts is not None:
             clock = exact(stream.time_base) or Fraction(0)
             self._missing_s = float(max(0, frame.pts - self._begin) * clock)
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix = side_data(frame).get("DISPLAYMATRIX")
         kind: dict[str, object] = {
             "size": (frame.width, frame.height),
             "pixels": frame.format.name,

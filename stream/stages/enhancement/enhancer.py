@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -27,7 +27,6 @@ from stream.stages.enhancement.crop_selector import (
     CropSelector,
 )
 from stream.stages.enhancement.detail_carrier import DetailCarrier
-from stream.stages.enhancement.exemplar_gate import Verdict
 from stream.stages.enhancement.face_network import FaceNetwork
 from stream.stages.enhancement.network_timing import seconds_a_face
 from stream.stages.enhancement.runtime_set import PersonalRuntimes, RuntimeSet
@@ -49,6 +48,8 @@ class _Track:
     last_s: float
     network: FaceNetwork = field(repr=False)
     weight: float = 0.0
+    informed: float = 0.0
+    """How much of what is made with exemplars to show, 0..1."""
     center: tuple[float, float] = (0.0, 0.0)
     """Of the face when it was last seen."""
     wanted: bool = False
@@ -81,7 +82,6 @@ class Enhancer(Stage):
     """
 
     name = "enhancer"
-    face_state = Verdict
 
     def __init__(
         self,
@@ -155,16 +155,9 @@ class Enhancer(Stage):
         self._forgetting.set()
 
     def save(self) -> dict[int, FaceState]:
-        """What was concluded from the network's results about the exemplars of each face."""
+        """Nothing but pictures would have to be: they are let go of."""
         self._forget_patches()
-        return {track_id: track.network.verdict for track_id, track in self._tracks.items()}
-
-    def restore(self, faces: Mapping[int, FaceState]) -> None:
-        """See `Stage.restore`."""
-        for track_id, track in self._tracks.items():
-            verdict = faces.get(track_id)
-            if isinstance(verdict, Verdict):
-                track.network.verdict = verdict
+        return {}
 
     def close(self) -> None:
         """Forget all faces and close the runtimes."""
@@ -192,9 +185,8 @@ class Enhancer(Stage):
         for face in frame.faces:
             if face.track_id not in self._tracks:
                 network = FaceNetwork(self._runtimes, self._count_encode)
-                self._tracks[face.track_id] = _Track(
-                    now_s, network, self._weight_there(face, frame)
-                )
+                shown = self._shown_there(face, frame)
+                self._tracks[face.track_id] = _Track(now_s, network, *shown)
             track = self._tracks[face.track_id]
             track.wanted = self._gains(face, view, track.wanted)
             track.last_s, track.center = now_s, face.center
@@ -211,6 +203,7 @@ class Enhancer(Stage):
             target = 1.0 if size and track.wanted else 0.0
             over_s = APPEAR_S if target > track.weight else FADE_S
             track.weight = _towards(track.weight, target, step_s / over_s)
+            track.informed = self._informed(face, track, step_s)
             if not size or track.weight <= 0.0:
                 size = None
             elif not drawn:
@@ -219,7 +212,7 @@ class Enhancer(Stage):
                 size = None
             if size is None:
                 track.forget_patches()
-            patch = self._patch(frame, face, size, step_s) if size else None
+            patch = self._patch(frame, face, size) if size else None
             faces.append(replace(face, patch=patch))
         self._fade_absent(frame.faces, now_s, step_s)
         return replace(frame, faces=tuple(faces))
@@ -270,14 +263,22 @@ class Enhancer(Stage):
         fitting = [b for b in allowed if pixels(b) <= self._quality.pixels]
         return fitting[-1] if fitting else allowed[0]
 
-    def _weight_there(self, face: Face, frame: Frame) -> float:
-        """Of the patch that another track has shown at this place until now: a face that is tracked
-        anew, or known again, must not blink."""
+    def _shown_there(self, face: Face, frame: Frame) -> tuple[float, float]:
+        """Weight and share of exemplars of the patch that another track has shown at this place
+        until now: a face that is tracked anew, or known again, must not blink."""
         present = {one.track_id for one in frame.faces}
         gone = [track for one, track in self._tracks.items() if one not in present]
         reach = face.width_px / 2.0
-        near = [track.weight for track in gone if math.dist(track.center, face.center) < reach]
-        return max(near, default=0.0)
+        near = [(t.weight, t.informed) for t in gone if math.dist(t.center, face.center) < reach]
+        return max(near, default=(0.0, 0.0))
+
+    @staticmethod
+    def _informed(face: Face, track: _Track, step_s: float) -> float:
+        """Exemplars that come while a patch is shown fade in; at once they would be a jump."""
+        if not face.exemplars:
+            return 0.0
+        shown = track.weight > step_s / APPEAR_S
+        return _towards(track.informed, 1.0, step_s / FADE_S if shown else 1.0)
 
     def _fade_absent(self, faces: tuple[Face, ...], now_s: float, step_s: float) -> None:
         present = {face.track_id for face in faces}
@@ -305,14 +306,14 @@ class Enhancer(Stage):
         others = selector.instead(side, scale, bucket, largest_px)
         return next(((scale, other) for other in others if ready(other)), None)
 
-    def _patch(self, frame: Frame, face: Face, size: tuple[int, int], step_s: float) -> Patch:
+    def _patch(self, frame: Frame, face: Face, size: tuple[int, int]) -> Patch:
         track = self._tracks[face.track_id]
         track.selector.put(face, *size)
         crop = track.selector.cut(frame.image)
         make = partial(
             track.network.enhance,
-            *(crop, face, frame.time_s, step_s),
-            shown=track.weight > step_s / APPEAR_S,
+            *(crop, face, frame.time_s),
+            share=track.informed,
             detail=self.detail,
             every_s=self._quality.align_every_s,
             per_cell=self._quality.align_per_cell,

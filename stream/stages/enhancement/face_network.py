@@ -1,4 +1,4 @@
-"""FaceNetwork: the network for one face, with the exemplars as far as they pay."""
+"""FaceNetwork: the network for one face, with its exemplars aligned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from engines.runtime import Features, Runtime
 from stream.frame import Face, Image
 from stream.stages.enhancement.crop_selector import Crop
 from stream.stages.enhancement.exemplar_alignment import ExemplarAlignment
-from stream.stages.enhancement.exemplar_gate import ExemplarGate, Verdict
 from stream.stages.enhancement.runtime_set import RuntimeSet
 
 
@@ -30,16 +29,6 @@ class FaceNetwork:
         """Of which alignment the features are, and by which runtime."""
         self._features: Features | None = None
         self._alignment = ExemplarAlignment()
-        self._gate = ExemplarGate()
-
-    @property
-    def verdict(self) -> Verdict:
-        """What was concluded about the exemplars; may be set."""
-        return self._gate.verdict
-
-    @verdict.setter
-    def verdict(self, verdict: Verdict) -> None:
-        self._gate = ExemplarGate(verdict)
 
     def forget(self) -> None:
         """The next crop takes nothing over from the last ones."""
@@ -54,51 +43,33 @@ class FaceNetwork:
         crop: Crop,
         face: Face,
         now_s: float,
-        step_s: float,
         *,
-        shown: bool,
+        share: float,
         detail: float,
         every_s: float,
         per_cell: float = SEARCH_PER_CELL,
     ) -> Image:
-        """Run the network, with the exemplars as far as they pay; both ways to find that out.
+        """Run the network, with the exemplars where there are some.
 
-        Args:    now_s: of the frame. step_s: since the one before. shown: whether patches of the
-                 face were shown before. detail: see `Enhancer`. every_s: while the crop stays in
-                 its place, exemplars are not aligned and encoded more often. per_cell: see
-                 `engines.alignment.search_side`.
+        Args:    now_s: of the frame. share: how much of the result with exemplars to show, 0..1;
+                 below 1 the network runs without them, too. detail: see `Enhancer`. every_s: while
+                 the crop stays in its place, exemplars are not aligned and encoded more often.
+                 per_cell: see `engines.alignment.search_side`.
         Returns: RGB uint8 (s b, s b, 3).
         """
         side = crop.image.shape[0]
         shipped = self._runtimes.chosen(crop.scale, side)
         if not face.exemplars:
             self._encoded = self._features = None
-            self._gate = ExemplarGate()
             return shipped.enhance(crop.image, None)
         runtime = self._runtimes.of(face.track_id, crop.scale, side)
-        gate = self._gate
-        gate.meet(face.exemplars_version, face.headshot_side_px)
-        with_them = without = None
-
-        def informed() -> Image:
-            features = self._features_for(runtime, crop, face, now_s, every_s, per_cell)
-            return runtime.enhance(crop.image, features)
-
-        if gate.is_due(now_s):
-            with_them, without = informed(), shipped.enhance(crop.image, None)
-            gate.compare(with_them, without, runtime.scale, now_s)
-        share = gate.fade(step_s, shown=shown)
-        if share > 0.0 and with_them is None:
-            with_them = informed()
-        if share < 1.0 and without is None:
-            without = shipped.enhance(crop.image, None)
-        if with_them is None or share <= 0.0:
-            assert without is not None
-            return without
+        features = self._features_for(runtime, crop, face, now_s, every_s, per_cell)
+        with_them = runtime.enhance(crop.image, features)
         self._alignment.remember(with_them)
         with_them = finished(with_them, runtime.scale, self._alignment.pictures, detail)
-        if without is None or share >= 1.0:
+        if share >= 1.0:
             return with_them
+        without = shipped.enhance(crop.image, None)
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
     def _features_for(

@@ -15,6 +15,8 @@ from engines.runtime import Runtime
 KNOWN = -1
 """In the place of a track_id: somebody who is known before the call, until a face is theirs."""
 POLL_S = 0.05
+MOST_ASKED = 64
+"""Of so many faces and scales the size of crop is remembered."""
 
 
 class PersonalRuntimes:
@@ -41,13 +43,20 @@ class PersonalRuntimes:
         return bool(self._runtimes)
 
     def put(
-        self, track_id: int, weights: PersonalWeights, *, ready_within_s: float | None = None
-    ) -> None:
+        self,
+        track_id: int,
+        weights: PersonalWeights,
+        *,
+        ready_within_s: float | None = None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> bool:
         """Use these for a person from the next frame on; takes the time of opening, here.
 
-        Args:   ready_within_s: wait so long until crops of the size that was asked for last are
-                answered without a stop, as a call wants it; None: they may take their time.
-        Raises: EngineError: they cannot be opened; what there was stays.
+        Args:    ready_within_s: wait so long until crops of the size that was asked for last are
+                 answered without a stop, as a call wants it; None: they may take their time.
+                 wanted: whether it is still that person; asked until they are used.
+        Returns: whether they are used.
+        Raises:  EngineError: they cannot be opened; what there was stays.
         """
         runtime = self._opens(weights)
         runtime.__enter__()
@@ -55,23 +64,31 @@ class PersonalRuntimes:
         if ready_within_s is not None:
             end_s = time.monotonic() + ready_within_s
             while (bucket := self._asked.get(key)) is not None and time.monotonic() < end_s:
-                if self._closed or runtime.at_once(bucket, soon=True):
+                if self._closed or not wanted() or runtime.at_once(bucket, soon=True):
                     break
                 time.sleep(POLL_S)
+        # Not while locked: who is asked may be telling this object something.
+        used = wanted()
         with self._lock:
-            closed = self._closed
-            if not closed:
+            used = used and not self._closed
+            if used:
                 if key in self._runtimes:
                     self._replaced.append(self._runtimes[key])
                 self._runtimes[key] = runtime
-        if closed:  # the call ended meanwhile: nobody else would free it
+        if not used:  # nobody else would free it
             runtime.__exit__(None, None, None)
+        elif not wanted():
+            self.remove(track_id)
+            used = False
+        return used
 
     def ask(self, track_id: int, scale: int, bucket: int) -> None:
         """Note which size of crop a person has now.
 
         Args: scale: 4 or 8. bucket: side of the crop, px.
         """
+        if len(self._asked) >= MOST_ASKED and (track_id, scale) not in self._asked:
+            del self._asked[next(iter(self._asked))]
         self._asked[track_id, scale] = bucket
 
     def get(self, track_id: int, scale: int, *, used: bool = True) -> Runtime | None:

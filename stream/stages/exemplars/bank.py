@@ -7,10 +7,9 @@ overwritten with zeros when a person has been gone for a minute, at `forget` and
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import EXEMPLARS_PER_FACE, Exemplar, Face, Frame, Image
@@ -21,6 +20,7 @@ from stream.stages.exemplars import quality
 from stream.stages.exemplars.exemplar_set import CAPACITY, Exemplars, erase
 from stream.stages.exemplars.face_similarity import UNLIKE, resemblance
 from stream.stages.exemplars.known_face import KnownFace
+from stream.stages.exemplars.person import Person
 from stream.stages.exemplars.returning_people import ReturningPeople
 
 SMALL_SIDE_PX = 180
@@ -38,8 +38,8 @@ REPICK_S = 1.0
 GONE_S = 60.0
 """The exemplars of somebody who was not seen for so long are wiped."""
 MAX_PEOPLE = 16
-"""Of more people than this, or than the quality level follows, those not seen for longest are
-wiped."""
+"""Of more people than this, or than the quality level follows, those are wiped who only passed by,
+then those not seen for longest."""
 # What makes an exemplar usable; chosen by `python -m calibration.thresholds`, figures in
 # calibration/thresholds/thresholds.toml. Nearly frontal: what is turned further brings little.
 # Sharp: blur of 1 px of 256 costs an exemplar 30 % of its sharpness, a twelfth of its worth. Lit:
@@ -58,27 +58,6 @@ NEAR_LARGEST = 0.8
 COMPARE_S = 0.4
 """So often a face is compared with its exemplars (0.7 ms). One that is unlike them twice, as nobody
 is who sneezes, does without them until it is like them again."""
-STRANGER_S = 5.0
-"""A close face that does not resemble them for so long is somebody else's: they are wiped."""
-
-
-@dataclass
-class _Person:
-    exemplars: Exemplars
-    number: int
-    picked: tuple[Exemplar, ...] = ()
-    version: int = 0
-    picked_s: float = -math.inf
-    seen_s: float = -math.inf
-    admitted_s: float = -math.inf
-    looked_s: float = -math.inf
-    largest_px: float = 0.0
-    is_small: bool = False
-    compared_s: float = -math.inf
-    doubted: bool = False
-    """Whether the face was unlike its exemplars when it was last compared."""
-    like_s: float = -math.inf
-    """When a close face last resembled them."""
 
 
 class Bank(Stage):
@@ -112,10 +91,10 @@ class Bank(Stage):
         self._most_people = MAX_PEOPLE
         self.harvested = 0
         """How many exemplars were taken in so far."""
-        self._people: dict[int, _Person] = {}
+        self._people: dict[int, Person] = {}
         self._numbers = itertools.count(1)
         self._version = 0
-        self._returning = ReturningPeople(self._join) if rolling else None
+        self._returning = ReturningPeople(self._join, self._part) if rolling else None
         # `forget` is a user's wish and may come from another thread.
         self._lock = threading.Lock()
 
@@ -124,7 +103,8 @@ class Bank(Stage):
         with self._lock:
             if self._returning is not None and not self._complete:
                 kept = {one for one, person in self._people.items() if len(person.exemplars)}
-                frame = replace(frame, faces=self._returning.named(frame, kept))
+                unlike = {one for one, person in self._people.items() if person.doubted}
+                frame = replace(frame, faces=self._returning.named(frame, kept, unlike))
             faces = tuple(self._serve(face, frame) for face in frame.faces)
             if not self._complete:
                 self._let_go(frame.time_s)
@@ -168,7 +148,8 @@ class Bank(Stage):
         with self._lock:
             self._complete = True
             self._people = {
-                one: _Person(exemplars, next(self._numbers)) for one, exemplars in people.items()
+                one: Person(exemplars, next(self._numbers), 0.0)
+                for one, exemplars in people.items()
             }
 
     def forget(self) -> None:
@@ -197,7 +178,7 @@ class Bank(Stage):
     def _serve(self, face: Face, frame: Frame) -> Face:
         person = self._people.get(face.track_id)
         if person is None:
-            person = _Person(self._nothing(), next(self._numbers))
+            person = Person(self._nothing(), next(self._numbers), frame.time_s)
             self._people[face.track_id] = person
         person.seen_s = frame.time_s
         if self._known is not None and self._known.meets(face, frame):
@@ -211,7 +192,7 @@ class Bank(Stage):
         self._pick(person, face, frame.image, frame.time_s)
         return replace(face, exemplars=person.picked, exemplars_version=person.version)
 
-    def _harvest(self, person: _Person, face: Face, frame: Frame) -> None:
+    def _harvest(self, person: Person, face: Face, frame: Frame) -> None:
         """Take the headshot in where it is a good exemplar; the cheap questions first."""
         if not self._is_close(person, face.headshot_side_px):
             return
@@ -243,7 +224,7 @@ class Bank(Stage):
             self.harvested += 1
             self._on_admitted(face.track_id)
 
-    def _is_close(self, person: _Person, side_px: float) -> bool:
+    def _is_close(self, person: Person, side_px: float) -> bool:
         near_px = self._camera.near_px
         if side_px >= near_px:
             return True
@@ -252,30 +233,35 @@ class Bank(Stage):
         enough = max(self._camera.least_px, NEAR_LARGEST * person.largest_px)
         return close < EXEMPLARS_PER_FACE and side_px >= enough
 
-    def _is_same(self, person: _Person, face: Face, exemplar: Image, time_s: float) -> bool:
+    def _is_same(self, person: Person, face: Face, exemplar: Image, time_s: float) -> bool:
         """Whether an exemplar is of the person whose others are kept; they are wiped if, for long,
         none is: then somebody else has taken the place."""
         kept = person.exemplars.all()
-        if not kept or self._resembles(exemplar, kept, face):
-            person.like_s = time_s
-            return True
-        if 0.0 <= time_s - person.like_s < STRANGER_S:
-            return False
+        like = not kept or self._resembles(exemplar, kept, face)
+        if not person.is_stranger(like, time_s):
+            return like
+        self._start_over(person)
+        if self._known is not None:
+            self._known.forget(face.track_id)
+        if self._returning is not None:
+            self._returning.start_over(face.track_id)
+        return True
+
+    def _start_over(self, person: Person) -> None:
+        """What is kept is not this person's, or not theirs alone."""
         self._set_picked(person, ())
         person.exemplars.wipe()
         person.number = next(self._numbers)
-        self._forget_looks(face.track_id)
-        person.like_s = time_s
-        return True
+        person.look_anew()
+        person.unlike_since_s = None
 
-    def _pick(self, person: _Person, face: Face, image: Image, time_s: float) -> None:
+    def _pick(self, person: Person, face: Face, image: Image, time_s: float) -> None:
         side = face.headshot_side_px
         limit = SMALL_SIDE_PX * (SMALL_HYSTERESIS if person.is_small else 1.0)
         person.is_small = side <= limit
         if not person.is_small:
             self._set_picked(person, ())
-            person.picked_s = person.compared_s = -math.inf
-            person.doubted = False
+            person.look_anew()
             return
         if not len(person.exemplars):
             return
@@ -291,7 +277,7 @@ class Bank(Stage):
         chosen = person.exemplars.choose((head.yaw, head.pitch), side, person.picked)
         self._set_picked(person, chosen)
 
-    def _is_doubted(self, person: _Person, face: Face, image: Image, time_s: float) -> bool:
+    def _is_doubted(self, person: Person, face: Face, image: Image, time_s: float) -> bool:
         """Whether to do without the exemplars because the face may be somebody else's."""
         # A track without a detection may have gone: nothing to compare.
         if face.score > 0.0 and abs(time_s - person.compared_s) >= COMPARE_S:
@@ -302,7 +288,7 @@ class Bank(Stage):
             return person.doubted and (was or not person.picked)
         return person.doubted and not person.picked
 
-    def _set_picked(self, person: _Person, chosen: tuple[Exemplar, ...]) -> None:
+    def _set_picked(self, person: Person, chosen: tuple[Exemplar, ...]) -> None:
         if {id(one) for one in chosen} == {id(one) for one in person.picked}:
             return
         # Counted over all people, so that a version alone tells what was picked.
@@ -310,9 +296,9 @@ class Bank(Stage):
         person.picked, person.version = chosen, self._version
 
     def _let_go(self, time_s: float) -> None:
-        longest_gone = sorted(self._people, key=lambda one: self._people[one].seen_s)
-        surplus = max(0, len(longest_gone) - self._most_people)
-        for position, track_id in enumerate(longest_gone):
+        least_first = sorted(self._people, key=lambda one: self._people[one].worth(time_s))
+        surplus = max(0, len(least_first) - self._most_people)
+        for position, track_id in enumerate(least_first):
             person = self._people[track_id]
             # Either way: a source that starts again begins at zero.
             if position < surplus or abs(time_s - person.seen_s) > GONE_S:
@@ -330,11 +316,23 @@ class Bank(Stage):
         """A face that counted as new is that of somebody who had left."""
         person, before = self._people.pop(between, None), self._people[first]
         self._set_picked(before, ())
-        before.picked_s, before.compared_s, before.doubted = -math.inf, -math.inf, False
+        before.look_anew()
+        before.unlike_since_s = None
+        before.own = before.exemplars.keys()
         if person is not None:
             before.exemplars.absorb(person.exemplars)
         if self._known is not None:
-            self._known.forget(between)
+            self._known.rename(between, first)
+
+    def _part(self, first: int) -> None:
+        """Two were taken for one: what was kept since may be either's, and so what was learnt."""
+        person = self._people[first]
+        self._set_picked(person, ())
+        person.exemplars.keep_only(person.own)
+        person.number = next(self._numbers)
+        person.look_anew()
+        if self._known is not None:
+            self._known.forget(first)
 
     def _resembles(self, shown: Image, exemplars: tuple[Exemplar, ...], face: Face) -> bool:
         """Whether a headshot of a face can be of the person in the exemplars."""

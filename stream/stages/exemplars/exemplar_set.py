@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.frame import CANDIDATES_PER_FACE, EXEMPLARS_PER_FACE, Exemplar
@@ -39,6 +39,9 @@ AGE_COST, AGE_S = 1.5, 1.0
 # A new choice must be better by so much, in pose steps, to replace the present one.
 STICKINESS = 1.0
 
+Key = tuple[float, int, float, tuple[float, float]]
+"""When a headshot was seen, its side, how sharp it is, and its pose."""
+
 
 class Exemplars:
     """A bounded, diverse collection; the pictures in it are its own and it wipes them.
@@ -69,6 +72,15 @@ class Exemplars:
         """Everything kept, oldest first."""
         return tuple(self._kept)
 
+    def keys(self) -> frozenset[Key]:
+        """What tells the pictures that are kept from others, for `keep_only`."""
+        return frozenset(_key(one) for one in self._kept)
+
+    def keep_only(self, keys: Collection[Key]) -> None:
+        """Let go of all others. Args: keys: as of `keys`."""
+        for one in [one for one in self._kept if _key(one) not in keys]:
+            self._drop(one)
+
     def best_sharpness(self) -> float:
         """Of the sharpest one; 0 when there is none."""
         return max((one.sharpness for one in self._kept), default=0.0)
@@ -80,6 +92,8 @@ class Exemplars:
                  in_use: these are not let go.
         Returns: whether it was taken in.
         """
+        if _key(new) in self.keys():
+            return False  # as of somebody who was recognised twice
         held = {id(one) for one in in_use}
         rivals = [one for one in self._kept if pose_distance(one, new.pose) < POSE_STEP]
         alike = [one for one in rivals if not self._is_poorer(one, new)]
@@ -190,6 +204,10 @@ class Exemplars:
 def pose_distance(one: Exemplar, pose: tuple[float, float]) -> float:
     """Between an exemplar's pose and another, in distances between the eyes."""
     return math.hypot(one.pose[0] - pose[0], one.pose[1] - pose[1])
+
+
+def _key(one: Exemplar) -> Key:
+    return one.time_s, one.side_px, one.sharpness, one.pose
 
 
 def _copies(chosen: tuple[Exemplar, ...]) -> float:

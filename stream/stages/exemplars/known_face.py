@@ -20,6 +20,8 @@ LOOK_S = 0.5
 SELDOM_S = 4.0
 """... and so often when `SOON` looks did not decide it: expression and light change."""
 SOON = 10
+WAITING = 3
+"""So many looks wait to be made at most; each holds its picture."""
 SURE_TIMES = 3
 """So many looks in a row must be sure."""
 
@@ -95,12 +97,25 @@ class KnownFace:
 
     def forget(self, track_id: int) -> None:
         """That face is gone, or is somebody else's: it is decided anew."""
-        self._looks.pop(track_id, None)
+        self._drop(track_id)
         if track_id == self.track_id:
             for image, _ in self._met:
                 image.fill(0)
             self._met = []
             self._set(None)
+
+    def rename(self, between: int, first: int) -> None:
+        """The face that was `between` goes on under the track_id that it had before.
+
+        Args: between, first: as of `ReturningPeople`.
+        """
+        looks = self._looks.pop(between, None)
+        if between == self.track_id:
+            self._drop(first)
+            self._set(first)
+        elif looks is not None and first != self.track_id:
+            self._drop(first)
+            self._looks[first] = looks
 
     def wipe(self) -> None:
         """Overwrite the pictures with zeros; nobody is the person any more. May be called again."""
@@ -108,7 +123,8 @@ class KnownFace:
             one.image.setflags(write=True)
             one.image.fill(0)
         self._exemplars.clear()
-        self._looks.clear()
+        for track_id in list(self._looks):
+            self._drop(track_id)
         if self.track_id is not None:
             self.forget(self.track_id)
 
@@ -116,6 +132,12 @@ class KnownFace:
         """Wipe, and end the thread. May be called again."""
         self.wipe()
         self._executor.shutdown(cancel_futures=True)
+
+    def _drop(self, track_id: int) -> None:
+        """Nobody waits for the looks at a face any more."""
+        looks = self._looks.pop(track_id, None)
+        if looks is not None and looks.running is not None:
+            looks.running.cancel()
 
     def _set(self, track_id: int | None) -> None:
         self.track_id = track_id
@@ -131,7 +153,9 @@ class KnownFace:
         if looks.sure >= SURE_TIMES:
             return True
         pause_s = LOOK_S if looks.made < SOON else SELDOM_S
-        if face.score > 0.0 and abs(frame.time_s - looks.last_s) >= pause_s:
+        due = face.score > 0.0 and abs(frame.time_s - looks.last_s) >= pause_s
+        made = [one.running for one in self._looks.values()]
+        if due and sum(one is not None and not one.done() for one in made) < WAITING:
             looks.last_s = frame.time_s
             looks.running = self._executor.submit(self._likeness, frame.image, face)
         return False

@@ -27,7 +27,13 @@ somebody's, where larger ones need `Describer.same`. `calibration.reidentificati
 strangers of whom two looks are alike up to 0.916, in 96,000 pairs, people of one studio among them;
 by the slope of its tail less than one in a million is beyond."""
 SOON, SOON_S = 30, 0.1
-"""A face is looked at so many times, so often, when it has come; then as `DescriptorSet.wants`."""
+"""A face is compared with those who left so many times, so often, when it has come ..."""
+LATER_S = 1.0 / 6.0
+"""... and then so often."""
+LOOKS_A_FRAME = 3
+"""So many faces of a frame are described at most (1 ms each); the others have their turn next."""
+TRACKS = 64
+"""So many tracks that are known under another track_id are remembered."""
 
 
 @dataclass
@@ -41,66 +47,87 @@ class _Seen:
     like: Counter[int] = field(default_factory=Counter)
     """Whom it was found to be, how many times."""
 
-    def is_due(self, time_s: float, wanted: bool) -> bool:
-        """Whether to ask again whose face that is. Args: wanted: as `DescriptorSet.wants`."""
-        return abs(time_s - self.looked_s) >= SOON_S if self.looks < SOON else wanted
+    def is_due(self, time_s: float) -> bool:
+        """Whether to ask again whose face that is."""
+        return abs(time_s - self.looked_s) >= (SOON_S if self.looks < SOON else LATER_S)
 
 
 class ReturningPeople:
     """Gives a face that has come back the track_id that it had before it left.
 
     Args: on_joined: called with the track_id that such a face had in between, and with the first.
+          on_parted: called with the first where both are in the picture: they are two people.
     """
 
-    def __init__(self, on_joined: Callable[[int, int], None] = lambda between, first: None) -> None:
+    def __init__(
+        self,
+        on_joined: Callable[[int, int], None] = lambda between, first: None,
+        on_parted: Callable[[int], None] = lambda first: None,
+    ) -> None:
         self._on_joined = on_joined
+        self._on_parted = on_parted
         self._describer = HogDescriptor()
         self._seen: dict[int, _Seen] = {}
         self._known_as: dict[int, int] = {}
         """The tracker's track_id of a face that has come back → its first one."""
 
-    def named(self, frame: Frame, remembered: AbstractSet[int]) -> tuple[Face, ...]:
-        """The frame's faces, each under the track_id that the person had first.
+    def named(
+        self, frame: Frame, remembered: AbstractSet[int], unlike: AbstractSet[int] = frozenset()
+    ) -> tuple[Face, ...]:
+        """The frame's faces, each under the track_id that the person had first, no two alike.
 
         Args: frame: with faces as the tracker gives them. remembered: track_ids of the people of
-              whom exemplars are kept.
+              whom exemplars are kept. unlike: of those who may be somebody else now: what they
+              look like is not kept.
         """
-        tracked_now = {face.track_id for face in frame.faces}
-        # Whose own track goes on has not left: who was taken for them is somebody else.
-        self._known_as = {new: old for new, old in self._known_as.items() if old not in tracked_now}
+        self._part(frame.faces)
         faces = {face.track_id: self._as_known(face) for face in frame.faces}
+        here = {face.track_id for face in faces.values() if face.score > 0.0}
+        looks = 0
         for tracked, face in faces.items():
             present = {one.track_id for one in faces.values()}
             seen = self._seen.setdefault(face.track_id, _Seen())
-            seen.beside |= present - {face.track_id}
-            if not usable(face):
+            if face.track_id in here:
+                # A track that is kept where it was may be of the same face, which has moved.
+                seen.beside |= here - {face.track_id}
+            if looks >= LOOKS_A_FRAME or not usable(face):
                 continue
-            absent, wanted = remembered - present, seen.descriptors.wants()
-            asked = bool(absent) and seen.is_due(frame.time_s, wanted)
+            able = self._able(face.track_id, remembered - present)
+            asked = bool(able) and seen.is_due(frame.time_s)
+            wanted = seen.descriptors.wants() and face.track_id not in unlike
             if not wanted and not asked:
                 continue
-            look = DescriptorSet([self._describer.describe(frame.image, face)])
-            found = self._found(face, look, absent) if asked else None
+            looks += 1
+            look = self._describer.describe(frame.image, face)
+            found = None
             if asked:
+                found = self._found(face, DescriptorSet([look]), able)
                 seen.looks, seen.looked_s = seen.looks + 1, frame.time_s
-            if found is not None:
-                seen.like[found] += 1
             if wanted:
-                seen.descriptors.absorb(look)
-            look.wipe()
-            if found is not None and len(seen.like) == 1 and seen.like[found] >= SURE_TIMES:
+                seen.descriptors.add(look)
+            else:
+                look.fill(0.0)
+            if found is None:
+                continue
+            seen.like[found] += 1
+            if len(seen.like) == 1 and seen.like[found] >= SURE_TIMES:
                 self._join(tracked, face.track_id, found)
                 faces[tracked] = replace(face, track_id=found)
+                here = {one.track_id for one in faces.values() if one.score > 0.0}
         return tuple(sorted(faces.values(), key=lambda face: face.track_id))
 
-    def forget(self, track_id: int) -> None:
-        """Of this person nothing is kept any more. Args: track_id: the first one."""
+    def start_over(self, track_id: int) -> None:
+        """Somebody else is there from now on. Args: track_id: the first one."""
         seen = self._seen.pop(track_id, None)
         if seen is not None:
             seen.descriptors.wipe()
         for one in self._seen.values():
             one.beside.discard(track_id)
             del one.like[track_id]
+
+    def forget(self, track_id: int) -> None:
+        """Of this person nothing is kept any more. Args: track_id: the first one."""
+        self.start_over(track_id)
         self._known_as = {new: old for new, old in self._known_as.items() if old != track_id}
 
     def wipe(self) -> None:
@@ -112,12 +139,31 @@ class ReturningPeople:
         first = self._known_as.get(face.track_id)
         return face if first is None else replace(face, track_id=first)
 
-    def _found(self, face: Face, look: DescriptorSet, absent: AbstractSet[int]) -> int | None:
-        """Whose face that is, of the absent ones; None: nobody's, or not clear."""
+    def _part(self, faces: tuple[Face, ...]) -> None:
+        """Two tracks of one frame are two people: the one that began first keeps the track_id."""
+        score = {face.track_id: face.score for face in faces}
+        served = {one: one for one in score if one not in self._known_as}
+        parted = set()
+        for new, first in list(self._known_as.items()):
+            if new not in score:
+                continue
+            before = served.setdefault(first, new)
+            if before != new:
+                del self._known_as[new]
+                if score[before] > 0.0 < score[new]:
+                    parted.add(first)
+        for first in parted:
+            if first in self._seen:
+                self._seen[first].descriptors.wipe()
+            self._on_parted(first)
+
+    def _able(self, track_id: int, absent: AbstractSet[int]) -> set[int]:
+        """Which of the absent ones a face may be."""
+        return {one for one in absent if one in self._seen and not self._together(one, track_id)}
+
+    def _found(self, face: Face, look: DescriptorSet, able: AbstractSet[int]) -> int | None:
+        """Whose face that is; None: nobody's, or not clear. Args: able: who it may be."""
         track_id = face.track_id
-        able = {one for one in absent if one in self._seen and not self._together(one, track_id)}
-        if not able:
-            return None
         likeness = {
             one: seen.descriptors.likeness(look)
             for one, seen in self._seen.items()
@@ -143,5 +189,9 @@ class ReturningPeople:
             if track_id in one.beside:
                 one.beside.remove(track_id)
                 one.beside.add(first)
-        self._known_as[tracked] = first
+            if count := one.like.pop(track_id, 0):
+                one.like[first] += count
+        known_as = {new: first if old == track_id else old for new, old in self._known_as.items()}
+        known_as[tracked] = first
+        self._known_as = dict(list(known_as.items())[-TRACKS:])
         self._on_joined(track_id, first)

@@ -142,15 +142,16 @@ def test_what_is_too_rare_to_be_seen_follows_from_the_tail() -> None:
 
 
 def test_two_limits_lie_further_apart_than_what_trembles() -> None:
-    again = "stream.stages.enhancement.exemplar_gate:DETAIL_AGAIN"
-    now, first = constant(again), constant("stream.stages.enhancement.exemplar_gate:LEAST_DETAIL")
-    calm = choose_margin(again, "first", first, ([0.3 * (now - first)] * 20, [0.9]), 0.95, 1.0)
+    sure = "stream.stages.enhancement.consistency_check:SURE"
+    now, first = constant(sure), constant("stream.stages.enhancement.consistency_check:DOUBT")
+    gap = first - now
+    calm = choose_margin(sure, "first", first, ([0.3 * gap] * 20, [45 * gap]), 0.95, -1.0)
     assert calm.chosen == calm.today == (now, 1.0)
     assert calm.held_out == 0.0
     restless = choose_margin(
-        again, "first", first, ([-0.2] * 18 + [0.0] * 2, [0.1, 0.3]), 0.95, 1.0
+        sure, "first", first, ([-2.0 * gap] * 18 + [0.0] * 2, [0.9 * gap, 3.0 * gap]), 0.95, -1.0
     )
-    assert restless.chosen[0] == pytest.approx(first + 0.2, abs=0.011)
+    assert restless.chosen[0] == pytest.approx(first - 2.0 * gap, abs=0.011)
     assert restless.chosen[1] == 1.0
     assert restless.today[1] == pytest.approx(0.1)
     assert restless.held_out == 0.5
@@ -262,12 +263,9 @@ def test_patches_beside_their_place_are_worth_less() -> None:
     network: Any = Copying()
     found = patches.patches(network, people)
     assert len(found.differs) == len(found.shown_db) == 2 * (6 + patches.MOVES)
-    assert len(found.differs_again) == len(found.detail_again) == 2
+    assert len(found.differs_again) == 2
     order = np.argsort(found.differs)
     assert found.shown_db[order[0]] > 1.0 > 0.0 > found.shown_db[order[-1]]
-    # Blank exemplars leave no detail in the copy, and their own do.
-    assert min(found.detail) < 0.1 < 1.0 < max(found.detail)
-    assert min(found.given_db) < 0.0 < max(found.given_db)
     with pytest.raises(ValueError, match="two people with 4 photos"):
         patches.patches(network, people[:1])
 
@@ -336,6 +334,8 @@ def test_the_limits_of_the_tracker_from_four_recordings(
         (["--data", "nowhere"], "nowhere does not exist"),
         (["--clips", ".", "--picture", "a.gif"], "pictures are written as"),
         (["--clips", ".", "--cases", "1"], "out of range"),
+        (["--clips", ".", "--only", "tracker", "worth"], "--only worth needs --data"),
+        (["--data", ".", "--only", "tracker"], "--only tracker needs --clips"),
         (["--clips", ".", "--output", "nowhere/a.toml"], "the folder nowhere does not exist"),
     ],
 )

@@ -104,6 +104,17 @@ def test_other_licences_are_not_guessed(stated: str) -> None:
         normalised(stated)
 
 
+def test_a_sources_file_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "sources.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(ValueError, match=r"sources\.csv: no CSV file in UTF-8"):
+        Permit.read(path, OPEN)
+    path.write_text("file,repository,licence,author\npeople/ann/1.jpg,a,CC0,me\n")
+    permit = Permit.read(path, OPEN)
+    with pytest.raises(ValueError, match=r"no row of people/bob/1\.jpg"):
+        permit.origin(tmp_path / "people.zip", "bob/1.jpg")
+
+
 def test_open_is_what_anybody_may_use() -> None:
     assert licence_list("open") == OPEN
     assert not {PEXELS, UNSPLASH, PIXABAY} & set(OPEN)

@@ -101,6 +101,16 @@ def test_export_keeps_the_weights(released: Path) -> None:
         load_network(encode)
 
 
+def test_a_damaged_export_is_said_in_one_line(released: Path, tmp_path: Path) -> None:
+    encode, enhance = weights_files(8, released / "out", weights="open")
+    for cut, size in ((enhance, 1000), (enhance, 0), (encode, 100_000), (encode, 0)):
+        for path in (encode, enhance):
+            data = path.read_bytes()
+            (tmp_path / path.name).write_bytes(data[:size] if path == cut else data)
+        with pytest.raises(ValueError, match=r"no ONNX file|holds no (whole )?HIME network"):
+            load_network(tmp_path / enhance.name)
+
+
 def test_export_says_what_it_is_not(tmp_path: Path) -> None:
     for config in (Config(aggregation="maximum"), Config(alignment="deformable")):
         with pytest.raises(

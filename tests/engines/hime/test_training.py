@@ -264,7 +264,7 @@ def test_a_file_of_options_gives_way_to_the_command_line(tmp_path: Path) -> None
     [
         ("stpes = 5", "no option stpes; did you mean steps?"),
         ("scale = 5", "argument --scale: invalid choice"),
-        ("sizes = 'large'", "argument --sizes: invalid weighted value"),
+        ("sizes = 'large'", "argument --sizes: 'large' is no whole number in the range; give 8"),
         ("steps =", "Invalid value"),
         (None, "No such file"),
     ],

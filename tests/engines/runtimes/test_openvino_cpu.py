@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from engines.benchmark import pictures
 from engines.install import install_command
 from engines.runtime import EngineError, UnavailableError, WeightsError
 from engines.runtimes import cpu
-from engines.runtimes.openvino_cpu import ANY, KEPT, OpenVinoCpu
+from engines.runtimes.openvino_cpu import ANY, KEPT, RESTS_AFTER, OpenVinoCpu
+from stream.telemetry.process_memory import resident_bytes
 
 
 @pytest.fixture
@@ -111,6 +113,35 @@ def test_old_networks_are_let_go(runtime: OpenVinoCpu) -> None:
         assert (8 + 2 * (KEPT + 1), slots) in kept
     runtime.__exit__(None, None, None)
     assert not len(runtime._enhancers) + len(runtime._encoders)
+
+
+def test_a_network_that_others_have_run_after_rests_and_answers_again(runtime: OpenVinoCpu) -> None:
+    crop, known = pictures(24, 4, 3)
+    other, others_known = pictures(16, 4, 1)
+    first = runtime.enhance(crop, runtime.encode(known))
+    assert runtime._enhancers.awake == {(24, 3)}
+    for _ in range(RESTS_AFTER):
+        assert (24, 3) in runtime._enhancers.awake
+        runtime.enhance(other, runtime.encode(others_known))
+    assert runtime._enhancers.awake == {(16, 3)}
+    assert runtime._encoders.awake == {(16, ANY)}
+    assert (24, 3) in runtime._enhancers
+    assert np.array_equal(runtime.enhance(crop, runtime.encode(known)), first)
+    assert runtime._enhancers.awake == {(16, 3), (24, 3)}
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
+def test_what_a_network_needs_goes_back_to_the_system_when_it_rests(runtime: OpenVinoCpu) -> None:
+    large, small = pictures(128, 4, 3), pictures(16, 4, 1)
+    runtime.enhance(small[0], runtime.encode(small[1]))
+    runtime.enhance(large[0], runtime.encode(large[1]))
+    before = resident_bytes()
+    for _ in range(RESTS_AFTER):
+        runtime.enhance(small[0], runtime.encode(small[1]))
+    after = resident_bytes()
+    assert before is not None
+    assert after is not None
+    assert before - after > 20_000_000
 
 
 def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

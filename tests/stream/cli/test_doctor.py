@@ -153,3 +153,6 @@ def test_the_speed_profile_is_told(machine: pytest.MonkeyPatch) -> None:
     found = find("speed profile")
     assert found.ok
     assert found.text == "openvino-cpu bf16, 2 threads, crops up to 96 px"
+    whats = [one.what for one in examine()]
+    first = whats.index("runtime") + 1
+    assert whats[first : first + len(RUNTIMES)] == [f"  {name}" for name, _ in RUNTIMES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 
 from stream.media.pyav import exact
 from stream.media.sandbox.sandboxed_source import open_source
-from stream.media.sources.file_source import open_recording
+from stream.media.sources.file_source import FileSource, open_recording
 from tests.recording_files import picture, write_recording
 
 
@@ -63,3 +64,21 @@ def test_side_data_that_pyav_cannot_name_does_not_refuse_a_picture(tmp_path: Pat
         assert source.video_format.size == (64, 48)
         assert len(list(source)) == 3
         assert source.note is None
+
+
+def test_pictures_go_when_nobody_has_them_without_the_collector(tmp_path: Path) -> None:
+    """They are large and few objects: many were there before the collector had a reason to run."""
+    write_recording(tmp_path / "call.mp4", sounds=0)
+    gc.collect()
+    gc.disable()
+    try:
+        with FileSource(tmp_path / "call.mp4") as source:
+            there = [_pictures_there() for _ in source.decoded()]
+    finally:
+        gc.enable()
+    assert len(there) >= 10
+    assert max(there) <= 5
+
+
+def _pictures_there() -> int:
+    return sum(type(one) is av.VideoFrame for one in gc.get_objects())

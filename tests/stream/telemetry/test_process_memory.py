@@ -8,13 +8,15 @@ import sys
 
 import pytest
 
+from engines import allocator
 from stream.telemetry import process_memory
 from stream.telemetry.process_memory import resident_bytes
 
 PROGRAM = """
 import gc, threading
 import numpy as np
-from stream.telemetry.process_memory import give_back, keep_for_good, resident_bytes, use_few_arenas
+from engines.allocator import use_few_arenas
+from stream.telemetry.process_memory import give_back, keep_for_good, resident_bytes
 
 use_few_arenas()
 keep_for_good()
@@ -42,7 +44,7 @@ print(full - resident_bytes())
 """
 
 
-@pytest.mark.skipif(process_memory._glibc() is None, reason="needs glibc")
+@pytest.mark.skipif(allocator._glibc() is None, reason="needs glibc")
 def test_what_has_ended_goes_back_to_the_system() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -54,6 +56,6 @@ def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(name)
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    process_memory.use_few_arenas()
+    allocator.use_few_arenas()
     process_memory.give_back()
     assert resident_bytes() is None or (resident_bytes() or 0) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,12 @@ from engines.personal.personal_weights import PersonalWeights
 from engines.runtime import Features
 from stream.frame import Image
 from stream.stages.enhancement.enhancer import Enhancer
-from stream.stages.enhancement.runtime_set import KNOWN, PersonalRuntimes, RuntimeSet
+from stream.stages.enhancement.runtime_set import (
+    KNOWN,
+    MOST_ASKED,
+    PersonalRuntimes,
+    RuntimeSet,
+)
 from tests.fakes import BicubicRuntime
 from tests.stream.stages.enhancement.test_enhancer import RATE, Studio, exemplars, face
 
@@ -167,3 +173,40 @@ def test_asking_what_is_ready_frees_nothing_that_may_be_running() -> None:
         "it is that thread which has just asked for another"
     )
     runtimes.close()
+
+
+def test_weights_of_somebody_who_is_forgotten_while_they_are_opened_are_never_used() -> None:
+    opened: list[Compiling] = []
+
+    def opens(weights: PersonalWeights) -> Compiling:
+        opened.append(Compiling(weights.scale))
+        return opened[-1]
+
+    personal = PersonalRuntimes(opens)
+    personal.ask(1, 4, 48)
+    answers = iter((True, True))
+    start_s = time.monotonic()
+    used = personal.put(
+        *(1, PersonalWeights(4, {}, ())), ready_within_s=60.0, wanted=lambda: next(answers, False)
+    )
+    assert not used
+    assert time.monotonic() - start_s < 30.0, "nobody waits for what is not wanted"
+    assert personal.get(1, 4) is None
+    assert not opened[0].is_open
+    # forgotten in the moment in which they are put in
+    answers = iter((True,))
+    assert not personal.put(1, PersonalWeights(4, {}, ()), wanted=lambda: next(answers, False))
+    assert personal.get(1, 4) is None
+    assert not opened[1].is_open, "freed by the thread that uses them"
+    assert personal.put(1, PersonalWeights(4, {}, ()), wanted=lambda: True)
+    assert personal.get(1, 4) is opened[2]
+    personal.close()
+
+
+def test_what_is_remembered_of_many_faces_stays_bounded() -> None:
+    personal = PersonalRuntimes()
+    for track_id in range(10 * MOST_ASKED):
+        personal.ask(track_id, 4, 48)
+        personal.ask(0, 4, 48)
+    assert len(personal._asked) <= MOST_ASKED
+    assert personal._asked[0, 4] == 48

@@ -10,7 +10,7 @@ import pytest
 
 from stream.frame import CANDIDATES_PER_FACE, Exemplar, Face, Frame, Image
 from stream.stages.exemplars.bank import GONE_S, Bank
-from stream.stages.exemplars.known_face import SURE_TIMES, KnownFace
+from stream.stages.exemplars.known_face import SURE_TIMES, WAITING, KnownFace
 from tests.pictures import frame_of
 from tests.stream.stages.exemplars.test_bank import Call, face, other_scene, scene
 
@@ -107,6 +107,33 @@ def test_who_is_known_again_within_the_call_stays_the_person() -> None:
     assert (back.track_id, len(back.exemplars)) == (1, 6)
 
 
+def test_who_is_recognised_before_the_call_knows_them_again_stays_the_person() -> None:
+    """The recogniser was first, while the head was turned; then it had to decide once more, with
+    the shipped weights meanwhile, and the kept close-ups were there twice."""
+    call = KnownCall({1: OWN, 2: OWN})
+    call.show(face(40), frames=60)
+    call.show(face(40, yaw=0.35, track_id=2), frames=90)
+    assert call.changes == [1, None, 2]
+    (back,) = call.show(face(40, track_id=2), frames=30).faces
+    assert back.track_id == 1
+    assert call.changes == [1, None, 2, 1]
+    assert call.known.track_id == 1
+    assert call.known.pictures_of(1), "how they look in this call"
+    kept = call.bank.exemplars_of(1)
+    assert len({one.pose for one in kept}) == len(kept) == 6
+
+
+def test_looks_at_a_face_that_is_known_again_count_on() -> None:
+    call = KnownCall({1: None, 2: OWN})
+    call.come_close()
+    call.show(face(40, yaw=0.35, track_id=2), frames=20)
+    assert call.changes == []
+    call.like[1] = OWN
+    (back,) = call.show(face(40, track_id=2), frames=15).faces
+    assert back.track_id == 1
+    assert call.changes == [1]
+
+
 def test_a_face_that_turns_into_another_has_them_no_more() -> None:
     call = KnownCall({1: OWN})
     call.show(face(40), frames=60)
@@ -114,6 +141,37 @@ def test_a_face_that_turns_into_another_has_them_no_more() -> None:
     assert shown.exemplars == ()
     call.show(face(200), image=other_scene(200), frames=240)
     assert call.changes[:2] == [1, None], "somebody else is close in that place"
+
+
+class Slow(Executor):
+    """Has not come to what it is given."""
+
+    def __init__(self) -> None:
+        self.given: list[Future[Any]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.given.append(Future())
+        return self.given[-1]
+
+    @property
+    def waiting(self) -> int:
+        return sum(not one.done() for one in self.given)
+
+
+def test_of_thousands_of_faces_a_few_looks_wait() -> None:
+    """Each holds a picture of the camera: a recogniser that is slower than the faces come would
+    have held one of each."""
+    slow = Slow()
+    call = KnownCall({})
+    call.known = KnownFace(call.kept, call.likeness, 0.95, slow)
+    call.bank = Bank(known=call.known)
+    for track_id in range(3, 300, 3):
+        faces = [face(40, track_id=track_id + k) for k in range(3)]
+        call.show(*faces, frames=2)
+        assert slow.waiting <= WAITING
+    assert len(slow.given) > 3 * WAITING, "who is gone is not waited for, and others are asked"
+    call.bank.forget()
+    assert slow.waiting == 0
 
 
 def test_forgetting_and_closing_wipe_the_kept_close_ups() -> None:
