@@ -43,6 +43,8 @@ FAULTS = {
 LONG_MS = 60_000
 SIZE = (640, 480)
 FPS = 15
+CLIP = 4 * FPS
+"""Pictures of what the camera shows; then it begins again."""
 SETTLE_S, BEFORE_S, STEP_S = 8.0, 4.0, 5.0
 STATS = """() => closeup.pc.getStats().then((found) => {
   let up = 0, down = 0, frames = 0;
@@ -158,7 +160,7 @@ def call(
           picture: what the camera shows.
     """
     clip = folder / "clip.y4m"
-    write_clip(clip, picture, 4 * FPS, FPS)
+    write_clip(clip, picture, CLIP, FPS)
     options = RelayOptions(port=0, framing="fixed")
     with Server(options) as relay, browser(clip) as chromium:
         page = chromium.new_page()

@@ -1,7 +1,7 @@
 """What somebody sees and hears in Chromium before, during and after a slow network.
 
 python -m tests.shown_pictures [--runs 3] [--seconds 12] [NAME ...] → a table; every run is a call
-in which browsers hold pictures and sound as they like, and one as the relay has it
+without what relay and page do against such a queue, and one with it
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from tests.fakes import OneFace, OpenedRuntimes
 from tests.faulty_network import Faults, FaultyNetwork
 from tests.network_faults import FAULTS, around_faults, call
 
-NOTE = """() => {
+NOTE = """(covered = true) => {
   window.shown = [];
   const video = document.getElementById("enhanced");
+  let last = null;
   const note = (now, frame) => {
-    window.shown.push([performance.now(), frame.rtpTimestamp]);
     video.requestVideoFrameCallback(note);
+    const shown = covered ? closeup.freshness.shown : frame.rtpTimestamp;
+    if (shown === last) return; // the page goes on showing another one
+    last = shown;
+    window.shown.push([performance.now(), last]);
   };
   video.requestVideoFrameCallback(note);
 }"""
@@ -84,9 +88,8 @@ def watch(page: Any, seconds: float) -> Part:
     return Part(told[0]["now"] / 1000, told[-1]["now"] / 1000, shown, told)
 
 
-def cells(parts: dict[str, Part]) -> dict[str, list[str]]:
-    """Of each part: pictures/s, longest gap, greatest age above the call's fastest picture,
-    how long pictures and sound were held, how late the sound is, kbit/s."""
+def ages_of(parts: dict[str, Part]) -> dict[str, list[float]]:
+    """Age of each picture that was shown, above the fastest one of the call, s."""
     ages: dict[str, list[float]] = {name: [] for name in parts}
     first = next(stamp for part in parts.values() for _, stamp in part.shown)
     for name, part in parts.items():
@@ -94,11 +97,18 @@ def cells(parts: dict[str, Part]) -> dict[str, list[str]]:
             step = (stamp - first + WRAPS // 2) % WRAPS - WRAPS // 2
             ages[name].append(at_s - step / CLOCK_HZ)
     least = min(age for found in ages.values() for age in found)
+    return {name: [age - least for age in found] for name, found in ages.items()}
+
+
+def cells(parts: dict[str, Part]) -> dict[str, list[str]]:
+    """Of each part: pictures/s, longest gap, greatest age above the call's fastest picture,
+    how long pictures and sound were held, how late the sound is, kbit/s."""
+    ages = ages_of(parts)
     return {
         name: [
             f"{len(part.shown) / (part.last_s - part.first_s):.1f}",
             f"{part.gap_s():.1f}",
-            f"{max(ages[name], default=least) - least:.2f}",
+            f"{max(ages[name], default=0.0):.2f}",
             f"{part.held_ms('video') / 1000:.2f}",
             f"{part.held_ms('audio') / 1000:.2f}",
             f"{part.sound_late_ms() / 1000:.2f}",
@@ -108,14 +118,18 @@ def cells(parts: dict[str, Part]) -> dict[str, list[str]]:
     }
 
 
-def measure(faults: Faults, seconds: float) -> dict[str, list[str]]:
-    """The parts of a call with these faults → their cells."""
+def measure(faults: Faults, seconds: float, *, covered: bool = True) -> dict[str, list[str]]:
+    """The parts of a call with these faults → their cells.
+
+    Args: seconds: how long the faults last. covered: what the page does not show counts as not
+          shown; else as if it showed all that the browser does.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         FaultyNetwork() as network,
         call(network, Path(folder)) as page,
     ):
-        page.evaluate(NOTE)
+        page.evaluate(NOTE, covered)
         watch(page, SETTLE_S)
         parts = around_faults(partial(watch, page), network, faults, seconds)
     return cells(parts)
@@ -123,18 +137,26 @@ def measure(faults: Faults, seconds: float) -> dict[str, list[str]]:
 
 @contextmanager
 def as_it_was() -> Iterator[None]:
-    """Relays that let browsers hold pictures, and skip no sound, in the block."""
+    """Relays, in the block, that let browsers hold pictures, skip no sound, see a queue only when
+    it is there, and heed no queue of the other way."""
+    from stream.rtc.reception.bandwidth import BandwidthEstimate
     from stream.rtc.reception.sending_rate import SendingRate
     from stream.rtc.sound import DelayedSound
 
-    was_long, skip = SendingRate.was_long, DelayedSound.skip
-    SendingRate.was_long = lambda self, now_s: False  # type: ignore[method-assign]
-    DelayedSound.skip = lambda self, ms: None  # type: ignore[method-assign]
+    parts: list[tuple[Any, str, Any]] = [
+        (SendingRate, "was_long", lambda self, now_s: False),
+        (DelayedSound, "skip", lambda self, ms: None),
+        (BandwidthEstimate, "_slowed", lambda self: None),
+        (SendingRate, "share", lambda self, used, *_, **__: used),
+    ]
+    kept = [getattr(owner, name) for owner, name, _ in parts]
     try:
+        for owner, name, before in parts:
+            setattr(owner, name, before)
         yield
     finally:
-        SendingRate.was_long = was_long  # type: ignore[method-assign]
-        DelayedSound.skip = skip  # type: ignore[method-assign]
+        for (owner, name, _), now in zip(parts, kept, strict=True):
+            setattr(owner, name, now)
 
 
 def main() -> None:
@@ -156,7 +178,7 @@ def main() -> None:
     for name in given.names or ["300 kbit/s"]:
         for run in range(given.runs):
             with as_it_was():
-                before = measure(FAULTS[name], given.seconds)
+                before = measure(FAULTS[name], given.seconds, covered=False)
             now = measure(FAULTS[name], given.seconds)
             for when, old in before.items():
                 pairs = " | ".join(f"{a} → {b}" for a, b in zip(old, now[when], strict=True))

@@ -20,7 +20,7 @@ from stream.rtc.relay_options import RelayOptions, is_loopback
 TRUSTED = web.RequestKey("trusted", bool)
 """A request's own value: whether it has shown the token."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-OPEN_PATHS = ("/", "/health", "/relay.css", "/relay.js")
+OPEN_PATHS = ("/", "/health", "/relay.css", "/relay.js", "/freshness.js")
 """The page holds nothing, and a load balancer needs no secret to ask whether the relay works."""
 WATCH_PATHS = ("/whep", "/session/")
 """What the watch token opens, too; a session's address is a secret of its own."""

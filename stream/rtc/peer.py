@@ -101,6 +101,8 @@ class RelayPeer(RTCPeerConnection):
         transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
         make = VideoReceiver if kind == "video" else SoundReceiver
         receiver = make(transceiver.receiver.transport)
+        if isinstance(sender, VideoSender) and isinstance(receiver, VideoReceiver):
+            sender.way_here = receiver.estimate
         receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
         transceiver._RTCRtpTransceiver__receiver = receiver  # type: ignore[attr-defined]
         return transceiver

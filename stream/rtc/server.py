@@ -33,7 +33,8 @@ from stream.telemetry.prometheus import CONTENT_TYPE_LATEST, Exposition
 
 INDEX = "index.html"
 PAGE = {"/": (INDEX, "text/html"), "/relay.css": ("relay.css", "text/css"),
-        "/relay.js": ("relay.js", "text/javascript")}  # fmt: skip
+        "/relay.js": ("relay.js", "text/javascript"),
+        "/freshness.js": ("freshness.js", "text/javascript")}  # fmt: skip
 FINISH_S = 3.0
 """Requests that are under way at the very end get so long."""
 _log = logging.getLogger("closeup.relay")

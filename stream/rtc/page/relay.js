@@ -16,6 +16,7 @@ const LATE_SOUND_MS = 400;
 const NO_WAY = "No connection came about: is UDP blocked between this browser and the relay? It may need a TURN server.";
 const call = { pc: null, channel: null, place: null, local: null, remote: new MediaStream(), figures: {}, closeups: {} };
 window.closeup = call;
+call.freshness = new Freshness($("enhanced"), $("cover"));
 // By this the relay knows the same page again, and hands back what it remembers of its people.
 const secret = [...crypto.getRandomValues(new Uint8Array(16))].map((one) => one.toString(16).padStart(2, "0")).join("");
 
@@ -71,6 +72,7 @@ async function connect(endpoint) {
   call.remote = new MediaStream();
   call.closeups = {};
   $("enhanced").srcObject = call.remote;
+  call.freshness.begin();
   pc.ontrack = ({ track }) => call.remote.addTrack(track);
   pc.onconnectionstatechange = () => {
     if (pc !== call.pc) return;
@@ -217,6 +219,7 @@ async function stop(reason = "not connected", problem = "") {
   pc?.close();
   local?.getTracks().forEach((track) => track.stop());
   $("enhanced").srcObject = $("camera").srcObject = null;
+  call.freshness.begin();
   compare(false);
   $("closeups").replaceChildren();
   call.closeups = {};
@@ -277,7 +280,8 @@ async function measure() {
       $("size").textContent = one.frameWidth ? `${one.frameWidth} × ${one.frameHeight}` : "–";
       if (one.frameWidth) $("stage").style.aspectRatio = `${one.frameWidth} / ${one.frameHeight}`;
       if (one.framesDecoded !== call.decoded) Object.assign(call, { decoded: one.framesDecoded, decodedAt: Date.now() });
-      $("stage").classList.toggle("frozen", call.decoded > 0 && Date.now() - call.decodedAt > FROZEN_MS);
+      const still = call.freshness.still ?? Date.now() - call.decodedAt;
+      $("stage").classList.toggle("frozen", call.decoded > 0 && still > FROZEN_MS);
       const waited = one.jitterBufferDelay - (call.waited ?? 0);
       const shown = one.jitterBufferEmittedCount - (call.shown ?? 0);
       Object.assign(call, { waited: one.jitterBufferDelay, shown: one.jitterBufferEmittedCount });

@@ -2,9 +2,10 @@
 
 aiortc's estimate (1.16) takes jitter for a queue, and what it has lowered it raises by about 8 % a
 second at most. Here only a delay that even the fastest packets have counts as a queue, as in LEDBAT
-(RFC 6817), and growth accelerates with the time since the last queue, as in CUBIC (RFC 9438). A
-queue that neither grows nor shrinks is put to the test with half of what comes; if it still does
-not shrink it is none: the way has become longer.
+(RFC 6817), or one that grows from packet to packet, which tells of a link that has become slow
+before its queue is long. Growth accelerates with the time since the last queue, as in CUBIC
+(RFC 9438). A queue that neither grows nor shrinks is put to the test with half of what comes; if it
+still does not shrink it is none: the way has become longer.
 Telling the sender when each packet came (transport-wide feedback) was tried and was worse: a busy
 event loop notes packets late, and senders take that for a queue, too.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 QUEUE_MS = 150
 """A standing queue of more lowers the estimate."""
@@ -24,6 +26,13 @@ BASE_MS = 20_000
 """The least delay of so long is that of the empty network."""
 RISES_MS = 100
 """A queue of `LONG_MS` in the newest picture and of so much before it is none of jitter."""
+RISE_MS, RISE_OF_MS, RISE_PACKETS = 120, 300, 5
+"""So much more delay within the second time, step by step in so many packets or more that did not
+overtake each other, is a queue that begins, ..."""
+STEP, SLOWED = 0.5, 0.6
+"""... if no step is more than this part of it, and less than this part of what was sent comes."""
+RISE_KEPT = 64
+"""More packets are not looked at, however many come."""
 STAYS_MS, STEADY_MS = 1000, 120
 """A way that is longer has the same delay, but for so much, for so long."""
 TEST, LESS = 0.5, 0.8
@@ -34,6 +43,8 @@ RATE_MS = 600
 """What came lately is measured over so long."""
 FLOOR, CEILING = 150_000, 30_000_000
 """bits a second"""
+BEGINS = 0.4
+"""Of what comes while a queue grows fast: until the sender hears of it, it is twice as long."""
 BACK_OFF, MORE, ROOM = 0.85, 1.15, 1.5
 """Parts of what it was seen to carry: so much is offered behind a queue, more than the second shows
 that it carries more, and until then at most the third is offered."""
@@ -45,6 +56,8 @@ DOUBLES_S = 0.5
 """Without a queue, slow growth doubles in this time."""
 FADES = 0.02
 """Of what was usual before a queue, a second, so long as less comes."""
+NARROW_MS = 20_000
+"""So long after a queue the network may still carry less."""
 _WRAP = 1 << 24
 _UNITS_PER_MS = (1 << 18) / 1000
 
@@ -79,6 +92,42 @@ class _Queue:
         return now_ms - since_ms >= STAYS_MS and rate < LESS * before
 
 
+class _Rise:
+    """Delay that grows from packet to packet: a link that has become slow says so within a picture,
+    before its queue is long. Jitter lets packets overtake each other, and who was held up for a
+    while is late at once and then less and less."""
+
+    def __init__(self) -> None:
+        self._packets: deque[tuple[int, float, int]] = deque(maxlen=RISE_KEPT)
+        """When each came (ms), its delay (ms), its size; none was sent before the one before."""
+        self._sent_ms = float("-inf")
+
+    def add(self, now_ms: int, delay_ms: float, size: int) -> None:
+        """Args: size: of the packet, bytes."""
+        if now_ms - delay_ms < self._sent_ms:
+            self._packets.clear()
+        self._sent_ms = now_ms - delay_ms
+        self._packets.append((now_ms, delay_ms, size))
+        while self._packets[0][0] < now_ms - RISE_OF_MS:
+            self._packets.popleft()
+
+    def carried(self, usual: float, pause_ms: float) -> float | None:
+        """What comes through (bits a second), or None: there is no such rise.
+
+        Args: usual: what came before. pause_ms: so much delay may be this program's own.
+        """
+        delays = [delay_ms for _, delay_ms, _ in self._packets]
+        first = delays.index(min(delays))
+        rise_ms = delays[-1] - delays[first]
+        if len(delays) - first < RISE_PACKETS or rise_ms < RISE_MS + pause_ms:
+            return None
+        step_ms = max(after - before for before, after in pairwise(delays[first:]))
+        packets = list(self._packets)[first:]
+        bits = 8000.0 * sum(size for _, _, size in packets[1:])
+        rate = bits / max(1, packets[-1][0] - packets[0][0])
+        return rate if step_ms < STEP * rise_ms and rate < SLOWED * usual else None
+
+
 class BandwidthEstimate:
     """Replaces `aiortc.rate.RemoteBitrateEstimator`, with its method."""
 
@@ -90,11 +139,12 @@ class BandwidthEstimate:
         self._ssrcs: dict[int, int] = {}
         self._sent: tuple[int, float] | None = None
         self._updated_ms: int | None = None
-        self._calm_since_ms = 0
+        self._calm_since_ms = self._queued_ms = 0
         self._queued = 0
         self._carried = self._usual = 0.0
         """By the last queue, and before it: bits a second."""
         self._queue: _Queue | None = None
+        self._rise = _Rise()
         self.late_ms = 0.0
         """How much later than the fastest one of late the last packet came."""
         self.pause_ms = 0.0
@@ -111,6 +161,7 @@ class BandwidthEstimate:
         delay_ms = arrival_time_ms - self._sent_ms(abs_send_time)
         self._received.append((arrival_time_ms, payload_size))
         self._delays.append((arrival_time_ms, delay_ms))
+        self._rise.add(arrival_time_ms, delay_ms, payload_size)
         if not self._bases or arrival_time_ms - self._bases[-1][0] > 1000:
             self._bases.append((arrival_time_ms, delay_ms))
         elif delay_ms < self._bases[-1][1]:
@@ -123,10 +174,25 @@ class BandwidthEstimate:
             self._bases.popleft()
         if self._updated_ms is None:
             self._updated_ms = self._calm_since_ms = arrival_time_ms
-        if arrival_time_ms - self._updated_ms < EVERY_MS:
+        slow = self._slowed() if self.late_ms >= RISE_MS else None
+        news = slow is not None and self._queue is None
+        if arrival_time_ms - self._updated_ms < EVERY_MS and not news:
             return None
-        self._update(arrival_time_ms)
+        self._update(arrival_time_ms, slow)
         return round(self._bits), list(self._ssrcs)
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether what came last was in a queue."""
+        return self._queue is not None
+
+    @property
+    def narrow_bits(self) -> int | None:
+        """The estimate while there is a queue, and later until more has come through than in it;
+        bits a second. None: nothing limits the way here."""
+        now_ms = self._updated_ms or 0
+        lately = self._carried and now_ms - self._queued_ms < NARROW_MS
+        return round(self._bits) if self.has_queue or lately else None
 
     def _sent_ms(self, sent: int) -> float:
         """Without wrapping (it wraps every 64 s)."""
@@ -137,11 +203,19 @@ class BandwidthEstimate:
         self._sent = (sent, last_ms + step / _UNITS_PER_MS)
         return self._sent[1]
 
-    def _update(self, now_ms: int) -> None:
+    def _slowed(self) -> float | None:
+        """What a link carries that has just become slow, bits a second; None: none has."""
+        return self._rise.carried(self._usual, self.pause_ms)
+
+    def _update(self, now_ms: int, slow: float | None) -> None:
+        """Args: slow: as of `_slowed`."""
         assert self._updated_ms is not None
         elapsed_s = min(now_ms - self._updated_ms, 1000) / 1000
         self._updated_ms = now_ms
         rate = 8000.0 / RATE_MS * sum(size for _, size in self._received)
+        if slow is not None:
+            self._yield(now_ms, self.late_ms, min(rate, slow), begins=True)
+            return
         least_ms = min(one for _, one in self._delays)
         base_ms = min(one for _, one in self._bases) + self.pause_ms
         queue_ms, newest_ms = least_ms - base_ms, self._delays[-1][1] - base_ms
@@ -162,8 +236,11 @@ class BandwidthEstimate:
         known = max(2 * rate, 2 * FLOOR, known)
         self._bits = min(grown, max(self._bits, known), CEILING)
 
-    def _yield(self, now_ms: int, queue_ms: float, rate: float) -> None:
-        """Lower the estimate for a queue, unless it is a longer way."""
+    def _yield(self, now_ms: int, queue_ms: float, rate: float, *, begins: bool = False) -> None:
+        """Lower the estimate for a queue, unless it is a longer way.
+
+        Args: begins: it grows fast.
+        """
         if self._queue is None:
             self._queue = _Queue(now_ms)
             if self._bits < self._usual:  # it does not carry as much any more
@@ -181,11 +258,13 @@ class BandwidthEstimate:
         self._carried = rate if settles else max(rate, self._carried)
         # A longer queue needs room to drain.
         lowered = BACK_OFF * self._carried * min(1.0, ROOM_MS / queue_ms)
+        if begins:
+            lowered = min(lowered, BEGINS * self._carried)
         if queue.test is not None:
             self._carried = queue.test[1]
             lowered = min(lowered, TEST * self._carried)
         self._bits = min(self._bits or CEILING, max(lowered, FLOOR))
-        self._calm_since_ms = now_ms
+        self._calm_since_ms = self._queued_ms = now_ms
 
     def _growth(self, now_ms: int) -> float:
         """A second: fast up to what was carried, slow around it, then faster and faster."""

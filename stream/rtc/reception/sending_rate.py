@@ -3,7 +3,8 @@
 Browsers raise their estimate (REMB) by so little after a queue that a call stays poor for a minute
 (Chromium 156: 110 kbit/s 14 s after a slow line had become fast). But round trips tell of a queue,
 too. While they are as short as ever, the network is asked whether it carries what it carried
-before, in steps, and after a failure later and later.
+before, in steps, and after a failure later and later. And who calls often has one line for both
+ways: a queue on the way here, which the relay sees at once, counts for the way back.
 A step is a key frame in aiortc (1.16): there are few of them.
 """
 
@@ -47,6 +48,10 @@ class SendingRate:
         self._offered = self._beyond = self._used = self._usual = 0
         """What the receiver asked for, what is tried although it is more, what is sent, and what
         was sent at most: bits a second."""
+        self._most: int | None = None
+        """What the way here carries since a queue there."""
+        self._queue_here = False
+        """Whether there is a queue on the way here: none that a step of this side has made."""
         self._calm_since_s = float("inf")
         """When a report first told of none since then."""
         self._patience_s, self._raised_s = CALM_S, float("-inf")
@@ -87,11 +92,13 @@ class SendingRate:
             self._meet_queue(now_s, long=not self._beyond)
         self._usual = max(self._usual, used)
         passed_s = now_s - self._changed_s
-        if self._is_calm(now_s) and passed_s >= PROBE_S and used < self._usual:
-            self._beyond, self._raised_s = min(self._usual, round(PROBE * used)), now_s
+        more = min(self._usual, round(PROBE * used), self._most or self._usual)
+        if self._is_calm(now_s) and passed_s >= PROBE_S and more > UP * used:
+            self._beyond, self._raised_s = more, now_s
         if self._beyond <= offered:
             self._beyond = 0
-        wanted = max(offered, self._beyond, LEAST)
+        wanted = max(offered, self._beyond)
+        wanted = max(LEAST, wanted if self._most is None else min(wanted, self._most))
         lower = wanted < DOWN * used and passed_s >= DOWN_S
         higher = wanted > UP * used and passed_s >= (PROBE_S if self._beyond else UP_S)
         self._used = wanted if lower or higher else used
@@ -99,13 +106,30 @@ class SendingRate:
             self._changed_s = now_s
         return self._used
 
+    def share(self, used: int, bits: int | None, now_s: float, *, has_queue: bool) -> int:
+        """What the encoder gets while the way here carries less than before, bits a second.
+
+        Often both ways are one line, and what the receiver says of the one waits in the queue of
+        the other.
+
+        Args: used: what it gets now. bits: what this side offers for the way here; None: there is
+              nothing that limits it. has_queue: whether there is a queue on it.
+        """
+        if bits is None and self._most is not None:
+            self._patience_s = CALM_S  # failures until now say nothing of the line as it is again
+        self._most, self._queue_here = bits, has_queue
+        if has_queue:
+            self._long_s = now_s  # pictures come as late to the receiver as through one of its own
+            self._meet_queue(now_s, long=True)
+        return used if bits is None else self.choose(used, self._offered or used, now_s)
+
     def _is_calm(self, now_s: float) -> bool:
         """Whether more may be tried than the receiver has asked for."""
         newest_s = self._trips[-1][0] if self._trips else float("-inf")
         return now_s - newest_s < STALE_S and now_s - self._calm_since_s > self._patience_s
 
     def _meet_queue(self, now_s: float, *, long: bool) -> None:
-        if now_s - self._raised_s < FAILS_S:
+        if now_s - self._raised_s < FAILS_S and not self._queue_here:
             self._patience_s = min(2.0 * self._patience_s, MOST_S)
         elif self._calm_since_s < now_s:
             self._patience_s = CALM_S

@@ -67,10 +67,10 @@ class VideoReceiver(RTCRtpReceiver):
 
     def __init__(self, transport: Any) -> None:
         super().__init__("video", transport)
-        self._inlet, self._estimate = _Inlet(), BandwidthEstimate()
+        self._inlet, self.estimate = _Inlet(), BandwidthEstimate()
         self._RTCRtpReceiver__jitter_buffer = self._inlet
         self._RTCRtpReceiver__nack_generator = _Silent()
-        self._RTCRtpReceiver__remote_bitrate_estimator = self._estimate
+        self._RTCRtpReceiver__remote_bitrate_estimator = self.estimate
         self._names: dict[int, str] = {}
         self._buffer = FrameBuffer(self._names)
         self._missing = MissingPackets()
@@ -111,9 +111,9 @@ class VideoReceiver(RTCRtpReceiver):
         As with pictures, only for a while.
         """
         now_s = time.monotonic()
-        if self._estimate.late_ms < SOUND_LATE_MS:
+        if self.estimate.late_ms < SOUND_LATE_MS:
             self._fresh_sound_s = now_s
-        return self._estimate.late_ms >= SOUND_LATE_MS and (
+        return self.estimate.late_ms >= SOUND_LATE_MS and (
             now_s - self._fresh_sound_s < LATE_MOST_S
         )
 
@@ -155,7 +155,7 @@ class VideoReceiver(RTCRtpReceiver):
         mapper = self._RTCRtpReceiver__timestamp_mapper  # type: ignore[attr-defined]
         frame.timestamp = mapper.map(frame.timestamp)
         now_s = time.monotonic()
-        if self._estimate.late_ms < LATE_MS:
+        if self.estimate.late_ms < LATE_MS:
             self._fresh_s = now_s
         elif now_s - self._fresh_s < LATE_MOST_S and len(self._late) < KEPT_LATE:
             self._late.add(frame.timestamp)
@@ -167,6 +167,6 @@ class VideoReceiver(RTCRtpReceiver):
             await asyncio.sleep(TICK_S)
             late_ms = 1000 * (time.monotonic() - due_s)
             # Remembered for about as long as the estimate looks back.
-            self._estimate.pause_ms = max(late_ms, 0.9 * self._estimate.pause_ms)
+            self.estimate.pause_ms = max(late_ms, 0.9 * self.estimate.pause_ms)
             with suppress(ConnectionError):
                 await self._go_on(time.monotonic())

@@ -25,6 +25,7 @@ from aiortc.rtp import (
 )
 from av.error import FFmpegError
 
+from stream.rtc.reception.bandwidth import BandwidthEstimate
 from stream.rtc.reception.fitted_encoder import FittedEncoder
 from stream.rtc.reception.playout_delay import PlayoutDelay
 from stream.rtc.reception.sending_rate import SendingRate
@@ -45,6 +46,8 @@ class VideoSender(SteadyReports):
         super().__init__(track_or_kind, transport)
         self._rate, self._playout = SendingRate(), PlayoutDelay()
         self._RTCRtpSender__rtp_header_extensions_map = self._playout
+        self.way_here: BandwidthEstimate | None = None
+        """Of what the same peer sends."""
         self._reported_s: dict[int, float | None] = {}
         """When each of its own reports was sent, by the middle of its NTP time (LSR)."""
 
@@ -93,6 +96,11 @@ class VideoSender(SteadyReports):
         if encoder is None:
             encoder = FittedEncoder(get_encoder(codec))
             self._RTCRtpSender__encoder = encoder
+        elif (way := self.way_here) is not None:
+            used, now_s = encoder.target_bitrate, time.monotonic()
+            shared = self._rate.share(used, way.narrow_bits, now_s, has_queue=way.has_queue)
+            if shared != used:
+                encoder.target_bitrate = shared
         encoder.is_slow = self.is_slow
         self._playout.allow(holding=not self._rate.was_long(time.monotonic()))
         try:

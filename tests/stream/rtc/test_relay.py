@@ -62,7 +62,7 @@ def test_a_call_gets_its_picture_and_sound_back() -> None:
             ]
             assert connection.sound is not None
             for late_ms in (0.0, 1500.0):
-                receiver._estimate.late_ms = late_ms
+                receiver.estimate.late_ms = late_ms
                 assert connection.sound._is_late() == (late_ms > 0.0)
             await until(lambda: (video.strength, video.framing) == (0.25, "auto"))
             for nonsense in ("{", "[]", '{"strength": 7}', '{"framing": 3}', "x" * 2000, b"x"):
@@ -233,7 +233,7 @@ def test_health_metrics_and_the_page() -> None:
                 metrics = (await client.ask("GET", "/metrics"))[1]
                 await asyncio.sleep(0.1)
             await peer.close()
-            for path in ("/", "/relay.js", "/relay.css"):
+            for path in ("/", "/relay.js", "/freshness.js", "/relay.css"):
                 status, _, headers = await client.ask("GET", path)
                 assert status == 200
                 assert "default-src 'self'" in headers["Content-Security-Policy"]

@@ -130,3 +130,57 @@ def test_what_was_never_sent_is_not_usual() -> None:
         assert not rate.is_less_than_usual
     assert rate.choose(most, 150_000, 12.0) == 150_000
     assert rate.is_less_than_usual
+
+
+def test_a_queue_on_the_way_here_lowers_the_way_back_at_once() -> None:
+    """What the receiver says of the way back waits in that queue."""
+    rate = SendingRate()
+    used = rate.choose(1_500_000, 1_300_000, 0.0)
+    assert rate.share(used, None, 10.0, has_queue=False) == used
+    used = rate.share(used, 150_000, 10.1, has_queue=True)
+    assert used == 150_000
+    # What it said before the queue comes now.
+    assert rate.choose(used, 1_300_000, 10.2) == 150_000
+    for tenth in range(20):
+        used = rate.share(used, 150_000, 10.3 + tenth / 10, has_queue=True)
+    assert used == 150_000
+
+
+def test_the_way_back_follows_the_way_here_after_a_queue() -> None:
+    rate = SendingRate()
+    used = rate.choose(1_500_000, 1_300_000, 0.0)
+    used = rate.share(used, 150_000, 10.0, has_queue=True)
+    for tenth in range(100):
+        now_s = 11.0 + tenth / 10
+        rate.heard(TRIP_S, 0.0, now_s)
+        assert used <= 240_000
+        used = rate.share(used, 240_000, now_s, has_queue=False)
+        # It has seen a queue, and asks for little.
+        used = rate.choose(used, 110_000, now_s)
+    assert used == 240_000
+    for tenth in range(30):
+        now_s = 21.0 + tenth / 10
+        rate.heard(TRIP_S, 0.0, now_s)
+        used = rate.share(used, None, now_s, has_queue=False)
+        used = rate.choose(used, 110_000, now_s)
+    assert used == 1_500_000
+
+
+def test_queues_on_the_way_here_are_no_failures_of_the_way_back() -> None:
+    """Where each made it wait longer it would be poor for seconds after a slow line."""
+    rate = SendingRate()
+    used = rate.choose(1_500_000, 1_300_000, 0.0)
+    for tenth in range(90):
+        now_s = 10.0 + tenth / 10
+        queue = tenth % 40 < 10
+        if tenth % 10 == 0:
+            rate.heard(TRIP_S + (0.3 if queue else 0.0), 0.0, now_s)
+        used = rate.share(used, 150_000 if queue else 400_000, now_s, has_queue=queue)
+        used = rate.choose(used, 110_000, now_s)
+    for tenth in range(45):
+        now_s = 19.0 + tenth / 10
+        if tenth % 10 == 0:
+            rate.heard(TRIP_S, 0.0, now_s)
+        used = rate.share(used, 400_000 if tenth < 20 else None, now_s, has_queue=False)
+        used = rate.choose(used, 110_000, now_s)
+    assert used == 1_500_000

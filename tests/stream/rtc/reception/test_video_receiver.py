@@ -112,7 +112,7 @@ def test_pictures_of_a_long_queue_are_not_shown_unless_it_stays() -> None:
             decode = receiver._decode
 
             def late(payload_type: int, frame: Any) -> None:
-                receiver._estimate.late_ms = 1500.0
+                receiver.estimate.late_ms = 1500.0
                 decode(payload_type, frame)
 
             receiver._decode = late
@@ -130,7 +130,7 @@ def test_sound_of_a_long_queue_is_not_heard_unless_it_stays() -> None:
         async with published(Clip((320, 240))) as (_, receiver, numbers):
             await until(lambda: len(numbers) > 5)
             for late_ms, late in ((SOUND_LATE_MS - 1, False), (SOUND_LATE_MS, True)):
-                receiver._estimate.late_ms = late_ms
+                receiver.estimate.late_ms = late_ms
                 assert receiver.sound_is_late() == late
             receiver._fresh_sound_s -= LATE_MOST_S
             assert not receiver.sound_is_late(), "a longer way is no fault"

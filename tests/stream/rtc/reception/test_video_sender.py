@@ -16,9 +16,11 @@ from aiortc import RTCRtpSender
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 
+from stream.rtc.reception.bandwidth import BandwidthEstimate
 from stream.rtc.reception.fitted_encoder import FittedEncoder
+from stream.rtc.reception.video_receiver import VideoReceiver
 from stream.rtc.reception.video_sender import OLD, VideoSender
-from tests.rtc_calls import run, until
+from tests.rtc_calls import Clip, peer, run, until
 from tests.rtc_relays import relay, watched
 
 
@@ -140,5 +142,39 @@ def test_a_step_back_in_time_ends_no_stream(caplog: pytest.LogCaptureFixture) ->
             await until(lambda: len(watcher.frames) > count + 10, "the viewer lost it")
             for one in (sender, watching):
                 await one.close()
+
+    run(program())
+
+
+def slowed() -> BandwidthEstimate:
+    """Of a link that carried 1 Mbit/s and carries 100 kbit/s now."""
+    estimate = BandwidthEstimate()
+    for sent_ms in range(0, 2000, 10):
+        delay_ms = max(0.0, 100.0 * (sent_ms - 1000) / 10)
+        estimate.add(round(sent_ms + delay_ms), int(sent_ms * (1 << 18) / 1000), 1250, 7)
+    assert estimate.has_queue
+    return estimate
+
+
+@pytest.mark.usefixtures("camera", "opened")
+def test_a_call_s_sender_knows_the_way_of_what_it_receives() -> None:
+    async def program() -> None:
+        async with relay() as client:
+            page = peer()
+            page.addTrack(Clip())
+            await client.begin(page, "/call")
+            (connection,) = client.relay.connections.open
+            (sending,) = [one for one in connection._peer.getSenders() if one.kind == "video"]
+            (receiving,) = [one for one in connection._peer.getReceivers()
+                            if isinstance(one, VideoReceiver)]  # fmt: skip
+            assert isinstance(sending, VideoSender)
+            assert sending.way_here is receiving.estimate
+            inner: Any = sending
+            await until(lambda: inner._RTCRtpSender__encoder is not None, "nothing is encoded")
+            encoder = inner._RTCRtpSender__encoder
+            assert encoder.target_bitrate > 200_000
+            sending.way_here = slowed()
+            await until(lambda: encoder.target_bitrate < 200_000, "the way back stayed as it was")
+            await page.close()
 
     run(program())
