@@ -59,13 +59,20 @@ def _reflect(index: np.typing.NDArray[np.int_], length: int) -> np.typing.NDArra
 
 
 def resample(
-    image: NDArray[Pixel], rect: Rect, size: Size, *, border: int = cv2.BORDER_REPLICATE
+    image: NDArray[Pixel],
+    rect: Rect,
+    size: Size,
+    *,
+    border: int = cv2.BORDER_REPLICATE,
+    into: NDArray[Pixel] | None = None,
 ) -> NDArray[Pixel]:
     """Show a rectangle of a picture at any size: bicubic, averaged over each pixel when shrinking.
 
     Args:    image: uint8 or uint16, (H, W) or (H, W, C).
              rect: xyxy px, may reach beyond the picture.
              size: (width, height) of the result. border: what lies beyond, a cv2.BORDER_* value.
+             into: of the result's shape and kind; it is written there where that saves a copy, and
+             then the result is this array.
     Returns: of the same kind and (height, width) or (height, width, C); `image` itself when
              nothing would change.
     Raises:  ValueError: the rectangle or the size is empty.
@@ -79,7 +86,8 @@ def resample(
             return image
         if size[0] >= width and size[1] >= height:
             whole = np.asarray(image)
-            return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_CUBIC), whole.dtype)
+            made = cv2.resize(whole, size, dst=into, interpolation=cv2.INTER_CUBIC)
+            return np.asarray(made, whole.dtype)
     enlarged = _enlarge(image, rect, size)
     if enlarged is None and border == cv2.BORDER_REPLICATE:
         enlarged = _glide(image, rect, size)

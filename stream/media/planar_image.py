@@ -7,6 +7,7 @@ FFmpeg's interpolation of colours looks no further than two of their samples.
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from typing import Any, cast
 
 import av
@@ -199,8 +200,10 @@ class PlanarImage(LazyImage):
         return np.asarray(cv2.transform(samples, matrix), np.uint8)
 
 
+@lru_cache(maxsize=16)
 def to_levels(colour: Colour, layout: Layout) -> Floats:
-    """The matrix that makes 8-bit levels of RGB of samples (Y, Cb, Cr, 1): float32 (3, 4).
+    """The matrix that makes 8-bit levels of RGB of samples (Y, Cb, Cr, 1): float32 (3, 4); not to
+    be written to.
 
     Args: colour: what they mean. layout: their depth.
     """
@@ -220,7 +223,9 @@ def to_levels(colour: Colour, layout: Layout) -> Floats:
     )
     middle = float(1 << (layout.depth - 1))
     shift = -matrix @ np.array([black, middle, middle])
-    return np.asarray(np.column_stack([matrix, shift]), np.float32)
+    levels = np.asarray(np.column_stack([matrix, shift]), np.float32)
+    levels.setflags(write=False)
+    return levels
 
 
 def _corner(start: int, length: int) -> int:

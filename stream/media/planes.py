@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,8 +92,10 @@ def show(
     for index, (samples, target) in enumerate(pairs):
         halves = (layout.sub_x, layout.sub_y) if index else (0, 0)
         moved = aside if index else (0.0, 0.0)
-        made = _shown(samples, rect, size, target.shape, halves, moved)
-        np.minimum(made, layout.most, out=target)
+        made = _shown(samples, rect, size, target, halves, moved)
+        # Deeper samples have more bits than they may use.
+        if made is not target or layout.depth % 8:
+            np.minimum(made, layout.most, out=target)
     return shown
 
 
@@ -102,13 +103,13 @@ def _shown(
     samples: Samples,
     rect: Rect,
     size: Size,
-    shape: Sequence[int],
+    target: Samples,
     halves: tuple[int, int],
     aside: tuple[float, float],
 ) -> Samples:
-    """One plane; `shape` is (height, width) of the result. `aside`: how far left of the middle of
-    its place, and above it, a sample lies, before and after."""
-    high, wide = shape
+    """One plane, for `target`, where it may be written to at once. `aside`: how far left of the
+    middle of its place, and above it, a sample lies, before and after."""
+    high, wide = target.shape
     zoom_x, zoom_y = size[0] / (rect[2] - rect[0]), size[1] / (rect[3] - rect[1])
     x0, y0 = rect[0] / (1 + halves[0]), rect[1] / (1 + halves[1])
     if zoom_x == zoom_y == 1.0 and x0 == int(x0) and y0 == int(y0):
@@ -116,7 +117,7 @@ def _shown(
     y0 += aside[1] - aside[1] / zoom_y
     y1 = y0 + high / zoom_y
     if not aside[0]:
-        return resample(samples, (x0, y0, x0 + wide / zoom_x, y1), (wide, high))
+        return resample(samples, (x0, y0, x0 + wide / zoom_x, y1), (wide, high), into=target)
     x0 += aside[0] - aside[0] / zoom_x
     finer = (x0 - 0.25 / zoom_x, y0, x0 + (wide - 0.25) / zoom_x, y1)
     if abs(finer[0] * 2 * zoom_x - round(finer[0] * 2 * zoom_x)) < 1e-3:

@@ -145,6 +145,15 @@ def test_what_is_not_aligned_is_left_to_the_slow_one() -> None:
     assert _enlarge(image, (0.0, 0.0, 64.0, 48.0), (32, 24)) is None, "shrinks"
 
 
+def test_an_enlarged_whole_is_written_where_it_is_wanted() -> None:
+    """The plane of a larger picture: its rows lie further apart than they are long."""
+    small = np.random.default_rng(5).integers(0, 256, (9, 12), np.uint8)
+    place = np.zeros((18, 40), np.uint8)[:, :24]
+    made = resample(small, (0.0, 0.0, 12.0, 9.0), (24, 18), into=place)
+    assert made is place
+    assert np.array_equal(place, resample(small, (0.0, 0.0, 12.0, 9.0), (24, 18)))
+
+
 @pytest.mark.parametrize("shrink", [2, 3, 4])
 def test_shrinking_averages_blocks_exactly(shrink: int) -> None:
     image = picture(96, 72)

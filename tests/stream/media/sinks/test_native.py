@@ -16,7 +16,7 @@ from stream.frame import Face, Frame, Image, Patch, View
 from stream.image.resample import resample
 from stream.image.touched import touched
 from stream.media.colour import Colour, ToYuv
-from stream.media.planes import Layout, planes_of
+from stream.media.planes import Layout, planes_of, show
 from stream.media.sinks.encoder import CodecName, Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sinks.native import Native, changes
@@ -182,6 +182,25 @@ def test_an_enlarged_picture_keeps_brightness_and_place(size: tuple[int, int], n
         # No drift in brightness; chroma half a pixel aside would err by far more.
         assert abs(difference.mean()) < 0.15
         assert np.abs(difference).mean() < 1.2
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuv444p10le", "gray12le", "yuv420p16le"])
+@pytest.mark.parametrize("size", [(48, 32), (36, 24)])
+def test_enlarged_edges_stay_within_the_depth(name: str, size: tuple[int, int]) -> None:
+    """A bicubic filter goes beyond what is beside an edge."""
+    layout = Layout.of(name)
+    assert layout is not None
+    picture = av.VideoFrame(24, 16, name)
+    for samples in planes_of(picture, layout):
+        samples[...] = 0
+        samples[:, samples.shape[1] // 2 :] = layout.most
+    shown = show(picture, layout, (0.0, 0.0, 24.0, 16.0), size)
+    for samples, made in zip(planes_of(picture, layout), planes_of(shown, layout), strict=True):
+        exact = cv2.resize(samples, made.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        if made.shape == size[::-1]:  # chroma may lie elsewhere
+            assert np.array_equal(made, np.minimum(exact, layout.most))
+        assert made.max() == layout.most
+        assert made.min() == 0
 
 
 def test_a_following_view_shows_the_same_place(tmp_path: Path) -> None:
