@@ -20,6 +20,7 @@ from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
 from engines.personal.personal_weights import PersonalWeights
+from engines.personal.training_pairs import crop_side
 from engines.runtime import EngineError
 from stream.errors import ConfigError
 from stream.events import Event, LearningFailed, PersonLearnt
@@ -35,6 +36,8 @@ MORE = 1.5
 """A person is learnt again with so many times as many close-ups."""
 LEAST_SIDE_PX = 110
 """Smaller headshots are no truth: what is learnt from has 128 px."""
+FAR_PX = 64.0
+"""How large headshots far away will be is not known yet."""
 ROOM, TIGHT = 0.5, 0.8
 """Share of the time between frames that they take: below the first learning goes on, above the
 second it rests. The time is taken while it runs, so what it costs the call is in it."""
@@ -244,7 +247,10 @@ class LiveLearning:
         self._learnt[track_id] = len(close_ups)
         # read before the close-ups: who changes meanwhile is let go
         self._persons[track_id] = persons[track_id]
-        task = Task(close_ups, 4, ROUND_MINUTES, threads=self._threads, lowest_priority=True)
+        task = Task(
+            close_ups, 4, ROUND_MINUTES, threads=self._threads, lowest_priority=True,
+            side=crop_side(4, FAR_PX, [one.side_px for one in self._large(track_id)]),
+        )  # fmt: skip
         try:
             self._running = _Running(track_id, len(close_ups), self._learns(task))
         except EngineError as error:
@@ -252,13 +258,12 @@ class LiveLearning:
             self._permit.give_back(self)
 
     def _close_ups(self, track_id: int) -> tuple[CloseUp, ...]:
+        # a copy: the bank wipes its own at any time
+        return tuple(CloseUp(one.image.copy(), one.time_s) for one in self._large(track_id))
+
+    def _large(self, track_id: int) -> list[Exemplar]:
         kept = self._call.exemplars_of(track_id)
-        return tuple(
-            # a copy: the bank wipes its own at any time
-            CloseUp(one.image.copy(), one.time_s)
-            for one in kept
-            if one.side_px >= LEAST_SIDE_PX
-        )
+        return [one for one in kept if one.side_px >= LEAST_SIDE_PX]
 
     def _take(self, running: _Running, news: Learning) -> None:
         if news.weights is not None:

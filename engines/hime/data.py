@@ -30,6 +30,8 @@ from engines.hime.people import load_people as load_people
 from engines.hime.people import recolour
 from engines.hime.variations import FOREIGN, VARIATIONS, another_moment
 
+LEAST_BATCH = 4
+"""Crops, however large they are."""
 Image = NDArray[np.uint8]
 Rng = np.random.Generator
 
@@ -207,7 +209,7 @@ class Batches(Dataset[Batch]):
         side = int(rng.choice(r.sizes, p=np.array(r.size_weights) / sum(r.size_weights)))
         side //= 2 if index < r.half_until else 1
         slots = int(rng.choice(r.slots, p=np.array(r.slot_weights) / sum(r.slot_weights)))
-        count = max(4, r.pixels // side**2)
+        count = max(LEAST_BATCH, r.pixels // side**2)
         clean = round(count * r.clean)
         truths, exemplars, validity = [], [], []
         for k in range(count):

@@ -25,9 +25,9 @@ from engines.personal.gain import Gain, Picture, Scores, gain_of
 from engines.personal.training_pairs import CROP_PX
 
 MOST_CASES = 32
-"""Damaged pictures that are judged by."""
+"""Damaged pictures that are judged by, of `CROP_PX`; of larger crops fewer."""
 CHANGED = 16
-"""Further ones in which a part of the face is changed."""
+"""Further ones in which a part of the face is changed, likewise."""
 NEARER = 0.06
 """Held-out close-ups are cut differently for each damage: by so much nearer at most."""
 TOGETHER = 16
@@ -40,13 +40,15 @@ def make_cases(
     scale: int,
     most: int = MOST_CASES,
     nearer: float = 0.0,
+    crop_px: int | None = None,
 ) -> list[Case]:
     """Held-out close-ups, damaged as in a call, with three of those that were learnt from.
 
     Args: most: so many pictures at most; fewer close-ups are damaged several times.
           nearer: from the second damage on they are cut nearer, by a share of up to this.
+          crop_px: side of the crops; None: `CROP_PX`.
     """
-    side = CROP_PX[scale] * scale
+    side = (crop_px or CROP_PX[scale]) * scale
     rounds = max(1, most // len(held_out))
     cases = []
     for round_ in range(rounds):
@@ -74,7 +76,7 @@ def score(network: Hime, cases: Sequence[Case]) -> Scores:
 
 
 def make_changed_cases(
-    held_out: Sequence[CloseUp], learnt: Sequence[CloseUp], scale: int
+    held_out: Sequence[CloseUp], learnt: Sequence[CloseUp], scale: int, crop_px: int | None = None
 ) -> tuple[list[Case], list[NDArray[np.bool_]]]:
     """Held-out close-ups in which a part of the face is unlike all exemplars: in half of them the
     face is changed, in the others the exemplars are.
@@ -82,17 +84,15 @@ def make_changed_cases(
     Args: held_out, learnt, scale: see `make_cases`.
     Returns: cases, and where they are changed, bool (s b, s b) each.
     """
-    side = CROP_PX[scale] * scale
-    changes = [local_changes(side, np.random.default_rng([SEED, 1, k])) for k in range(CHANGED)]
-    faces = [
-        cut(held_out[k % len(held_out)].picture, side, 1.0, (0.0, 0.0)) for k in range(CHANGED)
-    ]
+    crop_px = crop_px or CROP_PX[scale]
+    side, count = crop_px * scale, CHANGED * CROP_PX[scale] // crop_px
+    changes = [local_changes(side, np.random.default_rng([SEED, 1, k])) for k in range(count)]
+    faces = [cut(held_out[k % len(held_out)].picture, side, 1.0, (0.0, 0.0)) for k in range(count)]
     changed = [change(face) for change, face in zip(changes, faces, strict=True)]
-    now = [changed[k] if k % 2 == 0 else faces[k] for k in range(CHANGED)]
-    cases = make_cases(
-        [CloseUp(one, float(k)) for k, one in enumerate(now)], learnt, scale, CHANGED
-    )
-    for k in range(1, CHANGED, 2):
+    now = [changed[k] if k % 2 == 0 else faces[k] for k in range(count)]
+    seen = [CloseUp(one, float(k)) for k, one in enumerate(now)]
+    cases = make_cases(seen, learnt, scale, count, crop_px=crop_px)
+    for k in range(1, count, 2):
         worn = [changes[k](one) for one in to_images(cases[k].exemplars)]
         cases[k] = replace(cases[k], exemplars=to_tensor(worn))
     apart = [
@@ -109,16 +109,22 @@ class HeldOut:
     weights makes: judging is the network alone, and every set sees the same.
 
     Args: shipped: the network with the shipped weights. held_out, learnt: see `make_cases`.
+          crop_px: likewise.
     """
 
     def __init__(
-        self, shipped: Hime, held_out: Sequence[CloseUp], learnt: Sequence[CloseUp]
+        self,
+        shipped: Hime,
+        held_out: Sequence[CloseUp],
+        learnt: Sequence[CloseUp],
+        crop_px: int | None = None,
     ) -> None:
         self._scale = scale = shipped.config.scale
-        cases = make_cases(held_out, learnt, scale, MOST_CASES, NEARER)
-        self._places = [k % len(held_out) for k in range(len(cases))]
+        most = MOST_CASES * CROP_PX[scale] // (crop_px or CROP_PX[scale])
+        cases = make_cases(held_out, learnt, scale, most, NEARER, crop_px)
+        self._places = [k % len(held_out[:most]) for k in range(len(cases))]
         self._usual = _Prepared(cases, shipped)
-        changed, self._where = make_changed_cases(held_out, learnt, scale)
+        changed, self._where = make_changed_cases(held_out, learnt, scale, crop_px)
         self._changed = _Prepared(changed, shipped)
         self._shipped = self._pictures(shipped)
         self._shipped_errors = self._errors(shipped)

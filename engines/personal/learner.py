@@ -21,7 +21,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from engines.hime.data import Batch
+from engines.hime.data import LEAST_BATCH, Batch
 from engines.hime.devices import mixed_precision
 from engines.hime.losses import charbonnier
 from engines.hime.model import Hime
@@ -30,10 +30,16 @@ from engines.personal.close_ups import CloseUp, split
 from engines.personal.gain import Gain
 from engines.personal.held_out import HeldOut
 from engines.personal.method import Method
-from engines.personal.training_pairs import FRESH_FIRST, REUSED, PersonalBatches, drawn
+from engines.personal.training_pairs import (
+    CROP_PX,
+    FRESH_FIRST,
+    REUSED,
+    PersonalBatches,
+    drawn,
+)
 
 BATCH = {4: 8, 8: 16}
-"""Crops in a step, by scale."""
+"""Crops of `training_pairs.CROP_PX` in a step, by scale."""
 BAND = 1.0
 """Weight of the loss of fine detail: with it more of the detail is true (32 px x4, two people,
 1,000 pairs: coherence in the face +0.03 instead of +0.02)."""
@@ -72,6 +78,8 @@ class Learner:
             close_ups: of one person, at least `close_ups.LEAST_CLOSE_UPS`.
             steps: so many at most. seed: of everything that is drawn.
             workers: threads that make the pairs. method: see there.
+            side: of the crops that are learnt from and judged by, px, one of
+            `training_pairs.SIDES`; None: `training_pairs.CROP_PX`.
     Raises: ValueError: too few close-ups.
     """
 
@@ -83,13 +91,15 @@ class Learner:
         seed: int = 0,
         workers: int = 1,
         method: Method | None = None,
+        side: int | None = None,
     ) -> None:
         self._method = method or Method()
         self.scale = network.config.scale
+        self._side = side
         learnt, held_out = split(close_ups)
         self._learnt, self._held_out = learnt, held_out
         self._batches = PersonalBatches(
-            learnt, network, BATCH[self.scale], seed, steps, self._method
+            learnt, network, BATCH[self.scale], seed, steps, self._method, side
         )
         self._workers = workers
         self._seed = seed
@@ -111,7 +121,7 @@ class Learner:
 
     @cached_property
     def _judge(self) -> HeldOut:
-        return HeldOut(self._shipped_network, self._held_out, self._learnt)
+        return HeldOut(self._shipped_network, self._held_out, self._learnt, self._side)
 
     @property
     def mean(self) -> Hime:
@@ -199,6 +209,12 @@ class Learner:
         return self._method.rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
+def batch_size(scale: int, side: int | None = None) -> int:
+    """Crops in a step. Args: side: of the crops, px; None: `training_pairs.CROP_PX`."""
+    usual = CROP_PX[scale]
+    return max(LEAST_BATCH, BATCH[scale] * usual**2 // (side or usual) ** 2)
+
+
 def steps_within(
     network: Hime,
     close_ups: Sequence[CloseUp],
@@ -207,6 +223,7 @@ def steps_within(
     *,
     judged: bool = True,
     method: Method | None = None,
+    side: int | None = None,
 ) -> int:
     """How many steps there are in so many minutes here, from a trial.
 
@@ -215,7 +232,7 @@ def steps_within(
     """
     began_s = time.monotonic()
     count = FRESH_FIRST + TRIAL_ROUNDS * REUSED
-    trial = Learner(network, close_ups, count, seed, method=method)
+    trial = Learner(network, close_ups, count, seed, method=method, side=side)
     marks = [time.monotonic() for _ in trial.steps_made(judged=False)]
     # the first ones find their algorithms, and have more to make
     step_s = (marks[-1] - marks[FRESH_FIRST - 1]) / (TRIAL_ROUNDS * REUSED)

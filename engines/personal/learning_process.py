@@ -49,6 +49,8 @@ class Task:
     """How long; `steps` says it more exactly."""
     steps: int | None = None
     """One of the two must be given."""
+    side: int | None = None
+    """Of the crops, see `Learner`."""
     seed: int = 0
     threads: int = field(default_factory=default_threads)
     lowest_priority: bool = False
@@ -222,8 +224,10 @@ class _Work:
         steps = task.steps
         if steps is None:
             assert task.minutes is not None
-            steps = steps_within(self._network, task.close_ups, task.minutes, task.seed)
-        learner = Learner(self._network, task.close_ups, steps, task.seed)
+            steps = steps_within(
+                self._network, task.close_ups, task.minutes, task.seed, side=task.side
+            )
+        learner = Learner(self._network, task.close_ups, steps, task.seed, side=task.side)
         started_s, told, last = time.monotonic(), None, 0
         for progress in learner.steps_made():
             last = progress.step

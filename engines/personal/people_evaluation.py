@@ -3,13 +3,11 @@
     python -m engines.personal.people_evaluation --data PEOPLE --scale 8 --minutes 3
 
 PEOPLE is a folder or a zip with a folder of square headshots for each person, named in the order of
-time. The first two thirds are learnt from, the rest is judged: in the face, as the product would
-show it, with and without exemplars, before and after; and, as a control, somebody else with the
-same weights. Minutes are those of learning, without judging.
-
-What to train, how fast, from how many close-ups, and with which share of other people's pairs
-(`--general PEOPLE`) may be several, with commas between: every combination is learnt, has rows of
-its own, and a line in the diagrams of `--plot`.
+time. The first two thirds are learnt from, the rest is judged: in the face, as the product shows
+it, with and without exemplars, before and after; and, as a control, somebody else with the same
+weights. Minutes are of learning, without judging. What to train, how fast, from how many close-ups,
+and with which share of other people's pairs (`--general PEOPLE`) may be several, with commas
+between: every combination is learnt, has rows of its own, and a line in the diagrams of `--plot`.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import product
 from statistics import fmean
 
@@ -41,10 +40,10 @@ from engines.output_file import output_file
 from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, split
 from engines.personal.gain import Scores
 from engines.personal.held_out import make_cases, score
-from engines.personal.learner import BATCH, Learner, steps_within
+from engines.personal.learner import Learner, batch_size, steps_within
 from engines.personal.learning_process import with_allocator
 from engines.personal.method import CHANGED, PART, RATE, TRAINED, Method
-from engines.personal.training_pairs import CROP_PX
+from engines.personal.training_pairs import CROP_PX, SIDES
 from engines.runtimes.cpu import default_threads
 from engines.weights.manifest import weights_files
 
@@ -94,6 +93,8 @@ class Setting:
     method: Method = field(default_factory=Method)
     parts: tuple[float, ...] = MARKS
     """Of the minutes after which is judged."""
+    side: int | None = None
+    """Of the crops, px, that are learnt from and judged; None: `CROP_PX`."""
 
     def __str__(self) -> str:
         rate, share = f"{self.method.rate:g}", f"{100 * self.method.share:.0f} %"
@@ -116,16 +117,19 @@ def evaluate(person: Person, other: Person, network: Hime, setting: Setting) -> 
     most = min(setting.close_ups, count)
     learnt = [learnt[int(k)] for k in np.unique(np.linspace(0, count - 1, most).round())]
     kept = split(learnt)[0]
-    cases = make_cases(_close_ups(person)[count:], kept, network.config.scale, CASES)
-    control = make_cases(_close_ups(other)[:4], _close_ups(other)[4:], network.config.scale, CASES)
+    made = partial(make_cases, scale=network.config.scale, most=CASES, crop_px=setting.side)
+    cases = made(_close_ups(person)[count:], kept)
+    control = made(_close_ups(other)[:4], _close_ups(other)[4:])
     unlearnt = score(network, control).psnr
     rows = [_row(person.name, len(learnt), 0.0, 0, network, cases)]
     method = setting.method
     if setting.pairs is None:
-        steps = steps_within(network, learnt, setting.minutes, judged=False, method=method)
+        steps = steps_within(
+            network, learnt, setting.minutes, judged=False, method=method, side=setting.side
+        )
     else:
-        steps = round(setting.pairs / BATCH[network.config.scale])
-    learner = Learner(network, learnt, steps, method=method)
+        steps = round(setting.pairs / batch_size(network.config.scale, setting.side))
+    learner = Learner(network, learnt, steps, method=method, side=setting.side)
     spent_s, began_s = 0.0, time.monotonic()
     marks = [max(1, round(part * learner.steps)) for part in setting.parts]
     for progress in learner.steps_made(judged=False):
@@ -133,7 +137,7 @@ def evaluate(person: Person, other: Person, network: Hime, setting: Setting) -> 
             continue
         spent_s += time.monotonic() - began_s
         learner.judge()
-        samples = progress.step * BATCH[learner.scale]
+        samples = progress.step * batch_size(learner.scale, setting.side)
         row = _row(person.name, len(learnt), spent_s / 60.0, samples, learner.mean, cases)
         in_use = score(_in_use(network, learner), cases)
         lost = score(learner.mean, control).psnr - unlearnt
@@ -267,16 +271,18 @@ def settings_of(args: argparse.Namespace) -> list[Setting]:
         raise ValueError("--general and --general-share need each other")
     general: tuple[Person, ...] = ()
     if args.general is not None:
-        general = tuple(load_people(args.general, CROP_PX[args.scale] * args.scale))
+        general = tuple(load_people(args.general, (args.size or CROP_PX[args.scale]) * args.scale))
+    if args.size is not None and args.size not in SIDES[args.scale]:
+        sides = ", ".join(map(str, SIDES[args.scale]))
+        raise ValueError(f"--size {args.size}: at x{args.scale} one of {sides}")
     found = []
     rates = numbers(args.rate)
     trained, changes, ways = args.train.split(","), numbers(args.changed), numbers(args.part)
     combined = product(trained, rates, shares, counts, changes, ways)
     for train, rate, share, count, changed, part in combined:
         method = Method(train, rate, general if share else (), share, changed, part)
-        found.append(
-            Setting(args.minutes, args.pairs, int(count), method, tuple(sorted({*parts, 1.0})))
-        )
+        marks = tuple(sorted({*parts, 1.0}))
+        found.append(Setting(args.minutes, args.pairs, int(count), method, marks, args.size))
     return found
 
 
@@ -289,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=named_path, required=True, metavar="PEOPLE", help="a folder or zip of people"
     )
     add("--scale", type=int, choices=tuple(CROP_PX), default=8)
+    add("--size", type=int, metavar="PX", help="side of the crops (32 at x4, 16 at x8)")
     add("--minutes", type=float, default=3.0, help="of learning, for each person (3)")
     add("--parts", default=",".join(map(str, MARKS)), help="of them, after which is judged")
     add("--pairs", type=int, metavar="N", help="to learn from, whatever time it takes")
@@ -313,7 +320,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = settings_of(args)
         if args.plot is not None and not cv2.haveImageWriter(str(args.plot)):
             raise ValueError(f"--plot {args.plot}: a name with .png or .jpg")
-        side = CROP_PX[args.scale] * args.scale
+        side = (args.size or CROP_PX[args.scale]) * args.scale
         people = [p for p in load_people(args.data, side) if len(p.photos) >= LEAST_PHOTOS]
         wanted = [name for name in args.people.split(",") if name]
         chosen = [p for p in people if not wanted or p.name in wanted]

@@ -13,6 +13,7 @@ from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task
 from engines.personal.personal_weights import PersonalWeights
+from engines.personal.training_pairs import SIDES, crop_side
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.learning_watch import STEPS, LearningWatch
 from stream.recordings.outcome import Note, Outcome
@@ -54,6 +55,8 @@ class LearntPerson:
 class _Candidate:
     person: int
     scale: int
+    side: int
+    """Of the crops that are learnt from, px."""
     far_frames: int
     close_ups: tuple[CloseUp, ...]
 
@@ -139,9 +142,24 @@ class PeopleLearning:
             far = sum(by_scale.values())
             if len(close_ups) >= LEAST_CLOSE_UPS and far >= LEAST_FRAMES:
                 scale = max(by_scale, key=lambda s: by_scale[s])
-                found.append(_Candidate(person, scale, far, close_ups))
+                sizes = [one.side_px for one in kept if one.side_px >= LEAST_SIDE_PX]
+                side = crop_side(scale, self._far_px(first_pass, person, scale), sizes)
+                found.append(_Candidate(person, scale, side, far, close_ups))
         found.sort(key=lambda one: (-one.far_frames, one.person))
         return found[:MOST_PEOPLE]
+
+    @staticmethod
+    def _far_px(first_pass: FirstPass, person: int, scale: int) -> float:
+        """Side of a person's headshots in the median of the pictures in which they are far away,
+        rounded up to a side that can be learnt; beyond all of these `SMALL_SIDE_PX`."""
+        number_of = first_pass.person_index.number_of
+
+        def count(side_px: float) -> int:
+            frames = first_pass.tracks.frames_below(side_px)
+            return sum(n for track, n in frames.items() if number_of.get(track, track) == person)
+
+        most = count(SMALLEST_X4 if scale == 8 else SMALL_SIDE_PX)
+        return next((side for side in SIDES[scale] if 2 * count(side) >= most), SMALL_SIDE_PX)
 
     def _weights(self, one: _Candidate, label: str, watch: LearningWatch) -> PersonalWeights | None:
         """What is learnt of somebody, or was by an earlier run; None: nothing that pays."""
@@ -160,7 +178,7 @@ class PeopleLearning:
             if self._place is not None:  # minutes decide once how many steps there are
                 self._place.keep_learnt(one.name, {STEPS: steps})
 
-        task = Task(one.close_ups, one.scale, self._minutes, steps)
+        task = Task(one.close_ups, one.scale, self._minutes, steps, one.side)
         with self._learns(task) as process:
             news, best = watch.follow(process, label, keep_steps)
         self._finish(one, news, best)

@@ -12,6 +12,7 @@ from engines.personal.close_ups import LEAST_CLOSE_UPS
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, Task
 from engines.personal.personal_weights import PersonalWeights
+from engines.personal.training_pairs import crop_side
 from engines.runtime import EngineError
 from stream.errors import ConfigError
 from stream.events import Event, LearningFailed, PersonLearnt
@@ -137,6 +138,15 @@ def test_it_begins_with_enough_close_ups_and_room(desk: Desk) -> None:
     assert process.task.lowest_priority
     assert (process.task.threads, process.task.scale) == (1, 4)
     desk.call.people = {1: 0, 2: 0}
+
+
+def test_it_learns_at_a_size_that_close_ups_have_the_detail_for(desk: Desk) -> None:
+    desk.look(0.3)
+    assert desk.processes[0].task.side == 64
+    assert crop_side(4, 64.0, []) == crop_side(4, 64.0, [120.0]) == 32
+    assert crop_side(4, 64.0, [170.0]) == crop_side(4, 50.0, [250.0]) == 48
+    assert crop_side(4, 80.0, [120.0, 230.0, 250.0]) == 64
+    assert (crop_side(8, 16.0, [250.0]), crop_side(8, 30.0, [250.0])) == (16, 32)
 
 
 def test_what_is_better_takes_its_place_and_is_said(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,14 +13,16 @@ import torch
 
 from engines.errors import EngineError, UnavailableError
 from engines.hime.checkpoint import load_network
+from engines.hime.data import LEAST_BATCH
 from engines.hime.model import Hime
 from engines.personal import learner as learner_module
 from engines.personal.close_ups import CloseUp, split
 from engines.personal.gain import Gain
-from engines.personal.held_out import HeldOut
-from engines.personal.learner import SHARES, Learner
+from engines.personal.held_out import MOST_CASES, HeldOut
+from engines.personal.learner import SHARES, Learner, batch_size
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
 from engines.personal.method import KEPT, Method
+from engines.personal.training_pairs import drawn
 from engines.weights.manifest import weights_files
 from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, hopper
 
@@ -86,6 +89,24 @@ def test_what_is_learnt_is_better_for_this_person(
     assert learner.gain.coherence > 0.0
     assert learner.gain.pays
     assert not any(name.startswith(KEPT) for name in learner.best)
+
+
+def test_it_is_judged_at_the_size_at_which_it_is_learnt(
+    network: Hime, person: tuple[CloseUp, ...]
+) -> None:
+    assert (batch_size(8), batch_size(8, 24), batch_size(8, 32)) == (16, 7, LEAST_BATCH)
+    large = [
+        replace(one, picture=np.asarray(cv2.resize(one.picture, (192, 192)), np.uint8))
+        for one in person
+    ]
+    learner = Learner(network, large, 1, side=24)
+    (batch,) = drawn(learner._batches, 1, 0, 1)
+    assert batch.crop.shape == (7, 3, 24, 24)
+    judge = learner._judge
+    assert judge._usual.truth.shape[1:] == (3, 192, 192)
+    assert judge._changed.truth.shape[1:] == (3, 192, 192)
+    assert len(judge._usual.truth) <= MOST_CASES * 16 // 24
+    assert judge.gain(network).psnr == 0.0
 
 
 def test_what_is_chosen_is_the_best_that_pays(

@@ -67,7 +67,7 @@ def test_they_depend_on_the_seed() -> None:
 
 
 def test_a_bounded_number_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_pairs, "KEPT_PAIRS", COUNT)
+    monkeypatch.setattr(training_pairs, "KEPT_PIXELS", COUNT * 128 * 128)
     found = list(drawn(batches(), STEPS, 0, 1))
     for step in range(training_pairs.FRESH_FIRST + 1, STEPS):
         if not is_fresh(step):

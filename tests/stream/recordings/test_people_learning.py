@@ -142,6 +142,14 @@ def test_x8_is_learnt_where_it_is_used(
         assert fake_learning[-1].scale == scale
 
 
+def test_it_is_learnt_at_the_size_that_the_face_has_far_away(
+    monkeypatch: pytest.MonkeyPatch, fake_learning: list[Task]
+) -> None:
+    for width, zoom, side in ((12.0, 2.0, 32), (20.0, 2.0, 48), (40.0, 2.0, 64), (15.0, 6.0, 32)):
+        learning(zoom).run(known_people({1: (width, 20, 8)}, monkeypatch))
+        assert fake_learning[-1].side == side, width
+
+
 def test_what_does_not_pay_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeLearning.pays = False
     learns = learning()
