@@ -21,8 +21,11 @@ from aiortc import RTCSessionDescription
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from bench import barcode
+from stream.rtc.peer import make_peer
 from stream.rtc.reception.video_receiver import LATE_MOST_S, SOUND_LATE_MS, VideoReceiver
+from stream.rtc.relay_options import RelayOptions
 from tests.faulty_network import Faults, FaultyNetwork
+from tests.network_faults import plain_receiver
 from tests.pictures import backdrop
 from tests.rtc_calls import Clip, run, until
 from tests.rtc_relays import Client, publisher, relay
@@ -215,3 +218,16 @@ def test_the_parts_of_aiortc_that_the_receiver_replaces_are_there() -> None:
     assert not hasattr(receiving.NackGenerator, "due")
     assert sending.RTP_HISTORY_SIZE == 128
     assert len(inspect.signature(receiving.JitterBuffer.add).parameters) == 2
+
+
+def test_aiortc_s_receiver_can_be_put_in_its_place_to_compare() -> None:
+    """As `tests.network_faults` does."""
+
+    async def program() -> None:
+        with plain_receiver():
+            one = make_peer(RelayOptions())
+            receiver = one.addTransceiver("video").receiver
+        assert type(receiver) is RTCRtpReceiver
+        await one.close()
+
+    run(program())
