@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,21 @@ def test_blank_pictures_are_alike_and_unlike_all_others() -> None:
 def test_any_size_has_a_look(shape: tuple[int, int, int]) -> None:
     image = np.resize(hopper(), shape).astype(np.uint8)
     assert scene_signature(image).shape == (576,)
+
+
+@pytest.mark.parametrize("width_px", [14.0, 16.0])
+def test_a_small_face_that_moves_by_parts_of_a_pixel_stays_itself(width_px: float) -> None:
+    """With places rounded to whole pixels the least alike were 0.80 and 0.85."""
+    seen = []
+    for step in range(21):
+        at = (640.0 + step / 10, 360.0 - step / 20)
+        scene = scene_with_face(width_px, at=at, noise=2, seed=step)
+        seen.append(face_signature(scene, at, width_px + 0.1 * (step % 2)))
+    assert min(similarity(one, then) for one, then in pairwise(seen)) > 0.98
+
+
+def test_a_face_that_reaches_out_of_the_picture_has_a_signature() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
+    for center in ((3.0, 3.0), (159.5, 119.5), (-4.0, 60.0), (170.0, 60.0), (80.0, -90.0)):
+        signature = face_signature(image, center, 60.0)
+        assert float(np.linalg.norm(signature)) == pytest.approx(1.0, abs=1e-5)
