@@ -84,6 +84,11 @@ def _tiny(s: float) -> Case:
     return _walk("tiny", s, 22.0)
 
 
+def _distant(s: float) -> Case:
+    """A headshot of 30 px: x8, where the output is more than four times as large (`--scale 6`)."""
+    return _walk("distant", s, 15.0)
+
+
 def _middling(s: float) -> Case:
     return _walk("middling", s, 58.0)
 
@@ -232,6 +237,7 @@ CASES: dict[str, Callable[[float], Case]] = {
     "vp8": _vp8,
     "thin": _thin,
     "tiny": _tiny,
+    "distant": _distant,
     "middling": _middling,
     "half-way": _half_way,
     "frozen-codec": _frozen_codec,

@@ -24,8 +24,9 @@ from stream.stages.tracking.signature import face_signature, scene_signature, si
 from stream.stages.tracking.still_tiles import StillTiles
 from stream.stages.tracking.track import CONFIRMING_SCORE, Track
 
-MIN_FACE_PX = 14.0
-"""Narrower than this the detector guesses."""
+MIN_FACE_PX, FOLLOWED_PX = 14.0, 11.0
+"""Narrower than the first the detector guesses; a face that was wider is followed to the second,
+for its box trembles by some px, and with its track it would lose its exemplars."""
 SEARCH_WIDTHS = 2.5
 """Side of the crop around a known face, in face widths; detection there works at any size."""
 WIDE_SEARCH_WIDTHS = 4.0
@@ -186,7 +187,8 @@ class Tracker(Stage):
         # An unmatched detection, of a new face or one whose track has just ended, begins a track.
         known = _predicted(self._tracks, frame.time_s)
         for j, face in enumerate(seen):
-            if j not in used and not _is_known(face.box, known) and not self._is_full(face):
+            new = j not in used and not _is_known(face.box, known)
+            if new and face.width_px >= MIN_FACE_PX and not self._is_full(face):
                 # Pictures that are far apart show nobody in three of them in turn.
                 self._begin(face, frame, believed=self._pace.slow)
                 known.append(face.box)
@@ -205,24 +207,26 @@ class Tracker(Stage):
         """Every face in the crops around the windows, once each: that of the nearest prediction."""
         found: list[tuple[float, Detection]] = []
         for box, window in zip(predicted, windows, strict=True):
-            faces = self._detect(image, window, SEARCH_WIDTHS, "short")
+            faces = self._detect(image, window, SEARCH_WIDTHS, "short", FOLLOWED_PX)
             if not any(math.isfinite(cost(box, face.box)) for face in faces):
-                wide = self._detect(image, box, WIDE_SEARCH_WIDTHS, "full")
-                faces = [self._refine(image, face) or face for face in wide]
+                wide = self._detect(image, box, WIDE_SEARCH_WIDTHS, "full", FOLLOWED_PX)
+                faces = [self._refine(image, face, FOLLOWED_PX) or face for face in wide]
             found += [(cost(box, face.box), face) for face in faces]
         found.sort(key=lambda pair: pair[0])
         return _once_each([face for _, face in found])
 
-    def _detect(self, image: Image, box: Floats, widths: float, model: Model) -> list[Detection]:
+    def _detect(
+        self, image: Image, box: Floats, widths: float, model: Model, least_px: float
+    ) -> list[Detection]:
         region = _around(box, widths)
         if not _overlaps(region, image):
             return []
         faces = self._detector.detect(image, region, model)
-        return [face for face in faces if _acceptable(face, image)]
+        return [face for face in faces if _acceptable(face, image, least_px)]
 
-    def _refine(self, image: Image, coarse: Detection) -> Detection | None:
+    def _refine(self, image: Image, coarse: Detection, least_px: float) -> Detection | None:
         """The same face, seen once more in a crop around it: boxes of a tile are px off."""
-        faces = self._detect(image, coarse.box, SEARCH_WIDTHS, "short")
+        faces = self._detect(image, coarse.box, SEARCH_WIDTHS, "short", least_px)
         near = [face for face in faces if same_face(face.box, coarse.box)]
         return min(near, key=lambda face: cost(coarse.box, face.box)) if near else None
 
@@ -252,10 +256,11 @@ class Tracker(Stage):
                 self._still.forget_at(tile)  # until it is known what that is
             coarse += faces
         coarse.sort(key=lambda face: -face.score * face.width_px)
-        for candidate in _once_each([face for face in coarse if _acceptable(face, frame.image)]):
+        large = [face for face in coarse if _acceptable(face, frame.image, MIN_FACE_PX)]
+        for candidate in _once_each(large):
             if _is_known(candidate.box, known) or self._is_full(candidate):
                 continue
-            face = self._refine(frame.image, candidate)
+            face = self._refine(frame.image, candidate, MIN_FACE_PX)
             if face is None or _is_known(face.box, known) or self._is_full(face):
                 continue
             self._begin(face, frame, believed=at_once or self._pace.slow)
@@ -305,10 +310,10 @@ def _overlaps(region: Region, image: Image) -> bool:
     return min(across, down) >= 8
 
 
-def _acceptable(face: Detection, image: Image) -> bool:
+def _acceptable(face: Detection, image: Image, least_px: float) -> bool:
     x, y = _center(face.box)
     inside = 0.0 <= x < image.shape[1] and 0.0 <= y < image.shape[0]
-    return inside and face.width_px >= MIN_FACE_PX
+    return inside and face.width_px >= least_px
 
 
 def _predicted(tracks: list[Track], time_s: float) -> list[Floats]:

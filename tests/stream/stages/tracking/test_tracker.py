@@ -70,6 +70,21 @@ def test_a_walk_away_keeps_its_id() -> None:
             assert scene.ids((500 + 300 * part, 360, 230 * (40 / 230) ** part)) == [1]
 
 
+def test_a_face_is_followed_further_away_than_it_is_found() -> None:
+    scene = Scene()
+    for width in np.linspace(30.0, 11.5, 40):
+        assert scene.ids((500, 300, float(width))) == [1], width
+    for _ in range(20):
+        assert scene.ids((500, 300, 11.5)) == [1]
+    assert scene.ids((500, 300, 10.0)) == [1], "held for a moment"
+    for _ in range(20):
+        last = scene.ids((500, 300, 10.0))
+    assert last == []
+    newcomer = Scene()
+    for _ in range(30):
+        assert newcomer.ids((500, 300, 13.0)) == []
+
+
 def test_a_face_lost_for_a_moment_is_the_same_one() -> None:
     scene = Scene()
     for _ in range(10):
