@@ -61,8 +61,11 @@ def crop_side(scale: int, far_px: float, close_px: Sequence[float]) -> int:
 
 
 def recipe_for(scale: int, count: int, side: int) -> Recipe:
-    """Batches for this scale, of crops of this side, px: `count` of `CROP_PX`, fewer that are
-    larger."""
+    """How the batches of a learning are made.
+
+    Args: scale: 4 or 8. count: crops of `CROP_PX` in a batch; there are fewer larger ones.
+          side: of the crops, px.
+    """
     return Recipe(
         scale=scale,
         sizes=(side,),
