@@ -38,6 +38,11 @@ half, 0.51 with a third; 16 px x8 0.33, 0.39 and 0.41."""
 LIGHT_CELLS = 8.0
 """Differences of colour that reach over so many of the camera's pixels are another light, and the
 camera's light counts."""
+FAITHFUL = 0.65
+"""Up to this amount the network's own detail, where no exemplar agrees, stays as it is: it is weak
+because it is unsure, and stronger it is further from the truth."""
+OWN_RAISED = 0.6
+"""How far it is raised there with an amount of 1."""
 TRUSTED = 0.4
 """A face of which the best exemplar shows so much is finished wholly, one that it shows less of in
 part: where little agrees it may be somebody else's. Of 169 headshots with the best three of another
@@ -58,13 +63,14 @@ def finished(picture: Image, scale: int, aligned: list[Image], amount: float) ->
              amount: see `raised`.
     Returns: RGB uint8 (s b, s b, 3).
     """
+    own = OWN_RAISED * max(amount - FAITHFUL, 0.0) / (1.0 - FAITHFUL)
     trust = min(max(map(agrees, aligned), default=0.0) / TRUSTED, 1.0)
     if trust <= 0.0:
-        return picture
+        return raised(picture, scale, [], 0.0, own)
     coloured = recoloured(picture, scale, aligned)
     if trust < 1.0:
         coloured = np.asarray(cv2.addWeighted(coloured, trust, picture, 1.0 - trust, 0), np.uint8)
-    return raised(coloured, scale, aligned, trust * amount)
+    return raised(coloured, scale, aligned, trust * amount, own)
 
 
 def recoloured(picture: Image, scale: int, aligned: list[Image]) -> Image:
@@ -103,7 +109,9 @@ def _colour(picture: Floats) -> Floats:
     return np.asarray(cv2.transform(picture, _FROM_RGB[:, : picture.shape[2]]), np.float32)
 
 
-def raised(picture: Image, scale: int, aligned: list[Image], amount: float) -> Image:
+def raised(
+    picture: Image, scale: int, aligned: list[Image], amount: float, own: float = 0.0
+) -> Image:
     """Give fine detail the energy back that averaging has taken from it.
 
     The best picture by PSNR shows detail weaker the less sure it is: its energy is the truth's
@@ -114,14 +122,17 @@ def raised(picture: Image, scale: int, aligned: list[Image], amount: float) -> I
     Args:    picture: RGB uint8 (s b, s b, 3), from the network. scale: s.
              aligned: what it was given, RGBA uint8 (s b, s b, 4) each; see `Aligned`.
              amount: 0, as the network made it, to 1, sharper than the exemplars.
+             own: how far to raise detail that no exemplar tells anything of, a part of it.
     Returns: RGB uint8 (s b, s b, 3).
     """
-    if amount <= 0.0 or not aligned:
+    if own <= 0.0 and (amount <= 0.0 or not aligned):
         return picture
     side = picture.shape[0]
-    shown, sure = _missing(picture, aligned, side // scale)
-    more = cv2.resize(shown * sure, (side, side), interpolation=cv2.INTER_LINEAR)
-    more = np.asarray(more * np.float32(RAISED * amount), np.float32)
+    cells = np.full((side // scale, side // scale), own, np.float32)
+    if aligned:
+        shown, sure = _missing(picture, aligned, side // scale)
+        cells = np.maximum(RAISED * amount * shown * sure, own * (1.0 - sure))
+    more = cv2.resize(cells, (side, side), interpolation=cv2.INTER_LINEAR).astype(np.float32)
     kernel = _low_pass(scale)
     low = cv2.sepFilter2D(picture, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
     detail = np.asarray(cv2.subtract(picture, low, dtype=cv2.CV_32F), np.float32)

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from engines.machine import cores
-from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
+from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, crop_side
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
 from engines.personal.personal_weights import PersonalWeights
-from engines.personal.training_pairs import crop_side
 from engines.runtime import EngineError
 from stream.errors import ConfigError
 from stream.events import Event, LearningFailed, PersonLearnt

@@ -3,9 +3,8 @@
     python -m engines.hime.evaluate --data FOLDER --scale 4 --size 32 --degradation call
     python -m engines.hime.evaluate --data FOLDER --table1 --markdown table1.md
 
-FOLDER holds a folder of square headshots for each person. The truth is a headshot shrunk by area
-to scale x size px; the input is made from it by bicubic shrinking with antialiasing (clean), or as
-a call would damage it (call; seeded, the same for every method).
+FOLDER holds a folder of square headshots for each person. The truth is one, shrunk by area to scale
+x size px; the input is shrunk from it (clean), or damaged as by a call (seeded: all are alike).
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ HARM = ("blank", "blurred", "mirrored")
 SHEET = 8
 """Headshots on a sheet."""
 IDENTITY = 48
-"""Headshots that a recogniser looks at: it needs a tenth of a second for each."""
+"""Headshots that a recogniser looks at, a tenth of a second each."""
 DETAIL = 0.65
 """As in the product: see `engines.exemplar_transfer.raised`."""
 
@@ -61,12 +60,11 @@ def outputs(
 ) -> Tensor:
     """The pictures of all cases, as the product shows them: (N, 3, s b, s b), 0..1.
 
-    Exemplars that come aligned in pixels are aligned twice: to the crop, then to what the network
-    has made with them, as a stream does from its second frame on; where there are more than are
-    wanted, those that agree best are taken, as a stream does within a second.
+    Exemplars that come aligned in pixels are aligned twice, as in a stream from its second frame
+    on: to the crop, then to what the network has made with them. Of more than are wanted those that
+    agree best are taken, as a stream does within a second.
 
-    Args: exemplars: how many. kind: of exemplars, see `Case.given`.
-          fine: how far detail is raised, 0..1.
+    Args: exemplars: how many. kind: see `Case.given`. fine: how far detail is raised, 0..1.
     """
     made = []
     for start in range(0, len(cases), 16):
@@ -76,7 +74,9 @@ def outputs(
             made.append(_aligned_outputs(network, part, offered, exemplars, fine))
         else:
             stacked = torch.stack([case.given(kind, exemplars) for case in part])
-            made.append(_run(network, part, stacked if exemplars else stacked[:, :0]))
+            plain = _run(network, part, stacked if exemplars else stacked[:, :0])
+            images = [finished(one, network.scale, [], fine) for one in to_images(plain)]
+            made.append(to_tensor(images) if network.in_pixels else plain)
     return torch.cat(made)
 
 

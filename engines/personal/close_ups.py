@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,11 @@ MOST_CLOSE_UPS = 36
 """So many are kept of each person who is learnt: 7 MB."""
 HELD_OUT = 0.25
 """Share of the close-ups that is never learnt from."""
+SIDES = {4: (32, 48, 64), 8: (16, 24, 32)}
+"""Those that there are. What is learnt at one size need not help at another: of a webcam's picture
+140 steps at 32 px gained 0.47 dB on held-out close-ups at that size, 0.02 dB at 64 px."""
+ENLARGED = 1.15
+"""So much larger than it was seen a close-up may become by that."""
 MOST_BLOCKS = 3
 """Blocks of time in which they lie: neighbours in time are nearly copies of each other, so that
 single ones would judge what was learnt by heart."""
@@ -28,6 +34,18 @@ class CloseUp:
     picture: Image
     """RGB uint8 (n, n, 3)."""
     time_s: float
+
+
+def crop_side(scale: int, far_px: float, close_px: Sequence[float]) -> int:
+    """Side of the crops to learn from, px: that of the faces far away, as far as close-ups have the
+    detail for it.
+
+    Args: scale: 4 or 8. far_px: side of the headshots that are to be enhanced, px of the camera.
+          close_px: of the close-ups, likewise; the one in their middle counts.
+    """
+    able_px = ENLARGED * sorted(close_px)[len(close_px) // 2] if close_px else 0.0
+    able = [side for side in SIDES[scale] if scale * side <= able_px]
+    return min(able or SIDES[scale][:1], key=lambda side: abs(math.log(side / max(far_px, 1.0))))
 
 
 def split(close_ups: Sequence[CloseUp]) -> tuple[list[CloseUp], list[CloseUp]]:

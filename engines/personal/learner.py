@@ -79,7 +79,7 @@ class Learner:
             steps: so many at most. seed: of everything that is drawn.
             workers: threads that make the pairs. method: see there.
             side: of the crops that are learnt from and judged by, px, one of
-            `training_pairs.SIDES`; None: `training_pairs.CROP_PX`.
+            `close_ups.SIDES`; None: `training_pairs.CROP_PX`.
     Raises: ValueError: too few close-ups.
     """
 

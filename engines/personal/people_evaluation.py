@@ -37,13 +37,13 @@ from engines.hime.model import Hime
 from engines.hime.people import Person, load_people
 from engines.option_types import named_path
 from engines.output_file import output_file
-from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, split
+from engines.personal.close_ups import LEAST_CLOSE_UPS, SIDES, CloseUp, split
 from engines.personal.gain import Scores
 from engines.personal.held_out import make_cases, score
 from engines.personal.learner import Learner, batch_size, steps_within
 from engines.personal.learning_process import with_allocator
 from engines.personal.method import CHANGED, PART, RATE, TRAINED, Method
-from engines.personal.training_pairs import CROP_PX, SIDES
+from engines.personal.training_pairs import CROP_PX
 from engines.runtimes.cpu import default_threads
 from engines.weights.manifest import weights_files
 

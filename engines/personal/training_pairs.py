@@ -7,7 +7,6 @@ shipped with the program.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,11 +27,6 @@ from engines.personal.method import Method
 CROP_PX = {4: 32, 8: 16}
 """Side of the crops that are learnt from where nothing else is known, by scale: of a close-up 128
 px of detail."""
-SIDES = {4: (32, 48, 64), 8: (16, 24, 32)}
-"""Those that there are. What is learnt at one size need not help at another: of a webcam's picture
-140 steps at 32 px gained 0.47 dB on held-out close-ups at that size, 0.02 dB at 64 px."""
-ENLARGED = 1.15
-"""So much larger than it was seen a close-up may become by that."""
 AHEAD = 3
 """Batches that are made ahead."""
 NEIGHBOURS = 0.2
@@ -46,18 +40,6 @@ FRESH_FIRST = 8
 """So many batches come before any of them comes again."""
 KEPT_PIXELS = 512 * 128 * 128
 """Of pairs, so many pixels of truth are kept for that, the latest ones; 126 MB."""
-
-
-def crop_side(scale: int, far_px: float, close_px: Sequence[float]) -> int:
-    """Side of the crops to learn from, px: that of the faces far away, as far as close-ups have the
-    detail for it.
-
-    Args: scale: 4 or 8. far_px: side of the headshots that are to be enhanced, px of the camera.
-          close_px: of the close-ups, likewise; the one in their middle counts.
-    """
-    able_px = ENLARGED * sorted(close_px)[len(close_px) // 2] if close_px else 0.0
-    able = [side for side in SIDES[scale] if scale * side <= able_px]
-    return min(able or SIDES[scale][:1], key=lambda side: abs(math.log(side / max(far_px, 1.0))))
 
 
 def recipe_for(scale: int, count: int, side: int) -> Recipe:

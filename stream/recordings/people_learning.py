@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp
+from engines.personal.close_ups import LEAST_CLOSE_UPS, SIDES, CloseUp, crop_side
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task
 from engines.personal.personal_weights import PersonalWeights
-from engines.personal.training_pairs import SIDES, crop_side
 from stream.recordings.first_pass import FirstPass
 from stream.recordings.learning_watch import STEPS, LearningWatch
 from stream.recordings.outcome import Note, Outcome

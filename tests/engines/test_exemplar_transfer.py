@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engines.alignment import Image
-from engines.exemplar_transfer import finished, raised, recoloured
+from engines.exemplar_transfer import FAITHFUL, OWN_RAISED, finished, raised, recoloured
 from engines.hime.detail import detail
 from tests.engines.test_alignment import picture, shrunk
 
@@ -41,6 +41,22 @@ def test_detail_is_raised_as_far_as_the_exemplars_have_more() -> None:
     assert gains[0] == pytest.approx(detail(soft, truth, 4.0).sharpness, rel=0.1)
     unsure = raised(soft, 4, [sure_of(truth, 255), sure_of(softer, 0)], 0.5)
     assert detail(unsure, truth, 4.0).sharpness == pytest.approx(gains[2], rel=0.02)
+
+
+def test_detail_that_no_exemplar_tells_of_is_raised_by_a_high_amount_alone() -> None:
+    truth = picture()
+    soft = np.asarray(cv2.GaussianBlur(truth, (0, 0), 1.0), np.uint8)
+    for aligned in ([], [sure_of(truth, 0)]):
+        assert np.array_equal(finished(soft, 4, aligned, FAITHFUL), soft)
+        some, all_of_it = (finished(soft, 4, aligned, amount) for amount in (0.8, 1.0))
+        sharpness = [detail(one, truth, 4.0).sharpness for one in (soft, some, all_of_it)]
+        assert sharpness[0] < sharpness[1] < sharpness[2]
+        # below what the factor squared would be: just above the camera's limit it begins softly
+        assert 2.0 < sharpness[2] / sharpness[0] < (1 + OWN_RAISED) ** 2
+        assert np.abs(shrunk(all_of_it).astype(int) - shrunk(soft)).mean() < 1.0
+    known = np.array_equal(raised(soft, 4, [sure_of(truth, 255)], 1.0, OWN_RAISED),
+                           raised(soft, 4, [sure_of(truth, 255)], 1.0))  # fmt: skip
+    assert known, "exemplars that agree say how strong it is"
 
 
 def luma(image: Image) -> Image:

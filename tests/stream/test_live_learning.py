@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.personal.close_ups import LEAST_CLOSE_UPS
+from engines.personal.close_ups import LEAST_CLOSE_UPS, crop_side
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, Task
 from engines.personal.personal_weights import PersonalWeights
-from engines.personal.training_pairs import crop_side
 from engines.runtime import EngineError
 from stream.errors import ConfigError
 from stream.events import Event, LearningFailed, PersonLearnt

@@ -61,7 +61,7 @@ class FaceNetwork:
         shipped = self._runtimes.chosen(crop.scale, side)
         if not face.exemplars:
             self._encoded = self._features = None
-            return shipped.enhance(crop.image, None)
+            return finished(shipped.enhance(crop.image, None), shipped.scale, [], detail)
         runtime = self._runtimes.of(face.track_id, crop.scale, side)
         features = self._features_for(runtime, crop, face, now_s, every_s, per_cell)
         with_them = runtime.enhance(crop.image, features)
@@ -69,7 +69,7 @@ class FaceNetwork:
         with_them = finished(with_them, runtime.scale, self._alignment.pictures, detail)
         if share >= 1.0:
             return with_them
-        without = shipped.enhance(crop.image, None)
+        without = finished(shipped.enhance(crop.image, None), shipped.scale, [], detail)
         return np.asarray(cv2.addWeighted(with_them, share, without, 1.0 - share, 0.0), np.uint8)
 
     def _features_for(
