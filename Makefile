@@ -10,7 +10,8 @@ BIN := .venv/bin
 SOURCES := stream engines calibration bench examples tests run_pipeline.py
 
 # Files whole, because tests of one share what is expensive to make; in the order of tests/conftest.py.
-BY_FILE := --dist loadfile --no-loadscope-reorder
+# A test that hangs ends its process (pyproject.toml): not again and again.
+BY_FILE := --dist loadfile --no-loadscope-reorder --max-worker-restart 2
 # tests by the clock that were too slow beside others, once more without them
 ALONE := --last-failed --last-failed-no-failures none
 

@@ -41,7 +41,8 @@ class Result(TypedDict):
     """Step of the quality ladder → part of the frames, 0..1."""
     disturbances: int
     frames_until_normal: dict[str, float]
-    """How many frames after a disturbed one were older than 99 % of the undisturbed: mean, max."""
+    """How many frames after a disturbed one were older than 99 % of the undisturbed: mean, max;
+    empty where no frame is undisturbed."""
     quality_steps_down: int
     quality_steps_up: int
     frames_dropped: int
@@ -137,7 +138,8 @@ class Log:
         memory = self._memory[: self._samples]
         late = memory[memory[:, 0] >= warm_up_s]
         worked = max(int(self._levels.sum()), 1)
-        again = self._until_normal(warm_up_s)
+        disturbed = self._disturbed_places(warm_up_s)
+        again = self._until_normal(disturbed, warm_up_s)
         return Result(
             seconds=round(span_s, 1),
             runtime=runtime,
@@ -152,7 +154,7 @@ class Log:
                 for level, number in enumerate(self._levels)
                 if number
             },
-            disturbances=len(again),
+            disturbances=len(disturbed),
             frames_until_normal=(
                 {"mean": round(float(np.mean(again)), 2), "max": float(max(again))} if again else {}
             ),
@@ -176,12 +178,15 @@ class Log:
             learnt_gain_db=metrics.gauges.get(GAIN),
         )
 
-    def _until_normal(self, warm_up_s: float) -> list[int]:
+    def _disturbed_places(self, warm_up_s: float) -> NDArray[np.int64]:
+        """Where among the frames that were taken the disturbed ones, or those after them, are."""
+        places = np.searchsorted(self._indices[: self._frames], self._disturbed)
+        places = places[places < self._frames]
+        return places[self._taken_s[places] >= warm_up_s]
+
+    def _until_normal(self, places: NDArray[np.int64], warm_up_s: float) -> list[int]:
         """For each disturbance: how many of the frames after the disturbed one were too old."""
         times_s, ages = self._taken_s[: self._frames], self._ages_ms[: self._frames]
-        places = np.searchsorted(self._indices[: self._frames], self._disturbed)
-        places = places[(places < self._frames)]
-        places = places[times_s[places] >= warm_up_s]
         quiet = times_s >= warm_up_s
         for place in places:
             quiet &= (times_s < times_s[place] - AFTER_S) | (times_s > times_s[place] + AFTER_S)

@@ -15,11 +15,13 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -39,8 +41,12 @@ ROUNDS = (("-m", "not real_time", "-n", "2", "--dist", "loadfile"), ("-m", "real
 """What pytest is told, one after the other: tests that work by the clock run one at a time."""
 AGAIN = ("-m", "real_time", "--last-failed", "--last-failed-no-failures", "none")
 """Those of the last round that failed, once more: another program may have slowed them down."""
-ROUND_S = 1800.0
-"""A round of tests that takes longer hangs, and has failed."""
+STACKS_S = 300
+"""Of a test that takes longer the stacks of all threads are printed; it may go on."""
+ROUND_S = 900.0
+"""A round of tests that takes longer hangs. It is said, with the stacks, and repeated once: of more
+than a hundred rounds one hung, and nothing was known of where."""
+HUNG = -1
 NO_TESTS = 5
 """pytest's exit status where a choice leaves none."""
 SHOWN = ("av", "numpy", "openvino", "onnxruntime", "mediapipe", "aiortc")
@@ -182,6 +188,8 @@ def tried(python: str, name: str, more: Sequence[str]) -> bool:
     statuses = []
     for one in ROUNDS:
         statuses.append(_tested(inside, *cache, *one, *more, *paths))
+        if statuses[-1] == HUNG:
+            statuses[-1] = _tested(inside, *cache, *one, *more, *paths)
         if one == ROUNDS[-1] and statuses[-1] not in (0, NO_TESTS):
             statuses[-1] = _tested(inside, *cache, *AGAIN, *more, *paths)
     print(f"{name}: status {statuses}, {time.monotonic() - begun_s:.0f} s", flush=True)
@@ -189,13 +197,27 @@ def tried(python: str, name: str, more: Sequence[str]) -> bool:
 
 
 def _tested(inside: Path, *told: str) -> int:
-    """pytest's exit status; 1 where it hangs."""
-    command = [str(inside), "-m", "pytest", "-q", *told]
-    try:
-        return subprocess.run(command, cwd=ROOT, check=False, timeout=ROUND_S).returncode
-    except subprocess.TimeoutExpired as error:
-        print(error, file=sys.stderr)
-        return 1
+    """pytest's exit status; `HUNG` where it did not end."""
+    stacks = (f"faulthandler_timeout={STACKS_S}", "faulthandler_exit_on_timeout=false")
+    options = [word for one in stacks for word in ("-o", one)]
+    command = [str(inside), "-m", "pytest", "-q", *options, *told]
+    # a session of their own, so that the processes that pytest has started end with it
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as tests:
+        try:
+            return tests.wait(ROUND_S)
+        except subprocess.TimeoutExpired:
+            print(f"HUNG: no end within {ROUND_S:.0f} s: {' '.join(command)}", file=sys.stderr)
+            return HUNG
+        finally:
+            _end(tests)
+
+
+def _end(tests: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(tests.pid, signal.SIGKILL)
+    elif tests.poll() is None:
+        tests.kill()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests import dependency_versions
-from tests.dependency_versions import UnfetchedError, environment, main
+from tests.dependency_versions import HUNG, UnfetchedError, environment, main
 
 UNFETCHED = UnfetchedError()
 CONFLICT = subprocess.CalledProcessError(1, ["uv"])
@@ -99,26 +100,86 @@ def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.parametrize(
     ("statuses", "expected"),
-    [((0, 0), 0), ((0, 5), 0), ((1, 0), 1), ((0, 1, 0), 0), ((0, 1, 1), 1), ((0, None, 1), 1)],
+    [((0, 0), 0), ((0, 5), 0), ((1, 0), 1), ((0, 1, 0), 0), ((0, 1, 1), 1)],
 )
 def test_tests_that_work_by_the_clock_run_by_themselves(
-    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int | None, ...], expected: int
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], expected: int
 ) -> None:
-    told: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        told.append(command)
-        status = statuses[len(told) - 1]
-        if status is None:
-            raise subprocess.TimeoutExpired(command, 1800.0)
-        return subprocess.CompletedProcess(command, status)
-
-    monkeypatch.setattr(dependency_versions, "environment", lambda *_: Path("a/bin/python"))
-    monkeypatch.setattr(dependency_versions, "pythons", lambda: ["python3"])
-    monkeypatch.setattr(subprocess, "run", run)
-    assert main(["--only", "lowest", "--", "-x"]) == expected
-    assert len(told) == len(statuses)
+    told = tried(monkeypatch, statuses, expected)
     assert ["real_time" in one for one in told] == [False, True, True][: len(told)]
     assert all("-x" in one for one in told)
     assert ["-n" in one for one in told] == [True, False, False][: len(told)]
     assert ["--last-failed" in one for one in told] == [False, False, True][: len(told)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ((HUNG, 0, 0), 0),
+        ((HUNG, 1, 0), 1),
+        ((HUNG, HUNG, 0), 1),
+        ((0, HUNG, 0), 0),
+        ((0, HUNG, 1, 0), 0),
+        ((0, HUNG, HUNG, HUNG), 1),
+    ],
+)
+def test_a_round_that_hangs_is_repeated_once(
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], expected: int
+) -> None:
+    told = tried(monkeypatch, statuses, expected)
+    first = statuses.index(HUNG)
+    assert told[first] == told[first + 1]
+
+
+def tried(
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], expected: int
+) -> list[tuple[str, ...]]:
+    """Returns: what pytest was told, where it ended with these."""
+    told: list[tuple[str, ...]] = []
+
+    def tested(_: Path, *words: str) -> int:
+        told.append(words)
+        return statuses[len(told) - 1]
+
+    monkeypatch.setattr(dependency_versions, "environment", lambda *_: Path("a/bin/python"))
+    monkeypatch.setattr(dependency_versions, "pythons", lambda: ["python3"])
+    monkeypatch.setattr(dependency_versions, "_tested", tested)
+    assert main(["--only", "lowest", "--", "-x"]) == expected
+    assert len(told) == len(statuses)
+    return told
+
+
+HANGS = """
+import subprocess, sys, threading, time
+def test_hangs():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    open("child", "w").write(str(child.pid))
+    threading.Event().wait()
+"""
+
+
+def test_a_hang_is_said_with_its_stacks_and_nothing_is_left_of_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "test_hang.py").write_text(HANGS)
+    monkeypatch.setattr(dependency_versions, "ROOT", tmp_path)
+    monkeypatch.setattr(dependency_versions, "STACKS_S", 2)
+    monkeypatch.setattr(dependency_versions, "ROUND_S", 10.0)
+    assert dependency_versions._tested(Path(sys.executable), "-p", "no:cacheprovider") == HUNG
+    err = capfd.readouterr().err
+    assert 'test_hang.py", line 6 in test_hangs' in err
+    assert "HUNG: no end within 10 s: " in err
+    if sys.platform == "linux":
+        child = int((tmp_path / "child").read_text())
+        deadline_s = time.monotonic() + 10.0
+        while Path(f"/proc/{child}").exists() and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_status_is_that_of_pytest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it():\n    assert False\n")
+    monkeypatch.setattr(dependency_versions, "ROOT", tmp_path)
+    quiet = ("-p", "no:cacheprovider")
+    assert dependency_versions._tested(Path(sys.executable), *quiet) == 1
+    assert dependency_versions._tested(Path(sys.executable), *quiet, "-k", "no") == 5

@@ -123,6 +123,13 @@ def test_frames_until_the_age_is_normal() -> None:
     assert result["age_ms"]["max"] == pytest.approx(250.0)
 
 
+def test_disturbances_count_where_none_of_the_frames_between_them_is_normal() -> None:
+    every_second = tuple(range(0, 6000, 10))
+    result = filled(disturbed=every_second).result(Metrics(), 60.0, "none")
+    assert result["disturbances"] == 540
+    assert result["frames_until_normal"] == {}
+
+
 def test_the_first_frame_and_the_first_enhanced_one() -> None:
     log, metrics = Log(100, 10), Metrics()
     box, keypoints = np.zeros(4, np.float32), np.zeros((6, 2), np.float32)
