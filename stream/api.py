@@ -66,7 +66,8 @@ class Enhancer(PictureSettings):
     ) -> None:
         super().__init__(strength, detail)
         FRAMING.check(framing)
-        scale, rate = API_SCALE.check(scale), RATE.check(rate)
+        API_SCALE.check(scale)
+        scale, rate = float(scale), RATE.check(rate)
         WEIGHTS.check(weights)
         if framing == "auto" and scale != 1.0:
             raise ConfigError(f'scale {scale:g} needs framing "fixed"; "auto" keeps the size')
