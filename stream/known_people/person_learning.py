@@ -47,7 +47,8 @@ class PersonLearning:
                 minutes: for both scales together.
         Raises: ConfigError: nobody is called so, there are too few close-ups, an input shows
                 several people, or somebody else. CloseupError, EngineError: it cannot be read,
-                learnt or written; what cannot be written to is said before anything is read. KeyboardInterrupt: a second one while it learns.
+                learnt or written; that nothing can be written is said before anything is read.
+                KeyboardInterrupt: a second one while it learns.
         """
         known = check_name(name) in self._store.names()
         if known or inputs:
