@@ -4,8 +4,8 @@
     python -m bench.strangers --people FOLDER --only swap
 
 The tracker and the bank are the real ones, the network is not needed. FOLDER holds a folder of
-square headshots (256 px) for each person; without it, it is one portrait and the same, mirrored and
-in other colours. Figures only: no picture is written.
+square headshots (256 px) for each person; without it, one portrait is made into three people.
+Figures only: no picture is written.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from bench.scenes.corruptions import read
+from bench.scenes.somebody_else import somebody_else
 from engines.errors import reported
 from engines.option_types import named_path, whole
 from stream.errors import CloseupError
@@ -196,9 +197,12 @@ def made_up_people() -> list[Image]:
     x0, y0, x1, y1 = (round(v) for v in PHOTO_BOX)
     half = (x1 - x0) // 2
     own = np.ascontiguousarray(portrait[y0 - half : y1 + half, x0 - half : x1 + half])
-    mirrored = own[:, ::-1].astype(np.float32)
-    pale = np.clip(255.0 * (mirrored[..., ::-1] / 255.0) ** 0.6, 0, 255).astype(np.uint8)
-    dark = np.clip(own[..., [1, 0, 2]].astype(np.float32) * 0.6 + 10.0, 0, 255).astype(np.uint8)
+    middle, width_px = own.shape[0] / 2.0, float(x1 - x0)
+    second, third = (
+        somebody_else(own, (middle, middle), width_px, who).astype(np.float32) for who in (0, 1)
+    )
+    dark = np.clip(second[..., [1, 0, 2]] * 0.6 + 10.0, 0, 255).astype(np.uint8)
+    pale = np.clip(255.0 * (third[..., ::-1] / 255.0) ** 0.6, 0, 255).astype(np.uint8)
     wide = cv2.resize(dark, None, fx=1.15, fy=1.0)[:, : own.shape[1]]
     return [own, np.ascontiguousarray(wide), np.ascontiguousarray(pale)]
 

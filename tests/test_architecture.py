@@ -109,6 +109,7 @@ def test_rooms_import_only_what_they_may() -> None:
                 "engines.exemplar_transfer",
                 *("engines.errors", "engines.files", "engines.install", "engines.machine"),
                 "engines.allocator",
+                "engines.weights",
             ),
             *("engines.personal", "engines.small_network"),
         ),

@@ -16,6 +16,8 @@ WEIGHTS = Path(__file__).parent
 MANIFEST = "manifest.json"
 HALVES = ("encode", "enhance")
 QUANTISED = "int8"
+DESCRIPTOR = "face_descriptor.npz"
+"""By what people are told apart: see `calibration.descriptor_projection`."""
 
 
 def sha256(path: Path) -> str:
@@ -31,8 +33,10 @@ def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
-        for entry in (*manifest["networks"].values(), *manifest.get("quantised", {}).values()):
-            dict.items(entry["files"])
+        for kind in ("networks", "quantised", "descriptors"):
+            for entry in manifest.setdefault(kind, {}).values():
+                dict.items(entry["files"])
+        dict.items(manifest["networks"])
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: no manifest of weights; install Closeup again") from error
     return manifest
@@ -85,6 +89,18 @@ def weights_files(
     for path in paths:
         _check(path, entry["files"][path.name])
     return paths[0], paths[1]
+
+
+def descriptor_file(folder: Path = WEIGHTS) -> Path:
+    """Path of the projection of face descriptors, after its checksum has been compared.
+
+    Raises: WeightsError: it is missing or is not the one that the manifest names.
+    """
+    entry = read_manifest(folder)["descriptors"].get(Path(DESCRIPTOR).stem)
+    if entry is None:
+        raise WeightsError(f"{folder} has no {DESCRIPTOR}; install Closeup again")
+    _check(folder / DESCRIPTOR, entry["files"][DESCRIPTOR])
+    return folder / DESCRIPTOR
 
 
 def _check(path: Path, digest: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from engines.machine import cores
 from engines.runtime import measured_choice
+from engines.weights.manifest import descriptor_file
 from stream.options import Options
 from stream.stages.tracking.detector_weights import FULL_RANGE, SHORT_RANGE
 
@@ -78,13 +79,14 @@ def settings_of(options: Options) -> str:
 
 
 def model_of(weights: dict[str, str]) -> str:
-    """SHA-256 over the networks.
+    """SHA-256 over the networks, and over what people are told apart by.
 
     Args: weights: name → SHA-256 of each file of the enhancing network
     (`engines.weights.manifest`).
     """
     detection = {one.name: one.sha256 for one in (SHORT_RANGE, FULL_RANGE)}
-    return sha256_of_json({**weights, **detection})
+    descriptor = descriptor_file()
+    return sha256_of_json({**weights, **detection, descriptor.name: sha256_of(descriptor)})
 
 
 def work_key(source: Stamp, settings: str, model: str) -> str:

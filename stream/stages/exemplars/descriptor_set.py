@@ -16,7 +16,7 @@ CAPACITY = 16
 track."""
 MOST = 32
 """Of a person, all tracks together."""
-CLEARLY = 0.0379
+CLEARLY = 0.0906
 """Somebody who is nearly as much like another person, who is in the picture with the first one,
 is neither. So far likeness changes with the descriptors that were taken, in 95 of 100 pairs of
 people; chosen by `python -m calibration.thresholds`, figures in
@@ -65,10 +65,10 @@ class DescriptorSet:
             self._every *= 2
 
     def likeness(self, other: DescriptorSet) -> float:
-        """Of the two descriptors that are most alike; 0 where there is nothing to compare."""
+        """Of the two descriptors that are most alike, 0..1; 0 where there is nothing to compare."""
         if not self._kept or not other._kept:
             return 0.0
-        return float(np.max(np.stack(self._kept) @ np.stack(other._kept).T))
+        return max(0.0, float(np.max(np.stack(self._kept) @ np.stack(other._kept).T)))
 
     def absorb(self, other: DescriptorSet) -> None:
         """Take over the descriptors of the same person's other track, which has none afterwards."""

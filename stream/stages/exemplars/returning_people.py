@@ -21,11 +21,11 @@ from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
 
 SURE_TIMES = 2
 """So many looks must find the same person, and none another."""
-FAR_PX, FAR_SAME = 48.0, 0.925
-"""Faces up to this width, px, show less that all faces have: from this likeness on they are
+FAR_PX, FAR_SAME = 48.0, 0.56
+"""Faces up to this width, px, show less of what tells people apart: from this likeness on they are
 somebody's, where larger ones need `Describer.same`. `calibration.reidentification --call` found
-strangers of whom two looks are alike up to 0.916, in 96,000 pairs, people of one studio among them;
-by the slope of its tail less than one in a million is beyond."""
+strangers of whom two looks are alike up to 0.466, in 189,000 pairs, people of one studio among
+them; by the slope of the tail one in a million is beyond 0.55."""
 SOON, SOON_S = 30, 0.1
 """A face is compared with those who left so many times, so often, when it has come ..."""
 LATER_S = 1.0 / 6.0

@@ -153,7 +153,7 @@ def test_who_could_be_either_of_two_is_neither() -> None:
     with PersonIndex(describer=Known({1: [1.0], 2: [1.0], 3: [1.0]})) as people:
         assert show(people, (1, 2), (3,)) == {1: 1, 2: 2, 3: 3}
     # Not as alike as that: the likeness to the other one is clearly smaller.
-    with PersonIndex(describer=Known({1: [1.0], 2: [0.92, 0.392], 3: [1.0]})) as people:
+    with PersonIndex(describer=Known({1: [1.0], 2: [0.9, 0.436], 3: [1.0]})) as people:
         assert show(people, (1, 2), (3,)) == {1: 1, 2: 2, 3: 1}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -10,23 +12,22 @@ import cv2
 import numpy as np
 import pytest
 
+from bench.scenes.somebody_else import somebody_else
+from engines.errors import WeightsError
+from engines.weights.manifest import descriptor_file
 from stream.frame import Face, Floats, Image
 from stream.stages.exemplars.dlib_descriptor import DlibDescriptor, best_describer
-from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
+from stream.stages.exemplars.hog_descriptor import HogDescriptor, Projection, histograms, usable
+from stream.stages.exemplars.returning_people import FAR_SAME
 from stream.stages.tracking.face_detector import FaceDetector
-from tests.pictures import HOPPER_FACE_CENTER, hopper, need_models, scene_with_face
+from tests.pictures import HOPPER_FACE_CENTER, HOPPER_FACE_PX, hopper, need_models, scene_with_face
 from tests.stream.stages.exemplars.test_bank import face as made_up
 
 
 @cache
 def other() -> Image:
-    """Somebody who is not there: the portrait with its features elsewhere."""
-    x, y = np.meshgrid(np.arange(512, dtype=np.float32), np.arange(600, dtype=np.float32))
-    cx, cy = HOPPER_FACE_CENTER
-    near = np.exp(-(((x - cx) / 90) ** 2) - ((y - cy) / 110) ** 2)
-    map_x = (x + near * (0.2 * (x - cx) + 6 * np.sin(y / 17))).astype(np.float32)
-    map_y = (y - near * (0.2 * (y - cy) + 6 * np.sin(x / 13))).astype(np.float32)
-    return np.asarray(cv2.remap(hopper(), map_x, map_y, cv2.INTER_LINEAR), np.uint8)
+    """Somebody who is not there."""
+    return somebody_else(hopper(), HOPPER_FACE_CENTER, HOPPER_FACE_PX, 0)
 
 
 @cache
@@ -60,7 +61,7 @@ def test_a_far_face_is_the_same_person_and_another_one_is_not(width: float) -> N
         scene_with_face(width, at=(640 + i / 4, 360 + i / 3), noise=2.0, seed=i) for i in range(4)
     ]
     far = max((describe(one) for one in scenes), key=lambda one: float(one @ close))
-    assert close.shape == (891,)
+    assert close.shape == (256,)
     assert close.dtype == np.float32
     assert float(np.linalg.norm(close)) == pytest.approx(1.0, abs=1e-5)
     assert float(close @ far) > HogDescriptor.same
@@ -69,10 +70,11 @@ def test_a_far_face_is_the_same_person_and_another_one_is_not(width: float) -> N
 
 def test_exposure_and_contrast_do_not_matter() -> None:
     picture = scene_with_face(150)
-    close = describe(picture)
+    face = found(picture)
     for gain, shift in ((0.5, 0), (0.6, 80)):
         changed = np.clip(picture * gain + shift, 0, 255).astype(np.uint8)
-        assert float(close @ describe(changed)) > 0.97
+        assert float(histograms(picture, face) @ histograms(changed, found(changed))) > 0.97
+        assert float(describe(picture) @ describe(changed)) > HogDescriptor.same
 
 
 def test_the_background_hardly_matters() -> None:
@@ -81,16 +83,44 @@ def test_the_background_hardly_matters() -> None:
     elsewhere = np.random.default_rng(0).integers(0, 256, picture.shape).astype(np.uint8)
     x0, y0, x1, y1 = (round(float(v)) for v in face.box)
     elsewhere[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
-    one, two = (HogDescriptor().describe(image, face) for image in (picture, elsewhere))
+    one, two = (histograms(image, face) for image in (picture, elsewhere))
+    assert one.shape == (891,)
     assert float(one @ two) > 0.95
+    one, two = (HogDescriptor().describe(image, face) for image in (picture, elsewhere))
+    assert float(one @ two) > HogDescriptor.same
 
 
 def test_at_the_edge_of_the_picture_and_without_a_pattern() -> None:
     blank = np.full((720, 1280, 3), 90, np.uint8)
     flat = HogDescriptor().describe(blank, made_up(150))
-    assert np.isfinite(flat).all()
+    assert not flat.any(), "what shows nothing is like nobody"
     cut = HogDescriptor().describe(np.ascontiguousarray(scene_with_face(150)[:400]), made_up(150))
     assert np.isfinite(cut).all()
+
+
+def test_noise_alone_is_like_nobody() -> None:
+    describer, rng = HogDescriptor(), np.random.default_rng(0)
+    dark = (rng.normal(20.0, 6.0, (720, 1280, 3)) for _ in range(20))
+    noise = (cv2.GaussianBlur(one, (0, 0), 0.7).round().astype(np.uint8) for one in dark)
+    looks = np.stack([describer.describe(one, made_up(40)) for one in noise])
+    likeness = looks @ looks.T - np.eye(len(looks))
+    assert likeness.max() < FAR_SAME
+    assert float(np.max(looks @ describe(scene_with_face(150)))) < FAR_SAME / 2
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"PK" + data]
+)
+def test_a_damaged_projection_is_one_line(damage: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(WeightsError, match="damaged"):
+        Projection.read(damage(descriptor_file().read_bytes()))
+
+
+def test_a_projection_of_other_histograms_is_refused() -> None:
+    file = io.BytesIO()
+    np.savez(file, mean=np.zeros(7, np.float16), directions=np.zeros((7, 2), np.float16))
+    with pytest.raises(WeightsError, match="other histograms"):
+        Projection.read(file.getvalue())
 
 
 @pytest.mark.parametrize(
