@@ -28,6 +28,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
+from engines.option_types import named_path, number, whole
 from run_pipeline import main
 from stream.media.sources.file_source import FileSource
 from tests.damaged_files import ANYWHERE, special
@@ -142,8 +143,11 @@ def run(minutes: float, seed: int, keep: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, default=Path("out/fuzz"), help="where findings go")
+    add = parser.add_argument
+    add("--minutes", type=number(), default=1.0)
+    add("--seed", type=whole(), default=0)
+    parser.add_argument(
+        "--keep", type=named_path, default=Path("out/fuzz"), help="where findings go"
+    )
     given = parser.parse_args()
     sys.exit(1 if run(given.minutes, given.seed, given.keep) else 0)

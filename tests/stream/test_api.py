@@ -118,6 +118,11 @@ def test_only_numbers_in_their_range_are_taken(name: str, odd: object) -> None:
             setattr(enhancer, name, odd)
 
 
+def test_what_is_out_of_range_by_little_is_shown_as_it_is() -> None:
+    with pytest.raises(ConfigError, match=r"^detail 1\.0000001 is out of range; give 0 to 1$"):
+        Enhancer(detail=1.0000001)
+
+
 def test_numbers_of_numpy_are_taken_as_pythons(camera: OneFace) -> None:
     half = np.float32(0.5)
     numbers = {"strength": half, "detail": half, "scale": np.float32(2), "rate": np.int64(15)}
