@@ -18,6 +18,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
+from engines.errors import run_program
 from engines.option_types import named_path, whole
 from stream.media.sandbox.sandboxed_source import SandboxedSource
 from stream.media.sources.file_source import FileSource
@@ -87,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -21,6 +21,7 @@ import numpy as np
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from bench import barcode
+from engines.errors import run_program
 from engines.option_types import number, one_of
 from stream.frame import Image
 from stream.rtc.relay_options import RelayOptions
@@ -292,4 +293,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

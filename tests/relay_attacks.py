@@ -19,6 +19,7 @@ from pathlib import Path
 
 import aiohttp
 
+from engines.errors import run_program
 from engines.option_types import number, one_of, whole
 from engines.runtime import RUNTIMES
 from stream.telemetry.process_memory import resident_bytes
@@ -224,4 +225,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from engines.errors import run_program
 from engines.option_types import number, one_of, whole
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.faulty_network import Faults, FaultyNetwork
@@ -187,4 +188,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.diagram import panel, save
-from engines.errors import EngineError, reported
+from engines.errors import EngineError, reported, run_program
 from engines.files import write_whole
 from engines.hime.cases import Case
 from engines.hime.checkpoint import load_network
@@ -347,4 +347,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     with_allocator("engines.personal.people_evaluation")
     torch.set_num_threads(default_threads())
-    sys.exit(main())
+    run_program(main)
