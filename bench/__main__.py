@@ -31,7 +31,7 @@ from bench.run import learn, run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK, Case, after_sitting
 from bench.scenes.synthetic_people import MOST_S, Clip, Photo, SyntheticPerson
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path, number, output_folder, whole
 from engines.runtime import (
     DEFAULT_WEIGHTS,
@@ -324,4 +324,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

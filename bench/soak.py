@@ -22,7 +22,7 @@ from fractions import Fraction
 from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, EngineError, check_network
 from stream.errors import CloseupError, ConfigError
 from stream.events import notes_to
@@ -260,4 +260,4 @@ def _table(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -28,7 +28,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from bench.picture_size import parse_size
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.runtime import RUNTIMES, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, View
@@ -307,4 +307,4 @@ def table(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

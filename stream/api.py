@@ -49,7 +49,7 @@ class Enhancer(PictureSettings):
             `engines/weights/README.md`.
             rate: nominal pictures a second.
             camera: what it gives, where that was measured.
-    Raises: ConfigError: an argument is out of range, or scale contradicts framing.
+    Raises: ConfigError: an argument is out of range or no number, or scale contradicts framing.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Enhancer(PictureSettings):
         super().__init__(strength, detail)
         FRAMING.check(framing)
         API_SCALE.check(scale)
-        RATE.check(rate)
+        scale, rate = float(scale), RATE.check(rate)
         WEIGHTS.check(weights)
         if framing == "auto" and scale != 1.0:
             raise ConfigError(f'scale {scale:g} needs framing "fixed"; "auto" keeps the size')

@@ -182,6 +182,8 @@ class KnownPerson:
     ) -> KnownPerson:
         facts = json.loads(str(kept[_FACTS]))
         images = np.asarray(kept["images"], np.uint8)
+        if not len(images) or images.shape[1:] != (EXEMPLAR_SIDE_PX, EXEMPLAR_SIDE_PX, 3):
+            raise ValueError(f"close-ups of {images.shape}")
         keypoints = np.asarray(kept["keypoints"], np.float32).reshape(-1, 6, 2)
         columns = (facts["days"], facts["sides_px"], facts["poses"], facts["sharpness"])
         close_ups = [

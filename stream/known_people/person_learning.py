@@ -49,9 +49,12 @@ class PersonLearning:
                 minutes: of learning.
         Raises: ConfigError: nobody is called so, there are too few close-ups, an input shows
                 several people, or somebody else. CloseupError, EngineError: it cannot be read,
-                learnt or written. KeyboardInterrupt: a second one while it learns.
+                learnt or written; that nothing can be written is said before anything is read.
+                KeyboardInterrupt: a second one while it learns.
         """
         known = check_name(name) in self._store.names()
+        if known or inputs:
+            self._store.check_room(name)
         person = self._store.load(name) if known or not inputs else KnownPerson(name)
         try:
             for one in inputs:

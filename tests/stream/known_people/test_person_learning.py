@@ -9,7 +9,7 @@ import pytest
 
 from engines.personal.learning_process import Task
 from engines.personal.personal_weights import shipped_digests
-from stream.errors import ConfigError
+from stream.errors import ConfigError, OutputError
 from stream.known_people.identity import Identity
 from stream.known_people.known_person import KeptCloseUp
 from stream.known_people.people_store import PeopleStore
@@ -125,6 +125,16 @@ def test_who_is_not_kept_needs_an_input_and_enough_close_ups(store: PeopleStore)
     with pytest.raises(ConfigError, match="cannot be a name"):
         learning(store, []).run("../Ada", ["short"], 3.0)
     assert store.names() == []
+
+
+def test_a_folder_that_takes_nothing_is_said_before_anything_is_learnt(
+    store: PeopleStore, started: list[Task]
+) -> None:
+    store.folder.parent.mkdir(parents=True, exist_ok=True)
+    store.folder.write_text("a file in the folder's place")
+    with pytest.raises(OutputError, match="Ada cannot be written"):
+        learning(store, [], monday=day("2026-01-05")).run("Ada", ["monday"], 3.0)
+    assert not started
 
 
 def test_somebody_else_is_not_put_into_the_same_name(
