@@ -215,8 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = soak(case, quiet=given.quiet)
         if result["frames"] < LEAST_FRAMES:
             raise ConfigError(
-                f"{result['frames']} frames came after the first {case.warm_up_s:g} s, which do not "
-                f"count (--warm-up): {LEAST_FRAMES} are needed"
+                f"{result['frames']} frames came after the first {case.warm_up_s:g} s, which do "
+                f"not count (--warm-up): {LEAST_FRAMES} are needed"
             )
     except (CloseupError, EngineError) as error:
         return reported(error)
