@@ -42,6 +42,8 @@ from stream.telemetry.stats import Stats
 
 TICK_S = 0.5
 TABLE_EVERY_S = 10.0
+LEAST_FRAMES = 2
+"""Of fewer there is no rate, no slope, and no result."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--quiet", action="store_true", help="no figures on stderr meanwhile")
     given = parser.parse_args(arguments)
     try:
-        result = soak(_case(given), quiet=given.quiet)
+        case = _case(given)
+        result = soak(case, quiet=given.quiet)
+        if result["frames"] < LEAST_FRAMES:
+            raise ConfigError(
+                f"{result['frames']} frames came after the first {case.warm_up_s:g} s, which do "
+                f"not count (--warm-up): {LEAST_FRAMES} are needed"
+            )
     except (CloseupError, EngineError) as error:
         return reported(error)
     print(json.dumps(result) if given.json else _table(result))

@@ -266,7 +266,7 @@ def settings_of(args: argparse.Namespace) -> list[Setting]:
     """Every combination that was asked for. Raises: ValueError: one cannot be. OSError."""
     parts, counts, shares = map(numbers, (args.parts, args.close_ups, args.general_share))
     few = min(counts) < LEAST_CLOSE_UPS or not all(map(float.is_integer, counts))
-    if few or not 0.0 < args.minutes < math.inf:
+    if few or not 0.0 < args.minutes <= 10_000.0:
         raise ValueError(f"--minutes above 0, --close-ups {LEAST_CLOSE_UPS} or more, whole numbers")
     if args.pairs is not None and args.pairs < LEAST_PAIRS:
         raise ValueError(f"--pairs {LEAST_PAIRS} or more")

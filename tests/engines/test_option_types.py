@@ -65,6 +65,7 @@ def test_every_program_that_measures_or_trains_refuses_an_empty_path() -> None:
         ("bench", "--pace", "-1"),
         ("bench", "--seed", "-1"),
         ("bench", "--learn", "inf"),
+        ("bench", "--learn", "1e308"),
         ("bench", "--scale", "nan"),
         ("bench", "--clips", ""),
         ("bench", "--out", str(ROOT / "README.md")),
