@@ -180,7 +180,10 @@ def told(options: Options) -> Options:
     """With the network that the output names: the fastest here, which is found out first."""
     if measures(options):
         measure_first(lambda line: print(f"note: {line}", file=sys.stderr, flush=True))
-    files = weights_used(scales_in_int8(options.runtime), weights=options.weights)
+    check_network(options.network, options.weights)
+    files = weights_used(
+        scales_in_int8(options.runtime), weights=options.weights, network=options.network
+    )
     return replace(options, network_files=tuple(files.items()))
 
 

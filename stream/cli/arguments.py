@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engines.personal.learning_process import lacking
+from engines.runtime import FULL, SMALL
 from stream.camera_profile import ANY_CAMERA
 from stream.cli import batch_options as archive
 from stream.cli import provenance_options
@@ -37,6 +38,7 @@ from stream.option_table import (
     INPUT_TOKEN_VARIABLE,
     LEARN,
     LEARN_LIVE,
+    NETWORK,
     OPTIONS,
     OUTPUT,
     OUTPUT_TOKEN,
@@ -227,6 +229,7 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
         "input": None if demo else Path(given[INPUT][0]),
         "output": output,
         "encoding": encoding,
+        "network": SMALL if given[NETWORK] == SMALL else FULL,
         "passes": 1 if demo else 2 if given[LEARN] is not None else given[PASSES],
         # The demo may replace what an earlier demo left in its own folder.
         "overwrite": given[OVERWRITE] or (demo and not outputs),
