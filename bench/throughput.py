@@ -29,6 +29,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from bench.picture_size import parse_size
+from engines.allocator import use_few_arenas
 from engines.errors import reported
 from engines.runtime import FULL, RUNTIMES, SMALL, EngineError
 from stream.errors import CloseupError, ConfigError
@@ -143,6 +144,7 @@ def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
     Args:   folder: for the recordings. say: gets a line when a step begins.
     Raises: CloseupError, EngineError: one of them fails.
     """
+    use_few_arenas()  # as the program does
     recording, written = folder / "call.mkv", folder / "better.mkv"
     say("making the recording")
     make_recording(recording, case.size, case.minutes)

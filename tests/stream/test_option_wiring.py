@@ -143,6 +143,19 @@ def test_the_network_of_a_recording(
     assert "every other" not in made.file[0]["provenance"].statement
 
 
+def test_threads_of_a_recording_share_heaps(
+    made: Made, recording: Path, opened: OpenedRuntimes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thread's own would hold on to what it has freed: tens of MB."""
+    before: list[bool] = []
+    monkeypatch.setattr(run_pipeline, "use_few_arenas", lambda: before.append(not made.session))
+    output = recording.with_name("better.mp4")
+    values = {"input": [str(recording)], "output": [str(output)]}
+    assert main(arguments("argv", recording.parent, values)) == 0
+    assert before == [True]
+    assert made.session
+
+
 def test_a_network_that_is_not_there_is_missed_before_the_work(
     made: Made, recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
+from engines.allocator import use_few_arenas
 from engines.install import install_command
 from stream.errors import ConfigError
 from stream.recordings.batch.batch_progress import SentMeter
@@ -96,6 +97,7 @@ def closeup_recording(number: int, task: Task, heard: Any) -> Record:
 @cache
 def _shared_runtime(runtime: str, weights: str, network: str) -> SharedRuntime:
     """Opened once in each worker, which keeps it until it ends."""
+    use_few_arenas()
     return SharedRuntime(runtime, weights, network)
 
 

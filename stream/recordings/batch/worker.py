@@ -18,6 +18,7 @@ from typing import Any
 
 import cv2
 
+from engines.allocator import use_few_arenas
 from stream.recordings.batch.batch_progress import SentMeter
 from stream.recordings.batch.manifest import Record
 from stream.recordings.batch.task import Task, perform
@@ -50,6 +51,7 @@ def _prepare(threads: int) -> None:
     if sys.platform != "win32":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    use_few_arenas()
     # The runtimes of the network and the detector's go by it.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     cv2.setNumThreads(threads)

@@ -309,6 +309,29 @@ def test_rtx_passes_over_cards_that_it_does_not_know(tmp_path: Path) -> None:
         TensorrtRtx(4, api=Api("tensorrt-rtx", None), card=Card(0, cuda))
 
 
+def test_without_a_card_the_library_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT for RTX takes 90 MB, and calls on the CPU ask for it first."""
+    loaded: list[str] = []
+
+    def load(name: str) -> Api:
+        loaded.append(name)
+        raise UnavailableError("is too old")
+
+    def no_card() -> Card:
+        raise UnavailableError("no NVIDIA driver is installed")
+
+    monkeypatch.setattr(tensorrt_gpu, "load_api", load)
+    monkeypatch.setattr(tensorrt_gpu, "is_installed", lambda name: True)
+    monkeypatch.setattr(tensorrt_gpu, "Card", no_card)
+    with pytest.raises(UnavailableError, match="no NVIDIA driver"):
+        TensorrtRtx(4)
+    assert not loaded
+    monkeypatch.setattr(tensorrt_gpu, "is_installed", lambda name: False)
+    with pytest.raises(UnavailableError, match="is too old"):
+        TensorrtRtx(4)
+    assert loaded == ["tensorrt-rtx"], "which says what to install"
+
+
 def test_this_machine_runs_it_or_says_why_not() -> None:
     """Nothing is faked here: whatever this machine has or lacks ends in one line or a runtime."""
     for kind in (TensorrtGpu, TensorrtRtx, LiveTensorrt, LiveTensorrtRtx):
