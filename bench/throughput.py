@@ -51,9 +51,9 @@ from stream.telemetry.process_memory import resident_bytes
 
 ENHANCED_WITH: dict[str, tuple[Speed, str]] = {
     "enhanced": ("best", FULL),
-    "fast": ("fast", FULL),
+    "fast-full": ("fast", FULL),
     "small": ("best", SMALL),
-    "fast-small": ("fast", SMALL),
+    "fast": ("fast", SMALL),
 }
 """With the network: `--speed` and `--network` of each."""
 CONFIGURATIONS = ("codec", "plain", *ENHANCED_WITH)

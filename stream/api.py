@@ -47,7 +47,8 @@ class Enhancer(PictureSettings):
             runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
             weights: of the network: "open" (CC BY 4.0) or "research" (research only), see
             `engines/weights/README.md`.
-            network: of these weights: "full", or "small", which is faster on a CPU; "auto" is full.
+            network: of these weights: "full"; "small", which is faster on a CPU; "auto": the full
+            one, unless speed is "fast".
             speed: "best": the network runs in every picture; "fast": in every other one, and its
             detail is carried along the motion.
             rate: nominal pictures a second.

@@ -32,7 +32,7 @@ from stream.image.resample import Size
 from stream.option_table import RUNTIME, WEIGHTS
 from stream.picture_options import DETAIL, SPEED, STRENGTH, Speed
 from stream.protocols import Stage
-from stream.quality_ladder import EVERYBODY, RECORDED, first_level
+from stream.quality_ladder import EVERYBODY, RECORDED, first_level, recorded_network
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.crop_selector import X8_ZOOM
@@ -169,8 +169,8 @@ class Stages:
         """
         frame = Framing(framing, size, scale, rate, odd=odd)
         threads = 1 if live and cores() <= FEW_CORES else None
-        if not live and network != SMALL:
-            network = FULL  # nothing that waits has a reason to change on the way
+        if not live:
+            network = recorded_network(network, speed, weights)
         opener = (
             runtime if isinstance(runtime, Opener) else Opener(runtime, weights, threads, network)
         )

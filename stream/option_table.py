@@ -266,7 +266,8 @@ WEIGHTS = DeclaredOption[str](
 NETWORK = DeclaredOption[str](
     name="network", default="auto", choices=("auto", *NETWORKS), uses=ALL, group=_MORE,
     help="full: the best; small: a faster one, on a CPU alone; auto: the full one, in calls for as "
-    "long as the machine keeps up with it (default {default})",
+    "long as the machine keeps up with it, in recordings unless --speed is fast (default "
+    "{default})",
 )
 MEASURE = DeclaredOption[bool](
     name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,

@@ -73,7 +73,7 @@ class Options(Common):
     """Minutes for which each person who is far away is learnt, between the two passes."""
     encoding: Encoding = field(default_factory=Encoding)
     network: str = FULL
-    """"full" or "small"."""
+    """"full" or "small", as `stream.quality_ladder.recorded_network` chose it."""
     speed: Speed = SPEED.default
     """Whether the network runs in every picture: a key of `stream.quality_ladder.RECORDED`."""
     badge: bool = BADGE.default

@@ -70,8 +70,8 @@ DETAIL = DeclaredOption[float](
 )
 SPEED = DeclaredOption[Speed](
     name="speed",
-    help="fast: the network runs in every other picture, and its detail is carried along the "
-    "motion (default {default}: in every picture)",
+    help="fast: a smaller network (see --network) in every other picture, whose detail is carried "
+    "along the motion; in every one where that would be seen (default {default})",
     default="best",
     choices=("best", "fast"),
     uses=RECORDINGS | {"api"},

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engines.alignment import SEARCH_PER_CELL
-from engines.runtime import BUCKETS
+from engines.runtime import BUCKETS, SCALES, SMALL, has_small
+from engines.runtime import FULL as FULL_NETWORK
 from stream.image.headshot import SIDE_PER_WIDTH
 
 LARGEST_FACE_PX = 90
@@ -100,6 +101,19 @@ RECORDED = {
     ),
 }
 """By the values of `stream.picture_options.SPEED`: what a recording may spend on a picture."""
+
+
+def recorded_network(network: str, speed: str, weights: str) -> str:
+    """Which network a recording has, FULL or SMALL.
+
+    Args:   network: of `stream.option_table.NETWORK`; "auto": the small one at a speed that is not
+            the best, where there is one. speed: of `RECORDED`. weights: of `engines.runtime`.
+    Raises: WeightsError: no manifest of weights.
+    """
+    if network != "auto":
+        return network
+    faster = RECORDED[speed] is not EVERYBODY
+    return SMALL if faster and has_small(SCALES[0], weights=weights) else FULL_NETWORK
 
 
 def _ladder() -> tuple[QualityLevel, ...]:

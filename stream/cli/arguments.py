@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engines.personal.learning_process import lacking
-from engines.runtime import FULL, SMALL
 from stream.camera_profile import ANY_CAMERA
 from stream.cli import batch_options as archive
 from stream.cli import provenance_options
@@ -52,7 +51,8 @@ from stream.option_table import (
     WEIGHTS,
 )
 from stream.options import DEMO_OUTPUT, BatchOptions, LiveOptions, Options
-from stream.picture_options import FRAMING, SCALE
+from stream.picture_options import FRAMING, SCALE, SPEED
+from stream.quality_ladder import recorded_network
 from stream.recordings.batch.discovery import shown
 from stream.rtc.relay_options import RelayOptions, read_relay
 from stream.version import __version__
@@ -229,7 +229,7 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
         "input": None if demo else Path(given[INPUT][0]),
         "output": output,
         "encoding": encoding,
-        "network": SMALL if given[NETWORK] == SMALL else FULL,
+        "network": recorded_network(given[NETWORK], given[SPEED], given[WEIGHTS]),
         "passes": 1 if demo else 2 if given[LEARN] is not None else given[PASSES],
         # The demo may replace what an earlier demo left in its own folder.
         "overwrite": given[OVERWRITE] or (demo and not outputs),

@@ -23,21 +23,33 @@ def recording(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
-@pytest.mark.parametrize("asked", ["auto", "small"])
+@pytest.mark.parametrize(
+    ("asked", "network"),
+    [
+        ({}, "full"),
+        ({"network": "auto"}, "full"),
+        ({"network": "small"}, "small"),
+        ({"speed": "fast"}, "small"),
+        ({"speed": "fast", "network": "full"}, "full"),
+        ({"speed": "fast", "weights": OTHER_WEIGHTS}, "full"),
+    ],
+)
 def test_the_network_of_a_recording(
-    way: str, asked: str, made: Made, recording: Path, opened: OpenedRuntimes
-) -> None:
+    way: str, asked: dict[str, str], network: str, made: Made, recording: Path,
+    opened: OpenedRuntimes,
+) -> None:  # fmt: skip
     output, report = recording.with_name("better.mp4"), recording.with_name("report.json")
-    values = {"input": [str(recording)], "output": [str(output)], "network": asked}
+    values = {"input": [str(recording)], "output": [str(output)], **asked}
     assert main(arguments(way, recording.parent, {**values, "report": str(report)})) == 0
-    is_small = asked == "small"
-    assert made.enhancer[-1]["always_small"] == is_small
+    assert made.enhancer[-1]["always_small"] == (network == "small")
     opener = made.enhancer[-1]["open_small"].__self__
-    assert opener.network == ("small" if is_small else "full"), "nothing changes on the way"
-    assert made.level is RECORDED["best"]
+    assert opener.network == network, "nothing changes on the way"
+    speed = asked.get("speed", "best")
+    assert made.level is RECORDED[speed]
     written = json.loads(report.read_text(encoding="utf-8"))
-    assert (written["network"], written["speed"]) == (opener.network, "best")
-    assert "every other" not in made.file[0]["provenance"].statement
+    assert (written["network"], written["speed"]) == (network, speed)
+    said = "every other" in made.file[0]["provenance"].statement
+    assert said == (speed == "fast")
 
 
 def test_threads_of_a_recording_share_heaps(
