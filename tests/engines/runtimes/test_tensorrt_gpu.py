@@ -16,7 +16,6 @@ from onnx import numpy_helper
 
 from engines.onnx_variants import variants
 from engines.runtime import EngineError, Features, Image, UnavailableError
-from engines.runtimes import tensorrt_gpu
 from engines.runtimes.fallback_runtime import FallbackRuntime
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from engines.runtimes.tensorrt_gpu import LiveTensorrt, LiveTensorrtRtx, TensorrtGpu, TensorrtRtx
@@ -307,29 +306,6 @@ def test_rtx_passes_over_cards_that_it_does_not_know(tmp_path: Path) -> None:
     cuda = FakeCuda(capability=(9, 0))
     with pytest.raises(UnavailableError, match=r"does not run on Fake Card \(compute cap.* 9\.0\)"):
         TensorrtRtx(4, api=Api("tensorrt-rtx", None), card=Card(0, cuda))
-
-
-def test_without_a_card_the_library_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorRT for RTX takes 90 MB, and calls on the CPU ask for it first."""
-    loaded: list[str] = []
-
-    def load(name: str) -> Api:
-        loaded.append(name)
-        raise UnavailableError("is too old")
-
-    def no_card() -> Card:
-        raise UnavailableError("no NVIDIA driver is installed")
-
-    monkeypatch.setattr(tensorrt_gpu, "load_api", load)
-    monkeypatch.setattr(tensorrt_gpu, "is_installed", lambda name: True)
-    monkeypatch.setattr(tensorrt_gpu, "Card", no_card)
-    with pytest.raises(UnavailableError, match="no NVIDIA driver"):
-        TensorrtRtx(4)
-    assert not loaded
-    monkeypatch.setattr(tensorrt_gpu, "is_installed", lambda name: False)
-    with pytest.raises(UnavailableError, match="is too old"):
-        TensorrtRtx(4)
-    assert loaded == ["tensorrt-rtx"], "which says what to install"
 
 
 def test_this_machine_runs_it_or_says_why_not() -> None:
