@@ -31,7 +31,7 @@ from bench.run import learn, run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK, Case, after_sitting
 from bench.scenes.synthetic_people import MOST_S, Clip, Photo, SyntheticPerson
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path, number, output_folder, whole
 from engines.runtime import (
     DEFAULT_WEIGHTS,
@@ -164,13 +164,8 @@ def measure(options: argparse.Namespace) -> list[str]:
     if options.pictures is not None:
         (options.pictures / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     rows = [summarise(name, [notes]) for name, notes in done]
-    shipped, learnt = (
-        [one for one in done if one[0].endswith(LEARNED) is k] for k in (False, True)
-    )
-    whole = summarise("all", [notes for _, notes in shipped])
-    rows_of_all = [whole]
-    if learnt:
-        rows_of_all.append(summarise(f"all{LEARNED}", [notes for _, notes in learnt]))
+    # By kind, not by name: a clip may be called so.
+    rows_of_all = [summarise(f"all{kind}", notes) for kind, notes in together.items()]
     text = table([*rows, *rows_of_all])
     print(text)
     for name, learnt_people in whom.items():
@@ -314,8 +309,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--weights", choices=WEIGHTS, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)")
     add("--network", choices=NETWORKS, default=FULL, help="of these weights (%(default)s)")
-    add("--learn", type=number(), metavar="MINUTES", help="measure every call a second time, "
-        "after so many minutes of training on each of its people, who sit close for "
+    add("--learn", type=number(0.0, 10_000.0), metavar="MINUTES", help="measure every call a "
+        "second time, after so many minutes of training on each of its people, who sit close for "
         f"{SITS_S:.0f} s longer (extra learn)")  # fmt: skip
     add(
         "--out", type=output_folder, metavar="FOLDER", help="writes bench.md, bench.json, bench.png"
@@ -328,4 +323,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -23,7 +23,7 @@ from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
 from engines.allocator import use_few_arenas
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, EngineError, check_network
 from stream.errors import CloseupError, ConfigError
 from stream.events import notes_to
@@ -43,6 +43,8 @@ from stream.telemetry.stats import Stats
 
 TICK_S = 0.5
 TABLE_EVERY_S = 10.0
+LEAST_FRAMES = 2
+"""Of fewer there is no rate, no slope, and no result."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--quiet", action="store_true", help="no figures on stderr meanwhile")
     given = parser.parse_args(arguments)
     try:
-        result = soak(_case(given), quiet=given.quiet)
+        case = _case(given)
+        result = soak(case, quiet=given.quiet)
+        if result["frames"] < LEAST_FRAMES:
+            raise ConfigError(
+                f"{result['frames']} frames came after the first {case.warm_up_s:g} s, which do "
+                f"not count (--warm-up): {LEAST_FRAMES} are needed"
+            )
     except (CloseupError, EngineError) as error:
         return reported(error)
     print(json.dumps(result) if given.json else _table(result))
@@ -262,4 +270,4 @@ def _table(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -11,7 +11,6 @@ in other colours. Figures only: no picture is written.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +19,7 @@ import cv2
 import numpy as np
 
 from bench.scenes.corruptions import read
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path, whole
 from stream.errors import CloseupError
 from stream.frame import Exemplar, Frame, Image
@@ -328,4 +327,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

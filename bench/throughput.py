@@ -30,7 +30,7 @@ from av.video.stream import VideoStream
 
 from bench.picture_size import parse_size
 from engines.allocator import use_few_arenas
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.runtime import FULL, RUNTIMES, SMALL, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, View
@@ -336,4 +336,4 @@ def table(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -6,18 +6,20 @@ is what a call starts beside itself, and a recording before itself: a process of
 no frame waits for the interpreter's lock, and its end frees all that was opened. It keeps what it
 found as a speed profile. Other programs, the call among them, may slow down any turn, so the
 shortest ones count, and where even those do not repeat nothing is kept: the next start tries again.
+A machine that was busy all the time at one start need not be at another, so the first calls measure
+again, and the shortest turns of all of them decide.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from datetime import date
 
 import filelock
@@ -38,6 +40,8 @@ from engines.runtime_candidates import (
 )
 from engines.speed_profile import Choice, Profile, ProfileError, load, store
 
+Way = tuple[str, str, int]
+"""Runtime, precision, threads."""
 SWITCH = "CLOSEUP_NO_MEASURE"
 """Set and not empty: nothing is measured, as with --no-measure; for containers that forget."""
 SCALE, SIDE_PX, EXEMPLARS = 4, 48, 3
@@ -53,20 +57,27 @@ LONGEST_S = 60.0
 SETTLE_S = 5.0
 """A call is left alone for so long: its models are loaded, and it finds its quality level."""
 PATIENCE_S = 2.0
+STARTS = 3
+"""At so many starts the machine is measured. At one, beside programs that computed all the time,
+ONNX Runtime had won on a processor where OpenVINO is faster."""
 
 
-def needed() -> bool:
+def needed(*, again: bool = False) -> bool:
     """Whether nobody has measured this machine as it is now, and "auto" takes a CPU runtime here.
 
-    With a card it takes the card's, whose engines take minutes to build. Raises: WeightsError.
+    With a card it takes the card's, whose engines take minutes to build.
+
+    Args:   again: also where it was measured at fewer than `STARTS` starts. Not for recordings: one
+            that was interrupted goes on only with the runtime that it has begun with.
+    Raises: WeightsError.
     """
     if os.environ.get(SWITCH):
         return False
     try:
-        load()
+        profile = load()
     except ProfileError:
         return cards() == "none"
-    return False
+    return again and 0 < profile.starts < STARTS and cards() == "none"
 
 
 def measure_first(say: Callable[[str], None]) -> None:
@@ -95,7 +106,7 @@ def measuring_beside(settle_s: float = SETTLE_S) -> Iterator[None]:
             while child.poll() is None and not over.wait(0.2):
                 pass
 
-    if not needed():
+    if not needed(again=True):
         yield
         return
     thread = threading.Thread(target=work, name="closeup self-measurement")
@@ -131,11 +142,13 @@ def _child(*options: str) -> Iterator[subprocess.Popen[bytes]]:
         child.wait()
 
 
-def measure(now: Callable[[], float] = time.monotonic) -> Choice | None:
+def measure(
+    known_ms: Mapping[Way, float], now: Callable[[], float] = time.monotonic
+) -> dict[Way, float]:
     """Compare what can run here: every runtime and precision, then the threads of the fastest.
 
-    Args:    now: seconds, never going back.
-    Returns: the fastest; None where it could not be told.
+    Args:    known_ms: shortest turns of earlier starts. now: seconds, never going back.
+    Returns: the shortest turns, ms, of all starts; empty where nothing could be told at this one.
     Raises:  EngineError: nothing runs here, or a runtime failed.
     """
     end_s = now() + LONGEST_S
@@ -147,26 +160,26 @@ def measure(now: Callable[[], float] = time.monotonic) -> Choice | None:
         found = drop_wrong(found, crop, exemplars, lambda line: None)
         if not found:
             raise EngineError("no runtime can run here")
-        fastest = _fastest(found, crop, exemplars, lambda: now() < end_s)
-        if fastest is None:
-            return None
+        _race(found, crop, exemplars, lambda: now() < end_s)
+        if not _shortest(found, {}):
+            return {}
+        name, precision, _ = fastest(_shortest(found, known_ms))
         for count in thread_counts(cores()):
             if count != most:
-                kind = runtime_class(fastest.name)
-                runtime = opened.enter_context(kind(SCALE, fastest.precision, threads=count))
-                found.append(replace(fastest, threads=count, runtime=runtime, turns_ms=[]))
-        same = [c for c in found if (c.name, c.precision) == (fastest.name, fastest.precision)]
-        fastest = _fastest(same, crop, exemplars, lambda: now() < end_s)
-    return None if fastest is None else Choice(fastest.name, fastest.precision, fastest.threads)
+                runtime = opened.enter_context(runtime_class(name)(SCALE, precision, threads=count))
+                found.append(Candidate(name, precision, count, runtime))
+        same = [one for one in found if (one.name, one.precision) == (name, precision)]
+        _race(same, crop, exemplars, lambda: now() < end_s)
+    return _shortest(found, known_ms)
 
 
-def _fastest(
+def _race(
     candidates: list[Candidate],
     crop: Image,
     exemplars: list[Image],
     goes_on: Callable[[], bool],
-) -> Candidate | None:
-    """Let candidates take turns; None where the times do not repeat."""
+) -> None:
+    """Let candidates take turns until their times repeat."""
     for one in candidates:
         run(one.runtime, crop, exemplars)
     for turn in range(MOST_TURNS):
@@ -178,10 +191,26 @@ def _fastest(
             break
         if not goes_on():
             break
-    good = [one for one in candidates if len(one.turns_ms) >= TURNS and repeats(one)]
-    best = min((min(one.turns_ms) for one in good), default=0.0)
-    alike = [one for one in good if min(one.turns_ms) <= ALIKE * best]
-    return min(alike, key=lambda one: (one.threads or 0, min(one.turns_ms)), default=None)
+
+
+def _shortest(candidates: list[Candidate], known_ms: Mapping[Way, float]) -> dict[Way, float]:
+    """The shortest turns, also of earlier starts, without those of times that do not repeat."""
+    found = dict(known_ms)
+    for one in candidates:
+        if len(one.turns_ms) >= TURNS and repeats(one):
+            way = (one.name, one.precision, one.threads or 0)
+            found[way] = min(min(one.turns_ms), found.get(way, math.inf))
+    return found
+
+
+def fastest(shortest_ms: Mapping[Way, float]) -> Way:
+    """What to run: of those that are alike the one with the fewest threads.
+
+    Args: shortest_ms: of at least one way.
+    """
+    best = min(shortest_ms.values())
+    alike = [way for way, ms in shortest_ms.items() if ms <= ALIKE * best]
+    return min(alike, key=lambda way: (way[2], shortest_ms[way]))
 
 
 def turn_ms(one: Candidate, crop: Image, exemplars: list[Image]) -> float:
@@ -209,12 +238,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         speed_profile.folder().mkdir(mode=0o700, parents=True, exist_ok=True)
         # One process at a time: several would measure each other.
         with filelock.FileLock(speed_profile.folder() / "measuring.lock", timeout=0):
-            if not needed() or (choice := measure()) is None:
+            if not needed(again=True):
                 return 1
-            store(Profile(date.today().isoformat(), 0.0, dict.fromkeys(SCALES, choice)))
+            known_ms, starts = _known()
+            if not (shortest := measure(known_ms)):
+                return 1
+            name, precision, threads = fastest(shortest)
+            choices = dict.fromkeys(SCALES, Choice(name, precision, threads))
+            told = {" ".join(map(str, way)): ms for way, ms in shortest.items()}
+            store(Profile(date.today().isoformat(), 0.0, choices, told, starts + 1))
     except (EngineError, WeightsError, OSError, filelock.Timeout):
         return 1
     return 0
+
+
+def _known() -> tuple[dict[Way, float], int]:
+    """The shortest turns of earlier starts, and how many starts those were."""
+    try:
+        profile = load()
+    except ProfileError:
+        return {}, 0
+    known_ms = {}
+    for way, ms in profile.shortest_ms.items():
+        name, precision, threads = way.split()
+        known_ms[name, precision, int(threads)] = ms
+    return known_ms, profile.starts
 
 
 def _end_with_parent() -> None:

@@ -8,7 +8,7 @@ what has changed since then makes it void, and is named.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from engines.contract import SCALES, WEIGHTS
@@ -18,7 +18,7 @@ from engines.machine import describe
 from engines.tensorrt.engine_cache import default_folder, read_own
 from engines.weights.manifest import network_name, read_manifest
 
-SCHEMA = 2
+SCHEMA = 3
 HOW = "the next start measures one, python -m calibration.speed more thoroughly"
 
 
@@ -55,6 +55,10 @@ class Profile:
     """Frames a second that were to be held; 0: no size of crop was measured."""
     choices: dict[int, Choice]
     """By scale."""
+    shortest_ms: dict[str, float] = field(default_factory=dict)
+    """What was measured at starts: runtime, precision and threads → its shortest turn so far."""
+    starts: int = 0
+    """At so many starts; 0: by `calibration.speed`, which is more thorough."""
 
 
 def folder() -> Path:
@@ -113,6 +117,7 @@ def load() -> Profile:
                 f"{then.get(name)} and is {now.get(name)}{more}; {HOW}"
             )
         choices = {int(scale): Choice(**choice) for scale, choice in card["choices"].items()}
-        return Profile(card["date"], float(card["rate"]), choices)
+        shortest = {str(way): float(ms) for way, ms in card["shortest_ms"].items()}
+        return Profile(card["date"], float(card["rate"]), choices, shortest, int(card["starts"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ProfileError(f"{path} is damaged; {HOW}") from error

@@ -53,7 +53,7 @@ class Enhancer(PictureSettings):
             detail is carried along the motion.
             rate: nominal pictures a second.
             camera: what it gives, where that was measured.
-    Raises: ConfigError: an argument is out of range, or scale contradicts framing.
+    Raises: ConfigError: an argument is out of range or no number, or scale contradicts framing.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Enhancer(PictureSettings):
         super().__init__(strength, detail)
         FRAMING.check(framing)
         API_SCALE.check(scale)
-        RATE.check(rate)
+        scale, rate = float(scale), RATE.check(rate)
         WEIGHTS.check(weights)
         NETWORK.check(network)
         self._speed = SPEED.check(speed)

@@ -6,8 +6,11 @@ themselves are in `stream.picture_options` and `stream.option_table`.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from typing import Any, Generic, Literal, TypeVar
 
 from stream.errors import ConfigError
@@ -74,18 +77,29 @@ class DeclaredOption(Generic[T]):
         return self.help.format(**numbers)
 
     def check(self, value: T, called: str = "") -> T:
-        """The value itself, if it may have it.
+        """The value itself, if it may have it; a number as Python's own, whichever kind it came as.
 
         Args:   called: what the user knows the option by; its plain name by default.
-        Raises: ConfigError: it is out of range, or none of the choices.
+        Raises: ConfigError: it is out of range, no number where one is wanted, or none of the
+                choices.
         """
         name = called or self.name
         if self.choices and value not in self.choices:
             choices = " or ".join(f'"{one}"' for one in self.choices)
             raise ConfigError(f'{name} is {choices}, not "{value}"')
-        if isinstance(value, int | float) and not self._within(value):
-            raise ConfigError(f"{name} {value:g} is out of range; give {self.range}")
-        return value
+        if self.least is None and self.most is None:
+            return value
+        # A program may give anything: NumPy's numbers are none of Python's, and text is no number.
+        if not isinstance(value, Real):
+            raise ConfigError(f"{name} is a number, not {value!r:.40}; give {self.range}")
+        number = _as_float(value)
+        if not self._within(number):
+            shown = f"{number:g}"
+            if float(shown) != number and math.isfinite(number):
+                shown = repr(number)  # what is out of range by little would look as if it were not
+            raise ConfigError(f"{name} {shown} is out of range; give {self.range}")
+        checked: T = self.kind(value)
+        return checked
 
     def clamped(self, value: float) -> float:
         """The nearest value within the range, for keys that count up and down."""
@@ -110,7 +124,14 @@ class DeclaredOption(Generic[T]):
             value > self.least if self.above else value >= self.least
         ):
             return False
-        return self.most is None or value <= self.most
+        return value <= (sys.float_info.max if self.most is None else self.most)
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 class OptionValues:

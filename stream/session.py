@@ -33,7 +33,7 @@ from stream.fail_open import FailOpen
 from stream.frame import Exemplar, Frame
 from stream.graph import Stages
 from stream.image.resample import Size
-from stream.picture_options import DETAIL
+from stream.picture_options import DETAIL, STRENGTH
 from stream.quality_controller import QualityController
 from stream.quality_ladder import QualityLevel
 from stream.stages.framing.framing import Mode
@@ -177,23 +177,25 @@ class EnhancementSession:
 
     @property
     def strength(self) -> float:
-        """Of the enhancement, 0..1; may be set from any thread."""
+        """Of the enhancement, 0..1; may be set from any thread, which raises ConfigError."""
         return self._stages.compositor.strength
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        self._stages.compositor.strength = strength
+        self._stages.compositor.strength = STRENGTH.check(strength)
 
     @property
     def detail(self) -> float:
-        """How much fine detail is shown, 0..1; may be set from any thread."""
+        """How much fine detail is shown, 0..1; may be set from any thread, which raises
+        ConfigError."""
         enhancer = self._stages.enhancer
         return DETAIL.default if enhancer is None else enhancer.detail
 
     @detail.setter
     def detail(self, detail: float) -> None:
+        checked = DETAIL.check(detail)
         if self._stages.enhancer is not None:
-            self._stages.enhancer.detail = detail
+            self._stages.enhancer.detail = checked
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -26,6 +26,7 @@ REAL_TIME = (
 They wait more than they compute, so three processes do not slow each other down on two cores."""
 NOT_REAL_TIME = (
     *("stream/rtc/test_relay_options", "stream/rtc/ice/test_ice_options"),
+    "stream/rtc/test_freshness",
     *("stream/rtc/reception/test_bandwidth", "stream/rtc/reception/test_frame_buffer"),
     *("stream/rtc/reception/test_missing_packets", "stream/rtc/reception/test_picture_header"),
 )

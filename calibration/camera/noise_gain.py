@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,7 +24,7 @@ import numpy as np
 from calibration.camera.noise import Noise, NoiseMeter
 from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from engines.aligned_enhancement import enhanced
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime.people import Person, load_people
 from engines.option_types import named_path
 from engines.runtime import EngineError, Image, Runtime, open_runtime
@@ -198,4 +197,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

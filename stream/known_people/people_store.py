@@ -9,9 +9,11 @@ A file is written as a whole or not at all, so that whatever interrupts leaves w
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +29,8 @@ NAME = re.compile(r"\w(?:[\w .-]*\w)?")
 """Letters, digits and _; within a name also spaces, dots and hyphens."""
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 """What Windows takes for a device."""
+ROOM_BYTES = 20_000_000
+"""Of the disk, for one person: 36 close-ups and the weights of both scales, encrypted in Base64."""
 
 
 def check_name(name: str) -> str:
@@ -64,6 +68,22 @@ class PeopleStore:
         """
         sealed = self._read(name)
         return KnownPerson.from_bytes(name, self._encryption.unseal(name, sealed))
+
+    def check_room(self, name: str) -> None:
+        """Find out, before anything is learnt, whether somebody could be kept.
+
+        Raises: ConfigError: as `check_name`. OutputError: the folder is closed for writing, or none
+                can be made, or the disk is full.
+        """
+        folder = self.folder / check_name(name)
+        there = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+            if shutil.disk_usage(there).free < ROOM_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
 
     def save(self, person: KnownPerson) -> str | None:
         """Keep somebody, in the place of what was kept of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,19 @@ def test_a_clip_that_would_show_what_was_learnt_from_is_left_out(
     told = capsys.readouterr().err
     assert "note: walk short is left out: short has" in told
     assert "every clip is too short to be learnt from" in told
+
+
+def test_what_a_clip_is_called_makes_it_nobody_who_was_learnt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its rows counted as those after learning, and there were none to sum up."""
+    need_models()
+    clip = tmp_path / "me learned.mkv"
+    pictures = [scene_with_face(150, (480, 360), (240 + index / 5, 180)) for index in range(30)]
+    times = [index / 25 for index in range(len(pictures))]
+    known_camera.write(clip, pictures, times, (480, 360), 25, None, "libx264")
+    argv = ["--cases", "walk", "--pace", "0.25", "--no-identity", "--no-demo", "--out"]
+    main([*argv, str(tmp_path / "out"), "--clips", str(clip)])
+    rows = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert rows["all"]["name"] == "all"
+    assert "all learned" not in rows

@@ -119,6 +119,34 @@ def test_what_is_refused(camera: OneFace) -> None:
         enhancer(backdrop((320, 240)))
 
 
+@pytest.mark.parametrize("name", ["strength", "detail", "scale", "rate"])
+@pytest.mark.parametrize(
+    "odd",
+    [np.float32("nan"), np.float32(2000), np.int64(-1), "0.5", None, [0.5], np.array(0.5), 10**400],
+    ids=["nan", "too large", "too small", "text", "none", "list", "array", "beyond all floats"],
+)
+def test_only_numbers_in_their_range_are_taken(name: str, odd: object) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name} .*; give \S+ to \d+$"):
+        Enhancer(framing="fixed", **{name: odd})  # type: ignore[arg-type]
+    if name in ("strength", "detail"):
+        with Enhancer() as enhancer, pytest.raises(ConfigError, match=rf"^{name} "):
+            setattr(enhancer, name, odd)
+
+
+def test_what_is_out_of_range_by_little_is_shown_as_it_is() -> None:
+    with pytest.raises(ConfigError, match=r"^detail 1\.0000001 is out of range; give 0 to 1$"):
+        Enhancer(detail=1.0000001)
+
+
+def test_numbers_of_numpy_are_taken_as_pythons(camera: OneFace) -> None:
+    half = np.float32(0.5)
+    numbers = {"strength": half, "detail": half, "scale": np.float32(2), "rate": np.int64(15)}
+    with Enhancer(framing="fixed", **numbers) as enhancer:  # type: ignore[arg-type]
+        assert enhancer(backdrop((320, 240))).shape == (480, 640, 3)
+        enhancer.detail = np.float16(0.25)  # type: ignore[assignment]
+        assert (type(enhancer.strength), type(enhancer.detail)) == (float, float)
+
+
 def test_the_package_itself_is_light() -> None:
     program = "import sys, stream, stream.frame; print('mediapipe' in sys.modules, dir(stream))"
     done = subprocess.run(

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stream.errors import ConfigError
 from stream.events import (
     Event,
     ExemplarAdmitted,
@@ -289,3 +290,14 @@ def test_exemplars_and_the_runtime_are_events(camera: OneFace, opened: OpenedRun
     assert not session.exemplars_of(admitted[0].track_id)
     session.close()
     assert not opened.runtimes[0].is_open
+
+
+@pytest.mark.parametrize("name", ["strength", "detail"])
+@pytest.mark.parametrize("odd", [float("nan"), 1.01, -0.01, "0.5"])
+def test_what_is_no_setting_is_refused_not_drawn(camera: OneFace, name: str, odd: float) -> None:
+    session = EnhancementSession(Stages.build((640, 480), RATE, framing="auto"), live_rate=RATE)
+    before = getattr(session, name)
+    with pytest.raises(ConfigError, match=name):
+        setattr(session, name, odd)
+    assert getattr(session, name) == before
+    session.close()

@@ -7,8 +7,11 @@ const OLD_MS = 1000;
 // From below this age, and after no longer pause, the next picture cannot be too old.
 const DOUBTFUL_MS = 400;
 const SURE_MS = 200;
-// When all are too old for so long, the way has become longer, and they count as new.
+// When all that come are too old for so long, the way has become longer, and they count as new. A time in
+// which none comes is none of it: what waited behind a standstill is old.
 const LONGER_MS = 8000;
+// Pictures that are so far back in time, or ahead of it, are counted by another clock. One that only comes
+// late is not: it waited.
 const OTHER_CLOCK_MS = 8000;
 // The fastest picture of so long has the age 0: clocks drift.
 const LEAST_OF_MS = 60000;
@@ -27,7 +30,7 @@ class Ages {
     if (this.#last) {
       const step = ((stamp - this.#last.stamp) | 0) / TICKS_A_MS; // 32 bits, which wrap
       const change = now - this.#last.now - step;
-      if (Math.abs(change) > OTHER_CLOCK_MS) this.#buckets = [];
+      if (change < -OTHER_CLOCK_MS || (change > OTHER_CLOCK_MS && step < 0)) this.#buckets = [];
       this.#delay += change;
     }
     this.#last = { stamp, now };
@@ -50,7 +53,7 @@ class Freshness {
   #cover;
   #ages = new Ages();
   #cameAt = null;
-  #freshAt = null;
+  #oldSince = null;
   #shownAt = null;
 
   constructor(video, cover) {
@@ -64,6 +67,10 @@ class Freshness {
     };
     video.requestVideoFrameCallback(note);
     setInterval(() => this.#look(), LOOK_MS);
+    // Of a page that nobody sees pictures are not told; what is there when it is seen again may be old.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden && this.#cameAt !== null) this.#draw();
+    });
   }
 
   // How long nothing was newly shown, ms; null: the browser does not say, nor of a page that nobody sees.
@@ -74,16 +81,19 @@ class Freshness {
   // Another call's pictures come next.
   begin() {
     this.#ages = new Ages();
-    this.#cameAt = this.#freshAt = this.#shownAt = this.shown = null;
+    this.#cameAt = this.#oldSince = this.#shownAt = this.shown = null;
     this.#cover.hidden = true;
   }
 
   #take(stamp, now) {
     const age = this.#ages.of(stamp, now);
     this.#cameAt = now;
-    if (age <= OLD_MS) this.#freshAt = now;
-    else if (now - this.#freshAt < LONGER_MS) return;
-    else this.#ages.forget();
+    if (age > OLD_MS) {
+      this.#oldSince ??= now;
+      if (now - this.#oldSince < LONGER_MS) return;
+      this.#ages.forget();
+    }
+    this.#oldSince = null;
     this.#shownAt = now;
     this.shown = stamp;
     if (age < SURE_MS || age > OLD_MS) this.#cover.hidden = true;

@@ -130,7 +130,7 @@ async function reconnect(endpoint) {
   const back = () => call.pc?.connectionState === "connected";
   let problem = "the relay cannot be reached";
   call.reconnecting = true;
-  for (const end = Date.now() + GIVE_UP_MS; ours() && !back() && Date.now() < end;) {
+  for (const end = performance.now() + GIVE_UP_MS; ours() && !back() && performance.now() < end;) {
     state("reconnecting …");
     await pause(RETRY_MS);
     if (!ours() || back() || !(await fetch("health").catch(() => null))?.ok) continue;
@@ -279,8 +279,8 @@ async function measure() {
       $("fps").textContent = one.framesPerSecond ?? "–";
       $("size").textContent = one.frameWidth ? `${one.frameWidth} × ${one.frameHeight}` : "–";
       if (one.frameWidth) $("stage").style.aspectRatio = `${one.frameWidth} / ${one.frameHeight}`;
-      if (one.framesDecoded !== call.decoded) Object.assign(call, { decoded: one.framesDecoded, decodedAt: Date.now() });
-      const still = call.freshness.still ?? Date.now() - call.decodedAt;
+      if (one.framesDecoded !== call.decoded) Object.assign(call, { decoded: one.framesDecoded, decodedAt: performance.now() });
+      const still = call.freshness.still ?? performance.now() - call.decodedAt;
       $("stage").classList.toggle("frozen", call.decoded > 0 && still > FROZEN_MS);
       const waited = one.jitterBufferDelay - (call.waited ?? 0);
       const shown = one.jitterBufferEmittedCount - (call.shown ?? 0);

@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from engines.onnx_variants import variants
 from engines.runtime import EngineError, Features, Image, UnavailableError
+from engines.runtimes import tensorrt_gpu
 from engines.runtimes.fallback_runtime import FallbackRuntime
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from engines.runtimes.tensorrt_gpu import LiveTensorrt, LiveTensorrtRtx, TensorrtGpu, TensorrtRtx

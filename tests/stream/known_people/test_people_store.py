@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from stream.errors import ConfigError, OutputError
+from stream.errors import ConfigError, InputError, OutputError
 from stream.known_people import encryption
 from stream.known_people.encryption import ENCRYPTED, PLAIN, Encryption
+from stream.known_people.known_person import KnownPerson
 from stream.known_people.people_store import FILE, PeopleStore, check_name
 from tests.kept_people import known_person
 
@@ -150,6 +153,23 @@ def test_damage_is_one_line(keyring: FakeKeyring) -> None:
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("odd", [(0, 256, 256, 3), (8, 128, 128, 3), (8, 256, 256)])
+def test_close_ups_of_another_form_are_damage(odd: tuple[int, ...]) -> None:
+    """Of none, `closeup people` could not say the days; of others every face would fail."""
+    person = known_person("Ada")
+    with np.load(io.BytesIO(person.to_bytes())) as kept:
+        arrays = {key: kept[key] for key in kept.files}
+    arrays["images"] = np.zeros(odd, np.uint8)
+    if not odd[0]:
+        person.close_ups = []
+        with np.load(io.BytesIO(person.to_bytes())) as kept:
+            arrays = {key: kept[key] for key in kept.files}
+    memory = io.BytesIO()
+    np.savez(memory, **arrays)
+    with pytest.raises(InputError, match="damaged; remove it: closeup forget Ada"):
+        KnownPerson.from_bytes("Ada", memory.getvalue())
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -188,6 +208,24 @@ def test_whatever_interrupts_leaves_what_there_was(
     left.write_bytes(b"half")
     store.save(known_person("Ada", 20))
     assert [path.name for path in left.parent.iterdir()] == [FILE]
+
+
+def test_whether_somebody_can_be_kept_is_known_before_and_leaves_nothing(
+    no_people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PeopleStore()
+    store.check_room("Ada")
+    assert not no_people.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+        with pytest.raises(OutputError, match="Ada cannot be written: No space left"):
+            store.check_room("Ada")
+    no_people.parent.mkdir(parents=True, exist_ok=True)
+    no_people.write_text("a file in the folder's place")
+    with pytest.raises(OutputError, match="Ada cannot be written: Not a directory"):
+        store.check_room("Ada")
+    with pytest.raises(ConfigError, match="cannot be a name"):
+        store.check_room("../Ada")
 
 
 def test_forgetting_removes_everything_and_with_the_last_one_the_key(
