@@ -89,7 +89,7 @@ EVERYBODY = replace(
 LEAST_CARRIED = 0.97
 """See `QualityLevel.least_carried`. A person who sits and speaks, in a codec's damage, is above it
 in nearly all pictures; a hand before the face or quick steps are below it in half or more, and
-there the network is run, since it flickers less (the bench's `hand`: 7.13, and 6.86 so)."""
+there the network is run, since it flickers less (the bench's `hand`: 7.11, and 6.86 so)."""
 RECORDED = {
     "best": EVERYBODY,
     "fast": replace(
