@@ -47,6 +47,7 @@ from stream.media.demo.demo_scene import DemoScene
 from stream.picture_options import SPEED
 from stream.recordings.people_learning import NOBODY, LearntPerson
 from stream.shared_runtime import SharedRuntime
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.tracking.face_detector import FaceDetector
 
 KINDS = (".mp4", ".mkv", ".mov", ".webm")
@@ -134,6 +135,8 @@ def measure(options: argparse.Namespace) -> list[str]:
                         likeness,
                         scale=options.scale,
                         opener=network.lend(),
+                        # of those that learn, a face is offered more close-ups
+                        personal=PersonalRuntimes() if options.learn is not None else None,
                         watch=watch,
                         every=options.every,
                         behind=options.behind,

@@ -3,11 +3,11 @@
     python -m engines.personal.people_evaluation --data PEOPLE --scale 8 --minutes 3
 
 PEOPLE is a folder or a zip with a folder of square headshots for each person, named in the order of
-time. The first two thirds are learnt from, the rest is judged: in the face, as the product shows
-it, with and without exemplars, before and after; and, as a control, somebody else with the same
-weights. Minutes are of learning, without judging. What to train, how fast, from how many close-ups,
-and with which share of other people's pairs (`--general PEOPLE`) may be several, with commas
-between: every combination is learnt, has rows of its own, and a line in the diagrams of `--plot`.
+time. The first two thirds are learnt from, the rest is judged: in the face, as shown but for
+back-projection, with and without exemplars, before and after; and, as a control, somebody else with
+the same weights. Minutes are of learning, without judging. What to train, how fast, from how many
+close-ups, and with which share of other people's pairs (`--general PEOPLE`) may be several, with
+commas between: every combination is learnt, has rows of its own, and a line in `--plot`.
 """
 
 from __future__ import annotations

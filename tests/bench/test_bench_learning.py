@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import bench.__main__ as program
 from bench.__main__ import main
+from bench.measures.evaluator import Notes, Seen
 from bench.scenes.cases import CASES, after_sitting
+from stream.recordings.people_learning import PeopleLearning
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
+from stream.telemetry.progress import Progress
 from tests import known_camera
 from tests.pictures import need_models, scene_with_face
 
@@ -29,6 +34,27 @@ def test_who_is_learnt_sits_close_before_everything_else_happens() -> None:
     assert after_sitting(CASES["hand"](1.0), 12.0).trajectories[0].hand == (15.6, 17.4)
     assert after_sitting(CASES["glasses"](1.0), 12.0).trajectories[0].glasses_s == 0.0
     assert after_sitting(CASES["glasses-on"](1.0), 12.0).trajectories[0].glasses_s == 15.4
+
+
+def test_both_rows_are_of_the_same_close_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_models()
+    seen: list[PersonalRuntimes | None] = []
+
+    def measured(*_: object, personal: PersonalRuntimes | None, **given: object) -> Notes:
+        seen.append(personal)
+        return Notes([Seen(0, 0, 1.0, False, (30.0, 31.0, 32.0))])
+
+    learning = PeopleLearning(1.0, 2.0, Progress)
+    monkeypatch.setattr(program, "run", measured)
+    monkeypatch.setattr(program, "learn", lambda *args, **given: learning)
+    argv = ["--cases", "walk", "--no-identity"]
+    assert main([*argv, "--learn", "1"]) == 0
+    assert main(argv) == 0
+    shipped, learnt, alone = seen
+    assert learnt is learning.runtimes
+    assert shipped is not None, "stages that may have somebody's weights keep more close-ups"
+    assert shipped is not learnt
+    assert alone is None
 
 
 def test_a_clip_that_would_show_what_was_learnt_from_is_left_out(
