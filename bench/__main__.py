@@ -44,6 +44,7 @@ from engines.runtime import (
 )
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
+from stream.picture_options import SPEED
 from stream.recordings.people_learning import NOBODY, LearntPerson
 from stream.shared_runtime import SharedRuntime
 from stream.stages.enhancement.runtime_set import PersonalRuntimes
@@ -139,6 +140,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                         watch=watch,
                         every=options.every,
                         behind=options.behind,
+                        speed=options.speed,
                     )
                 }
                 if watch is not None:
@@ -149,7 +151,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                 measured[LEARNED] = run(
                     call, likeness, scale=options.scale, opener=network.lend(),
                     personal=learning.runtimes, every=options.every,
-                    behind=options.behind,
+                    behind=options.behind, speed=options.speed,
                 )  # fmt: skip
             for kind, notes in measured.items():
                 name = f"{cast.name}{kind}"
@@ -301,6 +303,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=whole(), default=0, help="of the camera's noise and of the casting")
     add("--every", type=int, default=1, choices=range(1, 5), metavar="N", help="the network "
         "runs in every N-th frame, as on the quality ladder of calls (1)")  # fmt: skip
+    add("--speed", choices=SPEED.choices, default=SPEED.default, help="as of a recording "
+        "(%(default)s)")  # fmt: skip
     add("--behind", type=int, choices=range(1, 7), metavar="N", help="it runs beside "
         "the frames, as in calls, and what it makes is there N frames later")  # fmt: skip
     add("--no-identity", action="store_true", help="leave out what takes longest")

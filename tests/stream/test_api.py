@@ -14,6 +14,7 @@ import pytest
 import stream
 from stream import Enhancer
 from stream.errors import ConfigError
+from stream.quality_ladder import RECORDED
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.pictures import backdrop, hopper, need_models, scene_with_face
 from tests.places import DOCS
@@ -64,6 +65,20 @@ def test_close_faces_are_remembered_and_far_ones_enhanced(camera: OneFace) -> No
         assert not enhancer._session.exemplars_of(1)
         assert enhancer._session.stats().runtime == "bicubic"
     assert camera.closed
+
+
+def test_speed_and_network_reach_the_stages(camera: OneFace) -> None:
+    image = backdrop((320, 240)).copy()
+    with Enhancer(speed="fast", network="small") as enhancer:
+        enhancer(image)
+        assert enhancer._session is not None
+        stages = enhancer._session._stages
+        assert stages.enhancer is not None
+        assert stages.enhancer._quality is RECORDED["fast"]
+        assert stages.opener.network == "small"
+    for given in ({"speed": "faster"}, {"network": "smaller"}):
+        with pytest.raises(ConfigError, match=next(iter(given))):
+            Enhancer(**given)  # type: ignore[arg-type]
 
 
 def test_the_callers_memory_is_neither_written_nor_kept(camera: OneFace) -> None:
