@@ -43,6 +43,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from engines.allocator import use_few_arenas
 from engines.errors import reported
 from engines.install import install_command
 from engines.runtime import EngineError, check_network, scales_in_int8
@@ -115,6 +116,7 @@ def run(options: Options | LiveOptions | RelayOptions) -> None:
 
     Raises: CloseupError, EngineError: see `main`.
     """
+    use_few_arenas()
     if not isinstance(options, Options):
         # A call would go on without them, a recording (see `told`) until its first far face.
         weights_used(scales_in_int8(options.runtime), weights=options.weights)
@@ -180,7 +182,10 @@ def told(options: Options) -> Options:
     """With the network that the output names: the fastest here, which is found out first."""
     if measures(options):
         measure_first(lambda line: print(f"note: {line}", file=sys.stderr, flush=True))
-    files = weights_used(scales_in_int8(options.runtime), weights=options.weights)
+    check_network(options.network, options.weights)
+    files = weights_used(
+        scales_in_int8(options.runtime), weights=options.weights, network=options.network
+    )
     return replace(options, network_files=tuple(files.items()))
 
 

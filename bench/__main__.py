@@ -31,7 +31,7 @@ from bench.run import learn, run
 from bench.scenes.call import Call
 from bench.scenes.cases import CASES, QUICK, Case, after_sitting
 from bench.scenes.synthetic_people import MOST_S, Clip, Photo, SyntheticPerson
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path, number, output_folder, whole
 from engines.runtime import (
     DEFAULT_WEIGHTS,
@@ -44,8 +44,10 @@ from engines.runtime import (
 )
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DemoScene
+from stream.picture_options import SPEED
 from stream.recordings.people_learning import NOBODY, LearntPerson
 from stream.shared_runtime import SharedRuntime
+from stream.stages.enhancement.runtime_set import PersonalRuntimes
 from stream.stages.tracking.face_detector import FaceDetector
 
 KINDS = (".mp4", ".mkv", ".mov", ".webm")
@@ -133,9 +135,12 @@ def measure(options: argparse.Namespace) -> list[str]:
                         likeness,
                         scale=options.scale,
                         opener=network.lend(),
+                        # of those that learn, a face is offered more close-ups
+                        personal=PersonalRuntimes() if options.learn is not None else None,
                         watch=watch,
                         every=options.every,
                         behind=options.behind,
+                        speed=options.speed,
                     )
                 }
                 if watch is not None:
@@ -146,7 +151,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                 measured[LEARNED] = run(
                     call, likeness, scale=options.scale, opener=network.lend(),
                     personal=learning.runtimes, every=options.every,
-                    behind=options.behind,
+                    behind=options.behind, speed=options.speed,
                 )  # fmt: skip
             for kind, notes in measured.items():
                 name = f"{cast.name}{kind}"
@@ -162,13 +167,8 @@ def measure(options: argparse.Namespace) -> list[str]:
     if options.pictures is not None:
         (options.pictures / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     rows = [summarise(name, [notes]) for name, notes in done]
-    shipped, learnt = (
-        [one for one in done if one[0].endswith(LEARNED) is k] for k in (False, True)
-    )
-    whole = summarise("all", [notes for _, notes in shipped])
-    rows_of_all = [whole]
-    if learnt:
-        rows_of_all.append(summarise(f"all{LEARNED}", [notes for _, notes in learnt]))
+    # By kind, not by name: a clip may be called so.
+    rows_of_all = [summarise(f"all{kind}", notes) for kind, notes in together.items()]
     text = table([*rows, *rows_of_all])
     print(text)
     for name, learnt_people in whom.items():
@@ -303,6 +303,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=whole(), default=0, help="of the camera's noise and of the casting")
     add("--every", type=int, default=1, choices=range(1, 5), metavar="N", help="the network "
         "runs in every N-th frame, as on the quality ladder of calls (1)")  # fmt: skip
+    add("--speed", choices=SPEED.choices, default=SPEED.default, help="as of a recording "
+        "(%(default)s)")  # fmt: skip
     add("--behind", type=int, choices=range(1, 7), metavar="N", help="it runs beside "
         "the frames, as in calls, and what it makes is there N frames later")  # fmt: skip
     add("--no-identity", action="store_true", help="leave out what takes longest")
@@ -310,8 +312,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     add("--weights", choices=WEIGHTS, default=DEFAULT_WEIGHTS, help="of the network (%(default)s)")
     add("--network", choices=NETWORKS, default=FULL, help="of these weights (%(default)s)")
-    add("--learn", type=number(), metavar="MINUTES", help="measure every call a second time, "
-        "after so many minutes of training on each of its people, who sit close for "
+    add("--learn", type=number(0.0, 10_000.0), metavar="MINUTES", help="measure every call a "
+        "second time, after so many minutes of training on each of its people, who sit close for "
         f"{SITS_S:.0f} s longer (extra learn)")  # fmt: skip
     add(
         "--out", type=output_folder, metavar="FOLDER", help="writes bench.md, bench.json, bench.png"
@@ -324,4 +326,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -26,7 +26,7 @@ import numpy as np
 
 from bench.scenes.drawn_changes import CHANGES, FaceAxes, eyes_and_mouth
 from engines.diagram import save
-from engines.errors import EngineError, reported
+from engines.errors import EngineError, reported, run_program
 from engines.files import write_whole
 from engines.hime.cases import SLOTS
 from engines.hime.checkpoint import load_network
@@ -302,4 +302,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     with_allocator("bench.changed_people")
-    sys.exit(main())
+    run_program(main)

@@ -11,7 +11,6 @@ figures. `--identity` asks a face recogniser, too (extra `identity`).
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,12 +21,12 @@ import numpy as np
 from bench.measures.image_measures import psnr
 from bench.scenes.corruptions import crops, exemplars, read, shrunk
 from engines.aligned_enhancement import enhanced
-from engines.errors import reported
+from engines.back_projection import back_project
+from engines.errors import reported, run_program
 from engines.hime.identity import Recogniser, missing
 from engines.option_types import named_path
 from engines.runtime import EngineError, Runtime, open_runtime
 from stream.frame import Floats, Image
-from stream.stages.compositing.compositor import back_project
 from stream.stages.enhancement.consistency_check import DOUBT, difference
 
 SEED = 7
@@ -300,4 +299,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

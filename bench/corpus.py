@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path
 from engines.output_file import output_file
 from engines.runtime import EngineError
@@ -189,4 +189,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

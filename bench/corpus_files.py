@@ -9,7 +9,6 @@ smoothly from one to the next; each file has sound where the container takes any
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import zip_longest
@@ -23,6 +22,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from engines.errors import run_program
 from engines.option_types import named_path, whole
 
 CONTAINERS = {
@@ -163,4 +163,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

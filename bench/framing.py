@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bench.motion.motions import FALSE_PX, MOTIONS, SIZE, Cast, Motion, Spot
 from bench.motion.random_motions import wandering
 from bench.motion.recorded_motions import recorded, recordings
+from engines.errors import run_program
 from engines.option_types import named_path
 from engines.output_file import output_file
 from stream.errors import InputError
@@ -338,4 +339,4 @@ def _absent(paths: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

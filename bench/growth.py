@@ -23,7 +23,7 @@ import numpy as np
 
 from engines.alignment import align
 from engines.benchmark import unaligned
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.runtime import RUNTIMES, EngineError, open_runtime
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, Image
@@ -188,4 +188,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

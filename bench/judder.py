@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bench.measures.image_measures import luma
 from bench.motion.motions import MOTIONS, SIZE
+from engines.errors import run_program
 from stream.frame import Face, Floats, Frame, Image, View
 from stream.image.resample import Rect
 from stream.stages.compositing.compositor import Compositor
@@ -162,4 +163,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

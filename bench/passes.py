@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from bench.scenes.call import Call, TrueFace
 from bench.scenes.cases import CLOSE_PX, FAR_MOST_PX, FAR_PX, Case
 from bench.scenes.synthetic_people import RATE, Clip, Photo, SyntheticPerson
 from bench.scenes.trajectories import Trajectory, Waypoint
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path, output_folder
 from engines.runtime import RUNTIMES, EngineError
 from stream.cli.arguments import parse
@@ -232,4 +231,4 @@ def _run(given: argparse.Namespace) -> list[Summary]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

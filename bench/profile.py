@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
@@ -26,7 +25,7 @@ from bench.part_timer import PartTimer
 from bench.picture_size import parse_size
 from bench.synthetic_camera import SyntheticCamera
 from bench.throughput import make_recording
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.machine import cores
 from engines.option_types import named_path
 from engines.runtime import RUNTIMES, EngineError
@@ -256,4 +255,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

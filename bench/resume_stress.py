@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from engines.errors import run_program
 from engines.option_types import named_path, whole
 from stream.recordings.resume.fingerprint import sha256_of
 from stream.recordings.resume.work_dir import work_folder
@@ -72,4 +73,4 @@ def _run(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -28,7 +28,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
 from bench.round_trip_client import AWAY, CLOSE, FAR
-from engines.errors import EngineError, reported
+from engines.errors import EngineError, reported, run_program
 from engines.option_types import number, whole
 from stream.errors import CloseupError
 from stream.media.demo.demo_scene import AWAY_S, DURATION_S, FAR_S, DemoScene, DemoTruth
@@ -272,4 +272,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -15,6 +15,7 @@ from engines.personal.close_ups import MOST_CLOSE_UPS
 from stream.events import EventLog
 from stream.frame import Frame, Image
 from stream.graph import Opener, Stages
+from stream.picture_options import SPEED, Speed
 from stream.protocols import Stage
 from stream.quality_ladder import EVERYBODY, LADDER
 from stream.recordings.first_pass import FirstPass
@@ -35,6 +36,7 @@ def run(
     watch: StageWatch | None = None,
     every: int = 1,
     behind: int | None = None,
+    speed: Speed = SPEED.default,
 ) -> Notes:
     """A recording of the call, the whole picture on a canvas `scale` times larger.
 
@@ -47,11 +49,12 @@ def run(
             every: the network runs in every so many frames, as on the quality ladder.
             behind: beside the frames, and what it makes of one is there so many frames later; None:
             within the frames.
+            speed: as of a recording, where neither `every` nor `behind` says otherwise.
     Raises: CloseupError, EngineError: as `Stages.build`.
     """
-    stages = _build(call, scale, opener, personal, every=every, behind=behind)
+    stages = _build(call, scale, opener, personal, every=every, behind=behind, speed=speed)
     try:
-        blind = _build(call, scale, opener, every=every, behind=behind)
+        blind = _build(call, scale, opener, every=every, behind=behind, speed=speed)
     except BaseException:
         stages.close()
         raise
@@ -103,6 +106,7 @@ def _build(
     *,
     every: int,
     behind: int | None,
+    speed: Speed,
 ) -> Stages:
     stages = Stages.build(
         call.size,
@@ -111,6 +115,7 @@ def _build(
         scale=scale,
         runtime=opener,
         personal=personal,
+        speed=speed,
     )
     if every > 1 or behind is not None:
         beside = behind is not None

@@ -18,7 +18,8 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from engines.option_types import named_path
+from engines.errors import run_program
+from engines.option_types import named_path, whole
 from stream.media.sandbox.sandboxed_source import SandboxedSource
 from stream.media.sources.file_source import FileSource
 
@@ -65,7 +66,7 @@ def main() -> None:
     parser.add_argument("--make", metavar="WIDTHxHEIGHT", default="1280x720")
     parser.add_argument("--codec", default="libx264")
     parser.add_argument("--pixels", default="yuv420p")
-    parser.add_argument("--frames", type=int, default=FRAMES)
+    parser.add_argument("--frames", type=whole(1), default=FRAMES)
     parser.add_argument("--planes", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -87,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -22,7 +22,8 @@ from fractions import Fraction
 from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
-from engines.errors import reported
+from engines.allocator import use_few_arenas
+from engines.errors import reported, run_program
 from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, EngineError, check_network
 from stream.errors import CloseupError, ConfigError
 from stream.events import notes_to
@@ -42,6 +43,8 @@ from stream.telemetry.stats import Stats
 
 TICK_S = 0.5
 TABLE_EVERY_S = 10.0
+LEAST_FRAMES = 2
+"""Of fewer there is no rate, no slope, and no result."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ def soak(case: Case, *, quiet: bool) -> Result:
         if not quiet:
             print(f"\rdrawing the scene {part:4.0%}", end="", file=sys.stderr, flush=True)
 
+    use_few_arenas()  # as the program does
     seconds = 60.0 * case.minutes
     camera = SyntheticCamera(
         case.size, case.rate, people=case.faces, duration_s=seconds, drawn=drawn
@@ -209,7 +213,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--quiet", action="store_true", help="no figures on stderr meanwhile")
     given = parser.parse_args(arguments)
     try:
-        result = soak(_case(given), quiet=given.quiet)
+        case = _case(given)
+        result = soak(case, quiet=given.quiet)
+        if result["frames"] < LEAST_FRAMES:
+            raise ConfigError(
+                f"{result['frames']} frames came after the first {case.warm_up_s:g} s, which do "
+                f"not count (--warm-up): {LEAST_FRAMES} are needed"
+            )
     except (CloseupError, EngineError) as error:
         return reported(error)
     print(json.dumps(result) if given.json else _table(result))
@@ -260,4 +270,4 @@ def _table(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -11,7 +11,6 @@ Figures only: no picture is written.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,7 +20,7 @@ import numpy as np
 
 from bench.scenes.corruptions import read
 from bench.scenes.somebody_else import somebody_else
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path, whole
 from stream.errors import CloseupError
 from stream.frame import Exemplar, Frame, Image
@@ -332,4 +331,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

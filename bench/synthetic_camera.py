@@ -1,12 +1,15 @@
 """SyntheticCamera: a simulated camera in real time, with faces close and far, without end.
 
-The scene of `stream.media.demo.demo_scene` is drawn once and kept as MJPEG in memory, which is what
-a webcam sends: a frame costs its decoding, as with a real camera, and nothing of the drawing.
+The scene of `stream.media.demo.demo_scene` is drawn once and kept as MJPEG, which is what a webcam
+sends: a frame costs its decoding, as with a real camera, and nothing of the drawing. The pictures,
+all of a drawn scene, lie in a temporary file: no call has them in its memory.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain, cycle, repeat
@@ -82,31 +85,56 @@ class SyntheticCamera:
                 continue
             if self._stopped.wait(max(-late_s, 0.0)):
                 return
-            image, captured_ns = _decode(decoder, self._pictures[place])
+            image, captured_ns = _decode(decoder, self._pictures.read(place))
             yield Frame(image, index, round(time_s / self.time_base), self.time_base, captured_ns)
 
     def places(self) -> Iterator[int]:
         """Which of the drawn pictures comes when; neighbours are neighbours in the scene."""
-        last, far = len(self._pictures) - 1, round(FAR_S * self.rate)
+        last, far = self._pictures.number - 1, round(FAR_S * self.rate)
         to_and_fro = [*range(far, last), *range(last, far, -1)]
         times = max(1, round(self._far_s * float(self.rate) / len(to_and_fro)))
         there, back = range(far), range(far, 0, -1)
         away = chain.from_iterable(repeat(to_and_fro, times))
         return cycle([*there, *away, *back])
 
-    def _draw(self, drawn: Callable[[float], None]) -> list[bytes]:
+    def _draw(self, drawn: Callable[[float], None]) -> _Pictures:
         scene, sensor = DemoScene(), Sensor()
         rect = _cut(scene.size, (self.width, self.height))
         number = round(DURATION_S * self.rate)
-        pictures = []
+        pictures = _Pictures()
         for index in range(number):
             truth = DemoTruth(scene, float(index / self.rate), self._people)
             clean = truth.render(rect, (self.width, self.height))
             bgr = cv2.cvtColor(sensor.take(clean), cv2.COLOR_RGB2BGR)
             _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-            pictures.append(data.tobytes())
+            pictures.add(data.tobytes())
             drawn((index + 1) / number)
         return pictures
+
+
+class _Pictures:
+    """Pictures in a temporary file without a name."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="closeup-")  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+        self._ends = [0]
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self._ends) - 1
+
+    def add(self, data: bytes) -> None:
+        """One more."""
+        self._file.seek(self._ends[-1])
+        self._file.write(data)
+        self._ends.append(self._ends[-1] + len(data))
+
+    def read(self, place: int) -> bytes:
+        """One of them, by its number."""
+        self._file.seek(self._ends[place])
+        return self._file.read(self._ends[place + 1] - self._ends[place])
 
 
 def _cut(scene: Size, wanted: Size) -> Rect:

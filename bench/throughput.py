@@ -3,8 +3,9 @@
     python -m bench.throughput
     python -m bench.throughput --minutes 30 --configurations enhanced --json
 
-One recording, the demo's scene over and over, runs in three configurations: decoded and encoded
-alone; all stages but the network; all stages. Exit status: 0 measured, 2 an error that
+One recording, the demo's scene over and over, runs in several configurations: decoded and encoded
+alone; all stages but the network; all stages, and these as `--speed fast` and `--network small`
+have them. Exit status: 0 measured, 2 an error that
 one line on stderr explains.
 """
 
@@ -28,8 +29,9 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from bench.picture_size import parse_size
-from engines.errors import reported
-from engines.runtime import RUNTIMES, EngineError
+from engines.allocator import use_few_arenas
+from engines.errors import reported, run_program
+from engines.runtime import FULL, RUNTIMES, SMALL, EngineError
 from stream.errors import CloseupError, ConfigError
 from stream.frame import Frame, View
 from stream.graph import Stages
@@ -41,12 +43,22 @@ from stream.media.sinks.encoder import CODECS, ENCODERS, Encoding
 from stream.media.sinks.file_sink import FileSink
 from stream.media.sources.file_source import FileSource, open_recording, pictures_of
 from stream.media.stream_copy import CopiedStreams
+from stream.picture_options import Speed
 from stream.pipeline import Pipeline
 from stream.session import EnhancementSession
 from stream.telemetry.metrics import ENHANCED, Metrics
 from stream.telemetry.process_memory import resident_bytes
 
-CONFIGURATIONS = ("codec", "plain", "enhanced")
+ENHANCED_WITH: dict[str, tuple[Speed, str]] = {
+    "enhanced": ("best", FULL),
+    "fast-full": ("fast", FULL),
+    "small": ("best", SMALL),
+    "fast": ("fast", SMALL),
+}
+"""With the network: `--speed` and `--network` of each."""
+CONFIGURATIONS = ("codec", "plain", *ENHANCED_WITH)
+MEASURED = CONFIGURATIONS[:3]
+"""Unless others are asked for."""
 MEMORY_EVERY_S = 0.5
 WARM_UP = 0.25
 """Part of a run that does not count for the slope of memory: models load, caches fill."""
@@ -60,6 +72,8 @@ class Figures(TypedDict):
     frames: int
     seconds: float
     fps: float
+    processor_ms: float
+    """Of all threads of this process, for a frame: less moved than `fps` by what else runs here."""
     faces_enhanced: int
     memory_mb: tuple[float, float] | None
     """After the warm-up, and at the end."""
@@ -130,6 +144,7 @@ def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
     Args:   folder: for the recordings. say: gets a line when a step begins.
     Raises: CloseupError, EngineError: one of them fails.
     """
+    use_few_arenas()  # as the program does
     recording, written = folder / "call.mkv", folder / "better.mkv"
     say("making the recording")
     make_recording(recording, case.size, case.minutes)
@@ -139,7 +154,7 @@ def measure(case: Case, folder: Path, say: Callable[[str], None]) -> Result:
         if name == "codec":
             figures[name] = _codec(recording, written, case)
         else:
-            figures[name], runtime = _whole(recording, written, case, name == "enhanced")
+            figures[name], runtime = _whole(recording, written, case, ENHANCED_WITH.get(name))
         written.unlink()
     return Result(
         size=case.size, scale=case.scale, minutes=case.minutes, runtime=runtime, roads=figures
@@ -169,9 +184,15 @@ def _codec(recording: Path, written: Path, case: Case) -> Figures:
     return watch.figures(Metrics())
 
 
-def _whole(recording: Path, written: Path, case: Case, enhance: bool) -> tuple[Figures, str]:
-    """As `run_pipeline.py --passes 1` does it; without the network when not to `enhance`."""
+def _whole(
+    recording: Path, written: Path, case: Case, how: tuple[Speed, str] | None
+) -> tuple[Figures, str]:
+    """As `run_pipeline.py --passes 1` does it.
+
+    Args: how: `--speed` and `--network`; None: without the network.
+    """
     metrics, watch = Metrics(), _Watch()
+    speed, network = how or ("best", FULL)
     with FileSource(recording, lazy=True) as source:
         stages = Stages.build(
             (source.width, source.height),
@@ -179,16 +200,18 @@ def _whole(recording: Path, written: Path, case: Case, enhance: bool) -> tuple[F
             framing="fixed",
             scale=case.scale,
             runtime=case.runtime,
-            eager=enhance,
+            eager=how is not None,
+            speed=speed,
+            network=network,
         )
         stages.compositor.whole = False
         sink = _sink(source, stages.output_size, written, case)
-        for stage in [one for one in stages.all if one.name == "enhancer" and not enhance]:
+        for stage in [one for one in stages.all if one.name == "enhancer" and how is None]:
             stages.all.remove(stage)
             stage.close()
         session = EnhancementSession(stages, metrics=metrics)
         Pipeline(source, session, [sink], watch).run()
-    return watch.figures(metrics), session.stats().runtime if enhance else ""
+    return watch.figures(metrics), session.stats().runtime if how is not None else ""
 
 
 def _sink(source: FileSource, size: Size, written: Path, case: Case) -> FileSink:
@@ -207,7 +230,7 @@ class _Watch:
     """Counts frames, and looks at memory now and then."""
 
     def __init__(self) -> None:
-        self._started_s = time.monotonic()
+        self._started_s, self._processor_s = time.monotonic(), time.process_time()
         self._frames = 0
         self._memory: list[tuple[float, int]] = []
 
@@ -226,6 +249,7 @@ class _Watch:
             frames=self._frames,
             seconds=round(seconds, 2),
             fps=round(self._frames / seconds, 2),
+            processor_ms=round(1e3 * (time.process_time() - self._processor_s) / self._frames, 2),
             faces_enhanced=metrics.counter(ENHANCED),
             memory_mb=(_mb(counted[0][1]), _mb(counted[-1][1])) if counted else None,
             memory_mb_a_minute=slope_a_minute(counted),
@@ -254,8 +278,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--minutes", type=float, default=0.5, help="of the recording (default 0.5)")
     add("--size", default="1280x720", metavar="WxH", help="of its pictures (default 1280x720)")
     add("--scale", type=float, default=1.0, help="of the canvas (default 1)")
-    every = ",".join(CONFIGURATIONS)
-    add("--configurations", "--roads", default=every, metavar="LIST", help=f"some of {every}")
+    every, usual = ",".join(CONFIGURATIONS), ",".join(MEASURED)
+    add("--configurations", "--roads", default=usual, metavar="LIST", help="some of "
+        f"{every} (default {usual})")  # fmt: skip
     add("--codec", choices=CODECS, default="auto")
     add("--encoder", choices=ENCODERS, default="software")
     add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
@@ -292,13 +317,17 @@ def table(result: Result) -> str:
     lines = [f"{width}x{height}, canvas x{result['scale']:g}, {result['minutes']:g} minutes"]
     if result["runtime"]:
         lines.append(f"network run by {result['runtime']}")
-    lines.append(f"{'runs':<10}{'frames':>8}{'fps':>9}{'enhanced':>10}{'MB':>16}{'MB/minute':>11}")
+    lines.append(
+        f"{'runs':<11}{'frames':>7}{'fps':>9}{'enhanced':>10}{'CPU ms':>9}{'MB':>14}"
+        f"{'MB/minute':>11}"
+    )
     for name, found in result["roads"].items():
         memory = "{:.0f} to {:.0f}".format(*found["memory_mb"]) if found["memory_mb"] else "-"
         slope = found["memory_mb_a_minute"]
         lines.append(
-            f"{name:<10}{found['frames']:>8}{found['fps']:>9.1f}{found['faces_enhanced']:>10}"
-            f"{memory:>16}{'-' if slope is None else format(slope, '.2f'):>11}"
+            f"{name:<11}{found['frames']:>7}{found['fps']:>9.1f}{found['faces_enhanced']:>10}"
+            f"{found['processor_ms']:>9.1f}{memory:>14}"
+            f"{'-' if slope is None else format(slope, '.2f'):>11}"
         )
         if found["stages_ms"]:
             parts = ", ".join(f"{part} {ms:g}" for part, ms in found["stages_ms"].items())
@@ -307,4 +336,4 @@ def table(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

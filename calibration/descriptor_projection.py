@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.reidentification import CALL_WIDTHS, Result, damaged, measure, seen, sessions
-from engines.errors import EngineError, reported
+from engines.errors import EngineError, reported, run_program
 from engines.files import write_whole
 from engines.hime.licences import Permit
 from engines.hime.options import licences
@@ -237,4 +236,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime import degrade
 from engines.install import install_command
 from engines.option_types import named_path, whole
@@ -317,4 +317,4 @@ def _line(result: Result) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

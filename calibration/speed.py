@@ -27,7 +27,7 @@ from typing import Any
 from calibration.frame_cost import rest_ms
 from engines.alignment import align
 from engines.benchmark import pictures, unaligned
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.machine import cores, processor
 from engines.output_file import output_file
 from engines.runtime import (
@@ -235,4 +235,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

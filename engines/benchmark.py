@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.alignment import align
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.machine import processor
 from engines.output_file import output_file
 from engines.runtime import (
@@ -337,4 +337,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -8,6 +8,11 @@ EngineError             base of the errors below
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+STOPPED = 130
+"""Exit status of a program that Ctrl-C has ended: 128 and the number of SIGINT."""
 
 
 class EngineError(Exception):
@@ -31,3 +36,19 @@ def reported(error: Exception) -> int:
     """Print an error that a user can act on, in one line. Returns: the exit status."""
     print(f"error: {one_line(error)}", file=sys.stderr)
     return 2
+
+
+def run_program(main: Callable[[], int | None]) -> NoReturn:
+    """Run a program that measures, trains or tests, and end with its exit status.
+
+    Ctrl-C, where the program itself does not heed it, ends it with one line, as an error does, once
+    every block is left: temporary files are removed.
+
+    Args: main: its command line.
+    """
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)  # in a line of its own also after a figure of progress
+        status = STOPPED
+    sys.exit(status)

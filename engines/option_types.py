@@ -1,4 +1,4 @@
-"""Option types: numbers within bounds and paths that are named, for `type=` of argparse.
+"""Option types: numbers within bounds, names and paths that are named, for `type=` of argparse.
 
 What argparse makes of `float` and `int` takes nan, inf and -1, which end a program after an hour,
 or never; an empty path is the current folder to it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -45,6 +45,21 @@ def whole(least: int = 0, most: float = math.inf) -> Callable[[str], int]:
         if value is None or not least <= value <= most:
             raise argparse.ArgumentTypeError(_refused("whole number", text, least, most))
         return value
+
+    return read
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """One of these names; unlike argparse's `choices` also where none may be given.
+
+    Raises: argparse.ArgumentTypeError: it is none of them.
+    """
+    known = tuple(names)
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"there is no {text!r}; there are {', '.join(known)}")
+        return text
 
     return read
 

@@ -61,6 +61,7 @@ __all__ = [
     "check_crop",
     "check_exemplars",
     "check_network",
+    "has_small",
     "measured_choice",
     "measured_largest",
     "open_runtime",

@@ -23,8 +23,8 @@ from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.frame import Frame, Image
 from stream.graph import Stages
-from stream.option_table import RUNTIME, WEIGHTS
-from stream.picture_options import API_SCALE, DETAIL, FRAMING, RATE, STRENGTH
+from stream.option_table import NETWORK, RUNTIME, WEIGHTS
+from stream.picture_options import API_SCALE, DETAIL, FRAMING, RATE, SPEED, STRENGTH, Speed
 from stream.picture_settings import PictureSettings
 from stream.session import EnhancementSession
 from stream.stages.framing.framing import Mode
@@ -47,6 +47,10 @@ class Enhancer(PictureSettings):
             runtime: what runs the network: "auto" or a name of `engines.runtime.RUNTIMES`.
             weights: of the network: "open" (CC BY 4.0) or "research" (research only), see
             `engines/weights/README.md`.
+            network: of these weights: "full"; "small", which is faster on a CPU; "auto": the full
+            one, unless speed is "fast".
+            speed: "best": the network runs in every picture; "fast": in every other one, and its
+            detail is carried along the motion.
             rate: nominal pictures a second.
             camera: what it gives, where that was measured.
     Raises: ConfigError: an argument is out of range or no number, or scale contradicts framing.
@@ -61,6 +65,8 @@ class Enhancer(PictureSettings):
         detail: float = DETAIL.default,
         runtime: str = RUNTIME.default,
         weights: str = WEIGHTS.default,
+        network: str = NETWORK.default,
+        speed: Speed = SPEED.default,
         rate: float = RATE.default,
         camera: CameraProfile = ANY_CAMERA,
     ) -> None:
@@ -69,12 +75,14 @@ class Enhancer(PictureSettings):
         API_SCALE.check(scale)
         scale, rate = float(scale), RATE.check(rate)
         WEIGHTS.check(weights)
+        NETWORK.check(network)
+        self._speed = SPEED.check(speed)
         if framing == "auto" and scale != 1.0:
             raise ConfigError(f'scale {scale:g} needs framing "fixed"; "auto" keeps the size')
         self._framing: Mode = framing
         self._scale = scale
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._runtime, self._weights = runtime, weights
+        self._runtime, self._weights, self._network = runtime, weights, network
         self._camera = camera
         self._session: EnhancementSession | None = None
         self._size = (0, 0)
@@ -146,6 +154,8 @@ class Enhancer(PictureSettings):
                 detail=self.detail,
                 runtime=self._runtime,
                 weights=self._weights,
+                network=self._network,
+                speed=self._speed,
                 camera=self._camera,
             )
             self._session = EnhancementSession(stages)

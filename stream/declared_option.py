@@ -94,7 +94,10 @@ class DeclaredOption(Generic[T]):
             raise ConfigError(f"{name} is a number, not {value!r:.40}; give {self.range}")
         number = _as_float(value)
         if not self._within(number):
-            raise ConfigError(f"{name} {number:g} is out of range; give {self.range}")
+            shown = f"{number:g}"
+            if float(shown) != number and math.isfinite(number):
+                shown = repr(number)  # what is out of range by little would look as if it were not
+            raise ConfigError(f"{name} {shown} is out of range; give {self.range}")
         checked: T = self.kind(value)
         return checked
 

@@ -30,9 +30,9 @@ from stream.events import (
 from stream.frame import View
 from stream.image.resample import Size
 from stream.option_table import RUNTIME, WEIGHTS
-from stream.picture_options import DETAIL, STRENGTH
+from stream.picture_options import DETAIL, SPEED, STRENGTH, Speed
 from stream.protocols import Stage
-from stream.quality_ladder import EVERYBODY, first_level
+from stream.quality_ladder import EVERYBODY, RECORDED, first_level, recorded_network
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.consistency_check import ConsistencyCheck
 from stream.stages.enhancement.crop_selector import X8_ZOOM
@@ -133,6 +133,7 @@ class Stages:
         runtime: str | Opener = RUNTIME.default,
         weights: str = WEIGHTS.default,
         network: str = FULL,
+        speed: Speed = SPEED.default,
         camera: CameraProfile = ANY_CAMERA,
         eager: bool = False,
         live: bool = False,
@@ -151,6 +152,7 @@ class Stages:
                 runtime: "auto" or a name of `engines.runtime.RUNTIMES`, or what opens it; opened
                 when first needed, or here if `eager`.
                 weights, network: see `Opener`, where `runtime` is a name.
+                speed: of `stream.quality_ladder.RECORDED`, for what is not live.
                 live: for a call: what takes long is left to `to_load`, no frame waits for the
                 network to be compiled, and as many faces are followed and enhanced as a call has
                 time for. Else all, up to `stream.quality_ladder.MOST_RECORDED`.
@@ -167,6 +169,8 @@ class Stages:
         """
         frame = Framing(framing, size, scale, rate, odd=odd)
         threads = 1 if live and cores() <= FEW_CORES else None
+        if not live:
+            network = recorded_network(network, speed, weights)
         opener = (
             runtime if isinstance(runtime, Opener) else Opener(runtime, weights, threads, network)
         )
@@ -218,7 +222,7 @@ class Stages:
         stages: list[Stage] = [tracker, bank, frame, enhancer, ConsistencyCheck(), compositor]
         if not live:
             for stage in stages:
-                stage.apply(EVERYBODY)
+                stage.apply(RECORDED[speed])
         return cls(
             stages,
             bank,

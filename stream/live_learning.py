@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from engines.machine import cores
-from engines.personal.close_ups import LEAST_CLOSE_UPS, CloseUp, crop_side
+from engines.personal.close_ups import CALL_FAR_PX, LEAST_CLOSE_UPS, CloseUp, crop_side
 from engines.personal.gain import Gain
 from engines.personal.learning_process import Learning, LearningProcess, Task, lacking
 from engines.personal.personal_weights import PersonalWeights
@@ -35,8 +35,6 @@ MORE = 1.5
 """A person is learnt again with so many times as many close-ups."""
 LEAST_SIDE_PX = 110
 """Smaller headshots are no truth: what is learnt from has 128 px."""
-FAR_PX = 64.0
-"""How large headshots far away will be is not known yet."""
 ROOM, TIGHT = 0.5, 0.8
 """Share of the time between frames that they take: below the first learning goes on, above the
 second it rests. The time is taken while it runs, so what it costs the call is in it."""
@@ -248,7 +246,7 @@ class LiveLearning:
         self._persons[track_id] = persons[track_id]
         task = Task(
             close_ups, 4, ROUND_MINUTES, threads=self._threads, lowest_priority=True,
-            side=crop_side(4, FAR_PX, [one.side_px for one in self._large(track_id)]),
+            side=crop_side(4, CALL_FAR_PX, [one.side_px for one in self._large(track_id)]),
         )  # fmt: skip
         try:
             self._running = _Running(track_id, len(close_ups), self._learns(task))

@@ -10,7 +10,7 @@ from engines.runtime import DEFAULT_WEIGHTS, NETWORKS, RUNTIMES
 from engines.runtime import WEIGHTS as NETWORK_WEIGHTS
 from stream.declared_option import ALL, RECORDINGS, DeclaredOption, Use
 from stream.media.sinks.encoder import CODECS, ENCODERS, CodecName, EncoderName
-from stream.picture_options import DETAIL, FRAMING, SCALE, STRENGTH
+from stream.picture_options import DETAIL, FRAMING, SCALE, SPEED, STRENGTH
 
 DEMO = "demo"
 WEBRTC = "webrtc"
@@ -264,9 +264,10 @@ WEIGHTS = DeclaredOption[str](
     "footage that allows research use only (default {default})",
 )
 NETWORK = DeclaredOption[str](
-    name="network", default="auto", choices=("auto", *NETWORKS), uses=_CALL | _RELAY, group=_MORE,
-    help="full: the best; small: a faster one, on a CPU alone; auto: the full one for as long as "
-    "the machine keeps up with it (default {default}); recordings always have the full one",
+    name="network", default="auto", choices=("auto", *NETWORKS), uses=ALL, group=_MORE,
+    help="full: the best; small: a faster one, on a CPU alone; auto: the full one, in calls for as "
+    "long as the machine keeps up with it, in recordings unless --speed is fast (default "
+    "{default})",
 )
 MEASURE = DeclaredOption[bool](
     name="measure", kind=bool, default=True, uses=ALL - {"api"}, group=_MORE,
@@ -275,7 +276,7 @@ MEASURE = DeclaredOption[bool](
 )
 # fmt: on
 OPTIONS: tuple[DeclaredOption[Any], ...] = (
-    *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL),
+    *(INPUT, OUTPUT, OVERWRITE, FRAMING, SCALE, STRENGTH, DETAIL, SPEED),
     *(PASSES, LEARN, CODEC, CRF, ENCODER, BADGE, C2PA_KEY, C2PA_CERT),
     *(HEADLESS, LEARN_LIVE, PERSON, STATS, METRICS_PORT, INPUT_TOKEN, OUTPUT_TOKEN),
     *(JOBS, CLUSTER, CLUSTER_CPUS, CLUSTER_GPUS, RESUME, SEGMENT, PROGRESS),

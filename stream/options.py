@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from engines.runtime import FULL
 from stream.camera_profile import ANY_CAMERA, CameraProfile
 from stream.errors import ConfigError
 from stream.media.sinks.encoder import Encoding
@@ -28,7 +29,7 @@ from stream.option_table import (
     SEGMENT,
     WEIGHTS,
 )
-from stream.picture_options import DETAIL, ENLARGED_UP_TO_PX
+from stream.picture_options import DETAIL, ENLARGED_UP_TO_PX, SPEED, Speed
 
 DEMO_OUTPUT = Path("out/demo.mp4")
 MAX_SIDE_PX = 4096
@@ -49,6 +50,8 @@ class Common:
     report: Path | None
     weights: str = WEIGHTS.default
     """What the network was trained on: "research" or "open"."""
+    network: str = NETWORK.default
+    """"full" or "small"; "auto": the full one, in a call for as long as the machine keeps up."""
     measure: bool = MEASURE.default
     """Find out what runs the network fastest here, where nobody has."""
     runtime: str = RUNTIME.default
@@ -69,6 +72,10 @@ class Options(Common):
     learn: float | None = LEARN.default
     """Minutes for which each person who is far away is learnt, between the two passes."""
     encoding: Encoding = field(default_factory=Encoding)
+    network: str = FULL
+    """"full" or "small", as `stream.quality_ladder.recorded_network` chose it."""
+    speed: Speed = SPEED.default
+    """Whether the network runs in every picture: a key of `stream.quality_ladder.RECORDED`."""
     badge: bool = BADGE.default
     """A mark in the picture while a face is enhanced."""
     c2pa_key: Path | None = None
@@ -117,8 +124,6 @@ class LiveOptions(Common):
     output_token: str | None = field(default=None, repr=False)
     bit_rate: int = 1000 * BIT_RATE.default
     """The most that the picture takes on its way to a server, bits a second."""
-    network: str = NETWORK.default
-    """Full, small, or the full one for as long as the machine keeps up with it."""
     headless: bool = HEADLESS.default
     """No preview window."""
     person: str | None = None

@@ -8,6 +8,7 @@ from typing import Literal
 from stream.declared_option import ALL, RECORDINGS, DeclaredOption
 
 GROUP = "the picture"
+Speed = Literal["best", "fast"]
 ENLARGED_UP_TO_PX = 720
 """A recording whose shorter side is at most this is enlarged twice by default."""
 
@@ -66,6 +67,16 @@ DETAIL = DeclaredOption[float](
     metavar="D",
     uses=ALL,
     group=GROUP,
+)
+SPEED = DeclaredOption[Speed](
+    name="speed",
+    help="fast: a smaller network (see --network) in every other picture, whose detail is carried "
+    "along the motion; in every one where that would be seen (default {default})",
+    default="best",
+    choices=("best", "fast"),
+    uses=RECORDINGS | {"api"},
+    group=GROUP,
+    instead={"call": "a call gives way by itself where the machine is too slow"},
 )
 SLIDERS = (STRENGTH, DETAIL)
 """What a running call lets people change, by the page's sliders and the window's keys."""

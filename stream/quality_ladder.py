@@ -3,8 +3,8 @@
 When a machine is too slow, quality gives way step by step in the order of `LADDER`: first what is
 dearest and seen least, the size that several large faces share, frames that wait for the network,
 the full network and that it runs in every frame; then large crops, how often faces are looked for,
-how many are enhanced, and how much around a face. Recordings, which wait, always have
-`EVERYBODY`.
+how many are enhanced, and how much around a face. Recordings, which wait, have one of `RECORDED`
+from their beginning to their end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engines.alignment import SEARCH_PER_CELL
-from engines.runtime import BUCKETS
+from engines.runtime import BUCKETS, SCALES, SMALL, has_small
+from engines.runtime import FULL as FULL_NETWORK
 from stream.image.headshot import SIDE_PER_WIDTH
 
 LARGEST_FACE_PX = 90
@@ -58,6 +59,9 @@ class QualityLevel:
     """The small network runs, where there is one."""
     enhance_every: int = 1
     """The network runs for a face in every so many frames; between them its detail moves along."""
+    least_carried: float = 0.0
+    """So much of a patch must be detail that could be carried to this frame, 0..1; else the network
+    runs at once, where it does not work beside the frames."""
     align_per_cell: float = SEARCH_PER_CELL
     """See `engines.alignment.search_side`. With 1.5 in place of 2 a crop of 48 px is aligned in 0.7
     of the time, no worse (six recordings, small network: coherence of the detail 0.581 and 0.573);
@@ -82,6 +86,34 @@ EVERYBODY = replace(
     pixels=2 * MOST_RECORDED * LARGEST_PX**2,
 )
 """Of what has no clock to keep up with."""
+LEAST_CARRIED = 0.97
+"""See `QualityLevel.least_carried`. A person who sits and speaks, in a codec's damage, is above it
+in nearly all pictures; a hand before the face or quick steps are below it in half or more, and
+there the network is run, since it flickers less (the bench's `hand`: 7.11, and 6.86 so)."""
+RECORDED = {
+    "best": EVERYBODY,
+    "fast": replace(
+        EVERYBODY,
+        name="every face, the network in every other picture",
+        enhance_every=2,
+        least_carried=LEAST_CARRIED,
+        align_per_cell=1.5,
+    ),
+}
+"""By the values of `stream.picture_options.SPEED`: what a recording may spend on a picture."""
+
+
+def recorded_network(network: str, speed: str, weights: str) -> str:
+    """Which network a recording has, FULL or SMALL.
+
+    Args:   network: of `stream.option_table.NETWORK`; "auto": the small one at a speed that is not
+            the best, where there is one. speed: of `RECORDED`. weights: of `engines.runtime`.
+    Raises: WeightsError: no manifest of weights.
+    """
+    if network != "auto":
+        return network
+    faster = RECORDED[speed] is not EVERYBODY
+    return SMALL if faster and has_small(SCALES[0], weights=weights) else FULL_NETWORK
 
 
 def _ladder() -> tuple[QualityLevel, ...]:

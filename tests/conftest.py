@@ -125,7 +125,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> OpenedRuntimes:
     """Stands in for the network."""
     runtimes = OpenedRuntimes()
     monkeypatch.setattr("stream.graph.open_runtime", runtimes)
-    monkeypatch.setattr("run_pipeline.weights_used", lambda *_, weights: {"all": weights})
+    monkeypatch.setattr(
+        "run_pipeline.weights_used", lambda *_, weights, network="full": {"all": weights}
+    )
     return runtimes
 
 

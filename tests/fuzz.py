@@ -28,7 +28,9 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from run_pipeline import main
+import run_pipeline
+from engines.errors import run_program
+from engines.option_types import named_path, number, whole
 from stream.media.sources.file_source import FileSource
 from tests.damaged_files import ANYWHERE, special
 from tests.fake_stages import use_fake_stages
@@ -94,7 +96,7 @@ def evaluate(folder: Path, ending: str, content: bytes, *more: str) -> tuple[str
     out, err = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main(["--input", str(source), "--output", str(target), *more])
+            status = run_pipeline.main(["--input", str(source), "--output", str(target), *more])
     except BaseException:
         return "", f"a traceback: {traceback.format_exc()}"
     lines = [line for line in err.getvalue().splitlines() if line.startswith("error: ")]
@@ -139,11 +141,18 @@ def run(minutes: float, seed: int, keep: Path) -> int:
     return findings
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """The program. Returns: its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, default=Path("out/fuzz"), help="where findings go")
+    parser.add_argument("--minutes", type=number(), default=1.0)
+    parser.add_argument("--seed", type=whole(), default=0)
+    parser.add_argument(
+        "--keep", type=named_path, default=Path("out/fuzz"), help="where findings go"
+    )
     given = parser.parse_args()
-    sys.exit(1 if run(given.minutes, given.seed, given.keep) else 0)
+    return 1 if run(given.minutes, given.seed, given.keep) else 0
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -21,6 +21,8 @@ import numpy as np
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from bench import barcode
+from engines.errors import run_program
+from engines.option_types import number, one_of
 from stream.frame import Image
 from stream.rtc.relay_options import RelayOptions
 from stream.rtc.track_worker import Picture, TrackWorker
@@ -279,8 +281,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.network_faults", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     faults = ", ".join(FAULTS).replace("%", "%%")  # argparse would format them
-    parser.add_argument("names", nargs="*", help=faults)
-    parser.add_argument("--seconds", type=float, default=12.0, help="of each fault (12)")
+    parser.add_argument("names", nargs="*", type=one_of(FAULTS), help=faults)
+    parser.add_argument("--seconds", type=number(1.0), default=12.0, help="of each fault (12)")
     given = parser.parse_args()
     stages: Any = stream.graph
     stages.FaceDetector, stages.open_runtime = OneFace, OpenedRuntimes()
@@ -291,4 +293,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

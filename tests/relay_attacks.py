@@ -19,6 +19,9 @@ from pathlib import Path
 
 import aiohttp
 
+from engines.errors import run_program
+from engines.option_types import number, one_of, whole
+from engines.runtime import RUNTIMES
 from stream.telemetry.process_memory import resident_bytes
 from tests.attacks import ATTACKS
 from tests.places import ROOT
@@ -208,13 +211,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.relay_attacks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("names", nargs="*", help=", ".join(ROWS))
-    add("--seconds", type=float, default=10.0, help="of each attack (10)")
-    add("--after", type=float, default=5.0, help="so long it is watched after the attack, s (5)")
-    add("--calls", type=int, default=100, help="one after another, of `short calls` (100)")
-    add("--runtime", default="auto")
+    add("names", nargs="*", type=one_of(ROWS), help=", ".join(ROWS))
+    add("--seconds", type=number(1.0), default=10.0, help="of each attack (10)")
+    add(
+        "--after",
+        type=number(1.0),
+        default=5.0,
+        help="of watching after the attack, s (5)",
+    )
+    add("--calls", type=whole(1), default=100, help="one after another, of `short calls` (100)")
+    add("--runtime", choices=("auto", *(name for name, _ in RUNTIMES)), default="auto")
     asyncio.run(table(parser.parse_args()))
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -16,6 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from engines.errors import run_program
+from engines.option_types import number, one_of, whole
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.faulty_network import Faults, FaultyNetwork
 from tests.network_faults import FAULTS, around_faults, call
@@ -166,9 +168,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.shown_pictures", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     faults = ", ".join(FAULTS).replace("%", "%%")  # argparse would format them
-    parser.add_argument("names", nargs="*", help=f"{faults} (300 kbit/s)")
-    parser.add_argument("--seconds", type=float, default=12.0, help="of each fault (12)")
-    parser.add_argument("--runs", type=int, default=3, help="of each (3)")
+    parser.add_argument("names", nargs="*", type=one_of(FAULTS), help=f"{faults} (300 kbit/s)")
+    parser.add_argument("--seconds", type=number(1.0), default=12.0, help="of each fault (12)")
+    parser.add_argument("--runs", type=whole(1), default=3, help="of each (3)")
     given = parser.parse_args()
     stages: Any = stream.graph
     stages.FaceDetector, stages.open_runtime = OneFace, OpenedRuntimes()
@@ -186,4 +188,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -106,7 +106,7 @@ def test_rooms_import_only_what_they_may() -> None:
                 "stream",
                 "engines.runtime",
                 "engines.alignment",
-                "engines.exemplar_transfer",
+                *("engines.exemplar_transfer", "engines.back_projection"),
                 *("engines.errors", "engines.files", "engines.install", "engines.machine"),
                 "engines.allocator",
                 "engines.weights",

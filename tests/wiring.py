@@ -15,6 +15,7 @@ from stream.graph import Stages
 from stream.media.sinks.file_sink import FileSink
 from stream.option_table import OPTIONS, WEIGHTS
 from stream.protocols import Stage
+from stream.quality_ladder import QualityLevel
 from stream.session import EnhancementSession
 from stream.stages.compositing.compositor import Compositor
 from stream.stages.enhancement.enhancer import Enhancer
@@ -124,6 +125,12 @@ class Made:
         stages = self.session[-1]["stages"]
         assert isinstance(stages, Stages)
         return stages.all
+
+    @property
+    def level(self) -> QualityLevel:
+        """What the last session's stages were told to spend."""
+        (stage,) = [one for one in self.stages if isinstance(one, Enhancer)]
+        return stage._quality
 
     def check_stages(
         self, framing: str, scale: float, strength: float, detail: float, rate: float

@@ -19,6 +19,7 @@ from typing import Any
 from bench.measures.image_measures import psnr
 from bench.measures.windows import Window, cut_out, in_frame, size_of, square_around
 from bench.scenes.call import Call, TrueFace
+from engines.back_projection import back_project
 from engines.exemplar_transfer import finished
 from engines.hime.detail import Detail, detail
 from stream.frame import Face, Frame, Image, Patch, View
@@ -86,7 +87,7 @@ class StageWatch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """What the enhancer and the compositor do meanwhile is watched."""
-        steady, compose = TemporalFilter.__call__, compositor.back_project
+        steady = TemporalFilter.__call__
 
         def with_detail(picture: Image, *rest: Any) -> Image:
             self._now = {"network": picture}
@@ -98,15 +99,15 @@ class StageWatch:
             self._now = {}
             return made
 
-        def back_project(patch: Image, *rest: Any) -> Image:
-            made = compose(patch, *rest)
+        def projected(patch: Image, *rest: Any) -> Image:
+            made = back_project(patch, *rest)
             self._made.setdefault(id(patch), {})["back-projection"] = made
             return made
 
         swapped: list[tuple[Any, str, Callable[..., Image]]] = [
             (face_network, "finished", with_detail),
             (TemporalFilter, "__call__", filtered),
-            (compositor, "back_project", back_project),
+            (compositor, "back_project", projected),
         ]
         before = [(where, name, getattr(where, name)) for where, name, _ in swapped]
         for where, name, what in swapped:

@@ -21,7 +21,7 @@ import numpy as np
 from calibration.camera.findings import Findings, findings
 from calibration.camera.watch import Watch
 from engines.diagram import Image, panel, save
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.files import write_whole
 from engines.option_types import named_path
 from stream.camera_profile import CameraProfile, format_table
@@ -163,4 +163,4 @@ def draw(found: Findings, profile: CameraProfile) -> Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,13 +24,13 @@ import numpy as np
 from calibration.camera.noise import Noise, NoiseMeter
 from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from engines.aligned_enhancement import enhanced
-from engines.errors import reported
+from engines.back_projection import back_project
+from engines.errors import reported, run_program
 from engines.hime.people import Person, load_people
 from engines.option_types import named_path
 from engines.runtime import EngineError, Image, Runtime, open_runtime
-from stream.camera_profile import ANY_CAMERA, CameraProfile
+from stream.camera_profile import CameraProfile
 from stream.errors import CloseupError
-from stream.stages.compositing.compositor import back_project
 
 SIDE_PX, PITCH_PX, SIZE = 32, 80, (640, 368)
 """Of far headshots, from one to the next on the wall, and of the recording."""
@@ -90,7 +89,9 @@ def measure(
     for before, now in itertools.pairwise(frames):
         meter.add(before, now)
     found = meter.measure()
-    camera = ANY_CAMERA if found is None else CameraProfile(noise=(found.dark, found.bright))
+    measured_noise = (
+        None if found is None else CameraProfile(noise=(found.dark, found.bright)).noise_at
+    )
     results: list[tuple[float, float, float]] = []
     for (person, (x, y)), truth in zip(shown, truths, strict=True):
         given = [resized(one, side) for one in person.photos[1 : 1 + EXEMPLARS]]
@@ -98,7 +99,7 @@ def measure(
             crop = np.ascontiguousarray(frame[y : y + SIDE_PX, x : x + SIDE_PX])
             patch = enhanced(network, crop, given)
             # Without the grain that is given back for its looks.
-            guessed, known = (back_project(patch, crop, one, 0.0) for one in (ANY_CAMERA, camera))
+            guessed, known = (back_project(patch, crop, one, 0.0) for one in (None, measured_noise))
             pictures = (patch, guessed, known)
             results.append(tuple(psnr(one, truth) for one in pictures))  # type: ignore[arg-type]
     means = np.array(results).mean(axis=0)
@@ -198,4 +199,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -32,7 +32,7 @@ from calibration.quantisation.int8_report import Report, markdown
 from calibration.quantisation.layers import Exact, Files, Measured
 from engines.contract import DEFAULT_WEIGHTS, OPEN
 from engines.contract import WEIGHTS as CHOICES
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.files import write_whole
 from engines.hime.licences import OPEN as ALLOWED
 from engines.hime.licences import Permit
@@ -298,4 +298,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

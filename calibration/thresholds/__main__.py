@@ -21,7 +21,7 @@ from calibration.thresholds import limits_of_bank, limits_of_patches, limits_of_
 from calibration.thresholds.evidence import Evidence
 from calibration.thresholds.held_out import read_people
 from calibration.thresholds.thresholds_file import format_tables, merged, read_tables
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.option_types import named_path
 from engines.runtime import EngineError
 from stream.errors import CloseupError, ConfigError
@@ -140,4 +140,4 @@ def gather(given: argparse.Namespace) -> Evidence:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -15,10 +15,10 @@ import numpy as np
 
 from calibration.thresholds.gains import EXEMPLARS, SCALE, SEED, psnr, resized
 from engines.aligned_enhancement import enhanced
+from engines.back_projection import back_project
 from engines.hime import degrade
 from engines.hime.people import Person
 from engines.runtime import Image, Runtime
-from stream.stages.compositing.compositor import back_project
 from stream.stages.enhancement.consistency_check import difference
 
 SIDE_PX = 32

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from torch import Tensor
 from engines.aligned_enhancement import ROUNDS
 from engines.alignment import Image, align, best_agreeing
 from engines.contract import DEFAULT_WEIGHTS
-from engines.errors import WeightsError, reported
+from engines.errors import WeightsError, reported, run_program
 from engines.exemplar_transfer import finished
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network, named_weights
@@ -347,4 +346,4 @@ def sheets(path: Path, tables: list[Table]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -14,7 +14,6 @@ Pictures are RGB in 0..1; S, h and w are dynamic, h and w even. Parameters keep 
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.files import replacing
 from engines.hime.checkpoint import load_network
 from engines.hime.model import Features, Hime
@@ -195,4 +194,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.contract import DEFAULT_WEIGHTS
-from engines.errors import WeightsError, reported
+from engines.errors import WeightsError, reported, run_program
 from engines.hime.cases import BANK, SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network, named_weights
 from engines.hime.data import load_people
@@ -316,4 +316,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -12,7 +12,6 @@ of all levels, each in its own pixels (Ranjan and Black 2017, section 3).
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 
 import numpy as np
@@ -20,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.files import replacing
 from engines.hime.data import Rng, shrink_bicubic, to_tensor
 from engines.hime.devices import DEFAULT, device_of, mixed_precision
@@ -167,4 +166,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -11,7 +11,6 @@ people of the training files it tells whether more people would help.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 
 import cv2
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.errors import WeightsError, reported
+from engines.errors import WeightsError, reported, run_program
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.checkpoint import load_network, named_weights
 from engines.hime.data import load_people
@@ -133,4 +132,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

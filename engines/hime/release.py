@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from engines.contract import FULL, OPEN, RESEARCH, SMALL
 from engines.contract import WEIGHTS as CHOICES
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.files import replacing
 from engines.hime.attribution import credited
 from engines.hime.cases import BANK, make_cases
@@ -167,4 +166,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -12,7 +12,6 @@ one after the other, so that load drift affects all.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from pathlib import Path
 from statistics import median
 
 from engines.benchmark import pictures
-from engines.errors import EngineError, reported
+from engines.errors import EngineError, reported, run_program
 from engines.files import replacing
 from engines.hime.cases import SLOTS, make_cases
 from engines.hime.checkpoint import load_network, named_weights
@@ -187,4 +186,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import torch
 from av.error import FFmpegError
 from torch import Tensor
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime import degrade
 from engines.hime.cases import SEED, Case
 from engines.hime.checkpoint import load_network
@@ -155,4 +154,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime import curves
 from engines.hime.cases import Case, make_cases
 from engines.hime.checkpoint import start_from
@@ -297,4 +296,4 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     keep_memory("engines.hime.train")
-    sys.exit(main())
+    run_program(main)

@@ -20,14 +20,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime import train as hime_train
 from engines.hime.cases import make_cases
 from engines.hime.data import load_people
@@ -255,4 +254,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

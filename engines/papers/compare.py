@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.alignment import align
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime.cases import Case, make_cases
 from engines.hime.counts import numbers
 from engines.hime.data import load_people, to_images, to_tensor
@@ -308,4 +307,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -11,12 +11,11 @@ a band below it, in its file name and in its metadata. No call and no recording 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from torch import Tensor
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime.data import shrink_bicubic, to_images, to_tensor
 from engines.hime.people import cut, read_photo
 from engines.option_types import named_path
@@ -91,4 +90,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -10,7 +10,6 @@ over them, the warmer the higher, as in the paper's figures: from nothing (blue)
 from __future__ import annotations
 
 import argparse
-import sys
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime.cases import SLOTS, Case, make_cases
 from engines.hime.data import load_people
 from engines.hime.tables import write_sheet
@@ -88,4 +87,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -12,7 +12,6 @@ layers, table 2 of the supplement. Trained on as few people as there are here it
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.files import replacing
 from engines.hime.data import Rng, to_tensor
 from engines.hime.devices import DEFAULT, device_of, mixed_precision
@@ -183,4 +182,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

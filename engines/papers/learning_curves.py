@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from engines.diagram import panel, save
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime import curves
 from engines.option_types import named_path
 from engines.output_file import output_file
@@ -87,4 +86,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -18,13 +18,12 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import sys
 import time
 from pathlib import Path
 
 import torch
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from engines.hime import train as hime_train
 from engines.hime.cases import Case, make_cases
 from engines.hime.data import load_people
@@ -221,4 +220,4 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     keep_memory("engines.papers.train_network")
-    sys.exit(main())
+    run_program(main)

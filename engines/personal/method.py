@@ -51,8 +51,8 @@ class Method:
     def __post_init__(self) -> None:
         if self.train not in TRAINED:
             raise ValueError(f"what is trained is one of {', '.join(TRAINED)}, not {self.train}")
-        if self.rate <= 0.0:
-            raise ValueError("the learning rate must be above 0")
+        if not 0.0 < self.rate <= 1.0:
+            raise ValueError("the learning rate must be above 0, up to 1")
         if not 0.0 <= self.share < 1.0 or (self.share > 0.0) != bool(self.general):
             raise ValueError("a share of general pairs is 0 to below 1, and needs other people")
         if not 0.0 <= self.changed <= 1.0 or not 0.0 < self.part <= 1.0:

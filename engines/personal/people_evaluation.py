@@ -3,11 +3,11 @@
     python -m engines.personal.people_evaluation --data PEOPLE --scale 8 --minutes 3
 
 PEOPLE is a folder or a zip with a folder of square headshots for each person, named in the order of
-time. The first two thirds are learnt from, the rest is judged: in the face, as the product shows
-it, with and without exemplars, before and after; and, as a control, somebody else with the same
-weights. Minutes are of learning, without judging. What to train, how fast, from how many close-ups,
-and with which share of other people's pairs (`--general PEOPLE`) may be several, with commas
-between: every combination is learnt, has rows of its own, and a line in the diagrams of `--plot`.
+time. The first two thirds are learnt from, the rest is judged: in the face, as shown but for
+back-projection, with and without exemplars, before and after; and, as a control, somebody else with
+the same weights. Minutes are of learning, without judging. What to train, how fast, from how many
+close-ups, and with which share of other people's pairs (`--general PEOPLE`) may be several, with
+commas between: every combination is learnt, has rows of its own, and a line in `--plot`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.diagram import panel, save
-from engines.errors import EngineError, reported
+from engines.errors import EngineError, reported, run_program
 from engines.files import write_whole
 from engines.hime.cases import Case
 from engines.hime.checkpoint import load_network
@@ -250,35 +251,37 @@ def _line(name: str, pairs: Sequence[tuple[Row, Row]]) -> str:
 
 
 def numbers(text: str) -> list[float]:
-    """What stands between commas. Raises: ValueError: something is no number, or nothing is."""
+    """What stands between commas. Raises: ValueError: something is no finite number."""
     try:
-        return [float(part) for part in text.split(",")]
+        found = [float(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"{text!r}: expected numbers with commas between them") from None
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise ValueError(f"{text!r}: expected numbers with commas between them")
+    return found
 
 
 def settings_of(args: argparse.Namespace) -> list[Setting]:
     """Every combination that was asked for. Raises: ValueError: one cannot be. OSError."""
-    parts, counts = numbers(args.parts), numbers(args.close_ups)
-    if args.minutes <= 0.0 or min(counts) < LEAST_CLOSE_UPS:
-        raise ValueError(f"--minutes above 0, --close-ups {LEAST_CLOSE_UPS} or more")
+    parts, counts, shares = map(numbers, (args.parts, args.close_ups, args.general_share))
+    few = min(counts) < LEAST_CLOSE_UPS or not all(map(float.is_integer, counts))
+    if few or not 0.0 < args.minutes <= 10_000.0:
+        raise ValueError(f"--minutes above 0, --close-ups {LEAST_CLOSE_UPS} or more, whole numbers")
     if args.pairs is not None and args.pairs < LEAST_PAIRS:
         raise ValueError(f"--pairs {LEAST_PAIRS} or more")
     if not all(0.0 < part <= 1.0 for part in parts):
         raise ValueError("--parts above 0, up to 1")
-    shares = numbers(args.general_share)
+    if args.size is not None and args.size not in SIDES[args.scale]:
+        sides = ", ".join(map(str, SIDES[args.scale]))
+        raise ValueError(f"--size {args.size}: at x{args.scale} one of {sides}")
     if (args.general is not None) != any(shares):
         raise ValueError("--general and --general-share need each other")
     general: tuple[Person, ...] = ()
     if args.general is not None:
         general = tuple(load_people(args.general, (args.size or CROP_PX[args.scale]) * args.scale))
-    if args.size is not None and args.size not in SIDES[args.scale]:
-        sides = ", ".join(map(str, SIDES[args.scale]))
-        raise ValueError(f"--size {args.size}: at x{args.scale} one of {sides}")
     found = []
-    rates = numbers(args.rate)
-    trained, changes, ways = args.train.split(","), numbers(args.changed), numbers(args.part)
-    combined = product(trained, rates, shares, counts, changes, ways)
+    ways = map(numbers, (args.changed, args.part))
+    combined = product(args.train.split(","), numbers(args.rate), shares, counts, *ways)
     for train, rate, share, count, changed, part in combined:
         method = Method(train, rate, general if share else (), share, changed, part)
         marks = tuple(sorted({*parts, 1.0}))
@@ -291,9 +294,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m engines.personal.people_evaluation", description=__doc__.splitlines()[0]
     )
     add = parser.add_argument
-    add(
-        "--data", type=named_path, required=True, metavar="PEOPLE", help="a folder or zip of people"
-    )
+    add("--data", type=named_path, required=True, metavar="PEOPLE", help="a folder or zip")
     add("--scale", type=int, choices=tuple(CROP_PX), default=8)
     add("--size", type=int, metavar="PX", help="side of the crops (32 at x4, 16 at x8)")
     add("--minutes", type=float, default=3.0, help="of learning, for each person (3)")
@@ -324,18 +325,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         people = [p for p in load_people(args.data, side) if len(p.photos) >= LEAST_PHOTOS]
         wanted = [name for name in args.people.split(",") if name]
         chosen = [p for p in people if not wanted or p.name in wanted]
-        if not chosen or len(people) < 2:
-            raise ValueError(f"{args.data}: needs two people of {LEAST_PHOTOS} photos or more")
+        if len(people) < 2 or not {p.name for p in chosen} >= set(wanted):
+            least = f"two people of {LEAST_PHOTOS} photos or more"
+            raise ValueError(f"{args.data}: needs {least}, and --people as many")
         network = load_network(weights_files(args.scale)[1])
         for setting, person in product(settings, chosen):
             other = people[(people.index(person) + 1) % len(people)]
             rows += evaluate(person, other, network, setting)
-            print(
-                f"{setting}: {_line(person.name, _pairs(rows)[-1:])}", file=sys.stderr, flush=True
-            )
+            line = _line(person.name, _pairs(rows)[-1:])
+            print(f"{setting}: {line}", file=sys.stderr, flush=True)
             if args.json is not None:  # after each one: hours are not lost by an interruption
-                text = json.dumps([asdict(row) for row in rows], indent=1)
-                write_whole(args.json, text + "\n")
+                write_whole(args.json, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
         print(table(rows))
         if args.plot is not None:
             save(args.plot, curves(rows))
@@ -347,4 +347,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     with_allocator("engines.personal.people_evaluation")
     torch.set_num_threads(default_threads())
-    sys.exit(main())
+    run_program(main)

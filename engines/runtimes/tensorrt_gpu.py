@@ -34,7 +34,7 @@ from engines.runtimes.feature_cache import FeatureCache
 from engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from engines.runtimes.openvino_cpu import OpenVinoCpu
 from engines.tensorrt.bucket import SLOTS, Bucket, OnCard, answer_of
-from engines.tensorrt.build import Api, Options, Progress, build, load_api
+from engines.tensorrt.build import Api, Options, Progress, build, is_installed, load_api
 from engines.tensorrt.card import Card, Pinned
 from engines.tensorrt.engine import Port
 from engines.tensorrt.engine_cache import EngineCache, Entry, Key, RefusedError
@@ -95,6 +95,8 @@ class TensorrtGpu:
             raise UnavailableError(f"{self.name} computes in {self.precisions}, not {precision}")
         self.scale, self.precision = scale, precision or self.precisions[0]
         self._files = files or weights_files(scale, weights=weights)
+        if api is None and is_installed(self.name):
+            card = card or Card()  # first: TensorRT for RTX takes 90 MB, and nobody gives them back
         self._api = api or load_api(self.name)
         self._card = card = card or Card()
         low = card.capability < (12, 0)

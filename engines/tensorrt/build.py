@@ -9,7 +9,9 @@ or FP8 engine is built from a file with Q/DQ nodes, by the same call.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +77,18 @@ class Built:
 
 class BuildError(EngineError):
     """The builder refused the network; says why in one line."""
+
+
+def is_installed(name: str) -> bool:
+    """Whether `load_api` would find something to load, right or wrong; loads nothing.
+
+    Args: name: as of `load_api`.
+    """
+    for module_name in MODULES[name]:
+        with suppress(ImportError, ValueError):  # odd leftovers of a package are none
+            if importlib.util.find_spec(module_name) is not None:
+                return True
+    return False
 
 
 def load_api(name: str) -> Api:

@@ -127,13 +127,19 @@ def has_small(scale: int, folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIG
 
 
 def weights_used(
-    quantised: Collection[int] = (), folder: Path = WEIGHTS, *, weights: str = DEFAULT_WEIGHTS
+    quantised: Collection[int] = (),
+    folder: Path = WEIGHTS,
+    *,
+    weights: str = DEFAULT_WEIGHTS,
+    network: str = FULL,
 ) -> dict[str, str]:
     """File name → SHA-256 of all the networks that calls and recordings are enhanced with, after
     the checksums have been compared.
 
     Args:   quantised: the scales that run in INT8, where there are such weights.
             weights: one of `engines.contract.WEIGHTS`.
+            network: one of its `NETWORKS`; with the small one, which not every scale has and not
+            everything runs, the full one is among them, too.
     Raises: WeightsError: as `weights_files`.
     """
     manifest, used = read_manifest(folder), []
@@ -143,6 +149,9 @@ def weights_used(
             weights_files(scale, folder, weights=weights)  # says what is missing
         exact = manifest["networks"][name]
         used.append(manifest["quantised"].get(name, exact) if scale in quantised else exact)
+        if network == SMALL and has_small(scale, folder, weights=weights):
+            name = network_name(scale, weights=weights, network=SMALL)
+            used.append(manifest["networks"][name])
     files = {name: digest for network in used for name, digest in network["files"].items()}
     for name, digest in files.items():
         _check(folder / name, digest)

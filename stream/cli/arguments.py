@@ -37,6 +37,7 @@ from stream.option_table import (
     INPUT_TOKEN_VARIABLE,
     LEARN,
     LEARN_LIVE,
+    NETWORK,
     OPTIONS,
     OUTPUT,
     OUTPUT_TOKEN,
@@ -50,7 +51,8 @@ from stream.option_table import (
     WEIGHTS,
 )
 from stream.options import DEMO_OUTPUT, BatchOptions, LiveOptions, Options
-from stream.picture_options import FRAMING, SCALE
+from stream.picture_options import FRAMING, SCALE, SPEED
+from stream.quality_ladder import recorded_network
 from stream.recordings.batch.discovery import shown
 from stream.rtc.relay_options import RelayOptions, read_relay
 from stream.version import __version__
@@ -227,6 +229,7 @@ def _recording(given: OptionValues, use: Use, common: dict[str, Any]) -> Options
         "input": None if demo else Path(given[INPUT][0]),
         "output": output,
         "encoding": encoding,
+        "network": recorded_network(given[NETWORK], given[SPEED], given[WEIGHTS]),
         "passes": 1 if demo else 2 if given[LEARN] is not None else given[PASSES],
         # The demo may replace what an earlier demo left in its own folder.
         "overwrite": given[OVERWRITE] or (demo and not outputs),

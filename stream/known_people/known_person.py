@@ -112,6 +112,23 @@ class KnownPerson:
             self.close_ups = [one for one in self.close_ups if one is not loser]
             loser.wipe()
 
+    def learn(self, scale: int, weights: PersonalWeights | None, gain: Gain) -> None:
+        """Take over what was learnt from the shipped weights, and let go of what was learnt from
+        other ones before, at any scale.
+
+        Args: weights: None: the shipped ones are as good.
+        """
+        outdated = [one for one, of in self.learnt_from.items() if of != shipped_digests(one)]
+        for one in {scale, *outdated}:
+            if (before := self.weights.pop(one, None)) is not None:
+                before.wipe()
+            self.gains.pop(one, None)
+            self.learnt_from.pop(one, None)
+        if weights is not None:
+            self.weights[scale] = weights
+        self.gains[scale] = gain
+        self.learnt_from[scale] = shipped_digests(scale)
+
     def to_learn(self) -> tuple[CloseUp, ...]:
         """All of them in their order, as training takes them."""
         return tuple(CloseUp(one.image, float(k)) for k, one in enumerate(self.close_ups))

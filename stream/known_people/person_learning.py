@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from engines.personal.close_ups import LEAST_CLOSE_UPS
+from engines.personal.close_ups import CALL_FAR_PX, LEAST_CLOSE_UPS, crop_side
 from engines.personal.gain import Gain
 from engines.personal.learning_process import LearningProcess, Task
-from engines.personal.personal_weights import shipped_digests
-from engines.runtime import SCALES
 from stream.errors import ConfigError
 from stream.known_people.close_up_collector import CloseUpCollector
 from stream.known_people.identity import Identity
@@ -17,6 +15,10 @@ from stream.known_people.people_store import PeopleStore, check_name
 from stream.recordings.learning_watch import LearningWatch
 from stream.telemetry.keys import Keys
 from stream.telemetry.progress import MakeMeter, Progress
+
+SCALE = 4
+"""The only one that is learnt: a call enlarges eight times where a face of at most 16 px is shown
+more than four times as large, and the virtual camera enlarges four times at most."""
 
 
 class PersonLearning:
@@ -44,7 +46,7 @@ class PersonLearning:
         """Take in the close-ups of the inputs, learn from all, keep it.
 
         Args:   inputs: recordings and cameras; none: from the close-ups that are kept.
-                minutes: for both scales together.
+                minutes: of learning.
         Raises: ConfigError: nobody is called so, there are too few close-ups, an input shows
                 several people, or somebody else. CloseupError, EngineError: it cannot be read,
                 learnt or written; that nothing can be written is said before anything is read.
@@ -86,21 +88,13 @@ class PersonLearning:
         person.add(found)
 
     def _learn(self, person: KnownPerson, minutes: float) -> None:
+        side = crop_side(SCALE, CALL_FAR_PX, [one.side_px for one in person.close_ups])
+        task = Task(person.to_learn(), SCALE, minutes, side=side)
         with Keys() as keys:
             watch = LearningWatch(self._meter, keys)
-            for scale in SCALES:
-                if watch.stopped:
-                    break
-                task = Task(person.to_learn(), scale, minutes / len(SCALES))
-                with self._learns(task) as process:
-                    news, best = watch.follow(process, f"learning {person.name} x{scale}: ")
-                before = person.weights.pop(scale, None)
-                if before is not None:
-                    before.wipe()
-                if best is not None:
-                    person.weights[scale] = best
-                person.gains[scale] = news.gain or Gain(0.0, 0.0)
-                person.learnt_from[scale] = shipped_digests(scale)
+            with self._learns(task) as process:
+                news, best = watch.follow(process, f"learning {person.name}: ")
+        person.learn(SCALE, best, news.gain or Gain(0.0, 0.0))
 
 
 def _result(person: KnownPerson) -> str:

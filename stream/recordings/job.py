@@ -245,6 +245,8 @@ def build_stages(
         detail=options.detail,
         runtime=opener or options.runtime,
         weights=options.weights,
+        network=options.network,
+        speed=options.speed,
         camera=options.camera,
         tracker=first_pass.replay() if first_pass else None,
         odd=True,
@@ -282,7 +284,7 @@ def provenance_of(options: Options, *, adapted: bool = False) -> Provenance:
     signer = None
     if options.c2pa_key is not None and options.c2pa_cert is not None:
         signer = C2paSigner(options.c2pa_key, options.c2pa_cert, options.input)
-    return Provenance(dict(options.network_files), signer, adapted)
+    return Provenance(dict(options.network_files), signer, adapted, options.speed)
 
 
 def run_graph(
@@ -343,4 +345,6 @@ def report_of(
         people=first_pass.person_index.people if first_pass else None,
         merged_tracks=first_pass.person_index.merged if first_pass else None,
         first_pass=first.metrics if first else None,
+        network=options.network,
+        speed=options.speed,
     )

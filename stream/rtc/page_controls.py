@@ -11,7 +11,9 @@ from stream.rtc.relay_options import RelayOptions
 
 MARK = "<!-- controls -->"
 """Where they are put into the page."""
-STEP = 0.05
+STEP = 0.01
+"""As it is shown, in percent. A browser moves what lies between two steps, and the page sends where
+its sliders are: with larger ones a call would begin with another value than the relay has."""
 FRAMING_WORDS = {"auto": "Follow me", "fixed": "Whole picture"}
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from engines.files import write_whole
-from engines.runtime import OpenedRuntime, ProfileState
+from engines.runtime import SMALL, OpenedRuntime, ProfileState
 from stream.errors import OutputError
+from stream.picture_options import SPEED
 from stream.telemetry.check import Check, format_check
 from stream.telemetry.metrics import (
     DROPPED,
@@ -61,6 +62,10 @@ class Report(TypedDict):
     """What ran the network; empty when no face called for it."""
     profile: str
     """What "auto" said of the speed profile: which is in use, or why none is; else empty."""
+    network: NotRequired[str]
+    """Recordings: which network was asked for, "full" or "small"."""
+    speed: NotRequired[str]
+    """Recordings: "best", it ran in every picture, or "fast", in every other one."""
     passed_over: list[str]
     """Runtimes that "auto" tried first, each with the reason why it was not taken."""
     stages: dict[str, StageTimes]
@@ -82,11 +87,14 @@ def make_report(
     people: int | None = None,
     merged_tracks: int | None = None,
     first_pass: Metrics | None = None,
+    network: str | None = None,
+    speed: str | None = None,
 ) -> Report:
     """Put together what was counted and measured.
 
     Args: metrics: of the pipeline. duration_s: of the whole run. opened: what ran the network; None
-          when nothing did. first_pass: of a first pass.
+          when nothing did. first_pass: of a first pass. network, speed: what a recording was asked
+          for.
     """
     frames, faces = metrics.counter(FRAMES), metrics.counter(FACES)
     enhanced = metrics.counter(ENHANCED)
@@ -94,7 +102,7 @@ def make_report(
         {f"look {name}": one for name, one in first_pass.summaries().items()} if first_pass else {}
     )
     times |= metrics.summaries()
-    return Report(
+    report = Report(
         input=input_name,
         output=output_name,
         frames=frames,
@@ -121,6 +129,22 @@ def make_report(
             for name, time in times.items()
         },
     )
+    if network is not None:
+        report["network"] = network
+    if speed is not None:
+        report["speed"] = speed
+    return report
+
+
+def network_line(report: Report) -> str:
+    """What ran the network, and which, where it was not the full one in every picture; "": none."""
+    if not report["runtime"]:
+        return ""
+    small = ", the small one where there is one" if report.get("network") == SMALL else ""
+    seldom = (
+        "" if report.get("speed", SPEED.default) == SPEED.default else (", in every other picture")
+    )
+    return f"network run by {report['runtime']}{small}{seldom}"
 
 
 def limit_of(metrics: Metrics) -> int | None:
@@ -167,8 +191,8 @@ def format_report(report: Report) -> str:
     lines = [f"{name:<18}{value:>10}" for name, value in counts]
     if report["face_limit"]:
         lines.append(f"more than {report['face_limit']} faces at once: the others are as they were")
-    if report["runtime"]:
-        lines.append(f"network run by {report['runtime']}")
+    if line := network_line(report):
+        lines.append(line)
     if report["profile"]:
         lines.append(report["profile"])
     lines.append(f"{'ms a frame':<18}{'p50':>10}{'p95':>10}{'p99':>10}")

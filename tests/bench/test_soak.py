@@ -182,6 +182,18 @@ def test_a_short_soak_of_the_real_stages(capsys: pytest.CaptureFixture[str]) -> 
     assert "all" in said.err
 
 
+def test_a_soak_of_which_nothing_counts_has_no_result(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At one picture a second, or stopped before; its rate and slopes would be 0."""
+    need_models()
+    words = ["--minutes", "0.1", "--size", "160x120", "--rate", "1", "--warm-up", "5", "--quiet"]
+    assert soak.main(words) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    assert "came after the first 5 s, which do not count (--warm-up)" in told.err
+
+
 def test_a_soak_that_learns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,11 +73,13 @@ def test_the_scene_is_repeated(short: None, tmp_path: Path) -> None:
 
 def test_every_configuration_is_measured(short: None, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="the demo's portrait comes with matplotlib")
-    assert main(["--minutes", "0.02", "--size", "160x96", "--scale", "2"]) == 0
+    every = ",".join(throughput.CONFIGURATIONS)
+    words = ["--minutes", "0.02", "--size", "160x96", "--scale", "2", "--configurations", every]
+    assert main(words) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     rows = {words[0]: words[1:] for words in lines if words[0] in throughput.CONFIGURATIONS}
-    assert [row[0] for row in rows.values()] == ["30"] * 3
-    assert [row[2] for row in rows.values()] == ["0", "0", "30"]
+    assert [row[0] for row in rows.values()] == ["30"] * 6
+    assert [row[2] for row in rows.values()] == ["0", "0", *["30"] * 4]
     assert all(float(row[1]) > 0 for row in rows.values())
 
 

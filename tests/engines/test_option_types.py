@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.option_types import named_path, number, output_folder, whole
+from engines.option_types import named_path, number, one_of, output_folder, whole
 from tests.places import ROOT
 
 TRAINING = ("engines.hime.train", "--data", "people", "--val", "people", "--out", "run")
@@ -28,6 +28,12 @@ def test_no_whole_number_in_the_range(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="no whole number in the range; give 1 or more"):
         whole(1)(text)
     assert whole(1)("12") == 12
+
+
+def test_a_name_that_there_is_not_is_told_those_that_there_are() -> None:
+    with pytest.raises(ArgumentTypeError, match="there is no 'c'; there are a, b"):
+        one_of(["a", "b"])("c")
+    assert one_of(["a", "b"])("b") == "b"
 
 
 def test_an_empty_path_is_not_the_current_folder() -> None:
@@ -59,6 +65,7 @@ def test_every_program_that_measures_or_trains_refuses_an_empty_path() -> None:
         ("bench", "--pace", "-1"),
         ("bench", "--seed", "-1"),
         ("bench", "--learn", "inf"),
+        ("bench", "--learn", "1e308"),
         ("bench", "--scale", "nan"),
         ("bench", "--clips", ""),
         ("bench", "--out", str(ROOT / "README.md")),
@@ -69,6 +76,11 @@ def test_every_program_that_measures_or_trains_refuses_an_empty_path() -> None:
         ("bench.resume_stress", "--input", "call.mp4", "--times", "-1"),
         ("calibration.quantisation", "--data", "people", "--seconds", "nan"),
         ("bench.strangers", "--rounds", "0"),
+        ("bench.sandbox_cost", "--frames", "0"),
+        ("tests.network_faults", "--seconds", "nan"),
+        ("tests.relay_attacks", "--calls", "0"),
+        ("tests.relay_attacks", "--runtime", "abacus"),
+        ("tests.shown_pictures", "--runs", "0"),
         ("bench.strangers", "--people", ""),
         ("calibration.reidentification", "--people", ""),
         ("calibration.reidentification", "--people", ".", "--call", "--width", "-5"),

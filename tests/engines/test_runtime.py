@@ -242,6 +242,13 @@ def test_open_weights_that_are_not_installed_are_missed_in_one_line(tmp_path: Pa
     assert research == weights_used(weights=RESEARCH)
 
 
+def test_with_the_small_network_both_are_named() -> None:
+    full, small = weights_used(), weights_used(network="small")
+    assert full.items() < small.items(), "x8 and what runs on a card have the full one alone"
+    assert set(small) - set(full) == {path.name for path in weights_files(4, network="small")}
+    assert weights_used(network="full") == full
+
+
 def test_open_weights_have_files_of_their_own(tmp_path: Path) -> None:
     """The shipped ones under another name stand in for open ones that differ from them."""
     found = json.loads((WEIGHTS / manifest.MANIFEST).read_text())

@@ -14,6 +14,7 @@ import pytest
 import stream
 from stream import Enhancer
 from stream.errors import ConfigError
+from stream.quality_ladder import RECORDED
 from tests.fakes import OneFace, OpenedRuntimes
 from tests.pictures import backdrop, hopper, need_models, scene_with_face
 from tests.places import DOCS
@@ -66,6 +67,20 @@ def test_close_faces_are_remembered_and_far_ones_enhanced(camera: OneFace) -> No
     assert camera.closed
 
 
+def test_speed_and_network_reach_the_stages(camera: OneFace) -> None:
+    image = backdrop((320, 240)).copy()
+    with Enhancer(speed="fast", network="small") as enhancer:
+        enhancer(image)
+        assert enhancer._session is not None
+        stages = enhancer._session._stages
+        assert stages.enhancer is not None
+        assert stages.enhancer._quality is RECORDED["fast"]
+        assert stages.opener.network == "small"
+    for given in ({"speed": "faster"}, {"network": "smaller"}):
+        with pytest.raises(ConfigError, match=next(iter(given))):
+            Enhancer(**given)  # type: ignore[arg-type]
+
+
 def test_the_callers_memory_is_neither_written_nor_kept(camera: OneFace) -> None:
     image = backdrop((320, 240)).copy()
     before = image.copy()
@@ -116,6 +131,11 @@ def test_only_numbers_in_their_range_are_taken(name: str, odd: object) -> None:
     if name in ("strength", "detail"):
         with Enhancer() as enhancer, pytest.raises(ConfigError, match=rf"^{name} "):
             setattr(enhancer, name, odd)
+
+
+def test_what_is_out_of_range_by_little_is_shown_as_it_is() -> None:
+    with pytest.raises(ConfigError, match=r"^detail 1\.0000001 is out of range; give 0 to 1$"):
+        Enhancer(detail=1.0000001)
 
 
 def test_numbers_of_numpy_are_taken_as_pythons(camera: OneFace) -> None:

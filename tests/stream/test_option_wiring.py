@@ -24,6 +24,7 @@ from stream.media.sources.file_source import FileSource
 from stream.media.stream_copy import CopiedStreams
 from stream.options import Options
 from stream.picture_options import DETAIL
+from stream.quality_ladder import RECORDED
 from stream.recordings.batch import pool, ray_cluster
 from stream.recordings.batch.task import perform
 from stream.recordings.job import run_recording
@@ -91,7 +92,7 @@ def test_a_recording(
             "runtime": "onnxruntime-cpu",
             "weights": OTHER_WEIGHTS,
         },
-        **{"measure": False},
+        **{"measure": False, "speed": "fast", "network": "full"},
     }
     assert names_of("recording") == set(values) | set(INTERRUPTED) | {"learn"}
     assert main(arguments(way, folder, values)) == 0
@@ -102,6 +103,8 @@ def test_a_recording(
     assert len(made.bank) == 1, "nothing was looked through first"
     assert made.framing[-1]["odd"], "a picture keeps its size where nothing is enlarged"
     assert (made.enhancer[-1]["waits"], made.enhancer[-1]["beside"]) == (True, False)
+    assert not made.enhancer[-1]["always_small"]
+    assert made.level is RECORDED["fast"]
     (sink,) = made.file
     with FileSource(recording) as source:
         assert (sink["rate"], sink["time_base"]) == (source.rate, source.time_base)
@@ -118,6 +121,8 @@ def test_a_recording(
     assert written["frames"] == 10
     assert written["runtime"] == "bicubic"
     assert written["duration_s"] > 0.0
+    assert (written["network"], written["speed"]) == ("full", "fast")
+    assert sink["provenance"].statement.endswith(", in every other picture")
 
 
 @pytest.mark.parametrize("way", ["argv", "toml"])
@@ -233,12 +238,14 @@ def test_the_demo(
         **{**PICTURE, "scale": 1.1, **ENCODED, "badge": True},
         **{"c2pa-key": "key.pem", "c2pa-cert": "cert.pem", "report": str(tmp_path / "page")},
         **{"runtime": "onnxruntime-cpu", "weights": OTHER_WEIGHTS, "measure": False},
+        **{"speed": "fast", "network": "full"},
     }
     assert names_of("demo") == set(values)
     assert main(arguments(way, tmp_path, values)) == 0
     assert (made.framing[-1]["mode"], made.framing[-1]["scale"]) == ("fixed", 1.1)
     assert made.compositor[-1]["strength"] == 0.4
     assert made.enhancer[-1]["detail"] == 0.2
+    assert made.level is RECORDED["fast"]
     assert made.bank[-1]["camera"] == made.compositor[-1]["camera"] == CAMERA
     assert set(opened.weights) == {OTHER_WEIGHTS}
     assert set(opened.names) == {"onnxruntime-cpu"}
@@ -269,6 +276,7 @@ def test_an_archive(
         **{**PICTURE, "scale": 1.5, "passes": 1, **ENCODED},
         **{"badge": True, "c2pa-key": "key.pem", "c2pa-cert": "cert.pem"},
         **{**INTERRUPTED, "runtime": "onnxruntime-cpu", "weights": OTHER_WEIGHTS, "measure": False},
+        **{"speed": "fast", "network": "full"},
     }
     cluster = {"cluster": "10.0.0.1:6379", "cluster-cpus": 2.0, "cluster-gpus": 0.5}
     assert names_of("archive") == {*values, *cluster, "jobs", "learn"}
@@ -282,15 +290,16 @@ def test_an_archive(
     assert task.options.output == better / "call.mp4"
     assert task.options.network_files == (("all", OTHER_WEIGHTS),), "named in the output"
 
-    def started(threads: int, runtime: str, weights: str) -> None:
-        assert (runtime, weights) == ("onnxruntime-cpu", OTHER_WEIGHTS)
+    def started(threads: int, runtime: str, weights: str, network: str) -> None:
+        assert (runtime, weights, network) == ("onnxruntime-cpu", OTHER_WEIGHTS, "full")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pool, "Worker", started)
     with pytest.raises(KeyboardInterrupt):
         list(pool.perform_all([task], 1))
     work = record(monkeypatch, WorkDir)
-    with SharedRuntime(task.options.runtime, task.options.weights) as shared_runtime:
+    each = task.options
+    with SharedRuntime(each.runtime, each.weights, each.network) as shared_runtime:
         assert perform(task, Progress, shared_runtime).result == "done"
         with open_source(folder / "call.mp4") as source:
             run_recording(source, task.options, opener=shared_runtime.lend())

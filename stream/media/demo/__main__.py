@@ -6,11 +6,10 @@ python -m stream.media.demo CALL.mp4 [--seconds 10] [--overwrite]
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engines.errors import reported
+from engines.errors import reported, run_program
 from stream.errors import CloseupError, ConfigError
 from stream.media.demo.demo_scene import DURATION_S
 from stream.media.demo.demo_source import DemoSource
@@ -62,4 +61,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

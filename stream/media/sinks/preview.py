@@ -154,8 +154,8 @@ class Preview:
         parts = [
             f"{fps:.0f} fps",
             f"age {age_ms:.0f} ms",
-            f"strength {self._controls.strength:.1f}",
-            f"detail {self._controls.detail:.1f}",
+            f"strength {self._controls.strength:.2f}",
+            f"detail {self._controls.detail:.2f}",
         ]
         parts.append(f"dropped {self._controls.dropped()}")
         if failed := self._controls.failed_open():

@@ -13,6 +13,7 @@ from mmap import ACCESS_WRITE, mmap
 from pathlib import Path
 from typing import Protocol
 
+from stream.picture_options import SPEED
 from stream.version import __version__
 
 COMMENT = "comment"
@@ -42,6 +43,8 @@ class Provenance:
     signer: Signer | None = None
     adapted: bool = False
     """Whether the network has learnt people of this recording."""
+    speed: str = SPEED.default
+    """In which pictures the network ran: see `stream.picture_options.SPEED`."""
 
     @property
     def statement(self) -> str:
@@ -49,7 +52,8 @@ class Provenance:
         files = ", ".join(f"{name} sha256:{digest}" for name, digest in self.weights.items())
         network = f" with the network HIME-small ({files})" if files else ""
         adapted = ", adapted to people of this recording" if self.adapted else ""
-        return f"Faces enhanced by AI: Closeup {__version__}{network}{adapted}"
+        every = "" if self.speed == SPEED.default else ", in every other picture"
+        return f"Faces enhanced by AI: Closeup {__version__}{network}{adapted}{every}"
 
     def add_to(self, tags: dict[str, str]) -> None:
         """The statement, after what the recording says already."""

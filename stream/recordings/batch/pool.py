@@ -34,7 +34,7 @@ def perform_all(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, Moment 
         while waiting or busy:
             while waiting and len(busy) < jobs:
                 each = tasks[0].options
-                worker = _living(idle) or Worker(threads, each.runtime, each.weights)
+                worker = _living(idle) or Worker(threads, each.runtime, each.weights, each.network)
                 number = waiting.popleft()
                 busy[worker] = number
                 tries[number] += 1

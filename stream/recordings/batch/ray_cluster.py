@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
+from engines.allocator import use_few_arenas
 from engines.install import install_command
 from stream.errors import ConfigError
 from stream.recordings.batch.batch_progress import SentMeter
@@ -88,14 +89,16 @@ def closeup_recording(number: int, task: Task, heard: Any) -> Record:
         with suppress(ray.exceptions.RayError):
             heard.put((number, moment))
 
-    shared_runtime = _shared_runtime(task.options.runtime, task.options.weights)
+    each = task.options
+    shared_runtime = _shared_runtime(each.runtime, each.weights, each.network)
     return perform(task, partial(SentMeter, send=send), shared_runtime)
 
 
 @cache
-def _shared_runtime(runtime: str, weights: str) -> SharedRuntime:
+def _shared_runtime(runtime: str, weights: str, network: str) -> SharedRuntime:
     """Opened once in each worker, which keeps it until it ends."""
-    return SharedRuntime(runtime, weights)
+    use_few_arenas()
+    return SharedRuntime(runtime, weights, network)
 
 
 def _heard(ray: Any, heard: Any) -> list[tuple[int, Moment]]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import cv2
 
+from engines.allocator import use_few_arenas
 from stream.recordings.batch.batch_progress import SentMeter
 from stream.recordings.batch.manifest import Record
 from stream.recordings.batch.task import Task, perform
@@ -28,15 +29,16 @@ END_S = 20.0
 """A worker that was told to stop may take so long to put away what is not finished."""
 
 
-def work(pipe: Connection, threads: int, runtime: str, weights: str) -> None:
+def work(pipe: Connection, threads: int, runtime: str, weights: str, network: str) -> None:
     """Take tasks until there are no more. The main function of the process.
 
     Args: pipe: gives a `Task` or None, takes progress and a `Record`. threads: of this process.
-          runtime: "auto" or its name. weights: of the network.
+          runtime: "auto" or its name. weights: of the network. network: which is used, see
+          `stream.option_table.NETWORK`.
     """
     _prepare(threads)
     try:
-        with SharedRuntime(runtime, weights) as shared_runtime:
+        with SharedRuntime(runtime, weights, network) as shared_runtime:
             while (task := pipe.recv()) is not None:
                 pipe.send(perform(task, partial(SentMeter, send=pipe.send), shared_runtime))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
@@ -49,6 +51,7 @@ def _prepare(threads: int) -> None:
     if sys.platform != "win32":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    use_few_arenas()
     # The runtimes of the network and the detector's go by it.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     cv2.setNumThreads(threads)
@@ -65,15 +68,15 @@ def _end_with_parent() -> None:
 class Worker:
     """The parent's end of a worker.
 
-    Args: threads: for its computations. runtime, weights: of the network, which is opened once.
+    Args: threads: for its computations. runtime, weights, network: see `work`; opened once.
     """
 
-    def __init__(self, threads: int, runtime: str, weights: str) -> None:
+    def __init__(self, threads: int, runtime: str, weights: str, network: str) -> None:
         # Not forked: the libraries have threads of their own.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=work, args=(theirs, threads, runtime, weights), name="closeup worker"
+            target=work, args=(theirs, threads, runtime, weights, network), name="closeup worker"
         )
         self._process.start()
         theirs.close()

@@ -14,7 +14,7 @@ from stream.errors import OutputError
 from stream.media.sinks.file_sink import check_place
 from stream.recordings.report.collector import Moment, ReportCollector
 from stream.recordings.report.timeline import clock, colour, draw
-from stream.telemetry.report import Report
+from stream.telemetry.report import Report, network_line
 
 STYLE = Path(__file__).with_name("page.css")
 PAGE, FIGURES = "index.html", "report.json"
@@ -186,7 +186,7 @@ def _work(report: Report) -> str:
         + "</tr>"
         for name, times in report["stages"].items()
     )
-    runtime = f" The network ran on {escape(report['runtime'])}." if report["runtime"] else ""
+    runtime = f" The {escape(line)}." if (line := network_line(report)) else ""
     written = escape(Path(report["output"]).name)
     return (
         '<section aria-labelledby="work"><h2 id="work">The run</h2>'

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -35,6 +35,9 @@ PACKAGES = (
 SOURCES = ("stream", "engines")
 NOT_SETTINGS = ("input", "output", "overwrite", "report", "resume", "progress", "measure")
 """Options that say where things are and what is said, not what the result looks like."""
+ADDED = ("network", "speed")
+"""Settings that outputs of earlier versions did not know. Left out where they are what they always
+were, so that no archive is made anew because of a new option."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def sha256_of(path: Path) -> str:
 def settings_of(options: Options) -> str:
     """SHA-256 of every option that changes what the result looks like."""
     settings = {k: v for k, v in asdict(options).items() if k not in NOT_SETTINGS}
+    before = {one.name: one.default for one in fields(options) if one.name in ADDED}
+    settings = {k: v for k, v in settings.items() if k not in before or v != before[k]}
     return sha256_of_json(settings)
 
 

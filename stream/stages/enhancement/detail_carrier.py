@@ -41,6 +41,8 @@ class DetailCarrier:
         self._cells = crop.shape[0]
         self._corner = corner
         self._searched: SearchPicture | None = None
+        self.carried = 0.0
+        """How much of what was shown last is this patch's detail, 0..1, and not the camera's."""
         self._last: tuple[Floats, Floats] | None = None
         """By how much the crop had moved in the last frame, px of the frame, and its flow."""
 
@@ -66,6 +68,7 @@ class DetailCarrier:
         self._last = moved, flow
         carried = warp(self._image, flow)
         sure = np.clip((agreement(carried, crop) - NONE) / (ALL - NONE), 0.0, 1.0)
+        self.carried = float(sure.mean())
         sure = cv2.resize(sure, (side, side), interpolation=cv2.INTER_LINEAR)
         seen = np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
         return np.asarray(cv2.blendLinear(carried, seen, sure, 1.0 - sure), np.uint8)

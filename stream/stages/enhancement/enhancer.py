@@ -95,7 +95,7 @@ class Enhancer(Stage):
         open_small: Callable[[int], Runtime | None] = lambda scale: None,
         always_small: bool = False,
     ) -> None:
-        self._runtimes = RuntimeSet(open_runtime, personal, open_small)
+        self._runtimes = RuntimeSet(open_runtime, personal, open_small, waits=waits)
         self._always_small = self._runtimes.small_first = always_small
         self._nominal_s = float(1 / rate)
         self.detail = detail
@@ -333,6 +333,8 @@ class Enhancer(Stage):
         track.carried.finish()
         carrier = None if due else track.carried.carrier
         carried = None if carrier is None else carrier(crop.image, crop.corner)
+        if carrier is not None and carrier.carried < self._quality.least_carried:
+            carried = None
         image = make() if carried is None else carried
         image = track.temporal_filter(image, crop.box, crop.image)
         if self._quality.enhance_every == 1:

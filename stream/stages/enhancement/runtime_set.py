@@ -143,6 +143,8 @@ class RuntimeSet:
     Args: open_shipped: opens the runtime of a scale; called once for each, when first needed.
           personal: of people whose weights were learnt.
           open_small: opens the small network of a scale; None: there is none.
+          waits: until the size that is to be used is ready for a crop, as recordings do, whose
+          pictures must not depend on how long that takes.
     """
 
     def __init__(
@@ -150,10 +152,13 @@ class RuntimeSet:
         open_shipped: Callable[[int], Runtime],
         personal: PersonalRuntimes | None = None,
         open_small: Callable[[int], Runtime | None] = lambda scale: None,
+        *,
+        waits: bool = False,
     ) -> None:
         self._open_shipped = open_shipped
         self._personal = personal
         self._open_small = open_small
+        self._waits = waits
         self._shipped: dict[int, Runtime] = {}
         self._small: dict[int, Runtime] = {}
         self.small_first = False
@@ -190,6 +195,8 @@ class RuntimeSet:
         if small is None:
             return full
         first, second = (small, full) if self.small_first else (full, small)
+        if self._waits:
+            return first
         ready = first.at_once(bucket, soon=True) or not second.at_once(bucket)
         return first if ready else second
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import time
 from dataclasses import replace
@@ -13,7 +14,7 @@ import torch
 
 from engines.errors import EngineError, UnavailableError
 from engines.hime.checkpoint import load_network
-from engines.hime.data import LEAST_BATCH
+from engines.hime.data import LEAST_BATCH, to_images
 from engines.hime.model import Hime
 from engines.personal import learner as learner_module
 from engines.personal.close_ups import CloseUp, split
@@ -107,6 +108,22 @@ def test_it_is_judged_at_the_size_at_which_it_is_learnt(
     assert judge._changed.truth.shape[1:] == (3, 192, 192)
     assert len(judge._usual.truth) <= MOST_CASES * 16 // 24
     assert judge.gain(network).psnr == 0.0
+
+
+def test_brightness_is_the_cameras_and_gains_and_loses_nothing(
+    network: Hime, person: tuple[CloseUp, ...]
+) -> None:
+    learnt, held_out = split(person)
+    brighter = copy.deepcopy(network)
+    assert brighter.reconstruction.last.bias is not None
+    with torch.no_grad():
+        brighter.reconstruction.last.bias += 8 / 255
+    judge = HeldOut(network, held_out, learnt)
+    before, after = (
+        float(np.mean(to_images(judge._usual._made(one)))) for one in (network, brighter)
+    )
+    assert after - before == pytest.approx(8, abs=1)
+    assert judge.gain(brighter).psnr == pytest.approx(0.0, abs=0.05)
 
 
 def test_what_is_chosen_is_the_best_that_pays(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,15 @@ from engines.install import install_command
 from engines.onnx_variants.variants import OnnxVariant, make_variant
 from engines.runtime import SCALES, UnavailableError
 from engines.tensorrt import build as module
-from engines.tensorrt.build import Api, BuildError, build, check_sampling, load_api, parse
+from engines.tensorrt.build import (
+    Api,
+    BuildError,
+    build,
+    check_sampling,
+    is_installed,
+    load_api,
+    parse,
+)
 from engines.weights.manifest import HALVES, quantised_files, weights_files
 from tests.engines.onnx_variants.test_variants import with_qdq
 
@@ -176,3 +185,15 @@ def test_every_shipped_int8_file_builds(api: Api, scale: int, half: str) -> None
     kinds = [node.op_type for node in onnx.load_from_string(model).graph.node]
     assert kinds.count("DequantizeLinear") > 20
     assert len(build(api, model).plan) > 100_000
+
+
+def test_whether_a_module_is_installed_is_found_without_loading_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tensorrt_rtx_bindings.py").write_text("raise ImportError('loaded')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    importlib.invalidate_caches()
+    assert is_installed("tensorrt-rtx")
+    assert not is_installed("tensorrt")

@@ -56,18 +56,26 @@ def test_another_day_is_added_and_all_are_learnt_from(
 ) -> None:
     said: list[str] = []
     learning(store, said, monday=day("2026-01-05")).run("Ada", ["monday"], 3.0)
-    assert [(task.scale, task.minutes, len(task.close_ups)) for task in started] == [
-        (4, 1.5, 7),
-        (8, 1.5, 7),
+    assert [(task.scale, task.minutes, len(task.close_ups), task.side) for task in started] == [
+        (4, 3.0, 7, 64)
     ]
     assert said[0] == "7 close-ups in monday"
-    assert "x4 +0.50 dB, x8 +0.50 dB" in said[1]
+    assert "; x4 +0.50 dB" in said[1]
     assert said[2:] == ["kept without encryption: no keyring"]
     learning(store, said, tuesday=day("2026-01-06", 5)).run("Ada", ["tuesday"], 3.0)
     assert len(started[-1].close_ups) == 12
     kept = store.load("Ada")
     assert kept.days == ["2026-01-05", "2026-01-06"]
-    assert set(kept.weights) == {4, 8}
+    assert set(kept.weights) == {4}
+
+
+@pytest.mark.parametrize(("sides_px", "side"), [((140, 120, 130), 32), ((140, 400, 230), 64)])
+def test_learnt_at_the_size_that_the_close_ups_have_the_detail_for(
+    store: PeopleStore, started: list[Task], sides_px: tuple[int, ...], side: int
+) -> None:
+    found = [replace(one, side_px=sides_px[k % 3]) for k, one in enumerate(day("2026-01-05", 9))]
+    learning(store, [], monday=found).run("Ada", ["monday"], 3.0)
+    assert [task.side for task in started] == [side]
 
 
 def test_nothing_is_used_that_does_not_pay(store: PeopleStore) -> None:
@@ -92,6 +100,21 @@ def test_new_shipped_weights_are_learnt_from_what_is_kept(
     again = store.load("Ada")
     assert not again.outdated
     assert again.learnt_from == {scale: shipped_digests(scale) for scale in (4, 8)}
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_was_learnt_for_x8_before_stays_as_long_as_it_fits(
+    store: PeopleStore, fits: bool
+) -> None:
+    person = known_person("Ada")
+    of = shipped_digests(8) if fits else ("0", "1")
+    person.weights[8] = replace(person.weights[4], scale=8, of=of)
+    person.learnt_from[8] = of
+    store.save(person)
+    learning(store, []).run("Ada", [], 3.0)
+    again = store.load("Ada")
+    assert not again.outdated
+    assert set(again.weights) == set(again.gains) == ({4, 8} if fits else {4})
 
 
 def test_who_is_not_kept_needs_an_input_and_enough_close_ups(store: PeopleStore) -> None:
@@ -126,15 +149,11 @@ def test_somebody_else_is_not_put_into_the_same_name(
     assert store.load("Ada").days == ["2026-01-02"]
 
 
-def test_ctrl_c_keeps_what_there_is_and_a_second_one_what_there_was(
-    store: PeopleStore, started: list[Task]
-) -> None:
+def test_ctrl_c_keeps_what_there_is_and_a_second_one_what_there_was(store: PeopleStore) -> None:
     FakeLearning.interrupts = 2
     with pytest.raises(KeyboardInterrupt):
         learning(store, [], monday=day("2026-01-05")).run("Ada", ["monday"], 3.0)
     assert store.names() == []
     FakeLearning.interrupts = 1
-    started.clear()
     learning(store, [], monday=day("2026-01-05")).run("Ada", ["monday"], 3.0)
-    assert [task.scale for task in started] == [4], "x8 is left out"
     assert set(store.load("Ada").weights) == {4}

@@ -162,14 +162,14 @@ def test_a_call_from_beginning_to_end(page: Any) -> None:
 
 def test_the_page_begins_with_the_relays_options_and_changes_them(page: Any) -> None:
     options = RelayOptions(
-        port=0, runtime="onnxruntime-cpu", framing="fixed", strength=0.4, detail=0.2
+        port=0, runtime="onnxruntime-cpu", framing="fixed", strength=0.42, detail=0.98
     )
     with Server(options) as relay:
         start(page, relay, "size=480x360")
         (connection,) = relay.connections.open
         video = connection.video
         assert video is not None
-        for slider, value in (("strength", 0.4), ("detail", 0.2)):
+        for slider, value in (("strength", 0.42), ("detail", 0.98)):
             holds(page, f"window.closeup.figures.{slider} === {value}")
             page.fill(f"#{slider}", "0.75")
             holds(page, f"window.closeup.figures.{slider} === 0.75")

@@ -111,7 +111,7 @@ def test_every_option(
             status, page, _ = await client.ask("GET", "/")
             assert status == 200
             for name, value in (("strength", 0.4), ("detail", 0.2)):
-                slider = f'id="{name}" type="range" min="0" max="1" step="0.05" value="{value}"'
+                slider = f'id="{name}" type="range" min="0" max="1" step="0.01" value="{value}"'
                 assert slider in page
             assert 'value="fixed" checked' in page
             assert 'value="auto" checked' not in page

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -141,6 +142,16 @@ def test_keys(desk: Desk) -> None:
     assert not desk.press("\x1b")
     desk.screen.gone = True
     assert not desk.preview.poll()
+
+
+@pytest.mark.parametrize("name", ["strength", "detail"])
+def test_each_step_of_a_key_is_seen(desk: Desk, name: str) -> None:
+    """Steps of 0.1 from 0.65 on: with one digit 0.75 and 0.85 are both 0.8."""
+    frame, drawn = frame_of(0, 0), []
+    for value in (0.65, 0.75, 0.85, 0.95, 1.0):
+        setattr(desk.keys, name, value)
+        drawn.append(desk.preview.draw(frame))
+    assert all((one != two).any() for one, two in pairwise(drawn))
 
 
 def test_figures_help_and_closeups_are_drawn(desk: Desk) -> None:

@@ -153,11 +153,13 @@ def test_options_reach_the_cluster_and_its_workers(
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
     monkeypatch.chdir(tmp_path)
     words = ["--input", "a.mp4", "--output", "b.mp4", "--runtime", "onnxruntime-cpu"]
-    options = parse([*words, "--weights", OTHER_WEIGHTS])
+    options = parse([*words, "--weights", OTHER_WEIGHTS, "--network", "small"])
     assert isinstance(options, Options)
     task = Task(options=options, place="b.mp4", settings="", model="")
     place = "stream.recordings.batch.ray_cluster.perform"
     performed = stand_in(monkeypatch, place, perform, task.failed("not tried"))
+    heaps = list[None]()
+    monkeypatch.setattr(ray_cluster, "use_few_arenas", lambda: heaps.append(None))
     ray_cluster._shared_runtime.cache_clear()
     ((number, record),) = perform_on(Cluster("10.0.0.1:6379", 2.0, 0.5), [task])
     assert (number, record) == (0, task.failed("not tried"))
@@ -169,6 +171,8 @@ def test_options_reach_the_cluster_and_its_workers(
     assert asked["task"].options.output == tmp_path / "b.mp4"
     opener = asked["shared_runtime"]
     assert (opener.name, opener.weights) == ("onnxruntime-cpu", OTHER_WEIGHTS)
+    assert opener.network == "small"
+    assert heaps == [None]
 
 
 def test_options_of_the_cluster() -> None:

@@ -31,11 +31,11 @@ def command(output: str, *more: str) -> list[str]:
     return [*words, "--segment", str(SEGMENT), *more]
 
 
-def killed_at(output: str, segments: int) -> int:
+def killed_at(output: str, segments: int, *more: str) -> int:
     """Run, and kill the process when so many segments are finished. Returns how many there are."""
     folder = work_folder(Path(output))
     process = subprocess.Popen(
-        [sys.executable, str(PROGRAM), *command(output)],
+        [sys.executable, str(PROGRAM), *command(output, *more)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -56,17 +56,18 @@ def sha256(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def test_killed_again_and_again_the_result_is_the_same(call: Path) -> None:
-    assert run_program(*command("whole.mp4")).returncode == 0
+@pytest.mark.parametrize("more", [(), ("--speed", "fast", "--network", "small")])
+def test_killed_again_and_again_the_result_is_the_same(call: Path, more: tuple[str, ...]) -> None:
+    assert run_program(*command("whole.mp4", *more)).returncode == 0
     kept = 0
     for segments in (1, 3):
-        found = killed_at("cut.mp4", segments)
+        found = killed_at("cut.mp4", segments, *more)
         assert found >= segments
         assert found >= kept
         kept = found
         assert not (call / "cut.mp4").exists()
         assert work_folder(call / "cut.mp4").stat().st_mode & 0o777 == 0o700
-    result = run_program(*command("cut.mp4", "--report", "report.json"))
+    result = run_program(*command("cut.mp4", "--report", "report.json", *more))
     assert result.returncode == 0, result.stderr
     assert sha256("cut.mp4") == sha256("whole.mp4")
     figures = json.loads(Path("report.json").read_text(encoding="utf-8"))

@@ -135,6 +135,17 @@ def test_the_other_size_of_network_helps_out_while_one_is_compiled() -> None:
     assert not small.is_open
 
 
+def test_pictures_of_a_recording_do_not_depend_on_what_is_compiled() -> None:
+    full, small = Compiling(4), Compiling(4)
+    runtimes = RuntimeSet(lambda scale: full, open_small=lambda scale: small, waits=True)
+    runtimes.small_first = True
+    for ready in (set[int](), {48}):
+        full.ready = ready
+        assert runtimes.chosen(4, 48) is small
+    assert not small.wanted, "nothing is compiled beside what waits for it"
+    runtimes.close()
+
+
 def test_without_a_small_network_there_is_the_full_one() -> None:
     runtimes = RuntimeSet(BicubicRuntime)
     runtimes.small_first = True
