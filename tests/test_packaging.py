@@ -103,7 +103,7 @@ def run(command: Sequence[str], folder: Path) -> str:
 
 def test_the_distributions_have_every_file(built: Built) -> None:
     assert {name.rpartition(".")[2] for name in built.data} == {
-        *("csv", "onnx", "json", "md", "toml", "css", "js", "html", "typed")
+        *("csv", "onnx", "npz", "json", "md", "toml", "css", "js", "html", "typed")
     }
     with zipfile.ZipFile(built.wheel) as wheel:
         in_wheel = set(wheel.namelist())

@@ -16,6 +16,8 @@ WEIGHTS = Path(__file__).parent
 MANIFEST = "manifest.json"
 HALVES = ("encode", "enhance")
 QUANTISED = "int8"
+OPTIONAL = ("quantised", "descriptors")
+"""Kinds of weights that a manifest may do without."""
 DESCRIPTOR = "face_descriptor.npz"
 """By what people are told apart: see `calibration.descriptor_projection`."""
 
@@ -26,17 +28,16 @@ def sha256(path: Path) -> str:
 
 
 def read_manifest(folder: Path = WEIGHTS) -> dict[str, Any]:
-    """The manifest: for each network its files, training and scores.
+    """The manifest: for all that was trained its files, training and scores.
 
     Raises: WeightsError: it is missing or damaged.
     """
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
-        for kind in ("networks", "quantised", "descriptors"):
-            for entry in manifest.setdefault(kind, {}).values():
-                dict.items(entry["files"])
-        dict.items(manifest["networks"])
+        kinds = (manifest["networks"], *(manifest.setdefault(kind, {}) for kind in OPTIONAL))
+        for entry in (one for kind in kinds for one in kind.values()):
+            dict.items(entry["files"])
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: no manifest of weights; install Closeup again") from error
     return manifest

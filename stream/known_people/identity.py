@@ -3,7 +3,7 @@
 Measured with 20 people, photos of other days, cameras and light, faces of 24 to 128 px: with dlib
 (extra `identity`) strangers are alike up to 0.935, and nine of ten photos of the person are beyond
 0.945. Gradients know a person again in the light of the close-ups alone: they are sure of nobody
-else, and of a quarter of the photos at best, so that the person is often not known.
+else, and of one photo of another day in 25, so that the person is often not known then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stream.stages.exemplars.hog_descriptor import HogDescriptor, usable
 
 SURE = {DlibDescriptor.name: 0.95, HogDescriptor.name: HogDescriptor.same}
 """Likeness from which a face is the person's: more than any stranger's, also of the 38,000 pairs
-(dlib) and 246,000 pairs (gradients) that `calibration.reidentification` has compared."""
+(dlib) and 96,000 pairs (gradients) that `calibration.reidentification` has compared."""
 STRANGER = {DlibDescriptor.name: 0.92}
 """Below it a face is somebody else's: one stranger of a hundred is above, the person hardly ever
 below. Gradients cannot tell."""

@@ -125,6 +125,8 @@ class ExemplarAlignment:
     def __init__(self, count: int = EXEMPLARS_PER_FACE) -> None:
         self.aligned = 0
         """Goes up when the exemplars are aligned anew: older features are of no use."""
+        self._first = 0
+        """`aligned` when `forget` was called: whose turn it is depends on nothing before."""
         self._count = count
         self._candidates: list[_Candidate] = []
         """Those in use first."""
@@ -152,7 +154,7 @@ class ExemplarAlignment:
 
     def forget(self) -> None:
         """The next frame is aligned as if it were the first."""
-        self._candidates, self._placement = [], None
+        self._candidates, self._placement, self._first = [], None, self.aligned
         self._crop = self._made = None
         self._due_s = self._tried_s = -math.inf
 
@@ -203,7 +205,7 @@ class ExemplarAlignment:
             flow = one.flow
             if flow is not None and motion is not None:
                 flow = _carried(flow, motion)
-            due = (self.aligned - place) % self._count < fresh
+            due = (self.aligned - self._first - place) % self._count < fresh
             if flow is None or due or guide.fine > one.fine:
                 found_flow = one.search(guide, flow, roll)
                 if flow is not None:

@@ -150,6 +150,31 @@ def test_the_flow_goes_along_when_the_crop_moves(headshot: Image) -> None:
     assert apart.mean() < 3.0
 
 
+def test_after_forgetting_it_goes_on_as_a_new_one(headshot: Image) -> None:
+    """A recording that was interrupted goes on with a new one, and becomes the same."""
+    given = tuple(doubtful(headshot, seed) for seed in range(3))
+
+    def aligned(alignment: ExemplarAlignment) -> list[Image]:
+        made = []
+        for k in range(4):
+            corner = (24 + k, 24)
+            crop = crop_of(scene(headshot, x=1.5 * k), corner)
+            made += alignment.align(given, crop, corner, PLACE, k / 10, per_cell=1.5)
+            alignment.remember(np.ascontiguousarray(made[-1][..., :3]))
+        return made
+
+    new = aligned(ExemplarAlignment())
+    for before in range(1, 4):
+        alignment = ExemplarAlignment()
+        for k in range(before):
+            alignment.align(
+                given, crop_of(headshot, (24, 24)), (24, 24), PLACE, k / 10, per_cell=1.5
+            )
+            alignment.forget()
+        found = aligned(alignment)
+        assert all(np.array_equal(a, b) for a, b in zip(found, new, strict=True))
+
+
 def test_noise_makes_aligned_detail_tremble_less_than_alone(
     headshot: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
