@@ -22,7 +22,6 @@ from fractions import Fraction
 from bench.picture_size import parse_size
 from bench.soak_log import Log, Result
 from bench.synthetic_camera import MOST_PEOPLE, SyntheticCamera
-from engines.allocator import use_few_arenas
 from engines.errors import reported, run_program
 from engines.runtime import DEFAULT_WEIGHTS, RUNTIMES, EngineError, check_network
 from stream.errors import CloseupError, ConfigError
@@ -138,7 +137,6 @@ def soak(case: Case, *, quiet: bool) -> Result:
         if not quiet:
             print(f"\rdrawing the scene {part:4.0%}", end="", file=sys.stderr, flush=True)
 
-    use_few_arenas()  # as the program does
     seconds = 60.0 * case.minutes
     camera = SyntheticCamera(
         case.size, case.rate, people=case.faces, duration_s=seconds, drawn=drawn

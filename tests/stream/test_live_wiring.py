@@ -53,6 +53,17 @@ CLIP = "lavfi:testsrc2=size=128x96:rate=30:duration=0.8"
 SERVER_OPTIONS = {"input-token", "output-token", "bit-rate"}
 
 
+def test_threads_of_a_call_have_heaps_of_their_own(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: OpenedRuntimes
+) -> None:
+    """They would wait for each other's, and frames for them."""
+    shared: list[bool] = []
+    monkeypatch.setattr(run_pipeline, "use_few_arenas", lambda: shared.append(True))
+    assert main(["--input", CLIP, "--output", str(tmp_path / "call.mp4"), "--headless"]) == 0
+    assert made.session
+    assert not shared
+
+
 @pytest.mark.parametrize("way", ["argv", "toml"])
 def test_a_call(
     way: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: OpenedRuntimes,
