@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines import self_measurement, speed_profile
+from stream.media.sinks import scheduling
 from tests.fakes import Loopback, OneFace, OpenedRuntimes
 
 if TYPE_CHECKING:
@@ -96,6 +97,14 @@ def signals_of_a_terminal() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def usual_scheduling() -> Iterator[None]:
+    """No test leaves this process, and browsers that later ones start, before all others of the
+    machine: SVT-AV1 does where root runs it."""
+    with scheduling.usual_scheduling():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from stream.errors import OutputError
 from stream.image.resample import Size
 from stream.media.chroma import UNSPECIFIED, is_halved
 from stream.media.planes import Layout
+from stream.media.sinks.scheduling import usual_scheduling
 from stream.media.transparency import is_transparent, opaque
 from stream.media.video_format import Light, VideoFormat
 
@@ -345,4 +346,5 @@ def _try(encoder: Encoder, size: Size) -> None:
     context.pix_fmt = encoder.format
     context.framerate, context.time_base = Fraction(25), Fraction(1, 25)
     context.options = dict(encoder.options)
-    context.open()
+    with usual_scheduling():
+        context.open()

@@ -29,6 +29,7 @@ from stream.media.decoding_times import last_packet
 from stream.media.sinks.encoder import Encoder, Encoding, check_encoding, choose_encoder, holds
 from stream.media.sinks.native import Native
 from stream.media.sinks.provenance import Provenance
+from stream.media.sinks.scheduling import usual_scheduling
 from stream.media.stream_copy import StreamCopy
 from stream.media.video_format import VideoFormat, scaled_matrix
 
@@ -196,7 +197,8 @@ class FileSink:
             raise ValueError(f"a picture {image.shape} for a recording of {self._size}")
         self._pictures += 1
         self._enhanced |= frame.enhanced > 0
-        with writing(self.path):
+        # the first picture opens the encoder
+        with writing(self.path), usual_scheduling(watched=self._pictures == 1):
             container, stream = self._opened(frame)
             for packet in stream.encode(self._picture(frame, image, stream)):
                 self._mux(container, packet)
