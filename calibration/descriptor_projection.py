@@ -197,7 +197,7 @@ def trained(data: list[Path], permit: Permit, seed: int) -> tuple[bytes, dict[st
         "photos": sum(len(one.photos) for one in people),
         "views": len(views.people),
         "minutes": round((time.monotonic() - begun_s) / 60.0, 1),
-        "device": f"{cores()} cores, {processor()}, shared with other work",
+        "device": f"{cores()} cores, {processor()}",
         "data": credits(data, [], permit),
     }
 
