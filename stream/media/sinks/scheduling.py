@@ -11,27 +11,31 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+REAL_TIME = (1, 2)
+"""SCHED_FIFO and SCHED_RR (sched.h), which only some systems have."""
+
 
 @contextmanager
 def usual_scheduling(*, watched: bool = True) -> Iterator[None]:
-    """Threads that are in a real-time class at the end, and were not before, leave it. Linux.
+    """Threads that come into a real-time class meanwhile go back to the class that the calling one
+    has; where that is a real-time one itself, somebody wants it so. Linux.
 
     Args: watched: False: nothing is done.
     """
-    before = set(_in_real_time()) if watched else set()
+    if not watched or sys.platform != "linux" or (usual := os.sched_getscheduler(0)) in REAL_TIME:
+        yield
+        return
+    before = set(_in_real_time())
     try:
         yield
     finally:
-        for thread in _in_real_time() if watched else ():
-            if thread not in before:
-                with suppress(OSError):
-                    os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+        for thread in set(_in_real_time()) - before:
+            with suppress(OSError):
+                os.sched_setscheduler(thread, usual, os.sched_param(0))
 
 
 def _in_real_time() -> Iterator[int]:
-    if sys.platform != "linux":
-        return
     for name in os.listdir("/proc/self/task"):
         with suppress(OSError):
-            if os.sched_getscheduler(int(name)) in (os.SCHED_FIFO, os.SCHED_RR):
+            if os.sched_getscheduler(int(name)) in REAL_TIME:
                 yield int(name)
