@@ -128,3 +128,16 @@ def need_models() -> None:
     """Skip the test, with the reason, where the detection models cannot be had."""
     if reason := _models_missing():
         pytest.skip(reason)
+
+
+def smooth_picture(sigma: float = 5.0, seed: int = 0) -> Image:
+    """Smooth noise: RGB uint8 (180, 320, 3)."""
+    noise = np.random.default_rng(seed).standard_normal((180, 320, 3))
+    blurred = cv2.GaussianBlur(noise, (0, 0), sigma)
+    return np.asarray(128 + 40 * blurred / blurred.std(), np.float64).clip(0, 255).astype(np.uint8)
+
+
+def enlarge(crop: Image, scale: int) -> Image:
+    """A crop, bicubically enlarged."""
+    size = (crop.shape[1] * scale, crop.shape[0] * scale)
+    return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC), np.uint8)

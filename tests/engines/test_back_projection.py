@@ -8,17 +8,7 @@ import pytest
 
 from engines.back_projection import back_project, noise_level
 from engines.contract import Image
-
-
-def smooth_picture(sigma: float = 5.0, seed: int = 0) -> Image:
-    noise = np.random.default_rng(seed).standard_normal((180, 320, 3))
-    blurred = cv2.GaussianBlur(noise, (0, 0), sigma)
-    return np.asarray(128 + 40 * blurred / blurred.std(), np.float64).clip(0, 255).astype(np.uint8)
-
-
-def enlarge(crop: Image, scale: int) -> Image:
-    size = (crop.shape[1] * scale, crop.shape[0] * scale)
-    return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+from tests.pictures import enlarge, smooth_picture
 
 
 def textured_crop(side: int = 96, seed: int = 4) -> Image:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from fractions import Fraction
 
 import av
-import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from stream.image.resample import resample
 from stream.image.touched import touched
 from stream.media.sinks.native import changes
 from stream.stages.compositing.compositor import Compositor
+from tests.pictures import enlarge, smooth_picture
 
 SIZE = (320, 180)
 WHOLE = (0.0, 0.0, 320.0, 180.0)
@@ -28,17 +28,6 @@ VIEWS = {
     "cuts the patch": View((150 + 1 / 3, 80 + 2 / 3, 310 + 1 / 3, 170 + 2 / 3), (480, 270)),
 }
 """All of them aligned, but for the test that says so."""
-
-
-def smooth_picture(sigma: float = 5.0, seed: int = 0) -> Image:
-    noise = np.random.default_rng(seed).standard_normal((180, 320, 3))
-    blurred = cv2.GaussianBlur(noise, (0, 0), sigma)
-    return np.asarray(128 + 40 * blurred / blurred.std(), np.float64).clip(0, 255).astype(np.uint8)
-
-
-def enlarge(crop: Image, scale: int) -> Image:
-    size = (crop.shape[1] * scale, crop.shape[0] * scale)
-    return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def a_face(patch: Patch, side: float, center: tuple[float, float], track_id: int = 1) -> Face:
